@@ -1,0 +1,100 @@
+"""Happy or sad? Helpers to clean, split, learn, test and predict photos of two classes.
+
+Every step of the lesson is a function of this package, and each can be used alone:
+
+    import emoclf
+
+    source = emoclf.find_data("my photos")
+    report = emoclf.find_problems(source.folder)
+    print(report.describe())
+
+Importing the package loads neither TensorFlow nor OpenCV nor matplotlib: a name is looked up in
+its module when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from emoclf.config import CLASS_NAMES, IMAGE_SIZE, SEED, SPLIT_NAMES, Settings
+
+__version__ = "0.1.0"
+
+_MODULE_OF_NAME: dict[str, str] = {
+    name: module
+    for module, names in {
+        "artefacts": ("ModelInfo", "load_info", "load_model", "save_model"),
+        "cleaning": (
+            "CleaningReport",
+            "CleaningThresholds",
+            "find_problems",
+            "quarantine",
+            "restore",
+        ),
+        "datasets": ("balanced_class_weights", "cache_photos", "make_dataset"),
+        "drawn_faces": ("draw_face", "make_drawn_faces"),
+        "evaluation": ("collect_predictions", "evaluate_predictions", "wilson_interval"),
+        "folders": ("find_class_folders", "list_files"),
+        "images": (
+            "UnreadableImageError",
+            "decode_image",
+            "load_image",
+            "load_resized",
+            "resize_image",
+        ),
+        "inference": ("Prediction", "Predictor"),
+        "models": ("build_augmentation", "build_cnn"),
+        "plots": (
+            "plot_augmentation",
+            "plot_class_balance",
+            "plot_confusion_matrix",
+            "plot_learning_curves",
+            "plot_photo_grid",
+            "plot_predictions",
+            "plot_problem_counts",
+            "plot_roc_and_precision_recall",
+        ),
+        "runtime": (
+            "doctor",
+            "find_hardware",
+            "find_versions",
+            "in_colab",
+            "mount_drive",
+            "quiet_start",
+            "set_seeds",
+        ),
+        "sources": ("find_data", "sample_photos"),
+        "splits": ("load_manifest", "make_splits", "save_manifest", "verify_manifest"),
+        "training": (
+            "compile_model",
+            "describe_history",
+            "finish_run",
+            "make_callbacks",
+            "make_learning_rate",
+            "save_evaluation",
+            "start_run",
+            "train_model",
+        ),
+    }.items()
+    for name in names
+}
+
+__all__ = ["CLASS_NAMES", "IMAGE_SIZE", "SEED", "SPLIT_NAMES", "Settings", *_MODULE_OF_NAME]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name's module on first use (PEP 562)."""
+    if name not in _MODULE_OF_NAME:
+        raise AttributeError(
+            f"module 'emoclf' has no attribute {name!r}. It has: {', '.join(sorted(__all__))}."
+        )
+    module = importlib.import_module(f"emoclf.{_MODULE_OF_NAME[name]}")
+    value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

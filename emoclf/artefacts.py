@@ -1,0 +1,139 @@
+"""The saved model: one `.keras` file that also knows its classes, its size and its preprocessing.
+
+Keras stores layers and weights. What it does not store is which output means Happy and how a
+photo of any shape became the input. That travels inside the same file as one extra member, so
+that the file alone is enough, and plain `keras.models.load_model` still reads it.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoclf.config import CLASS_NAMES, IMAGE_SIZE, ResizeMode
+from emoclf.storage import replacing
+
+if TYPE_CHECKING:
+    import keras
+
+MEMBER_NAME = "emoclf.json"
+"""Name of the extra member inside the `.keras` file."""
+
+MODEL_FILE_NAME = "model.keras"
+"""Name of the finished model inside a run folder."""
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a caller must know to feed a model and to read its answer.
+
+    Attributes:
+        class_names: Names in the order of the model's outputs.
+        image_size: `(height, width)` in pixels of the input.
+        resize_mode: How a photo of any shape becomes that size: `"pad"` or `"crop"`.
+    """
+
+    class_names: tuple[str, ...] = CLASS_NAMES
+    image_size: tuple[int, int] = IMAGE_SIZE
+    resize_mode: ResizeMode = "pad"
+
+
+def save_model(model: keras.Model, path: str | Path, *, info: ModelInfo) -> Path:
+    """Save a model together with what is needed to use it, whole or not at all.
+
+    Args:
+        model: A Keras model from raw uint8 RGB `(batch, height, width, 3)` to probabilities
+            `(batch, classes)`.
+        path: Where the `.keras` file belongs.
+        info: Its classes, size and resize mode.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ValueError: If `path` does not end in `.keras`, or `info` does not fit the model's shapes.
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise ValueError(f"path={str(path)!r} should end in '.keras'.")
+    _check_shapes(model, info)
+    with replacing(path) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(
+                MEMBER_NAME, json.dumps({"format_version": FORMAT_VERSION, **asdict(info)})
+            )
+    return path
+
+
+def _check_shapes(model: keras.Model, info: ModelInfo) -> None:
+    expected = ((None, *info.image_size, 3), (None, len(info.class_names)))
+    received = (tuple(model.input_shape), tuple(model.output_shape))
+    if received != expected:
+        raise ValueError(
+            f"The model maps {received[0]} to {received[1]}, but its description says "
+            f"{expected[0]} to {expected[1]}. Give the ModelInfo that the model was built with."
+        )
+
+
+def load_info(path: str | Path) -> ModelInfo:
+    """Read what a saved model says of itself, without loading Keras.
+
+    Args:
+        path: A `.keras` file that `save_model` wrote.
+
+    Returns:
+        Its classes, size and resize mode.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged or was not saved by emoclf.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist. Expected a model saved by a run, such as "
+            f"logs/<run>/{MODEL_FILE_NAME}."
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            value: dict[str, Any] = json.loads(archive.read(MEMBER_NAME))
+        info = ModelInfo(
+            tuple(value["class_names"]), tuple(value["image_size"]), value["resize_mode"]
+        )
+    except zipfile.BadZipFile as error:
+        raise ValueError(
+            f"{path} is damaged or is no .keras file ({error}). Copy it again, or train again."
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} does not say which classes and which preprocessing it was trained with "
+            f"({error}): it was not saved by emoclf. Save it with emoclf.save_model."
+        ) from error
+    return info
+
+
+def load_model(path: str | Path) -> tuple[keras.Model, ModelInfo]:
+    """Load a saved model and what is needed to use it.
+
+    Args:
+        path: A `.keras` file that `save_model` wrote. Only load files you trust.
+
+    Returns:
+        The model and its classes, size and resize mode.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged or was not saved by emoclf.
+    """
+    import keras
+
+    info = load_info(path)
+    model = keras.models.load_model(path, safe_mode=True)
+    _check_shapes(model, info)
+    return model, info

@@ -1,0 +1,23 @@
+"""From a folder to a report of what is wrong with its files; and moving rejects aside and back.
+
+`problems` reads the folder, `checks` judges one file, `duplicates` compares files, `report` holds
+what was found, `quarantining` moves what the report rejects. No file is deleted or rewritten.
+"""
+
+from emoclf.cleaning.checks import CleaningThresholds
+from emoclf.cleaning.problems import find_problems
+from emoclf.cleaning.quarantining import QuarantineResult, RestoreResult, quarantine, restore
+from emoclf.cleaning.report import PROBLEM_KINDS, CleaningReport, FileRecord, Problem
+
+__all__ = [
+    "PROBLEM_KINDS",
+    "CleaningReport",
+    "CleaningThresholds",
+    "FileRecord",
+    "Problem",
+    "QuarantineResult",
+    "RestoreResult",
+    "find_problems",
+    "quarantine",
+    "restore",
+]

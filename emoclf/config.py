@@ -1,0 +1,93 @@
+"""Class names and their order, default sizes, the seed: constants and one frozen dataclass.
+
+This module reads nothing, writes nothing and imports nothing of emoclf, so every other
+module may import it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+CLASS_NAMES: tuple[str, ...] = ("Sad", "Happy")
+"""Class names in label order: label 0 is Sad (class 1), label 1 is Happy (class 2)."""
+
+SPLIT_NAMES: tuple[str, ...] = ("train", "validation", "test")
+"""The three parts of a data set, in the order in which the lesson uses them."""
+
+IMAGE_SIZE: tuple[int, int] = (96, 96)
+"""Default `(height, width)` in pixels of what the network sees."""
+
+SEED: int = 42
+"""Default seed of everything random: drawing, splitting, initial weights, augmentation."""
+
+MAX_PIXELS: int = 100_000_000
+"""Largest picture (height times width) that is decoded: a limit against decompression bombs."""
+
+ResizeMode = Literal["pad", "crop"]
+"""How a photo of any shape becomes `IMAGE_SIZE` with its aspect kept."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides how one run is split and trained.
+
+    A run writes its settings to `settings.json`, so that it can be read, compared and repeated.
+
+    Attributes:
+        image_size: `(height, width)` in pixels of what the network sees, each at least 32.
+        resize_mode: `"pad"` keeps the whole photo on a grey ground, `"crop"` keeps its centre.
+        validation_share: Share of the photos that choose the best epoch, above 0.
+        test_share: Share of the photos that are looked at once, at the end, above 0.
+        batch_size: Photos per training step.
+        epochs: Passes over the training photos at most; early stopping may end sooner.
+        learning_rate: Largest step size of the optimizer.
+        patience: Epochs without a better validation loss before training stops.
+        dropout: Share of the features that are switched off at random while training, 0 to 1.
+        augment: Whether every epoch sees the photos flipped, moved, turned and re-lit at random.
+        class_weights: Whether the rarer class counts for more in training, so that the network
+            does not neglect it.
+        seed: Seed of the split, the initial weights, the order and the augmentation.
+
+    Raises:
+        ValueError: If a value is out of its range; the message names it.
+    """
+
+    image_size: tuple[int, int] = IMAGE_SIZE
+    resize_mode: ResizeMode = "pad"
+    validation_share: float = 0.15
+    test_share: float = 0.15
+    batch_size: int = 16
+    epochs: int = 15
+    learning_rate: float = 2e-3
+    patience: int = 10
+    dropout: float = 0.3
+    augment: bool = True
+    class_weights: bool = True
+    seed: int = SEED
+
+    def __post_init__(self) -> None:
+        """Refuse values that no run could use."""
+        object.__setattr__(self, "image_size", tuple(self.image_size))
+        checks = {
+            "image_size": len(self.image_size) == 2 and min(self.image_size) >= 32,
+            "resize_mode": self.resize_mode in ("pad", "crop"),
+            "validation_share": self.validation_share > 0,
+            "test_share": self.test_share > 0 and self.test_share + self.validation_share < 1,
+            "batch_size": self.batch_size >= 1,
+            "epochs": self.epochs >= 1,
+            "learning_rate": self.learning_rate > 0,
+            "patience": self.patience >= 1,
+            "dropout": 0 <= self.dropout < 1,
+        }
+        for name, is_valid in checks.items():
+            if not is_valid:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is out of range. See emoclf.Settings for "
+                    "what each setting may be; for example `image_size=(96, 96)`, "
+                    "`resize_mode='pad'`, shares above 0 that leave photos for training."
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as a dictionary that JSON can hold."""
+        return asdict(self)

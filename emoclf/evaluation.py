@@ -1,0 +1,383 @@
+"""True labels and probabilities in, numbers with intervals out. NumPy and scikit-learn only.
+
+Every accuracy carries its interval and its number of photos: 17 right of 17 is not 100 %, it is
+82 to 100 %.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any, Protocol
+
+import numpy as np
+
+from emoclf.config import CLASS_NAMES
+from emoclf.storage import replacing
+
+COLLAPSE_SHARE = 0.98
+"""A model that gives this share of its answers to one class has collapsed."""
+
+
+class BatchModel(Protocol):
+    """Anything with Keras' `predict_on_batch`."""
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return probabilities `(batch, classes)` for a batch of photos."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A share measured on `count` photos, with its 95 % interval.
+
+    Attributes:
+        value: The measured share, 0 to 1.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
+        count: Photos it was measured on.
+    """
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+    def __str__(self) -> str:
+        """Return for example `0.934 (95 % interval 0.912 to 0.951, n = 600)`."""
+        return (
+            f"{self.value:.3f} (95 % interval {self.low:.3f} to {self.high:.3f}, n = {self.count})"
+        )
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """How well one class is recognised.
+
+    Attributes:
+        class_name: The class.
+        precision: Of the photos called so, the share that are; n is how many were called so.
+        recall: Of the photos that are, the share called so; n is how many there are.
+        f1: Harmonic mean of precision and recall, 0 to 1.
+    """
+
+    class_name: str
+    precision: Estimate
+    recall: Estimate
+    f1: float
+
+
+@dataclass(frozen=True)
+class Curves:
+    """ROC and precision-recall curves of the last class (Happy).
+
+    Attributes:
+        false_positive_rate: float64 `(points,)`, 0 to 1, rising.
+        true_positive_rate: float64 `(points,)`, 0 to 1, rising.
+        recall: float64 `(points,)`, 0 to 1, falling.
+        precision: float64 `(points,)`, 0 to 1.
+        roc_auc: Area under the ROC curve, 0.5 is guessing.
+        average_precision: Area under the precision-recall curve; guessing gives `prevalence`.
+        prevalence: Share of the last class.
+    """
+
+    false_positive_rate: np.ndarray
+    true_positive_rate: np.ndarray
+    recall: np.ndarray
+    precision: np.ndarray
+    roc_auc: float
+    average_precision: float
+    prevalence: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All numbers of one look at a split, from one pass.
+
+    Attributes:
+        class_names: Names in label order.
+        paths: One path per photo.
+        labels: True labels, int64 `(photos,)`.
+        probabilities: float64 `(photos, classes)`, each row sums to 1.
+        accuracy: Share of right answers.
+        balanced_accuracy: Mean recall of the classes, so that the frequent one does not decide.
+        majority_class: The class that always guessing would choose.
+        majority_accuracy: What always guessing that class would reach on the same photos.
+        per_class: Precision, recall and F1 of every class.
+        confusion: int64 `(classes, classes)`: rows are true labels, columns are answers.
+        curves: ROC and precision-recall; None when the photos hold one class only.
+        collapse: A sentence when nearly all answers are one class, else None.
+    """
+
+    class_names: tuple[str, ...]
+    paths: tuple[str, ...]
+    labels: np.ndarray
+    probabilities: np.ndarray
+    accuracy: Estimate
+    balanced_accuracy: Estimate
+    majority_class: str
+    majority_accuracy: Estimate
+    per_class: tuple[ClassScores, ...]
+    confusion: np.ndarray
+    curves: Curves | None
+    collapse: str | None
+
+    @property
+    def predicted_labels(self) -> np.ndarray:
+        """The label with the largest probability, int64 `(photos,)`."""
+        return np.argmax(self.probabilities, axis=1)
+
+    def mistakes(self) -> np.ndarray:
+        """Return the positions of wrong answers, the most confident ones first, int64."""
+        wrong = np.flatnonzero(self.predicted_labels != self.labels)
+        return wrong[np.argsort(-self.probabilities[wrong].max(axis=1), kind="stable")]
+
+    def describe(self) -> str:
+        """Return the numbers as a readable text."""
+        lines = [
+            f"accuracy           {self.accuracy}",
+            f"balanced accuracy  {self.balanced_accuracy}",
+            f"always {self.majority_class:12}{self.majority_accuracy}",
+        ]
+        if self.curves:
+            lines.append(f"ROC AUC            {self.curves.roc_auc:.3f}   (guessing: 0.500)")
+            lines.append(
+                f"average precision  {self.curves.average_precision:.3f}   "
+                f"(guessing: {self.curves.prevalence:.3f})"
+            )
+        lines += ["", f"{'class':8}{'precision':>11}{'recall':>9}{'F1':>8}{'photos':>9}"]
+        for scores in self.per_class:
+            lines.append(
+                f"{scores.class_name:8}{scores.precision.value:11.3f}{scores.recall.value:9.3f}"
+                f"{scores.f1:8.3f}{scores.recall.count:9d}"
+            )
+        return "\n".join(lines + ([self.collapse] if self.collapse else []))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all numbers except the per-file table as a dictionary that JSON can hold."""
+        return {
+            "class_names": list(self.class_names),
+            "photos": len(self.labels),
+            "accuracy": asdict(self.accuracy),
+            "balanced_accuracy": asdict(self.balanced_accuracy),
+            "majority_class": self.majority_class,
+            "majority_accuracy": asdict(self.majority_accuracy),
+            "per_class": [asdict(scores) for scores in self.per_class],
+            "confusion": self.confusion.tolist(),
+            "roc_auc": self.curves.roc_auc if self.curves else None,
+            "average_precision": self.curves.average_precision if self.curves else None,
+            "collapse": self.collapse,
+        }
+
+    def save_table(self, path: str | Path) -> Path:
+        """Write one row per photo as CSV: path, truth, answer, probabilities, right or wrong.
+
+        Returns:
+            The path of the file.
+        """
+        header = ["file", "true_class", "predicted_class", "correct"]
+        header += [f"probability_{name}" for name in self.class_names]
+        with (
+            replacing(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+        ):
+            writer = csv.writer(file)
+            writer.writerow(header)
+            for name, label, answer, row in zip(
+                self.paths, self.labels, self.predicted_labels, self.probabilities, strict=True
+            ):
+                truth, guess = self.class_names[label], self.class_names[answer]
+                writer.writerow(
+                    [name, truth, guess, int(label == answer), *map(repr, row.tolist())]
+                )
+        return Path(path)
+
+
+def wilson_interval(successes: int, count: int, *, confidence: float = 0.95) -> Estimate:
+    """Estimate a share and its interval after Wilson (1927).
+
+    Unlike the textbook interval it is right for few photos and for shares near 0 or 1.
+
+    Args:
+        successes: Number of right answers, 0 to `count`.
+        count: Number of photos.
+        confidence: Share of intervals that hold the true value, between 0 and 1.
+
+    Returns:
+        The share with its interval. For no photos the value is nan and the interval 0 to 1.
+
+    Raises:
+        ValueError: If `successes` is not between 0 and `count`.
+
+    Example:
+        >>> print(wilson_interval(17, 17))
+        1.000 (95 % interval 0.816 to 1.000, n = 17)
+    """
+    if not 0 <= successes <= count:
+        raise ValueError(f"successes={successes} should be between 0 and count={count}.")
+    if count == 0:
+        return Estimate(float("nan"), 0.0, 1.0, 0)
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share = successes / count
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z * (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5 / (1 + z**2 / count)
+    return Estimate(
+        share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), count
+    )
+
+
+def collect_predictions(
+    model: BatchModel, dataset: Iterable[tuple[Any, Any]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run a model over a data set once, keeping labels and probabilities side by side.
+
+    Args:
+        model: A Keras model, or anything with `predict_on_batch`.
+        dataset: Batches of `(images, labels)`.
+
+    Returns:
+        Labels, int64 `(photos,)`, and probabilities, float64 `(photos, classes)`.
+    """
+    labels, probabilities = [], []
+    for images, batch_labels in dataset:
+        labels.append(np.asarray(batch_labels))
+        probabilities.append(np.asarray(model.predict_on_batch(images), dtype=np.float64))
+    return np.concatenate(labels).astype(np.int64), np.concatenate(probabilities)
+
+
+def evaluate_predictions(
+    labels: Sequence[int] | np.ndarray,
+    probabilities: np.ndarray,
+    *,
+    paths: Sequence[str] | None = None,
+    class_names: tuple[str, ...] = CLASS_NAMES,
+) -> Evaluation:
+    """Measure everything about one set of answers.
+
+    Args:
+        labels: True labels, integers `(photos,)`, indices into `class_names`.
+        probabilities: `(photos, classes)`, each row from 0 to 1 and summing to 1.
+        paths: One path per photo, in the same order; default: the photos' numbers.
+        class_names: Names in label order.
+
+    Returns:
+        The numbers, each with its interval, and the per-file table they come from.
+
+    Raises:
+        ValueError: If there is no photo, or shapes or ranges do not fit.
+    """
+    labels = np.asarray(labels, dtype=np.int64)
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    names = [str(i) for i in range(len(labels))] if paths is None else [str(p) for p in paths]
+    _check_predictions(labels, probabilities, names, class_names)
+    answers = probabilities.argmax(axis=1)
+    confusion = np.zeros((len(class_names), len(class_names)), dtype=np.int64)
+    np.add.at(confusion, (labels, answers), 1)
+    counts = confusion.sum(axis=1)
+    per_class = tuple(_score_class(confusion, i, name) for i, name in enumerate(class_names))
+    present = [scores.recall for scores in per_class if scores.recall.count]
+    return Evaluation(
+        class_names=tuple(class_names),
+        paths=tuple(names),
+        labels=labels,
+        probabilities=probabilities,
+        accuracy=wilson_interval(int(confusion.trace()), len(labels)),
+        balanced_accuracy=average_estimates(present),
+        majority_class=class_names[int(counts.argmax())],
+        majority_accuracy=wilson_interval(int(counts.max()), len(labels)),
+        per_class=per_class,
+        confusion=confusion,
+        curves=_measure_curves(labels, probabilities) if len(present) > 1 else None,
+        collapse=describe_collapse(probabilities, class_names=class_names),
+    )
+
+
+def _check_predictions(
+    labels: np.ndarray, probabilities: np.ndarray, paths: Sequence[str], class_names: Sequence[str]
+) -> None:
+    if not len(labels):
+        raise ValueError("There is no photo to evaluate: labels is empty.")
+    if probabilities.shape != (len(labels), len(class_names)) or len(paths) != len(labels):
+        raise ValueError(
+            f"Expected probabilities of shape {(len(labels), len(class_names))} and "
+            f"{len(labels)} paths, received {probabilities.shape} and {len(paths)}."
+        )
+    if labels.min() < 0 or labels.max() >= len(class_names):
+        raise ValueError(
+            f"labels should be 0 to {len(class_names) - 1}, an index into class_names."
+        )
+    if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3) or probabilities.min() < 0:
+        raise ValueError(
+            "Each row of probabilities should be 0 or more and sum to 1 (softmax outputs, "
+            "not logits)."
+        )
+
+
+def average_estimates(estimates: Sequence[Estimate]) -> Estimate:
+    """Average independent shares, with an interval from the intervals of the parts.
+
+    The distances of the parts' limits are added as squares: "method of variance estimates
+    recovery", Zou and Donner (2008), on Wilson limits as in Newcombe (1998).
+
+    Args:
+        estimates: At least one share.
+
+    Returns:
+        The mean share; `count` is the sum of the counts.
+    """
+    mean = sum(e.value for e in estimates) / len(estimates)
+    below = sum((e.value - e.low) ** 2 for e in estimates) ** 0.5 / len(estimates)
+    above = sum((e.high - e.value) ** 2 for e in estimates) ** 0.5 / len(estimates)
+    return Estimate(mean, mean - below, mean + above, sum(e.count for e in estimates))
+
+
+def _score_class(confusion: np.ndarray, label: int, class_name: str) -> ClassScores:
+    right = int(confusion[label, label])
+    called, are = int(confusion[:, label].sum()), int(confusion[label].sum())
+    f1 = 2 * right / (called + are) if called + are else float("nan")
+    return ClassScores(class_name, wilson_interval(right, called), wilson_interval(right, are), f1)
+
+
+def _measure_curves(labels: np.ndarray, probabilities: np.ndarray) -> Curves:
+    from sklearn import metrics
+
+    last = probabilities.shape[1] - 1
+    is_last, score = labels == last, probabilities[:, last]
+    false_positive_rate, true_positive_rate, _ = metrics.roc_curve(is_last, score)
+    precision, recall, _ = metrics.precision_recall_curve(is_last, score)
+    return Curves(
+        false_positive_rate,
+        true_positive_rate,
+        recall,
+        precision,
+        float(metrics.roc_auc_score(is_last, score)),
+        float(metrics.average_precision_score(is_last, score)),
+        float(is_last.mean()),
+    )
+
+
+def describe_collapse(
+    probabilities: np.ndarray, *, class_names: Sequence[str] = CLASS_NAMES
+) -> str | None:
+    """Notice a model that gives the same answer to (nearly) every photo.
+
+    Args:
+        probabilities: `(photos, classes)`.
+        class_names: Names in label order.
+
+    Returns:
+        A sentence that says so and what to try, or None when both classes are used.
+    """
+    if not len(probabilities):
+        return None
+    counts = np.bincount(np.argmax(probabilities, axis=1), minlength=len(class_names))
+    if counts.max() < COLLAPSE_SHARE * len(probabilities):
+        return None
+    name = class_names[int(counts.argmax())]
+    return (
+        f"Careful: {counts.max()} of {len(probabilities)} answers are {name}. The model has "
+        "collapsed to one class and has learned nothing you can use. Try class weights, a smaller "
+        "learning rate, more epochs or more photos of the other class."
+    )

@@ -1,0 +1,263 @@
+"""What is on disk: which folders hold which class, and which files are in them.
+
+Nothing is opened here. Symbolic links are never followed, so that a folder cannot pull in files
+from elsewhere; pipes and sockets are only looked at; what is left out is listed with the reason.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from emoclf.config import CLASS_NAMES
+
+_WORD = re.compile(r"[^\W\d_]+")
+_WORD_BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Where a capital begins a new word inside a name: `HappyFaces` has two words."""
+
+_OVERRULING_WORDS = frozenset({"not", "no", "non", "un", "never", "without", "quarantine"})
+"""Words that keep a folder from being a class folder: `not happy` is not Happy."""
+
+
+@dataclass(frozen=True)
+class ClassFolder:
+    """A folder whose photos belong to one class.
+
+    Attributes:
+        path: The folder.
+        class_name: One of the class names, spelt as in the configuration.
+        label: The class's number, its position among the class names.
+    """
+
+    path: Path
+    class_name: str
+    label: int
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """The class folders of a data set and what lies beside them.
+
+    Attributes:
+        root: The data set's folder.
+        folders: The class folders by label, then by name; a class may have several.
+        unplaced: Other entries of the root, hidden ones left out, each with the reason why it
+            is in no class.
+    """
+
+    root: Path
+    folders: tuple[ClassFolder, ...]
+    unplaced: tuple[tuple[Path, str], ...]
+
+
+@dataclass(frozen=True)
+class FileList:
+    """The files below a folder.
+
+    Attributes:
+        files: Regular files, sorted by their path.
+        skipped: Everything else, each with the reason: hidden, a symbolic link, a pipe, ...
+    """
+
+    files: tuple[Path, ...]
+    skipped: tuple[tuple[Path, str], ...]
+
+
+def match_class_name(folder_name: str, *, class_names: tuple[str, ...] = CLASS_NAMES) -> str | None:
+    """Find the one class that a folder's name speaks of.
+
+    Whole words are compared, whatever their case and decoration.
+
+    Args:
+        folder_name: The name of a folder, without its path.
+        class_names: The classes to look for.
+
+    Returns:
+        The class name, or None when the name speaks of no class, of several, or negates one.
+
+    Example:
+        >>> match_class_name("01-sad_images"), match_class_name("HAPPY (2)")
+        ('Sad', 'Happy')
+        >>> match_class_name("unhappy"), match_class_name("happy and sad")
+        (None, None)
+    """
+    named = _find_named_classes(folder_name, class_names)
+    return named[0] if len(named) == 1 and not _is_overruled(folder_name) else None
+
+
+def find_class_folders(
+    folder: str | Path,
+    *,
+    class_names: tuple[str, ...] = CLASS_NAMES,
+    require_all: bool = True,
+) -> ClassFolders:
+    """Find the folders of each class directly below a data set's folder.
+
+    Args:
+        folder: The data set's folder, for example `data`.
+        class_names: The classes in label order.
+        require_all: Whether every class must have a folder.
+
+    Returns:
+        The class folders, and the other entries with the reason why they are in no class.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        NotADirectoryError: If it is a file.
+        ValueError: If a class has no folder; the message lists what was found.
+    """
+    root = _check_folder(folder)
+    folders: list[ClassFolder] = []
+    unplaced: list[tuple[Path, str]] = []
+    for entry in sorted(root.iterdir(), key=lambda path: path.name):
+        if entry.name.startswith("."):
+            continue
+        reason = _explain_unplaced(entry, class_names)
+        name = match_class_name(entry.name, class_names=class_names)
+        if reason is None and name is not None:
+            folders.append(ClassFolder(entry, name, class_names.index(name)))
+        else:
+            unplaced.append((entry, reason or "no class name"))
+    folders.sort(key=lambda found: found.label)
+    found = ClassFolders(root, tuple(folders), tuple(unplaced))
+    missing = [name for name in class_names if name not in {each.class_name for each in folders}]
+    if require_all and missing:
+        raise ValueError(_explain_missing(found, missing, class_names))
+    return found
+
+
+def list_files(folder: str | Path) -> FileList:
+    """List the regular files below a folder, sub-folders included.
+
+    Args:
+        folder: Where to look.
+
+    Returns:
+        The files sorted by path, and what was skipped, with the reason. Hidden entries and
+        symbolic links are skipped; a sub-folder that may not be read is skipped as a whole.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        NotADirectoryError: If it is a file.
+    """
+    files: list[Path] = []
+    skipped: list[tuple[Path, str]] = []
+    waiting = [_check_folder(folder)]
+    while waiting:
+        current = waiting.pop()
+        try:
+            entries = list(current.iterdir())
+        except OSError as error:
+            skipped.append((current, f"folder that cannot be read: {error.strerror}"))
+            continue
+        for entry in entries:
+            kind = _describe_entry(entry)
+            if kind == "file":
+                files.append(entry)
+            elif kind == "folder":
+                waiting.append(entry)
+            else:
+                skipped.append((entry, kind))
+    return FileList(
+        tuple(sorted(files, key=Path.as_posix)),
+        tuple(sorted(skipped, key=lambda found: found[0].as_posix())),
+    )
+
+
+def _check_folder(folder: str | Path) -> Path:
+    """Return the folder as a path, or say that it is none."""
+    path = Path(folder)
+    if path.is_dir():
+        return path
+    if path.exists():
+        raise NotADirectoryError(
+            f"folder: expected a folder, received the file {str(path)!r}. Pass the folder it is in."
+        )
+    raise FileNotFoundError(
+        f"folder: expected a folder, but {str(path)!r} does not exist (looked for it in "
+        f"{str(Path.cwd())!r}). Check the spelling, or create the folder and put the photos in."
+    )
+
+
+def _describe_entry(path: Path) -> str:
+    """Return "file", "folder", or why an entry is skipped."""
+    if path.name.startswith("."):
+        return "hidden"
+    try:
+        mode = path.lstat().st_mode
+    except OSError as error:
+        return f"cannot be looked at: {error.strerror}"
+    kinds = (
+        (stat.S_ISREG, "file"),
+        (stat.S_ISDIR, "folder"),
+        (stat.S_ISLNK, "symbolic link, not followed"),
+        (stat.S_ISFIFO, "named pipe"),
+        (stat.S_ISSOCK, "socket"),
+    )
+    return next((name for test, name in kinds if test(mode)), "device")
+
+
+def _split_words(name: str) -> str:
+    """Return a name's words in lower case, each between spaces: ` happy faces `."""
+    words = _WORD.findall(_WORD_BOUNDARY.sub(" ", name))
+    return f" {' '.join(words).casefold()} "
+
+
+def _find_named_classes(folder_name: str, class_names: tuple[str, ...]) -> list[str]:
+    """Return the classes whose names stand in a folder's name as whole words."""
+    words = _split_words(folder_name)
+    return [name for name in class_names if _split_words(name) in words]
+
+
+def _is_overruled(folder_name: str) -> bool:
+    """Tell whether a word in the name says that it is no class folder."""
+    return not _OVERRULING_WORDS.isdisjoint(_split_words(folder_name).split())
+
+
+def _explain_unplaced(entry: Path, class_names: tuple[str, ...]) -> str | None:
+    """Say why an entry of the root is in no class, or return None for a class folder."""
+    kind = _describe_entry(entry)
+    if kind == "file":
+        return "loose file: move it into a class folder"
+    if kind != "folder":
+        return kind
+    named = _find_named_classes(entry.name, class_names)
+    if not named:
+        return "no class name"
+    if len(named) > 1:
+        return f"ambiguous: names {' and '.join(named)}"
+    return "negated or set aside" if _is_overruled(entry.name) else None
+
+
+def _explain_missing(found: ClassFolders, missing: list[str], class_names: tuple[str, ...]) -> str:
+    """Say which classes have no folder, what is there, and where the user may have meant."""
+    entries = [f"{each.path.name!r} ({each.class_name})" for each in found.folders]
+    entries += [f"{path.name!r} ({reason})" for path, reason in found.unplaced]
+    shown = ", ".join(entries[:10]) + (", ..." if len(entries) > 10 else "") or "nothing"
+    inner = _find_inner_root(found, class_names)
+    step = (
+        f"Did you mean {str(inner)!r}? It holds the class folders."
+        if inner
+        else f"Create the missing folder and put its photos in: {str(found.root / missing[0])!r}."
+    )
+    return (
+        f"{str(found.root)!r}: expected a folder for each of {', '.join(class_names)}; "
+        f"none for {', '.join(missing)}. Found: {shown}. {step}"
+    )
+
+
+def _find_inner_root(found: ClassFolders, class_names: tuple[str, ...]) -> Path | None:
+    """Return the one sub-folder that holds all class folders, as unzipped archives have it."""
+    inner = []
+    for path, _ in found.unplaced:
+        if _describe_entry(path) != "folder":
+            continue
+        try:
+            below = find_class_folders(path, class_names=class_names, require_all=False)
+        except PermissionError:
+            continue
+        if {each.class_name for each in below.folders} == set(class_names):
+            inner.append(path)
+    return inner[0] if len(inner) == 1 else None

@@ -1,0 +1,72 @@
+"""Read the bytes of a regular file; anything else at a path is refused unopened."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from emoclf.images.formats import UnreadableImageError
+
+MAX_FILE_BYTES: int = 1 << 30
+"""Largest file that is read into memory: 1 GiB."""
+
+
+def read_image_bytes(path: str | Path) -> bytes:
+    """Read a regular file; folders, devices, pipes and sockets are refused unopened.
+
+    Args:
+        path: The file. A symbolic link is followed.
+
+    Returns:
+        The content, never empty.
+
+    Raises:
+        UnreadableImageError: Of kind "missing", "not_a_file", "no_permission", "empty",
+            "too_large" or "damaged" (the disk did not deliver).
+    """
+    source = os.fspath(path)
+    try:
+        status = Path(path).stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableImageError(source, "not_a_file", _explain_non_file(status.st_mode))
+        if status.st_size > MAX_FILE_BYTES:
+            reason = f"The file has {status.st_size:,} bytes; at most {MAX_FILE_BYTES:,} are read."
+            raise UnreadableImageError(source, "too_large", reason)
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(source, *_explain_os_error(error)) from error
+    except UnreadableImageError:
+        raise
+    except ValueError as error:  # a null character in the name
+        raise UnreadableImageError(
+            source, "missing", f"No file can have this name: {error}."
+        ) from error
+    if not data:
+        raise UnreadableImageError(source, "empty", "The file has 0 bytes. Download it again.")
+    return data
+
+
+def _explain_non_file(mode: int) -> str:
+    """Say what is at a path instead of a regular file."""
+    kinds = (
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    found = next((name for test, name in kinds if test(mode)), "something else")
+    return f"Expected a file, found {found}. Pass the path of a picture."
+
+
+def _explain_os_error(error: OSError) -> tuple[str, str]:
+    """Turn what the operating system raised into a kind and a reason."""
+    if isinstance(error, PermissionError):
+        return "no_permission", "You may not read this file. Change its permissions."
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return "missing", "There is no such file. Check the path."
+    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return "missing", f"No file can be found under this name: {error.strerror}."
+    return "damaged", f"The disk did not deliver the file: {error.strerror}. Try again."

@@ -1,0 +1,221 @@
+"""Where am I running: Colab or not, Google Drive, hardware, versions, seeds, run folders."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from emoclf.config import SEED
+
+DRIVE_MOUNT_POINT = Path("/content/drive")
+"""Where Colab shows Google Drive once it is mounted."""
+
+PACKAGES: tuple[str, ...] = (
+    "tensorflow",
+    "keras",
+    "numpy",
+    "pillow",
+    "opencv-python",
+    "matplotlib",
+    "scikit-learn",
+    "imagehash",
+)
+"""The packages whose versions a run records."""
+
+SECURITY_FLOORS: dict[str, tuple[int, ...]] = {"pillow": (13, 0, 0), "keras": (3, 15, 1)}
+"""The first versions without a known hole in decoding pictures or in loading models."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What this machine offers for training.
+
+    Attributes:
+        cpu_count: Cores that this process may use.
+        gpu_names: One name per graphics card that TensorFlow sees; empty without one.
+        memory_gib: Memory in GiB, or None where the system does not tell.
+    """
+
+    cpu_count: int
+    gpu_names: tuple[str, ...]
+    memory_gib: float | None
+
+    def describe(self) -> str:
+        """Return the hardware in one sentence."""
+        cards = ", ".join(self.gpu_names) if self.gpu_names else "no graphics card"
+        memory = f", {self.memory_gib:.0f} GiB of memory" if self.memory_gib else ""
+        return f"{self.cpu_count} CPU cores{memory}, {cards}"
+
+
+def in_colab() -> bool:
+    """Say whether this Python runs inside Google Colab."""
+    return "google.colab" in sys.modules or "COLAB_RELEASE_TAG" in os.environ
+
+
+def mount_drive(mount_point: str | Path = DRIVE_MOUNT_POINT) -> Path | None:
+    """Mount Google Drive in Colab; do nothing anywhere else.
+
+    Colab asks for permission in a window of its own. On a machine without Colab there is no
+    Drive to mount, so the lesson runs unchanged there.
+
+    Args:
+        mount_point: Where Drive appears.
+
+    Returns:
+        The mount point, or None outside Colab.
+
+    Raises:
+        RuntimeError: If Colab could not mount Drive (permission refused, say).
+    """
+    if not in_colab():
+        return None
+    from google.colab import drive  # type: ignore[import-not-found]
+
+    try:
+        drive.mount(str(mount_point))
+    except (ValueError, RuntimeError) as error:
+        raise RuntimeError(
+            f"Google Drive was not mounted at {mount_point} ({error}). Run the cell again and "
+            "allow the access, or set DATA_DIR to a folder that is not on Drive."
+        ) from error
+    return Path(mount_point)
+
+
+def find_hardware() -> Hardware:
+    """Look at the processor, the memory and the graphics cards of this machine.
+
+    Returns:
+        What was found. Loads TensorFlow to ask for graphics cards.
+    """
+    import tensorflow as tf
+
+    names = []
+    for device in tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(device)
+        names.append(details.get("device_name", device.name))
+    return Hardware(len(_usable_cores()), tuple(names), _memory_gib())
+
+
+def _usable_cores() -> set[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _memory_gib() -> float | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def find_versions() -> dict[str, str]:
+    """Return the versions of Python, of the system and of every package a run depends on.
+
+    Returns:
+        Name to version; `"not installed"` for a missing package. Nothing is imported.
+    """
+    versions = {"python": platform.python_version(), "system": platform.platform()}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def doctor() -> list[str]:
+    """List what is missing or too old here, each with the command that mends it.
+
+    Returns:
+        One sentence per finding; empty when all is well. Older versions than the security
+        floors work (Colab has them) but should not be fed files from strangers.
+    """
+    versions = find_versions()
+    findings = [
+        f"{name} is not installed. Mend it: pip install {name}"
+        for name in PACKAGES
+        if versions[name] == "not installed"
+    ]
+    for name, floor in SECURITY_FLOORS.items():
+        numbers = _version_numbers(versions[name])
+        wanted = ".".join(str(number) for number in floor)
+        if numbers and numbers < floor:
+            findings.append(
+                f"{name} {versions[name]} has a known security hole, closed in {wanted}. "
+                f"It works; mend it with: pip install '{name}>={wanted}'"
+            )
+    return findings
+
+
+def _version_numbers(version: str) -> tuple[int, ...]:
+    parts = version.split(".")[:3]
+    return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else ()
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Keep what TensorFlow's native code writes while it loads off the screen.
+
+    TensorFlow tells at length which libraries it found and which graphics cards it did not.
+    Python's own errors and warnings are shown as always: only the process's standard error
+    stream, which native code writes to, is led away until the block ends.
+
+    Example:
+        >>> with quiet_start():
+        ...     import json  # in the lesson: import keras
+    """
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
+def set_seeds(seed: int = SEED) -> None:
+    """Seed Python, NumPy and Keras, so that a run can be repeated.
+
+    Args:
+        seed: Any integer from 0 to 2**32 - 1.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+
+
+def make_run_folder(logs: str | Path = "logs", *, name: str | None = None) -> Path:
+    """Make a new folder for one run; never reuse one.
+
+    Args:
+        logs: The folder that holds all runs.
+        name: Name of the run; default: the time, as in `2026-05-04_13-59-01`.
+
+    Returns:
+        The new, empty folder. When the name is taken, `-2`, `-3` ... is appended.
+
+    Raises:
+        ValueError: If `name` is not a plain folder name.
+    """
+    name = name or time.strftime("%Y-%m-%d_%H-%M-%S")
+    if Path(name).name != name or name in (".", ".."):
+        raise ValueError(
+            f"name={name!r} should be a plain folder name without slashes, such as 'first-run'."
+        )
+    for number in range(1, 10_000):
+        folder = Path(logs) / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"{logs} already holds 9,999 runs named {name!r}: choose another name.")

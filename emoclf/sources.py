@@ -1,0 +1,154 @@
+"""Where a data set comes from: the folder you name, Google Drive, `data/`, or drawn faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emoclf.config import CLASS_NAMES, SEED
+from emoclf.drawn_faces import PHOTOS_PER_CLASS, make_drawn_faces
+from emoclf.folders import find_class_folders, list_files
+from emoclf.images import UnreadableImageError, load_image
+from emoclf.runtime import in_colab, mount_drive
+
+DRIVE_DATA_FOLDER = "/content/drive/MyDrive/Image Classifier/data"
+"""Where the lesson looks on a mounted Google Drive."""
+
+DRAWN_FACES_FOLDER_NAME = "drawn_faces"
+"""Sub-folder of the local data folder that holds the built-in faces."""
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """The folder a lesson works on, and why this one.
+
+    Attributes:
+        folder: Holds one folder per class.
+        is_drawn: Whether it holds the built-in drawn faces.
+        description: One or two sentences: what was looked for, what was found.
+    """
+
+    folder: Path
+    is_drawn: bool
+    description: str
+
+
+def find_data(
+    folder: str | Path | None = DRIVE_DATA_FOLDER,
+    *,
+    local_folder: str | Path = "data",
+    class_names: tuple[str, ...] = CLASS_NAMES,
+    drawn_per_class: int = PHOTOS_PER_CLASS,
+    with_flaws: bool = True,
+    seed: int = SEED,
+    progress: bool = True,
+) -> DataSource:
+    """Find photos to work on: the folder asked for, else `data/`, else draw faces.
+
+    In Colab, Google Drive is mounted first when the folder lies on it. A folder that you name
+    yourself must exist; only the default Drive folder may be missing.
+
+    Args:
+        folder: The data set's folder, with one folder per class; None means "look in `data/`".
+        local_folder: The folder that is looked into next.
+        class_names: Names in label order.
+        drawn_per_class: Faces drawn per class when there is no other data.
+        with_flaws: Whether the drawn set holds the flaws that the cleaning step looks for.
+        seed: Seed of the drawing.
+        progress: Whether a progress bar is shown while drawing.
+
+    Returns:
+        The folder and how it was found.
+
+    Raises:
+        FileNotFoundError: If a folder that you named does not exist.
+        ValueError: If a folder that you named does not hold one folder per class.
+    """
+    notes = []
+    if folder is not None:
+        if in_colab() and str(folder).startswith("/content/drive"):
+            mount_drive()
+        if Path(folder).is_dir() or str(folder) != DRIVE_DATA_FOLDER:
+            find_class_folders(folder, class_names=class_names)
+            return DataSource(Path(folder), False, f"Using the photos in {folder}.")
+        notes.append(f"There is no folder {folder}.")
+    if _holds_photos(Path(local_folder), class_names):
+        notes.append(f"Using the photos in {Path(local_folder)}.")
+        return DataSource(Path(local_folder), False, " ".join(notes))
+    notes.append(f"{local_folder} holds no photos of {' and '.join(class_names)}.")
+    name = f"{drawn_per_class}_per_class_seed_{seed}"
+    target = Path(local_folder) / DRAWN_FACES_FOLDER_NAME / name
+    make_drawn_faces(
+        target,
+        photos_per_class=drawn_per_class,
+        seed=seed,
+        with_flaws=with_flaws,
+        progress=progress,
+    )
+    notes.append(f"Using the built-in drawn faces, in {target}.")
+    return DataSource(target, True, " ".join(notes))
+
+
+@dataclass(frozen=True, eq=False)
+class SamplePhoto:
+    """A photo to look at.
+
+    Attributes:
+        path: The file.
+        class_name: The class of its folder.
+        pixels: uint8 RGB `(height, width, 3)`, 0 to 255.
+    """
+
+    path: Path
+    class_name: str
+    pixels: np.ndarray
+
+
+def sample_photos(
+    folder: str | Path,
+    *,
+    per_class: int = 6,
+    class_names: tuple[str, ...] = CLASS_NAMES,
+    seed: int = SEED,
+) -> tuple[SamplePhoto, ...]:
+    """Draw a few photos of every class at random, to look at; files that are no photo are skipped.
+
+    Args:
+        folder: The data set's folder, with one folder per class.
+        per_class: Photos of each class at most.
+        class_names: Names in label order.
+        seed: Seed of the draw.
+
+    Returns:
+        The photos, by class.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it does not hold one folder per class.
+    """
+    entries = find_class_folders(folder, class_names=class_names).folders
+    generator = np.random.default_rng(seed)
+    samples: list[SamplePhoto] = []
+    for name in class_names:
+        paths = [p for e in entries if e.class_name == name for p in list_files(e.path).files]
+        found: list[SamplePhoto] = []
+        for index in generator.permutation(len(paths)):
+            try:
+                pixels = load_image(paths[index], min_size=(256, 256))
+            except UnreadableImageError:
+                continue  # the cleaning step says what is wrong with it
+            found.append(SamplePhoto(paths[index], name, pixels))
+            if len(found) == per_class:
+                break
+        samples += found
+    return tuple(samples)
+
+
+def _holds_photos(folder: Path, class_names: tuple[str, ...]) -> bool:
+    if not folder.is_dir():
+        return False
+    found = find_class_folders(folder, class_names=class_names, require_all=False)
+    filled = {entry.class_name for entry in found.folders if list_files(entry.path).files}
+    return filled == set(class_names)

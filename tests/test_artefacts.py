@@ -1,0 +1,73 @@
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from emoclf import artefacts
+from emoclf.artefacts import MEMBER_NAME, ModelInfo, load_info, load_model, save_model
+from emoclf.models import build_cnn
+
+INFO = ModelInfo(("Sad", "Happy"), (16, 32), "crop")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build_cnn((16, 32), filters=(4, 4))
+
+
+def test_one_file_carries_everything(model, tmp_path):
+    path = save_model(model, tmp_path / "model.keras", info=INFO)
+    loaded, info = load_model(path)
+    photos = np.random.default_rng(0).integers(0, 256, (3, 16, 32, 3), dtype=np.uint8)
+    assert info == INFO
+    assert load_info(path) == INFO
+    np.testing.assert_array_equal(loaded.predict_on_batch(photos), model.predict_on_batch(photos))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_plain_keras_reads_the_same_file(model, tmp_path):
+    path = save_model(model, tmp_path / "model.keras", info=INFO)
+    assert keras.models.load_model(path).output_shape == (None, 2)
+
+
+def test_a_save_that_fails_leaves_the_old_file(model, tmp_path, monkeypatch):
+    path = save_model(model, tmp_path / "model.keras", info=INFO)
+    before = path.read_bytes()
+
+    def break_off(*_arguments, **_keywords):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(artefacts.zipfile, "ZipFile", break_off)
+    with pytest.raises(OSError, match="No space left"):
+        save_model(model, path, info=INFO)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_info_that_does_not_fit_is_refused(model, tmp_path):
+    wrong = ModelInfo(("Sad", "Happy"), (32, 16))
+    with pytest.raises(ValueError, match=r"\(None, 16, 32, 3\).*\(None, 32, 16, 3\)"):
+        save_model(model, tmp_path / "model.keras", info=wrong)
+    with pytest.raises(ValueError, match=r"'.keras'"):
+        save_model(model, tmp_path / "model.h5", info=INFO)
+
+
+def test_missing_damaged_and_foreign_files_are_told_apart(model, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.keras does not exist"):
+        load_model(tmp_path / "none.keras")
+    damaged = tmp_path / "damaged.keras"
+    damaged.write_bytes(save_model(model, tmp_path / "m.keras", info=INFO).read_bytes()[:5000])
+    with pytest.raises(ValueError, match=r"damaged\.keras is damaged"):
+        load_model(damaged)
+    foreign = tmp_path / "foreign.keras"
+    model.save(foreign)
+    with pytest.raises(ValueError, match=r"foreign\.keras does not say which classes"):
+        load_model(foreign)
+
+
+def test_the_member_is_stored_once(model, tmp_path):
+    path = save_model(model, tmp_path / "model.keras", info=INFO)
+    save_model(load_model(path)[0], path, info=INFO)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist().count(MEMBER_NAME) == 1

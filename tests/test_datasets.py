@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emoclf import datasets
+from emoclf.datasets import balanced_class_weights, cache_photos, make_dataset
+from emoclf.images import UnreadableImageError, load_resized
+from emoclf.splits import SplitFile, SplitManifest
+
+
+def collect(dataset):
+    images, labels = zip(*dataset.as_numpy_iterator(), strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def write_photos(folder, count=12):
+    """Photos of one colour each, so that every batch shows which photos are in it."""
+    files = []
+    for number in range(count):
+        name = f"{number}.png"
+        Image.new("RGB", (40, 30), (number * 20, 0, 255 - number * 20)).save(folder / name)
+        split = "train" if number < 8 else "test"
+        files.append(SplitFile(name, number % 2, number, split))
+    return SplitManifest(str(folder), ("Sad", "Happy"), 0, tuple(files))
+
+
+def test_every_photo_goes_through_the_one_preprocessing(manifest, cache):
+    assert cache.images.dtype == np.uint8
+    assert cache.images.shape == (len(manifest.files), 32, 48, 3)
+    for index in (0, 7, 41):
+        photo = load_resized(Path(manifest.root) / manifest.files[index].path, (32, 48))
+        np.testing.assert_array_equal(cache.images[index], photo)
+
+
+def test_channels_stay_red_green_blue(tmp_path):
+    manifest = write_photos(tmp_path, 12)
+    images, _ = collect(make_dataset(cache_photos(manifest, image_size=(30, 40)), "test"))
+    assert images[-1, 0, 0].tolist() == [220, 0, 35]
+
+
+def test_batches_keep_photos_and_labels_together_in_order(cache):
+    images, labels = collect(make_dataset(cache, "validation", batch_size=5))
+    np.testing.assert_array_equal(images, cache.images[cache.indices("validation")])
+    assert labels.tolist() == cache.labels("validation").tolist()
+    assert labels.dtype == np.int64
+
+
+def test_shuffling_changes_the_order_only_and_never_the_members(tmp_path):
+    cache = cache_photos(write_photos(tmp_path), image_size=(16, 16), progress=False)
+    dataset = make_dataset(cache, "train", batch_size=3, shuffle=True, seed=5)
+    epochs = [collect(dataset) for _ in range(5)]
+    reds = [images[:, 8, 8, 0].tolist() for images, _ in epochs]
+    assert all(sorted(red) == [number * 20 for number in range(8)] for red in reds)
+    assert len({tuple(red) for red in reds}) > 1
+    for red, (_, labels) in zip(reds, epochs, strict=True):
+        assert labels.tolist() == [value // 20 % 2 for value in red]
+    again = make_dataset(cache, "train", batch_size=3, shuffle=True, seed=5)
+    assert collect(again)[0][:, 8, 8, 0].tolist() == reds[0]
+
+
+def test_disk_cache_holds_the_same_photos_and_is_used_again(tmp_path, monkeypatch):
+    manifest = write_photos(tmp_path)
+    memory = cache_photos(manifest, image_size=(16, 16), progress=False)
+    arguments = {"image_size": (16, 16), "memory_limit_mib": 0, "progress": False}
+    disk = cache_photos(manifest, cache_folder=tmp_path / "cache", **arguments)
+    assert memory.location == "memory"
+    assert "kept in memory" in memory.describe()
+    assert Path(disk.location).is_file()
+    assert disk.location in disk.describe()
+    np.testing.assert_array_equal(memory.images, disk.images)
+    np.testing.assert_array_equal(
+        collect(make_dataset(memory, "test"))[0], collect(make_dataset(disk, "test"))[0]
+    )
+    monkeypatch.setattr(datasets, "load_resized", None)
+    again = cache_photos(manifest, cache_folder=tmp_path / "cache", **arguments)
+    assert again.location == disk.location
+
+
+def test_disk_cache_is_made_anew_when_a_photo_changes(tmp_path):
+    manifest = write_photos(tmp_path)
+    arguments = {"image_size": (16, 16), "memory_limit_mib": 0, "progress": False}
+    before = cache_photos(manifest, cache_folder=tmp_path / "cache", **arguments)
+    Image.new("RGB", (41, 30), "white").save(tmp_path / "0.png")
+    after = cache_photos(manifest, cache_folder=tmp_path / "cache", **arguments)
+    assert after.location != before.location
+    assert after.images[0, 8, 8].tolist() == [255, 255, 255]
+
+
+def test_an_unreadable_photo_is_named_and_leaves_no_half_cache(tmp_path):
+    manifest = write_photos(tmp_path)
+    (tmp_path / "3.png").write_bytes(b"<html>not a photo</html>")
+    with pytest.raises(UnreadableImageError, match=r"3\.png"):
+        cache_photos(manifest, memory_limit_mib=0, cache_folder=tmp_path / "cache", progress=False)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_empty_and_unknown_splits_are_refused(tmp_path):
+    cache = cache_photos(write_photos(tmp_path), image_size=(16, 16), progress=False)
+    with pytest.raises(ValueError, match="'validation' holds no photo"):
+        make_dataset(cache, "validation")
+    with pytest.raises(ValueError, match="'dev'"):
+        cache.indices("dev")
+
+
+def test_class_weights_make_the_classes_count_the_same():
+    labels = np.array([0] * 30 + [1] * 10)
+    weights = balanced_class_weights(labels, 2)
+    assert weights == {0: 40 / 60, 1: 40 / 20}
+    assert 30 * weights[0] == pytest.approx(10 * weights[1])
+    with pytest.raises(ValueError, match=r"\[3, 0\]"):
+        balanced_class_weights([0, 0, 0], 2)

@@ -1,0 +1,172 @@
+"""Which folders hold which class, which files are in them, and what is left out."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from emoclf.folders import ClassFolder, find_class_folders, list_files, match_class_name
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Happy", "Happy"),
+        ("happy people", "Happy"),
+        ("sad_images", "Sad"),
+        ("01-Sad", "Sad"),
+        ("HAPPY (2)", "Happy"),
+        ("HappyFaces", "Happy"),
+        ("photosSad2", "Sad"),
+        ("sad", "Sad"),
+        ("unhappy", None),
+        ("Un-happy", None),
+        ("not happy", None),
+        ("no_sad", None),
+        ("happy and sad", None),
+        ("happy_not_sad", None),
+        ("sadie", None),
+        ("sadness", None),
+        ("happy\u00e9", None),
+        ("quarantine", None),
+        ("quarantine happy", None),
+        ("", None),
+        ("123", None),
+    ],
+)
+def test_class_names_are_whole_words(name, expected):
+    assert match_class_name(name) == expected
+
+
+def test_class_names_may_be_others_and_have_several_words():
+    names = ("Cat", "Guinea pig")
+    assert match_class_name("my_guinea-pig_photos", class_names=names) == "Guinea pig"
+    assert match_class_name("CATS", class_names=names) is None
+    assert match_class_name("pig", class_names=names) is None
+
+
+def test_class_folders_are_found_whatever_their_decoration(tmp_path):
+    for name in ("Sad 2", "happy people", "sad_1", "both happy and sad", "misc", "not sad"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / "happy link").symlink_to(tmp_path / "misc")
+    found = find_class_folders(tmp_path)
+    assert found.root == tmp_path
+    assert found.folders == (
+        ClassFolder(tmp_path / "Sad 2", "Sad", 0),
+        ClassFolder(tmp_path / "sad_1", "Sad", 0),
+        ClassFolder(tmp_path / "happy people", "Happy", 1),
+    )
+    reasons = {path.name: reason for path, reason in found.unplaced}
+    assert set(reasons) == {
+        "both happy and sad", "happy link", "misc", "not sad", "notes.txt",
+    }  # fmt: skip
+    assert "ambiguous" in reasons["both happy and sad"]
+    assert "symbolic link" in reasons["happy link"]
+    assert "loose file" in reasons["notes.txt"]
+    assert "negated" in reasons["not sad"]
+
+
+def test_a_missing_class_is_named_with_what_was_found(tmp_path):
+    (tmp_path / "happy").mkdir()
+    (tmp_path / "holiday").mkdir()
+    with pytest.raises(ValueError, match="none for Sad") as caught:
+        find_class_folders(tmp_path)
+    for word in ("'happy' (Happy)", "'holiday' (no class name)", str(tmp_path / "Sad")):
+        assert word in str(caught.value)
+    found = find_class_folders(str(tmp_path), require_all=False)
+    assert [each.class_name for each in found.folders] == ["Happy"]
+
+
+def test_an_empty_folder_says_so(tmp_path):
+    with pytest.raises(ValueError, match="Found: nothing"):
+        find_class_folders(tmp_path)
+
+
+def test_an_unzipped_archive_is_recognised(tmp_path):
+    for name in ("happy", "sad"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+    (tmp_path / "__MACOSX").mkdir()
+    with pytest.raises(ValueError, match="Did you mean") as caught:
+        find_class_folders(tmp_path)
+    assert repr(str(tmp_path / "images")) in str(caught.value)
+
+
+def test_two_candidates_are_no_guess(tmp_path):
+    for outer in ("train", "test"):
+        for name in ("happy", "sad"):
+            (tmp_path / outer / name).mkdir(parents=True)
+    with pytest.raises(ValueError, match="Create the missing folder"):
+        find_class_folders(tmp_path)
+
+
+@pytest.mark.parametrize("function", [find_class_folders, list_files])
+def test_no_folder(function, tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        function(tmp_path / "no")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(NotADirectoryError, match="received the file"):
+        function(tmp_path / "file")
+
+
+def test_files_are_listed_sorted_and_the_rest_with_a_reason(tmp_path):
+    (tmp_path / "b" / "deep").mkdir(parents=True)
+    for name in ("z.jpg", "b/deep/a.png", "b/c", "a.jpg", ".hidden.jpg", "-x.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_bytes(b"x")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "a.jpg")
+    (tmp_path / "broken.jpg").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        listing = list_files(tmp_path)
+    names = [path.relative_to(tmp_path).as_posix() for path in listing.files]
+    assert names == ["-x.jpg", "a.jpg", "b/c", "b/deep/a.png", "z.jpg"]
+    reasons = {path.name: reason for path, reason in listing.skipped}
+    assert reasons == {
+        ".git": "hidden",
+        ".hidden.jpg": "hidden",
+        "broken.jpg": "symbolic link, not followed",
+        "link.jpg": "symbolic link, not followed",
+        "loop": "symbolic link, not followed",
+        "pipe.jpg": "named pipe",
+        "s": "socket",
+    }
+
+
+def test_a_folder_that_may_not_be_read_is_skipped_as_a_whole(tmp_path, monkeypatch):
+    (tmp_path / "locked").mkdir()
+    (tmp_path / "locked" / "a.jpg").write_bytes(b"x")
+    (tmp_path / "b.jpg").write_bytes(b"x")
+    real = Path.iterdir
+
+    def refuse(path):
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    listing = list_files(tmp_path)
+    assert [path.name for path in listing.files] == ["b.jpg"]
+    assert listing.skipped == (
+        (tmp_path / "locked", "folder that cannot be read: Permission denied"),
+    )
+
+
+def test_an_entry_that_vanishes_is_skipped(tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    monkeypatch.setattr(Path, "iterdir", lambda path: iter([path / "a.jpg", path / "gone.jpg"]))
+    listing = list_files(tmp_path)
+    assert [path.name for path in listing.files] == ["a.jpg"]
+    assert "No such file" in listing.skipped[0][1]
+
+
+def test_strange_names_are_listed_as_they_are(tmp_path):
+    names = ["a\nb.jpg", "q\"'.jpg", "r\u202etl.jpg", "\udcff.jpg", "x" * 251 + ".jpg"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    assert {path.name for path in list_files(tmp_path).files} == set(names)

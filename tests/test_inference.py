@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emoclf.datasets import make_dataset
+from emoclf.evaluation import collect_predictions
+from emoclf.images import UnreadableImageError, load_image
+from emoclf.inference import Predictor
+
+
+@pytest.fixture(scope="module")
+def predictor(run):
+    return Predictor.load(run[1].run_folder)
+
+
+def test_prediction_equals_the_training_path(predictor, run, cache, manifest):
+    _, expected = collect_predictions(run[0], make_dataset(cache, "test"))
+    paths = [Path(manifest.root) / path for path in cache.paths("test")]
+    answers = predictor.predict(paths)
+    received = np.array([[a.probabilities["Sad"], a.probabilities["Happy"]] for a in answers])
+    np.testing.assert_allclose(received, expected, atol=1e-5)
+    assert [a.class_name for a in answers] == [("Sad", "Happy")[i] for i in expected.argmax(1)]
+    assert [a.file for a in answers] == [str(path) for path in paths]
+
+
+def test_path_bytes_pil_and_array_give_one_answer(predictor, manifest):
+    path = Path(manifest.root) / manifest.files[0].path
+    with Image.open(path) as image:
+        sources = [path, str(path), path.read_bytes(), image.copy(), load_image(path)]
+    answers = [predictor.predict(source) for source in sources]
+    for answer in answers:
+        assert answer.probabilities["Happy"] == pytest.approx(
+            answers[0].probabilities["Happy"], abs=1e-5
+        )
+    assert answers[0].file == str(path)
+    assert answers[3].file is None
+    assert sum(answers[0].probabilities.values()) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_folder_answers_for_every_file_and_says_what_it_could_not_read(predictor, tmp_path):
+    Image.new("RGB", (300, 20), "red").save(tmp_path / "a.png")
+    (tmp_path / "b.jpg").write_text("<html>no photo</html>")
+    (tmp_path / "deeper").mkdir()
+    Image.new("L", (20, 300), 200).save(tmp_path / "deeper" / "c.webp")
+    answers = predictor.predict(tmp_path, batch_size=2)
+    assert [Path(answer.file).name for answer in answers] == ["a.png", "b.jpg", "c.webp"]
+    assert [answer.class_name is None for answer in answers] == [False, True, False]
+    assert "b.jpg" in answers[1].problem
+    assert "not read" in str(answers[1])
+    assert str(answers[0]).startswith(str(tmp_path / "a.png"))
+
+
+def test_a_single_unreadable_photo_raises(predictor, tmp_path):
+    (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
+    with pytest.raises(UnreadableImageError, match=r"cut\.jpg"):
+        predictor.predict(tmp_path / "cut.jpg")
+    with pytest.raises(UnreadableImageError, match=r"none\.jpg"):
+        predictor.predict(tmp_path / "none.jpg")
+
+
+def test_an_empty_folder_is_refused_and_an_empty_list_is_not(predictor, tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no file"):
+        predictor.predict(tmp_path)
+    assert predictor.predict([]) == []
+
+
+def test_red_green_blue_and_blue_green_red_differ(predictor, manifest):
+    photo = load_image(Path(manifest.root) / manifest.files[0].path)
+    right, swapped = predictor.predict(photo), predictor.predict(photo[..., ::-1].copy())
+    assert right.probabilities != swapped.probabilities
+
+
+def test_load_takes_a_run_or_a_file_and_names_what_is_missing(run, tmp_path):
+    folder = run[1].run_folder
+    assert Predictor.load(folder).info == Predictor.load(folder / "model.keras").info
+    with pytest.raises(FileNotFoundError, match=r"model\.keras does not exist"):
+        Predictor.load(tmp_path)

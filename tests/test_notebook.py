@@ -1,0 +1,242 @@
+"""The lesson itself: it runs, it records what it says, and it keeps to the house style."""
+
+import ast
+import json
+import re
+import statistics
+
+import nbformat
+import numpy as np
+import pytest
+
+from emoclf.artefacts import load_info
+from emoclf.inference import Predictor
+from emoclf.splits import load_manifest
+from tests.run_notebook import read_outputs, run_notebook
+
+PROGRESS_BAR_OR_OLD_PILLOW = re.compile(
+    r".*\d+%\|.*|.*OldPillowWarning.*\n.*warn_if_pillow_is_old.*"
+)
+"""What a run may write to the error stream; the warning comes with Colab's Pillow."""
+
+
+@pytest.fixture(scope="module")
+def lesson(repository):
+    return nbformat.read(repository / "model.ipynb", as_version=4)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def environment(repository):
+    """The kernel finds emoclf as it would beside the notebook, and sees no Colab."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(repository))
+        patch.delenv("COLAB_RELEASE_TAG", raising=False)
+        yield
+
+
+def run_of(folder):
+    (run,) = [entry for entry in (folder / "logs").iterdir() if entry.is_dir()]
+    return run
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """The lesson on 45 drawn faces per class, two epochs, 48 x 48 pixels."""
+    folder = tmp_path_factory.mktemp("lesson")
+    parameters = {"IMAGE_SIZE": (48, 48), "EPOCHS": 2, "DRAWN_PER_CLASS": 45}
+    return folder, run_notebook(str(folder), parameters)
+
+
+def test_the_tiny_run_records_what_it_says(tiny):
+    folder, document = tiny
+    run = run_of(folder)
+    metrics = json.loads((run / "metrics.json").read_text())
+    split = load_manifest(run / "split.json")
+    assert metrics["photos"] == len(split.select("test"))
+    assert metrics["accuracy"]["count"] == metrics["photos"]
+    assert 0 <= metrics["accuracy"]["low"] <= metrics["accuracy"]["value"] <= 1
+    assert np.sum(metrics["confusion"]) == metrics["photos"]
+    assert metrics["confusion"][0][0] + metrics["confusion"][1][1] == round(
+        metrics["accuracy"]["value"] * metrics["photos"]
+    )
+    printed = "".join(read_outputs(document))
+    assert f"accuracy           {metrics['accuracy']['value']:.3f}" in printed
+    assert printed.count("share 0 photos and 0 duplicate groups") == 3
+    difference = float(re.search(r"saved and tested model: (\S+)", printed).group(1))
+    assert difference < 1e-5
+
+
+def test_the_tiny_run_leaves_a_usable_model(tiny):
+    folder, _ = tiny
+    run = run_of(folder)
+    assert load_info(run / "model.keras").class_names == ("Sad", "Happy")
+    answer = Predictor.load(run).predict(np.zeros((70, 30, 3), np.uint8))
+    assert answer.class_name in ("Sad", "Happy")
+
+
+def test_the_tiny_run_finds_every_planted_flaw(tiny):
+    _, document = tiny
+    printed = " ".join("".join(read_outputs(document)).replace("_", " ").lower().split())
+    for kind in (
+        "truncated",
+        "not an image",
+        "wrong extension",
+        "exact duplicate",
+        "near duplicate",
+        "in both classes",
+        "too small",
+        "blank",
+        "unsupported format",
+        "empty",
+    ):
+        assert kind in printed, kind
+
+
+def test_the_tiny_run_has_no_warning_and_shows_its_figures(tiny):
+    _, document = tiny
+    figures = 0
+    for cell in document.cells:
+        for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":
+                text = re.sub(PROGRESS_BAR_OR_OLD_PILLOW, "", output["text"])
+                assert not text.strip(), text
+            figures += "image/png" in output.get("data", {})
+    assert figures >= 9
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_full_lesson_reaches_its_floor(tmp_path):
+    """The built-in faces at full size: above 0.93, a linear model at least 10 points below."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from emoclf.datasets import cache_photos
+
+    run_notebook(str(tmp_path), {})
+    run = run_of(tmp_path)
+    accuracy = json.loads((run / "metrics.json").read_text())["accuracy"]["value"]
+    split = load_manifest(run / "split.json")
+    split = type(split)(str(tmp_path / split.root), split.class_names, split.seed, split.files)
+    linear = []
+    for side in (32, 48):
+        cache = cache_photos(split, image_size=(side, side), progress=False)
+        train, test = (
+            cache.images[cache.indices(name)].reshape(-1, side * side * 3) / 255
+            for name in ("train", "test")
+        )
+        for strength in (1e-4, 1e-3, 1e-2):
+            model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
+            model.fit(train, cache.labels("train"))
+            linear.append(model.score(test, cache.labels("test")))
+    assert accuracy > 0.93
+    assert max(linear) <= accuracy - 0.10, (accuracy, linear)
+
+
+def code_cells(lesson):
+    return [cell for cell in lesson.cells if cell.cell_type == "code"]
+
+
+def test_the_committed_outputs_come_from_one_clean_run(lesson, repository):
+    counts = [cell.execution_count for cell in code_cells(lesson)]
+    assert counts == list(range(1, len(counts) + 1))
+    assert not [o for c in code_cells(lesson) for o in c.outputs if o.output_type == "error"]
+    assert (repository / "model.ipynb").stat().st_size < 1_500_000
+
+
+def test_the_committed_outputs_show_drawn_faces_and_no_path_of_a_machine(lesson):
+    printed = "".join(read_outputs(lesson))
+    assert "built-in drawn faces" in printed
+    assert not re.search(r"(?<![\w.])/(home|root|tmp|work|Users)/", printed)
+
+
+def test_cells_are_short_and_follow_prose(lesson):
+    lines = [len(cell.source.splitlines()) for cell in code_cells(lesson)]
+    assert max(lines) <= 20
+    assert statistics.median(lines) <= 6
+    markdown = len(lesson.cells) - len(lines)
+    assert 1.2 <= markdown / len(lines) <= 1.6
+    follows = [
+        before.cell_type == "markdown"
+        for before, cell in zip(lesson.cells, lesson.cells[1:], strict=False)
+        if cell.cell_type == "code"
+    ]
+    assert sum(follows) >= 0.9 * len(follows)
+
+
+def test_the_prose_keeps_to_the_house_style(lesson):
+    prose = "\n".join(cell.source for cell in lesson.cells if cell.cell_type == "markdown")
+    for word in ("just", "simply", "easily", "obviously", "of course"):
+        assert not re.search(rf"\b{word}\b", prose, re.IGNORECASE), word
+    titles = re.findall(r"^## (\d+)\.", prose, re.MULTILINE)
+    assert titles == [str(number) for number in range(1, len(titles) + 1)]
+    for section in prose.split("\n## "):
+        assert section.count("> **") <= 2
+
+
+def test_there_is_one_parameters_cell_of_plain_values(lesson):
+    tagged = [c for c in lesson.cells if "parameters" in c.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    for statement in ast.parse(tagged[0].source).body:
+        assert isinstance(statement, ast.Assign)
+        ast.literal_eval(statement.value)
+
+
+def test_the_parameters_have_the_package_defaults(lesson):
+    from emoclf.config import Settings
+    from emoclf.drawn_faces import PHOTOS_PER_CLASS
+    from emoclf.sources import DRIVE_DATA_FOLDER
+
+    (cell,) = [c for c in lesson.cells if "parameters" in c.metadata.get("tags", [])]
+    values = {s.targets[0].id: ast.literal_eval(s.value) for s in ast.parse(cell.source).body}
+    assert values["DATA_DIR"] == DRIVE_DATA_FOLDER
+    assert values["DRAWN_PER_CLASS"] == PHOTOS_PER_CLASS
+    settings = Settings(
+        image_size=values["IMAGE_SIZE"],
+        resize_mode=values["RESIZE_MODE"],
+        epochs=values["EPOCHS"],
+        patience=values["PATIENCE"],
+        batch_size=values["BATCH_SIZE"],
+        learning_rate=values["LEARNING_RATE"],
+        dropout=values["DROPOUT"],
+        class_weights=values["CLASS_WEIGHTS"],
+        seed=values["SEED"],
+    )
+    assert settings == Settings()
+
+
+def test_no_helper_is_pasted_into_the_lesson(lesson):
+    defined = [
+        node.name
+        for cell in code_cells(lesson)
+        for node in ast.walk(ast.parse(re.sub(r"^(\s*)%.*$", r"\1pass", cell.source, flags=re.M)))
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+    assert defined == ["augment"]
+
+
+def test_set_up_in_colab_mounts_drive_and_finds_the_project_there(
+    lesson, repository, tmp_path, monkeypatch
+):
+    """The first two code cells, against a stand-in for Colab's modules and its Drive."""
+    stand_in = tmp_path / "stand_in" / "google" / "colab"
+    stand_in.mkdir(parents=True)
+    (stand_in / "__init__.py").touch()
+    (stand_in / "drive.py").write_text("def mount(path):\n    print('mounted', path)\n")
+    project = tmp_path / "drive" / "MyDrive" / "Image Classifier"
+    project.mkdir(parents=True)
+    (project / "emoclf").symlink_to(repository / "emoclf")
+    monkeypatch.setenv("PYTHONPATH", str(stand_in.parent.parent))
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab")
+    cells = [
+        nbformat.v4.new_code_cell(cell.source.replace("/content/drive", str(tmp_path / "drive")))
+        for cell in code_cells(lesson)[:2]
+    ]
+    cells.append(nbformat.v4.new_code_cell("print(emoclf.__file__, emoclf.in_colab())"))
+    path = tmp_path / "start.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    document = run_notebook(str(tmp_path), None, notebook=path)
+    texts = read_outputs(document)
+    assert f"mounted {tmp_path / 'drive'}" in texts[0]
+    assert texts[2].strip() == f"{project / 'emoclf' / '__init__.py'} True"

@@ -1,0 +1,99 @@
+import os
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from emoclf import runtime
+
+
+def test_this_is_not_colab():
+    assert not runtime.in_colab()
+    assert runtime.mount_drive() is None
+
+
+@pytest.fixture
+def colab(monkeypatch):
+    """A stand-in for Colab's modules that records what is mounted."""
+    mounted = []
+    drive = types.ModuleType("google.colab.drive")
+    drive.mount = mounted.append
+    package = types.ModuleType("google.colab")
+    package.drive = drive
+    monkeypatch.setitem(sys.modules, "google", types.ModuleType("google"))
+    monkeypatch.setitem(sys.modules, "google.colab", package)
+    monkeypatch.setitem(sys.modules, "google.colab.drive", drive)
+    return drive, mounted
+
+
+def test_drive_is_mounted_in_colab(colab):
+    _, mounted = colab
+    assert runtime.in_colab()
+    assert runtime.mount_drive("/somewhere/drive").as_posix() == "/somewhere/drive"
+    assert mounted == ["/somewhere/drive"]
+
+
+def test_a_refused_mount_says_what_to_do(colab):
+    def refuse(_path):
+        raise ValueError("mount failed")
+
+    colab[0].mount = refuse
+    with pytest.raises(RuntimeError, match="allow the access"):
+        runtime.mount_drive()
+
+
+def test_hardware_is_described():
+    hardware = runtime.find_hardware()
+    assert hardware.cpu_count >= 1
+    assert f"{hardware.cpu_count} CPU cores" in hardware.describe()
+    with_card = runtime.Hardware(2, ("Tesla T4",), 12.7)
+    assert with_card.describe() == "2 CPU cores, 13 GiB of memory, Tesla T4"
+
+
+def test_versions_tell_what_is_missing(monkeypatch):
+    monkeypatch.setattr(runtime, "PACKAGES", ("numpy", "no-such-package"))
+    versions = runtime.find_versions()
+    assert versions["numpy"] == np.__version__
+    assert versions["no-such-package"] == "not installed"
+
+
+def test_doctor_names_what_is_missing_or_old_and_the_remedy(monkeypatch):
+    versions = dict.fromkeys(runtime.PACKAGES, "99.0.0")
+    monkeypatch.setattr(runtime, "find_versions", lambda: versions)
+    assert runtime.doctor() == []
+    versions.update({"imagehash": "not installed", "pillow": "11.3.0", "keras": "3.13.2"})
+    findings = runtime.doctor()
+    assert len(findings) == 3
+    assert "pip install imagehash" in findings[0]
+    assert "pip install 'pillow>=13.0.0'" in findings[1]
+    assert "keras 3.13.2" in findings[2]
+
+
+def test_seeds_make_random_numbers_repeat():
+    runtime.set_seeds(3)
+    first = np.random.random()
+    runtime.set_seeds(3)
+    assert np.random.random() == first
+
+
+def test_run_folders_are_new_and_their_names_plain(tmp_path):
+    first = runtime.make_run_folder(tmp_path / "logs")
+    second = runtime.make_run_folder(tmp_path / "logs", name=first.name)
+    assert first != second
+    assert list(second.iterdir()) == []
+    for name in ("../outside", "a/b", ".."):
+        with pytest.raises(ValueError, match="plain folder name"):
+            runtime.make_run_folder(tmp_path, name=name)
+
+
+def test_quiet_start_silences_native_code_and_nothing_else(capfd):
+    with runtime.quiet_start():
+        os.write(2, b"native noise")
+        print("a sentence")
+    os.write(2, b"heard again")
+    printed, errors = capfd.readouterr()
+    assert errors == "heard again"
+    assert "a sentence" in printed
+    with pytest.raises(KeyError), runtime.quiet_start():
+        raise KeyError

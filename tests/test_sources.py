@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from emoclf import sources
+from emoclf.folders import find_class_folders, list_files
+from emoclf.sources import DRIVE_DATA_FOLDER, find_data, sample_photos
+
+
+def put_photos(folder, names=("sad", "happy")):
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        Image.new("RGB", (60, 60), "red").save(folder / name / "photo.jpg")
+    return folder
+
+
+def test_a_named_folder_is_used(tmp_path):
+    folder = put_photos(tmp_path / "mine")
+    source = find_data(folder, local_folder=tmp_path / "data")
+    assert source.folder == folder
+    assert not source.is_drawn
+    assert str(folder) in source.description
+
+
+def test_a_named_folder_that_is_missing_or_wrong_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        find_data(tmp_path / "nowhere", local_folder=tmp_path / "data")
+    with pytest.raises(ValueError, match="Happy"):
+        find_data(put_photos(tmp_path / "half", ["sad"]), local_folder=tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_data_is_used_when_there_is_no_drive(tmp_path):
+    put_photos(tmp_path / "data", ["SAD people", "Happy_images"])
+    source = find_data(local_folder=tmp_path / "data")
+    assert source.folder == tmp_path / "data"
+    assert DRIVE_DATA_FOLDER in source.description
+
+
+def test_drawn_faces_are_the_last_resort_and_are_drawn_once(tmp_path):
+    put_photos(tmp_path / "data", ["sad"])
+    (tmp_path / "data" / "happy").mkdir()
+    arguments = {"local_folder": tmp_path / "data", "drawn_per_class": 3, "with_flaws": False}
+    source = find_data(**arguments)
+    assert source.is_drawn
+    assert "built-in drawn faces" in source.description
+    entries = find_class_folders(source.folder).folders
+    assert [len(list_files(entry.path).files) for entry in entries] == [3, 3]
+    pictures = sorted(source.folder.rglob("*.jpg"))
+    before = [path.stat().st_mtime_ns for path in pictures]
+    assert find_data(**arguments) == source
+    assert before == [path.stat().st_mtime_ns for path in pictures]
+
+
+def test_in_colab_the_drive_is_mounted_before_it_is_looked_at(tmp_path, monkeypatch):
+    mounted = []
+    monkeypatch.setattr(sources, "in_colab", lambda: True)
+    monkeypatch.setattr(sources, "mount_drive", lambda: mounted.append("drive"))
+    put_photos(tmp_path / "data")
+    assert find_data(local_folder=tmp_path / "data").folder == tmp_path / "data"
+    assert mounted == ["drive"]
+    find_data(tmp_path / "data")
+    assert mounted == ["drive"]
+
+
+def test_none_means_look_locally(tmp_path):
+    put_photos(tmp_path / "data")
+    source = find_data(None, local_folder=tmp_path / "data")
+    assert source.folder == Path(tmp_path / "data")
+    assert "Drive" not in source.description
+
+
+def test_sample_photos_come_from_every_class_and_skip_what_is_no_photo(tmp_path):
+    folder = put_photos(tmp_path / "mine")
+    (folder / "sad" / "page.jpg").write_text("<html></html>")
+    Image.new("RGB", (2000, 40), "blue").save(folder / "happy" / "wide.png")
+    samples = sample_photos(folder, per_class=2)
+    names = [(sample.class_name, sample.path.name) for sample in samples]
+    assert sorted(names) == [("Happy", "photo.jpg"), ("Happy", "wide.png"), ("Sad", "photo.jpg")]
+    assert samples[0].pixels.shape == (60, 60, 3)
+    assert len(sample_photos(folder, per_class=1)) == 2

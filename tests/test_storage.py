@@ -1,0 +1,36 @@
+import pytest
+
+from emoclf.storage import read_json, replacing, write_json
+
+
+def test_the_file_appears_whole_at_the_end(tmp_path):
+    path = tmp_path / "new folder" / "notes.txt"
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+        assert temporary.suffix == ".txt"
+    assert path.read_text() == "whole"
+    assert [entry.name for entry in path.parent.iterdir()] == ["notes.txt"]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_json_round_trip_keeps_names_that_are_not_unicode(tmp_path):
+    value = {"name": "caf\udce9.jpg", "numbers": [1, 2.5]}
+    assert read_json(write_json(tmp_path / "value.json", value), what="a value") == value
+
+
+def test_json_errors_name_the_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.json.*a value"):
+        read_json(tmp_path / "none.json", what="a value")
+    (tmp_path / "cut.json").write_text('{"name": ')
+    with pytest.raises(ValueError, match=r"cut\.json.*not valid JSON"):
+        read_json(tmp_path / "cut.json", what="a value")

@@ -1,0 +1,178 @@
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from emoclf.artefacts import ModelInfo, load_info, load_model
+from emoclf.config import Settings
+from emoclf.datasets import make_dataset
+from emoclf.evaluation import collect_predictions, evaluate_predictions
+from emoclf.models import build_cnn
+from emoclf.splits import SplitFile, SplitManifest, load_manifest
+from emoclf.training import (
+    BestCheckpoint,
+    HistoryFile,
+    describe_history,
+    make_callbacks,
+    save_evaluation,
+    start_run,
+    train_model,
+)
+
+
+def test_a_run_folder_holds_everything_of_the_run(run, manifest):
+    _, result = run
+    names = {entry.name for entry in result.run_folder.iterdir()}
+    assert names >= {
+        "settings.json",
+        "split.json",
+        "versions.json",
+        "history.csv",
+        "best.keras",
+        "model.keras",
+        "tensorboard",
+    }
+    assert load_manifest(result.run_folder / "split.json") == manifest
+    settings = json.loads((result.run_folder / "settings.json").read_text())
+    assert Settings(**settings) == Settings(image_size=(32, 48), epochs=2, batch_size=16)
+    versions = json.loads((result.run_folder / "versions.json").read_text())
+    assert versions["keras"] == keras.__version__
+    assert list((result.run_folder / "tensorboard").rglob("events.*"))
+
+
+def test_history_file_holds_what_fit_returned(run):
+    _, result = run
+    with (result.run_folder / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [float(row["val_loss"]) for row in rows] == result.history["val_loss"]
+    assert result.best_epoch == 1 + int(np.argmin(result.history["val_loss"]))
+
+
+def test_model_and_checkpoint_know_their_classes_and_size(run):
+    _, result = run
+    expected = ModelInfo(("Sad", "Happy"), (32, 48), "pad")
+    assert load_info(result.run_folder / "model.keras") == expected
+    assert load_info(result.run_folder / "best.keras") == expected
+
+
+def test_evaluation_is_kept_and_agrees_with_keras(run, cache):
+    model, result = run
+    dataset = make_dataset(cache, "test", batch_size=7)
+    labels, probabilities = collect_predictions(model, dataset)
+    evaluation = evaluate_predictions(labels, probabilities, paths=cache.paths("test"))
+    path = save_evaluation(evaluation, result.run_folder)
+    numbers = json.loads(path.read_text())
+    assert path.name == "metrics.json"
+    assert numbers["accuracy"]["value"] == pytest.approx(model.evaluate(dataset, verbose=0)[1])
+    assert (result.run_folder / "predictions.csv").is_file()
+    assert save_evaluation(evaluation, result.run_folder, split="validation").name == (
+        "validation_metrics.json"
+    )
+
+
+def test_early_stopping_gives_back_the_best_weights(cache, manifest, tmp_path):
+    """A learning rate far too large gets worse after its best epoch, and stops early."""
+    settings = Settings(image_size=(32, 48), epochs=12, learning_rate=0.5, patience=2)
+    folder = start_run(settings, manifest, logs=tmp_path)
+    keras.utils.set_random_seed(0)
+    model = build_cnn((32, 48), filters=(4, 4))
+    validation = make_dataset(cache, "validation")
+    result = train_model(
+        model,
+        make_dataset(cache, "train"),
+        validation=validation,
+        run_folder=folder,
+        settings=settings,
+        class_weights={0: 1.0, 1: 1.0},
+        verbose=0,
+    )
+    assert len(result.history["loss"]) == min(12, result.best_epoch + 2)
+    best, _ = load_model(folder / "best.keras")
+    for kept, saved in zip(model.get_weights(), best.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, saved)
+    assert model.evaluate(validation, verbose=0)[0] == pytest.approx(
+        min(result.history["val_loss"]), rel=1e-4
+    )
+
+
+def test_a_collapsed_model_is_said(cache, manifest, tmp_path):
+    settings = Settings(image_size=(32, 48), epochs=1, learning_rate=1e-9)
+    model = build_cnn((32, 48), filters=(4, 4))
+    answer = model.get_layer("probabilities")
+    answer.set_weights([np.zeros((4, 2)), np.array([0.0, 5.0])])
+    result = train_model(
+        model,
+        make_dataset(cache, "train"),
+        validation=make_dataset(cache, "validation"),
+        run_folder=start_run(settings, manifest, logs=tmp_path),
+        settings=settings,
+        verbose=0,
+    )
+    assert "16 of 16 answers are Happy" in result.collapse
+
+
+def test_runs_never_share_a_folder(manifest, tmp_path):
+    folders = [start_run(Settings(), manifest, logs=tmp_path, name="mine") for _ in range(3)]
+    assert [folder.name for folder in folders] == ["mine", "mine-2", "mine-3"]
+
+
+def test_checkpoint_needs_a_validation_loss(tmp_path):
+    callback = BestCheckpoint(tmp_path / "best.keras", ModelInfo())
+    with pytest.raises(ValueError, match="validation_data"):
+        callback.on_epoch_end(0, {"loss": 1.0})
+
+
+def test_history_file_continues_an_existing_one(tmp_path):
+    for epoch in range(2):
+        HistoryFile(tmp_path / "history.csv").on_epoch_end(epoch, {"loss": 1.0 - epoch})
+    assert (tmp_path / "history.csv").read_text().split() == ["epoch,loss", "1,1.0", "2,0.0"]
+
+
+def test_callbacks_stop_last_and_save_before(tmp_path):
+    callbacks = make_callbacks(tmp_path, info=ModelInfo(), patience=6, tensorboard=False)
+    assert isinstance(callbacks[-1], keras.callbacks.EarlyStopping)
+    assert callbacks[-1].restore_best_weights
+    assert callbacks[-1].patience == 6
+    assert any(isinstance(callback, BestCheckpoint) for callback in callbacks)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "losses", "expected"),
+    [
+        ([0.6, 0.99], [0.5, 0.4], ["Epoch 2 of 2", "gap of 24 points", "more epochs may help"]),
+        ([0.6, 0.76], [0.4, 0.5], ["Epoch 1 of 2", "no sign of learning by heart"]),
+    ],
+)
+def test_curves_are_read_in_words(accuracy, losses, expected):
+    text = describe_history(
+        {"accuracy": accuracy, "val_accuracy": [0.6, 0.75], "loss": losses, "val_loss": losses}
+    )
+    assert all(part in text for part in expected)
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(True, {0: 40 / 60, 1: 40 / 20}), (False, None)])
+def test_settings_decide_about_class_weights(tmp_path, monkeypatch, asked, expected):
+    """Thirty sad and ten happy training photos; what reaches fit is looked at, not trained."""
+    files = [SplitFile(f"{i}.png", int(i >= 30), i, "train") for i in range(40)]
+    uneven = SplitManifest(str(tmp_path), ("Sad", "Happy"), 0, tuple(files))
+    settings = Settings(image_size=(32, 48), class_weights=asked)
+    received = {}
+
+    def fit(*_arguments, **keywords):
+        received.update(keywords)
+        raise InterruptedError
+
+    model = build_cnn((32, 48), filters=(4, 4))
+    monkeypatch.setattr(model, "fit", fit)
+    with pytest.raises(InterruptedError):
+        train_model(
+            model,
+            [None] * 3,
+            validation=None,
+            run_folder=start_run(settings, uneven, logs=tmp_path),
+            settings=settings,
+        )
+    assert received["class_weight"] == expected
