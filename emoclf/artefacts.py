@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoclf.config import CLASS_NAMES, IMAGE_SIZE, ResizeMode
+from emoclf.config import CLASS_NAMES, IMAGE_SIZE, ResizeMode, Subject
 from emoclf.storage import replacing
 
 if TYPE_CHECKING:
@@ -36,11 +36,14 @@ class ModelInfo:
         class_names: Names in the order of the model's outputs.
         image_size: `(height, width)` in pixels of the input.
         resize_mode: How a photo of any shape becomes that size: `"pad"` or `"crop"`.
+        subject: What was shown to the model: `"photo"`, or `"face"` for faces cut out by
+            `emoclf.crop_face`.
     """
 
     class_names: tuple[str, ...] = CLASS_NAMES
     image_size: tuple[int, int] = IMAGE_SIZE
     resize_mode: ResizeMode = "pad"
+    subject: Subject = "photo"
 
 
 def save_model(model: keras.Model, path: str | Path, *, info: ModelInfo) -> Path:
@@ -104,7 +107,10 @@ def load_info(path: str | Path) -> ModelInfo:
         with zipfile.ZipFile(path) as archive:
             value: dict[str, Any] = json.loads(archive.read(MEMBER_NAME))
         info = ModelInfo(
-            tuple(value["class_names"]), tuple(value["image_size"]), value["resize_mode"]
+            class_names=tuple(value["class_names"]),
+            image_size=tuple(value["image_size"]),
+            resize_mode=value["resize_mode"],
+            subject=value.get("subject", "photo"),
         )
     except zipfile.BadZipFile as error:
         raise ValueError(

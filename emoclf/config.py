@@ -27,6 +27,9 @@ MAX_PIXELS: int = 100_000_000
 ResizeMode = Literal["pad", "crop"]
 """How a photo of any shape becomes `IMAGE_SIZE` with its aspect kept."""
 
+Subject = Literal["photo", "face"]
+"""What a network looks at: the whole photo, or a face that was found in it and cut out."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -37,6 +40,8 @@ class Settings:
     Attributes:
         image_size: `(height, width)` in pixels of what the network sees, each at least 32.
         resize_mode: `"pad"` keeps the whole photo on a grey ground, `"crop"` keeps its centre.
+        subject: `"photo"` shows the network whole photos, `"face"` the largest face of each, cut
+            out before training.
         validation_share: Share of the photos that choose the best epoch, above 0.
         test_share: Share of the photos that are looked at once, at the end, above 0.
         batch_size: Photos per training step.
@@ -55,6 +60,7 @@ class Settings:
 
     image_size: tuple[int, int] = IMAGE_SIZE
     resize_mode: ResizeMode = "pad"
+    subject: Subject = "photo"
     validation_share: float = 0.15
     test_share: float = 0.15
     batch_size: int = 16
@@ -72,6 +78,7 @@ class Settings:
         checks = {
             "image_size": len(self.image_size) == 2 and min(self.image_size) >= 32,
             "resize_mode": self.resize_mode in ("pad", "crop"),
+            "subject": self.subject in ("photo", "face"),
             "validation_share": self.validation_share > 0,
             "test_share": self.test_share > 0 and self.test_share + self.validation_share < 1,
             "batch_size": self.batch_size >= 1,
@@ -85,7 +92,8 @@ class Settings:
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} is out of range. See emoclf.Settings for "
                     "what each setting may be; for example `image_size=(96, 96)`, "
-                    "`resize_mode='pad'`, shares above 0 that leave photos for training."
+                    "`resize_mode='pad'`, `subject='face'`, shares above 0 that leave photos for "
+                    "training."
                 )
 
     def to_dict(self) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class BestCheckpoint(keras.callbacks.Callback):
 
     Args:
         path: The `.keras` file.
-        info: Classes, size and resize mode of the model.
+        info: Classes, size, resize mode and subject of the model.
     """
 
     def __init__(self, path: str | Path, info: ModelInfo) -> None:
@@ -113,7 +113,8 @@ def start_run(
 
     Args:
         settings: The run's settings, written to `settings.json`.
-        manifest: Its split, written to `split.json`.
+        manifest: Its split, written to `split.json`: `cache.manifest` where photos without a face
+            were left out, so that the run tells what was learned from.
         logs: The folder that holds all runs.
         name: Name of the run; default: the time.
 
@@ -186,7 +187,7 @@ def make_callbacks(
 
     Args:
         run_folder: The run's folder.
-        info: Classes, size and resize mode of the model, for the checkpoint.
+        info: Classes, size, resize mode and subject of the model, for the checkpoint.
         patience: Epochs without a better validation loss before training stops.
         tensorboard: Whether TensorBoard's files are written.
 
@@ -225,7 +226,7 @@ def finish_run(
         history: Metric name to one value per epoch, with `val_loss`.
         validation: Batches of the validation photos.
         run_folder: The run's folder; the model goes to `model.keras` in it.
-        info: Classes, size and resize mode of the model.
+        info: Classes, size, resize mode and subject of the model.
 
     Returns:
         The best epoch and whether the model collapsed.
@@ -261,7 +262,8 @@ def train_model(
         train: Batches of the training photos.
         validation: Batches of the validation photos.
         run_folder: A folder made by `start_run`.
-        settings: Epochs, patience, learning rate, image size and resize mode.
+        settings: Epochs, patience, learning rate, image size, resize mode and subject; the last
+            three must be those that the photos were cached with.
         class_weights: Label to weight; default: balanced by the training photos of the run's
             split when the settings ask for class weights, else all photos count the same.
         class_names: Names in label order.
@@ -270,7 +272,7 @@ def train_model(
     Returns:
         The history, the best epoch and whether the model collapsed.
     """
-    info = ModelInfo(class_names, settings.image_size, settings.resize_mode)
+    info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.subject)
     if class_weights is None and settings.class_weights:
         labels = load_manifest(Path(run_folder) / "split.json").labels("train")
         class_weights = balanced_class_weights(labels, len(class_names))

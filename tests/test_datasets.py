@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf import datasets
-from emoclf.datasets import balanced_class_weights, cache_photos, make_dataset
+from emoclf.datasets import balanced_class_weights, cache_photos, make_dataset, preparing
 from emoclf.images import UnreadableImageError, load_resized
 from emoclf.splits import SplitFile, SplitManifest
 
@@ -73,7 +72,7 @@ def test_disk_cache_holds_the_same_photos_and_is_used_again(tmp_path, monkeypatc
     np.testing.assert_array_equal(
         collect(make_dataset(memory, "test"))[0], collect(make_dataset(disk, "test"))[0]
     )
-    monkeypatch.setattr(datasets, "load_resized", None)
+    monkeypatch.setattr(preparing, "load_resized", None)
     again = cache_photos(manifest, cache_folder=tmp_path / "cache", **arguments)
     assert again.location == disk.location
 

@@ -2,7 +2,12 @@ import keras
 import numpy as np
 import pytest
 
-from emoclf.models import build_augmentation, build_cnn
+from emoclf.models import (
+    build_augmentation,
+    build_cnn,
+    build_face_network,
+    freeze_for_fine_tuning,
+)
 
 
 def make_photos(count=4, height=48, width=64, seed=0):
@@ -86,3 +91,58 @@ def test_too_small_photos_are_refused():
 
 def test_more_classes_give_more_outputs():
     assert build_cnn((32, 32), ("Sad", "Happy", "Neither")).output_shape == (None, 3)
+
+
+def fit_one_epoch(model):
+    """Learn from a few bright photos; return the variables that have changed."""
+    before = {variable.path: variable.numpy() for variable in model.weights}
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    photos = 128 + make_photos(16, 32, 32) // 2
+    model.fit(photos, np.arange(16) % 2, epochs=1, batch_size=8, verbose=0)
+    return {v.path for v in model.weights if not np.array_equal(v.numpy(), before[v.path])}
+
+
+def build_tiny_face_network():
+    keras.utils.set_random_seed(3)
+    return build_face_network((32, 32), filters=(4, 6, 8), blocks=(1, 1), normalise_up_to_px=16)
+
+
+def test_the_head_stage_changes_the_head_only():
+    model = freeze_for_fine_tuning(build_tiny_face_network(), "head")
+    assert fit_one_epoch(model) == {"logits/kernel", "logits/bias"}
+
+
+def test_the_second_stage_changes_all_but_batch_normalisation():
+    model = freeze_for_fine_tuning(build_tiny_face_network(), "head")
+    model = freeze_for_fine_tuning(model, "all")
+    changed = fit_one_epoch(model)
+    fixed = {v.path for v in model.weights if "normalise" in v.path}
+    assert len(fixed) >= 12
+    assert any(path.endswith("moving_variance") for path in fixed)
+    weights = {variable.path for variable in model.weights if "seed" not in variable.path}
+    assert changed == weights - fixed
+
+
+def test_without_freezing_the_statistics_would_move():
+    """So that the test above tests something."""
+    changed = fit_one_epoch(build_tiny_face_network())
+    assert any(path.endswith("moving_mean") for path in changed)
+
+
+def test_networks_inside_networks_are_frozen_too():
+    inner = build_tiny_face_network()
+    answer = keras.layers.Dense(2, activation="softmax", name="own_head")(inner.output)
+    model = keras.Model(inner.input, answer)
+    freeze_for_fine_tuning(model, "head", head="own_head")
+    assert fit_one_epoch(model) == {"own_head/kernel", "own_head/bias"}
+    freeze_for_fine_tuning(model, "all", head="own_head")
+    assert not [path for path in fit_one_epoch(model) if "normalise" in path]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("tail",), "stage='tail'"), (("head",), "'logits' should name a layer.*probabilities")],
+)
+def test_unknown_stages_and_heads_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        freeze_for_fine_tuning(build_cnn((32, 32)), *arguments)

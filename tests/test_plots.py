@@ -128,3 +128,27 @@ def test_predictions_have_bars_and_mark_mistakes():
     assert find_colour(pixels, plots.CLASS_COLOURS[0]) > 0
     with pytest.raises(ValueError, match=r"\(2, 2\), received \(2, 3\)"):
         plots.plot_predictions(make_photos(2), np.ones((2, 3)) / 3)
+
+
+def test_a_comparison_shows_every_network_and_guessing():
+    one, other = make_evaluation(), make_evaluation()
+    figure = plots.plot_comparison({"own": one, "packaged": other})
+    render(figure)
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["own", "packaged"]
+    dots = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "o"]
+    assert dots == [one.accuracy.value, other.accuracy.value]
+    ends = [list(line.get_xdata()) for line in axis.lines if line.get_linewidth() == 3]
+    assert ends[0] == [one.accuracy.low, one.accuracy.high]
+    assert f"{one.accuracy.value:.3f}" in axis.texts[0].get_text()
+    assert "n = 40" in axis.get_xlabel()
+    guess = one.majority_accuracy.value
+    assert [line.get_xdata()[0] for line in axis.lines if line.get_linestyle() == ":"] == [guess]
+    assert axis.get_legend().get_texts()[0].get_text() == f"always {one.majority_class}"
+
+
+def test_a_comparison_needs_the_same_photos():
+    few = evaluate_predictions([0, 1], np.eye(2))
+    for wrong in ({}, {"own": make_evaluation(), "packaged": few}):
+        with pytest.raises(ValueError, match="same photos"):
+            plots.plot_comparison(wrong)

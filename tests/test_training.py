@@ -58,6 +58,22 @@ def test_model_and_checkpoint_know_their_classes_and_size(run):
     assert load_info(result.run_folder / "best.keras") == expected
 
 
+def test_a_model_of_faces_knows_that_it_is_one(cache, manifest, tmp_path):
+    settings = Settings(image_size=(32, 48), epochs=1, subject="face")
+    folder = start_run(settings, manifest, logs=tmp_path)
+    train_model(
+        build_cnn((32, 48), filters=(4, 4)),
+        make_dataset(cache, "train"),
+        validation=make_dataset(cache, "validation"),
+        run_folder=folder,
+        settings=settings,
+        verbose=0,
+    )
+    assert json.loads((folder / "settings.json").read_text())["subject"] == "face"
+    for name in ("model.keras", "best.keras"):
+        assert load_info(folder / name) == ModelInfo(("Sad", "Happy"), (32, 48), "pad", "face")
+
+
 def test_evaluation_is_kept_and_agrees_with_keras(run, cache):
     model, result = run
     dataset = make_dataset(cache, "test", batch_size=7)

@@ -1,0 +1,290 @@
+"""Draw the answers onto a photo: a box and a label per face, readable at every size.
+
+Sad is blue, Happy orange, uncertain grey with a broken line. The three can be told apart by readers
+who are colour-blind, and every label says its answer in words too.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from emoclf.images import FORMAT_EXTENSIONS
+from emoclf.inference import UNCERTAIN, FacePrediction, Prediction
+from emoclf.storage import replacing
+
+COLOURS: tuple[str, ...] = ("#3B6FB6", "#E8871E", "#2E8B57", "#B03A48", "#7A5BA6")
+"""The classes' colours in label order: blue for Sad, orange for Happy."""
+
+NEUTRAL_COLOUR = "#8A8F98"
+"""The colour of "uncertain" and of a photo without a face."""
+
+MIN_SIDE_PX: int = 320
+"""A photo whose longest side is shorter is enlarged by a whole factor, so that text fits."""
+
+_MIN_CANVAS = (44, 176)
+"""Smallest `(height, width)` in pixels of the result, so that a label fits into it."""
+
+_MIN_FONT_PX = 11
+_MAX_LABEL_SHARE = 3.0
+"""A label that is wider than this many times its box is shortened."""
+
+_JPEG_QUALITY = 92
+_MAX_STEM_BYTES = 150
+_MAX_NAMES = 100_000
+_Box = tuple[float, float, float, float]
+
+
+def annotate_photo(photo: np.ndarray, prediction: Prediction) -> np.ndarray:
+    """Draw the answer for every face onto a photo.
+
+    Args:
+        photo: uint8 RGB `(height, width, 3)`, 0 to 255: the upright photo that was asked about.
+        prediction: What was answered.
+
+    Returns:
+        uint8 RGB `(height, width, 3)`, 0 to 255: a new picture. A photo of less than
+        `MIN_SIDE_PX` pixels is enlarged, a very narrow one gets a grey margin. A photo without
+        an answer is marked "no face".
+
+    Raises:
+        ValueError: If `photo` has another shape or dtype.
+    """
+    _check_photo(photo)
+    scale = max(1, math.ceil(MIN_SIDE_PX / max(photo.shape[:2])))
+    canvas = _make_canvas(photo, scale)
+    draw = ImageDraw.Draw(canvas)
+    if not prediction.faces:
+        whole = (0.0, 0.0, float(canvas.width), float(canvas.height))
+        label = "not read" if prediction.problem else "no face"
+        _draw_label(draw, canvas, whole, [label], NEUTRAL_COLOUR, [])
+        return np.array(canvas)
+    classes = tuple(prediction.probabilities)
+    boxes = [_place_box(face, scale, photo) for face in prediction.faces]
+    for face, box in zip(reversed(prediction.faces), reversed(boxes), strict=True):
+        colour = _colour_of(face, classes)
+        _draw_box(draw, canvas, box, colour, is_broken=face.answer == UNCERTAIN)
+    occupied = list(boxes)
+    for face, box in zip(prediction.faces, boxes, strict=True):
+        _draw_label(draw, canvas, box, _find_labels(face), _colour_of(face, classes), occupied)
+    return np.array(canvas)
+
+
+def save_annotated(photo: np.ndarray, prediction: Prediction, *, folder: str | Path) -> Path:
+    """Write a photo with its answers drawn onto it into a folder.
+
+    Args:
+        photo: As for `annotate_photo`.
+        prediction: What was answered. Its `file` names the picture: `sunny.jpg` becomes
+            `sunny.jpg`, other formats than JPEG become PNG; without a `file` it is `photo.png`.
+        folder: Where to; made when it is missing.
+
+    Returns:
+        The path of the new picture. Nothing is ever overwritten: when the name is taken, `-2`,
+        `-3` ... is added. The picture is there as a whole or not at all.
+
+    Raises:
+        OSError: If the folder cannot be made or written.
+        ValueError: If `photo` has another shape or dtype.
+    """
+    picture = Image.fromarray(annotate_photo(photo, prediction))
+    source = Path(prediction.file or "photo.png")
+    is_jpeg = source.suffix.lower() in FORMAT_EXTENSIONS["JPEG"]
+    path = _claim_name(Path(folder), _shorten(source.stem), ".jpg" if is_jpeg else ".png")
+    try:
+        with replacing(path, flush=False) as temporary:
+            picture.save(temporary, "JPEG" if is_jpeg else "PNG", quality=_JPEG_QUALITY)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _check_photo(photo: np.ndarray) -> None:
+    expected = isinstance(photo, np.ndarray) and photo.dtype == np.uint8 and photo.ndim == 3
+    if not expected or photo.shape[2] != 3 or photo.size == 0:
+        raise ValueError(
+            "photo: expected uint8 RGB (height, width, 3), received "
+            f"{getattr(photo, 'dtype', type(photo).__name__)} {getattr(photo, 'shape', '')}. "
+            "emoclf.load_image returns such an array."
+        )
+
+
+def _make_canvas(photo: np.ndarray, scale: int) -> Image.Image:
+    """Return the photo enlarged by a whole factor, on grey where it is too narrow for text."""
+    picture = Image.fromarray(np.ascontiguousarray(photo))
+    if scale > 1:
+        size = (picture.width * scale, picture.height * scale)
+        picture = picture.resize(size, Image.Resampling.BICUBIC)
+    height, width = max(picture.height, _MIN_CANVAS[0]), max(picture.width, _MIN_CANVAS[1])
+    if (height, width) == (picture.height, picture.width):
+        return picture
+    canvas = Image.new("RGB", (width, height), "#303338")
+    canvas.paste(picture, (0, 0))
+    return canvas
+
+
+def _place_box(face: FacePrediction, scale: int, photo: np.ndarray) -> _Box:
+    """Return `(left, top, right, bottom)` in pixels of the canvas, inside the photo."""
+    left, top, width, height = (value * scale for value in face.box)
+    right_end, bottom_end = photo.shape[1] * scale - 1, photo.shape[0] * scale - 1
+    return (
+        min(max(left, 0), right_end),
+        min(max(top, 0), bottom_end),
+        min(max(left + width, 0), right_end),
+        min(max(top + height, 0), bottom_end),
+    )
+
+
+def _find_labels(face: FacePrediction) -> list[str]:
+    """Return what to write at a face, and a shorter form where the face is too small for that."""
+    place = "whole photo: " if face.is_whole_photo else ""
+    if face.answer == UNCERTAIN:
+        return [f"{place}{UNCERTAIN}", "?"]
+    return [f"{place}{face.answer} {face.probabilities[face.answer]:.0%}", face.answer[:1]]
+
+
+def _colour_of(face: FacePrediction, classes: tuple[str, ...]) -> str:
+    if face.answer not in classes:
+        return NEUTRAL_COLOUR
+    return COLOURS[classes.index(face.answer) % len(COLOURS)]
+
+
+def _draw_box(
+    draw: ImageDraw.ImageDraw, canvas: Image.Image, box: _Box, colour: str, *, is_broken: bool
+) -> None:
+    """Draw a frame with a dark edge, so that it shows on light and on coloured ground."""
+    width = max(2, round(max(canvas.size) / 320))
+    draw.rectangle(_grow(box, 1), outline="black", width=width + 2)
+    if not is_broken:
+        draw.rectangle(box, outline=colour, width=width)
+        return
+    for dash in _find_dashes(box, 4.0 * width):
+        draw.rectangle(_thicken(dash, box, width), fill=colour)
+
+
+def _grow(box: _Box, by: float) -> _Box:
+    return (box[0] - by, box[1] - by, box[2] + by, box[3] + by)
+
+
+def _find_dashes(box: _Box, length: float) -> Iterator[_Box]:
+    """Yield every second piece of the four sides, as lines without width."""
+    left, top, right, bottom = box
+    for start in np.arange(left, right, 2 * length):
+        for y in (top, bottom):
+            yield (float(start), y, min(float(start) + length, right), y)
+    for start in np.arange(top, bottom, 2 * length):
+        for x in (left, right):
+            yield (x, float(start), x, min(float(start) + length, bottom))
+
+
+def _thicken(dash: _Box, box: _Box, width: int) -> _Box:
+    """Give a piece of a side its width, towards the inside of the box."""
+    left, top, right, bottom = dash
+    if top == bottom:
+        return (
+            (left, top, right, top + width - 1)
+            if top == box[1]
+            else (left, top - width + 1, right, top)
+        )
+    return (
+        (left, top, left + width - 1, bottom)
+        if left == box[0]
+        else (left - width + 1, top, left, bottom)
+    )
+
+
+def _draw_label(
+    draw: ImageDraw.ImageDraw,
+    canvas: Image.Image,
+    box: _Box,
+    labels: list[str],
+    colour: str,
+    occupied: list[_Box],
+) -> None:
+    """Write a text on coloured ground at a box, inside the picture, off faces and other labels."""
+    text, font = labels[0], _load_font(_choose_font_px(canvas, box, labels[0]))
+    if font.getlength(text) > _MAX_LABEL_SHARE * (box[2] - box[0]):
+        text = labels[-1]
+    left, top, right, bottom = font.getbbox(text)
+    padding = max(2, round((bottom - top) / 4))
+    size = (right - left + 2 * padding, bottom - top + 2 * padding)
+    place = _choose_place(canvas, box, size, occupied)
+    occupied.append(place)
+    draw.rectangle(place, fill=colour, outline="black")
+    start = (place[0] + padding - left, place[1] + padding - top)
+    draw.text(start, text, fill=_choose_ink(colour), font=font)
+
+
+def _choose_font_px(canvas: Image.Image, box: _Box, text: str) -> int:
+    """Return a size at which a label is about as wide as its box and fits into the picture."""
+    longest = max(canvas.size)
+    smallest = max(_MIN_FONT_PX, longest / 90)
+    wanted = min(max((box[2] - box[0]) / (0.55 * len(text)), smallest), longest / 16)
+    fitting = min(canvas.width / (0.75 * len(text)), canvas.height / 2)
+    return max(int(min(wanted, fitting)), _MIN_FONT_PX)
+
+
+@functools.lru_cache(maxsize=32)
+def _load_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=size)
+
+
+def _choose_place(
+    canvas: Image.Image, box: _Box, size: tuple[float, float], occupied: list[_Box]
+) -> _Box:
+    """Return where a label goes: above, below or in its box, where it hides the least."""
+    width, height = size
+    last_x, last_y = canvas.width - 1 - width, canvas.height - 1 - height
+    places = [
+        (min(max(x, 0), last_x), min(max(y, 0), last_y))
+        for y in (box[1] - height - 2, box[3] + 2, box[1], box[3] - height)
+        for x in (box[0], box[2] - width)
+    ]
+    x, y = min(places, key=lambda place: _measure_overlap((*place, *size), occupied))
+    return (x, y, x + width, y + height)
+
+
+def _measure_overlap(place: tuple[float, float, float, float], occupied: list[_Box]) -> float:
+    """Return the area in pixels that a place, `(left, top, width, height)`, takes from others."""
+    if not occupied:
+        return 0.0
+    left, top, width, height = place
+    others = np.array(occupied)
+    across = np.minimum(others[:, 2], left + width) - np.maximum(others[:, 0], left)
+    down = np.minimum(others[:, 3], top + height) - np.maximum(others[:, 1], top)
+    return float((across.clip(0) * down.clip(0)).sum())
+
+
+def _choose_ink(colour: str) -> str:
+    """Return black or white, whichever stands out more (WCAG 2's relative luminance)."""
+    shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    luminance = float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+    return "black" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "white"
+
+
+def _shorten(stem: str) -> str:
+    """Cut a name to what every file system takes with a number added; drop what is no text."""
+    kept = stem.encode(errors="ignore")[:_MAX_STEM_BYTES].decode(errors="ignore")
+    return kept or "photo"
+
+
+def _claim_name(folder: Path, stem: str, suffix: str) -> Path:
+    """Make an empty file under the first free name, so that no one else takes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(1, _MAX_NAMES):
+        path = folder / (f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}")
+        try:
+            path.open("xb").close()
+        except FileExistsError:
+            continue
+        return path
+    raise FileExistsError(
+        f"{str(folder)!r} holds {_MAX_NAMES - 1:,} pictures named {stem!r}: give another folder."
+    )

@@ -1,0 +1,236 @@
+r"""The command `predict`: Sad, Happy or uncertain for every face of the photos it is given.
+
+With `--json`, one JSON document is all that goes to the standard output:
+
+    emoclf            str     version that answered
+    model             object  file (str, null for the packaged network), looks_at ("face"/"photo"),
+                              class_names (list of str)
+    uncertain_rule    object  uncertain_below, neither_above (0..1); null for a model of your own
+    detector          object  name, description, note (str); null when none was needed or found
+    photos            list    one object per photo, in the order of the arguments:
+      file            str     as given; in a folder, with the folder's path
+      answer          str     of the largest face: a class or "uncertain"; null without an answer
+      probabilities   object  class name -> 0..1, of the largest face; empty without an answer
+      faces           list    the largest first; of a model of whole photos, one:
+        box           object  left, top, width, height in px of the upright photo; may reach past it
+        answer        str     a class or "uncertain"
+        probabilities object  class name -> 0..1
+        neither       number  0..1: probability that it is none of the classes; null if unknown
+        detection_score number  0..1; null for a whole photo
+        is_whole_photo  bool  whether the whole photo was looked at
+      problem         str     why the photo could not be read, else null
+      note            str     what to know about the answer, else null
+      detector        str     which detector looked, else null
+      annotated       str     path of the annotated picture, else null
+    summary           object  photos, faces, whole_photos, without_face, not_read (numbers),
+                              answers (object: answer -> how often)
+
+Names of files that are no valid text hold lone surrogates (`\udc80` to `\udcff`), as Python's `os`
+gives them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from emoclf.commands.answering import (
+    Answering,
+    DetectorChoice,
+    list_photos,
+    load_predictor,
+    plain_warnings,
+)
+from emoclf.commands.rows import choose_layout, format_rows, summarise
+
+if TYPE_CHECKING:
+    from emoclf.faces import DetectorKind
+    from emoclf.inference import Prediction
+
+_EXIT_INTERRUPTED = 130
+
+
+@click.command("predict")
+@click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE_OR_FOLDER...",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@click.option(
+    "--save-annotated",
+    "annotated_folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write each photo with boxes and answers drawn onto it into DIR; overwrites nothing.",
+)
+@click.option(
+    "--model",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="RUN_OR_FILE",
+    help="A run folder or a .keras file of yours, instead of the packaged face network.",
+)
+@click.option(
+    "--detector",
+    "kind",
+    type=click.Choice(["auto", "yunet", "haar"]),
+    default="auto",
+    show_default=True,
+    help="What finds faces: YuNet, OpenCV 4's Haar cascade, or the better one that is there.",
+)
+@click.option(
+    "--yunet-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="A YuNet model file, instead of the one in the cache.",
+)
+@click.option(
+    "--whole-photo", is_flag=True, help="Answer for the whole photo where no face is found."
+)
+@click.option("--no-download", is_flag=True, help="Never fetch the detector's file.")
+def predict_command(
+    paths: tuple[Path, ...],
+    as_json: bool,
+    annotated_folder: Path | None,
+    model: Path | None,
+    kind: DetectorKind,
+    yunet_file: Path | None,
+    whole_photo: bool,
+    no_download: bool,
+) -> None:
+    """Say of every face in photos whether it looks sad or happy.
+
+    Folders are searched with their sub-folders. The answer is Sad, Happy or "uncertain": the last
+    when neither probability is large enough, or when the face probably shows something else than
+    these two. Under the answers stands where those limits are.
+
+    The first use fetches the face detector's file (230 kB) from OpenCV's model zoo. Nothing is ever
+    sent anywhere.
+
+    \b
+    Examples:
+      python -m emoclf predict photo.jpg
+      python -m emoclf predict holiday/ party.png --save-annotated answers
+      python -m emoclf predict photos/ --json > answers.json
+      python -m emoclf predict photos/ --model logs/first-run
+
+    \b
+    Exit codes:
+      0  every photo was read
+      1  some could not be read (the others are answered), or no answer is possible here
+      2  the command was not understood
+    """  # noqa: D301 - click reads the backspace: keep the lines as they are
+    if kind == "haar" and yunet_file:
+        raise click.UsageError("--yunet-file names a YuNet model: leave out --detector haar.")
+    choice = DetectorChoice(kind, yunet_file, not no_download)
+    with plain_warnings():
+        photos, problems = list_photos(paths)
+        predictor = load_predictor(model, choice)
+        answering = Answering(predictor, photos, whole_photo, annotated_folder)
+        answering.predictions += problems
+        answering.annotated += [None] * len(problems)
+        try:
+            if as_json:
+                _print_document(answering, choice, model)
+            else:
+                _print_rows(answering, choice)
+        except KeyboardInterrupt:
+            click.echo(f"Stopped: {len(answering.predictions)} answers are complete.", err=True)
+            sys.exit(_EXIT_INTERRUPTED)
+    sys.exit(1 if any(each.problem for each in answering.predictions) else 0)
+
+
+def _print_rows(answering: Answering, choice: DetectorChoice) -> None:
+    """Print rows as the answers come, then what they add up to and what was used."""
+    from emoclf.inference import UNCERTAIN, make_printable
+
+    rule = answering.predictor.rule
+    problems = tuple(answering.predictions)
+    names = [make_printable(str(path)) for path in answering.photos]
+    names += [make_printable(str(each.file)) for each in problems]
+    answers = [*answering.predictor.info.class_names, *([UNCERTAIN] if rule else [])]
+    layout = choose_layout(names, [*answers, "not read"])
+    with _show_progress(answering, is_streaming=True) as found:
+        for prediction in itertools.chain(problems, found):
+            for row in format_rows(prediction, layout):
+                _echo(row)
+    summary = summarise(answering.predictions)
+    _echo(summary.describe())
+    if summary.without_face:
+        _echo(
+            "No face: take a photo in which the face is larger, sharper and seen from the front, "
+            "or ask for the whole photo with --whole-photo."
+        )
+    if choice.made:
+        _echo(f"Detector: {choice.made.description}")
+    if rule:
+        _echo(rule.describe())
+    if answering.annotated_folder:
+        written = sum(path is not None for path in answering.annotated)
+        _echo(f"Annotated: {written} in {make_printable(str(answering.annotated_folder))}")
+    _print_notes(answering, choice)
+
+
+def _print_document(answering: Answering, choice: DetectorChoice, model: Path | None) -> None:
+    """Print all answers as one JSON document."""
+    from emoclf import __version__
+
+    with _show_progress(answering, is_streaming=False) as found:
+        for _ in found:
+            pass
+    predictor, made = answering.predictor, choice.made
+    document: dict[str, Any] = {
+        "emoclf": __version__,
+        "model": {
+            "file": None if model is None else str(model),
+            "looks_at": predictor.info.subject,
+            "class_names": list(predictor.info.class_names),
+        },
+        "uncertain_rule": asdict(predictor.rule) if predictor.rule else None,
+        "detector": made
+        and {"name": made.name, "description": made.description, "note": made.note},
+        "photos": [
+            {**prediction.to_dict(), "annotated": None if path is None else str(path)}
+            for prediction, path in zip(answering.predictions, answering.annotated, strict=True)
+        ],
+        "summary": asdict(summarise(answering.predictions)),
+    }
+    _echo(json.dumps(document, indent=1))
+    _print_notes(answering, choice)
+
+
+def _print_notes(answering: Answering, choice: DetectorChoice) -> None:
+    """Say on the standard error stream what the user should know beside the answers."""
+    if choice.made and choice.made.note:
+        click.echo(f"Note: {choice.made.note}", err=True)
+    notes = {each.note for each in answering.predictions if each.note and each.faces}
+    for note in sorted(notes):
+        click.echo(f"Note: {note}", err=True)
+
+
+@contextmanager
+def _show_progress(answering: Answering, *, is_streaming: bool) -> Iterator[Iterator[Prediction]]:
+    """Draw a bar while photos are answered, where nothing else shows that it goes on."""
+    found = answering.answer_each()
+    if not sys.stderr.isatty() or (is_streaming and sys.stdout.isatty()):
+        yield found
+        return
+    count = len(answering.photos)
+    with click.progressbar(found, length=count, label="Photos", file=sys.stderr) as bar:
+        yield iter(bar)
+
+
+def _echo(text: str) -> None:
+    """Print a line that the output can hold, whatever its encoding."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -1,0 +1,25 @@
+"""Manifest in, batches out: every photo is decoded and resized once, then only copied.
+
+`preparing` turns one file into one block of pixels, the whole photo or the face cut out of it;
+`photo_cache` keeps the blocks of all photos, in memory or in a file on disk; `batches` hands them
+to TensorFlow.
+"""
+
+from emoclf.datasets.batches import balanced_class_weights, make_dataset
+from emoclf.datasets.photo_cache import (
+    MEMORY_LIMIT_MIB,
+    FaceSearch,
+    PhotoCache,
+    cache_photos,
+)
+from emoclf.datasets.preparing import WithoutFace
+
+__all__ = [
+    "MEMORY_LIMIT_MIB",
+    "FaceSearch",
+    "PhotoCache",
+    "WithoutFace",
+    "balanced_class_weights",
+    "cache_photos",
+    "make_dataset",
+]

@@ -1,0 +1,36 @@
+"""Find the faces in a photo and cut them out: with YuNet where its file is there, else with Haar.
+
+`detecting` chooses the detector and finds faces, `yunet` and `haar` are the two detectors,
+`yunet_file` keeps YuNet's model file, `cropping` cuts a face out as the network expects it,
+`face` holds what they share, `opencv` loads OpenCV when it is needed.
+"""
+
+from emoclf.faces.cropping import FACE_SIZE, crop_face, measure_roll
+from emoclf.faces.detecting import DetectorKind, find_faces, make_detector
+from emoclf.faces.face import (
+    Face,
+    FaceDetector,
+    FaceDetectorUnavailableError,
+    FaceModelError,
+)
+from emoclf.faces.haar import HaarDetector
+from emoclf.faces.yunet import YuNetDetector
+from emoclf.faces.yunet_file import YuNetFile, find_cache_folder, load_yunet_file
+
+__all__ = [
+    "FACE_SIZE",
+    "DetectorKind",
+    "Face",
+    "FaceDetector",
+    "FaceDetectorUnavailableError",
+    "FaceModelError",
+    "HaarDetector",
+    "YuNetDetector",
+    "YuNetFile",
+    "crop_face",
+    "find_cache_folder",
+    "find_faces",
+    "load_yunet_file",
+    "make_detector",
+    "measure_roll",
+]

@@ -1,0 +1,118 @@
+"""A face in a photo, what every detector offers, and the errors they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+class FaceDetectorUnavailableError(RuntimeError):
+    """No face detector can be used here; the message says why and what to do."""
+
+
+class FaceModelError(ValueError):
+    """A file that should be a YuNet face model cannot be used as one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """Where a face is in a photo.
+
+    Attributes:
+        box: `(left, top, width, height)` in pixels of the photo; it may reach past its border.
+        score: How sure the detector is, 0 to 1.
+        landmarks: float32 array of shape (5, 2), x and y in pixels of the photo: right eye, left
+            eye, nose tip, right and left corner of the mouth, as the person has them, so that the
+            right eye of an upright face is on the left. None where the detector gives none.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    landmarks: np.ndarray | None = None
+
+
+class FaceDetector(Protocol):
+    """Anything that finds faces, for example what `make_detector` returns.
+
+    Attributes:
+        name: "YuNet" or "Haar cascade".
+        description: One sentence for the user: which detector, which file, which OpenCV.
+        note: What the user should know about this choice, for example why it is not YuNet and
+            how to get it; empty when there is nothing to say.
+    """
+
+    @property
+    def name(self) -> str:
+        """The detector's name."""
+
+    @property
+    def description(self) -> str:
+        """Which detector, which file, which OpenCV."""
+
+    @property
+    def note(self) -> str:
+        """What the user should know about this choice, or nothing."""
+
+    def find(self, image: np.ndarray) -> tuple[Face, ...]:
+        """Find the faces in a photo.
+
+        Args:
+            image: uint8 array of shape (height, width, 3), values 0 to 255, channels
+                red-green-blue.
+
+        Returns:
+            The faces, the largest first.
+        """
+
+
+def check_image(image: np.ndarray) -> None:
+    """Refuse what is no photo.
+
+    Args:
+        image: Expected: uint8 array of shape (height, width, 3), values 0 to 255, channels
+            red-green-blue.
+
+    Raises:
+        TypeError: If it is no uint8 array.
+        ValueError: If it has another shape or no pixels.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        received = getattr(image, "dtype", type(image).__name__)
+        raise TypeError(
+            f"image: expected a uint8 array with values 0 to 255, received {received}. "
+            "`emoclf.load_image` returns such an array."
+        )
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(
+            f"image: expected shape (height, width, 3), received {image.shape}. "
+            "`emoclf.load_image` turns grey or transparent pictures into this shape."
+        )
+
+
+def sort_faces(faces: Iterable[Face], image: np.ndarray) -> tuple[Face, ...]:
+    """Put the largest face first and drop what cannot be a face of this photo.
+
+    Args:
+        faces: Faces in any order; boxes may hold anything a detector came up with.
+        image: uint8 array of shape (height, width, 3), the photo.
+
+    Returns:
+        The faces with a finite box whose centre lies in the photo, by falling area, then by
+        falling score.
+    """
+    height, width = image.shape[:2]
+
+    def is_possible(face: Face) -> bool:
+        left, top, box_width, box_height = face.box
+        return (
+            bool(np.isfinite(face.box).all())
+            and min(box_width, box_height) > 0
+            and 0 <= left + box_width / 2 <= width
+            and 0 <= top + box_height / 2 <= height
+        )
+
+    possible = [face for face in faces if is_possible(face)]
+    return tuple(sorted(possible, key=lambda face: (-face.box[2] * face.box[3], -face.score)))

@@ -1,0 +1,262 @@
+"""FER2013 and the FER+ votes, in any form they are passed around in, as arrays.
+
+FER2013 (Goodfellow et al., 2013, arXiv:1307.0414) holds 35,887 faces of 48 x 48 grey pixels with
+one of seven labels. FER+ (Barsoum et al., 2016, arXiv:1608.01041) gives every face the votes of ten
+raters. Neither is part of this project: bring your own copy.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emoclf.folders import list_files
+from emoclf.images import load_resized
+
+EMOTIONS: tuple[str, ...] = (
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+)
+"""What the raters of FER+ could choose, in the order of its columns."""
+
+VOTE_COLUMNS: tuple[str, ...] = (*EMOTIONS, "unknown", "not a face")
+"""All ten columns of votes."""
+
+CSV_LABELS: tuple[str, ...] = (
+    "anger",
+    "disgust",
+    "fear",
+    "happiness",
+    "sadness",
+    "surprise",
+    "neutral",
+)
+"""Meaning of the numbers 0 to 6 in the CSV. The alphabetical order of the folders differs."""
+
+FACE_SIZE: tuple[int, int] = (48, 48)
+"""`(height, width)` in pixels of every face."""
+
+_EMOTION_OF_NAME = {
+    "angry": "anger",
+    "anger": "anger",
+    "disgust": "disgust",
+    "fear": "fear",
+    "happy": "happiness",
+    "happiness": "happiness",
+    "sad": "sadness",
+    "sadness": "sadness",
+    "surprise": "surprise",
+    "neutral": "neutral",
+}
+_FOLDER_USAGE = {"train": "Training", "test": "PublicTest"}
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """Labelled faces.
+
+    Attributes:
+        pixels: uint8 `(faces, 48, 48)`, grey, 0 to 255.
+        labels: int64 `(faces,)`, FER2013's own label as an index into `EMOTIONS`.
+        votes: uint8 `(faces, 10)`, raters per column of `VOTE_COLUMNS`; zeros without FER+.
+        usages: str `(faces,)`: `"Training"`, `"PublicTest"` or `"PrivateTest"`.
+        names: str `(faces,)`, unique within the set.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    votes: np.ndarray
+    usages: np.ndarray
+    names: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit together."""
+        count = len(self.pixels)
+        expected = {
+            "pixels": (count, *FACE_SIZE),
+            "labels": (count,),
+            "votes": (count, len(VOTE_COLUMNS)),
+            "usages": (count,),
+            "names": (count,),
+        }
+        for name, shape in expected.items():
+            received = getattr(self, name).shape
+            if received != shape:
+                raise ValueError(f"{name} should have the shape {shape}. Received: {received}.")
+
+    def __len__(self) -> int:
+        """Return the number of faces."""
+        return len(self.pixels)
+
+    def take(self, chosen: np.ndarray) -> FaceSet:
+        """Return the chosen faces.
+
+        Args:
+            chosen: bool `(faces,)`, or indices.
+
+        Returns:
+            A smaller set.
+        """
+        return FaceSet(
+            self.pixels[chosen],
+            self.labels[chosen],
+            self.votes[chosen],
+            self.usages[chosen],
+            self.names[chosen],
+        )
+
+
+def join_face_sets(*parts: FaceSet) -> FaceSet:
+    """Join sets of faces, one after the other.
+
+    Args:
+        *parts: At least one set.
+
+    Returns:
+        One set.
+    """
+    fields = ("pixels", "labels", "votes", "usages", "names")
+    return FaceSet(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+
+
+def load_fer2013(path: str | Path, *, votes: str | Path | None = None) -> FaceSet:
+    """Load FER2013 in whichever form it is there.
+
+    Args:
+        path: `fer2013.csv` (columns `emotion,pixels,Usage`); a folder with `train` and `test`
+            folders of class folders; an `.npz` file with the arrays `pixels`, `label`, `usage`,
+            `votes`, `name`; or a folder of such files, which are joined.
+        votes: `fer2013new.csv` of FER+, for the CSV form. Its rows are those of `fer2013.csv`.
+
+    Returns:
+        The faces. Without votes every row of `votes` is zero.
+
+    Raises:
+        FileNotFoundError: If there is nothing at `path`.
+        ValueError: If what is there is none of these forms, or rows do not fit together.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} does not exist. Expected FER2013: fer2013.csv, a folder with train/ and "
+            "test/, or .npz files. It is on Kaggle under that name; its terms are its own."
+        )
+    if path.suffix == ".npz":
+        return _load_arrays(path)
+    if path.suffix == ".csv":
+        return _load_csv(path, votes)
+    if path.is_dir():
+        if files := sorted(path.glob("*.npz")):
+            return join_face_sets(*(_load_arrays(file) for file in files))
+        return _load_folders(path)
+    raise ValueError(f"{path} is no FER2013: expected a .csv or .npz file, or a folder.")
+
+
+def _emotion_index(name: str, where: str) -> int:
+    emotion = _EMOTION_OF_NAME.get(name.strip().lower())
+    if emotion is None:
+        raise ValueError(
+            f"{where}: the label {name!r} is none of FER2013's seven: "
+            f"{', '.join(sorted(set(_EMOTION_OF_NAME)))}."
+        )
+    return EMOTIONS.index(emotion)
+
+
+def _load_arrays(path: Path) -> FaceSet:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            labels = [_emotion_index(str(name), path.name) for name in file["label"]]
+            return FaceSet(
+                file["pixels"],
+                np.array(labels, dtype=np.int64),
+                file["votes"],
+                file["usage"].astype(str),
+                file["name"].astype(str),
+            )
+    except (KeyError, OSError) as error:
+        raise ValueError(
+            f"{path} should hold the arrays pixels, label, usage, votes and name ({error})."
+        ) from error
+
+
+def _load_csv(path: Path, votes: str | Path | None) -> FaceSet:
+    pixels, labels, usages = [], [], []
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        if rows.fieldnames is None or not {"emotion", "pixels", "Usage"} <= set(rows.fieldnames):
+            raise ValueError(
+                f"{path} should have the columns emotion, pixels, Usage. "
+                f"Received: {rows.fieldnames}."
+            )
+        for number, row in enumerate(rows, start=2):
+            pixels.append(_parse_pixels(row["pixels"], f"{path.name}, line {number}"))
+            labels.append(_parse_label(row["emotion"], f"{path.name}, line {number}"))
+            usages.append(row["Usage"])
+    names = [f"fer{number:07d}.png" for number in range(len(pixels))]
+    counted = np.zeros((len(pixels), len(VOTE_COLUMNS)), dtype=np.uint8)
+    if votes is not None:
+        counted = _load_votes(Path(votes), len(pixels))
+    return FaceSet(
+        np.array(pixels, dtype=np.uint8).reshape(-1, *FACE_SIZE),
+        np.array(labels, dtype=np.int64),
+        counted,
+        np.array(usages, dtype=str),
+        np.array(names, dtype=str),
+    )
+
+
+def _parse_pixels(text: str, where: str) -> np.ndarray:
+    values = np.array(text.split(), dtype=np.int64)
+    if values.size != FACE_SIZE[0] * FACE_SIZE[1] or values.min() < 0 or values.max() > 255:
+        raise ValueError(f"{where}: expected 2,304 values of 0 to 255. Received: {values.size}.")
+    return values.astype(np.uint8).reshape(FACE_SIZE)
+
+
+def _parse_label(text: str, where: str) -> int:
+    if not text.isdigit() or int(text) >= len(CSV_LABELS):
+        raise ValueError(f"{where}: expected an emotion of 0 to 6. Received: {text!r}.")
+    return EMOTIONS.index(CSV_LABELS[int(text)])
+
+
+def _load_votes(path: Path, count: int) -> np.ndarray:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))[1:]
+    if len(rows) != count:
+        raise ValueError(
+            f"{path} has {len(rows):,} rows of votes for {count:,} faces. Expected FER+'s "
+            "fer2013new.csv and FER2013's fer2013.csv, row by row the same faces."
+        )
+    return np.array([row[-len(VOTE_COLUMNS) :] for row in rows], dtype=np.uint8)
+
+
+def _load_folders(path: Path) -> FaceSet:
+    pixels, labels, usages, names = [], [], [], []
+    for part, usage in _FOLDER_USAGE.items():
+        for folder in sorted(entry for entry in (path / part).glob("*") if entry.is_dir()):
+            label = _emotion_index(folder.name, str(folder))
+            for file in list_files(folder).files:
+                pixels.append(load_resized(file, FACE_SIZE)[:, :, 0])
+                labels.append(label)
+                usages.append(usage)
+                names.append(str(file.relative_to(path)))
+    if not pixels:
+        raise ValueError(
+            f"{path} holds neither .npz files nor train/ and test/ folders of class folders "
+            "(angry, disgust, fear, happy, neutral, sad, surprise)."
+        )
+    return FaceSet(
+        np.stack(pixels),
+        np.array(labels, dtype=np.int64),
+        np.zeros((len(pixels), len(VOTE_COLUMNS)), dtype=np.uint8),
+        np.array(usages, dtype=str),
+        np.array(names, dtype=str),
+    )

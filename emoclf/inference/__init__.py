@@ -1,0 +1,27 @@
+"""The network answers: a photo in, Sad or Happy out, for each face or for the photo as a whole.
+
+`views` cuts out what the network is shown, `predictor` asks it, `answers` is what comes out,
+`asking` is the one call that does it all.
+"""
+
+from emoclf.inference.answers import (
+    UNCERTAIN,
+    FacePrediction,
+    Prediction,
+    UncertaintyRule,
+    make_printable,
+)
+from emoclf.inference.asking import predict
+from emoclf.inference.predictor import Predictor
+from emoclf.inference.views import Photo
+
+__all__ = [
+    "UNCERTAIN",
+    "FacePrediction",
+    "Photo",
+    "Prediction",
+    "Predictor",
+    "UncertaintyRule",
+    "make_printable",
+    "predict",
+]

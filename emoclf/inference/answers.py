@@ -1,0 +1,175 @@
+"""What comes out: the answer for one face, for one photo, and when an answer is "uncertain"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+UNCERTAIN = "uncertain"
+"""The answer for a face of which a network with an `UncertaintyRule` should not decide."""
+
+
+@dataclass(frozen=True)
+class UncertaintyRule:
+    """When a network that may say so answers "uncertain".
+
+    Attributes:
+        uncertain_below: The largest probability of a class must reach this, 0 to 1.
+        neither_above: The probability of everything that is none of the classes must not be
+            larger than this, 0 to 1.
+    """
+
+    uncertain_below: float
+    neither_above: float
+
+    def decide(self, probabilities: Mapping[str, float], neither: float | None) -> str:
+        """Answer for one face.
+
+        Args:
+            probabilities: Class name to probability, 0 to 1, at least one class.
+            neither: Probability that it is none of the classes; None where it is not known.
+
+        Returns:
+            The most probable class, or `UNCERTAIN`.
+        """
+        is_unclear = max(probabilities.values()) < self.uncertain_below
+        is_neither = neither is not None and neither > self.neither_above
+        return UNCERTAIN if is_unclear or is_neither else find_most_probable(probabilities)
+
+    def describe(self) -> str:
+        """Return the rule in one sentence."""
+        return (
+            f'"{UNCERTAIN}": the larger probability is below {self.uncertain_below:.0%}, or the '
+            f"probability that the face is neither is above {self.neither_above:.0%}."
+        )
+
+
+@dataclass(frozen=True)
+class FacePrediction:
+    """The answer for one face.
+
+    Attributes:
+        box: `(left, top, width, height)` in pixels of the upright photo; it may reach past the
+            border.
+        probabilities: Class name to probability, 0 to 1; of the packaged network calibrated, and
+            given that the face is one of the classes.
+        answer: The most probable class; `"uncertain"` where the network has an `UncertaintyRule`
+            that says so. The packaged network has one: see `Predictor.rule`. A network of your own
+            has none and always names a class.
+        neither: Probability that the face is none of the classes, 0 to 1; None where the network
+            does not tell.
+        detection_score: How sure the detector is that this is a face, 0 to 1; None for a whole
+            photo.
+        is_whole_photo: Whether the network was shown the whole photo: because it learnt from whole
+            photos, or because no face was found and the whole photo was asked for instead.
+    """
+
+    box: tuple[float, float, float, float]
+    probabilities: dict[str, float]
+    answer: str
+    neither: float | None = None
+    detection_score: float | None = None
+    is_whole_photo: bool = False
+
+    @property
+    def class_name(self) -> str:
+        """The most probable class, however uncertain."""
+        return find_most_probable(self.probabilities)
+
+    def __str__(self) -> str:
+        """Return for example `Happy (Sad 4%, Happy 96%, neither 1%)`."""
+        shares = [f"{name} {value:.0%}" for name, value in self.probabilities.items()]
+        if self.neither is not None:
+            shares.append(f"neither {self.neither:.0%}")
+        return f"{self.answer} ({', '.join(shares)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer as a dictionary that JSON can hold."""
+        names = ("left", "top", "width", "height")
+        return {
+            "box": {name: round(value, 1) for name, value in zip(names, self.box, strict=True)},
+            "answer": self.answer,
+            "probabilities": self.probabilities,
+            "neither": self.neither,
+            "detection_score": self.detection_score,
+            "is_whole_photo": self.is_whole_photo,
+        }
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one photo.
+
+    Attributes:
+        class_name: The most probable class of the largest face, or of the photo where the network
+            looks at whole photos; None when there is no face or the photo could not be read.
+        probabilities: Class name to probability, 0 to 1, likewise; empty when there is none.
+        file: The path that was asked about; None for a picture without one.
+        problem: Why the photo could not be read, else None.
+        faces: The answer for each face, the largest first. A network that looks at whole photos
+            gives one, whose box is the photo.
+        note: What to know about this answer, for example that no face was found and what to do;
+            else None.
+        detector: Which face detector looked at the photo; None when none did.
+    """
+
+    class_name: str | None
+    probabilities: dict[str, float]
+    file: str | None = None
+    problem: str | None = None
+    faces: tuple[FacePrediction, ...] = ()
+    note: str | None = None
+    detector: str | None = None
+
+    @property
+    def answer(self) -> str | None:
+        """A class or "uncertain", of the largest face; None when there is no answer."""
+        return self.faces[0].answer if self.faces else self.class_name
+
+    def __str__(self) -> str:
+        """Return for example `sunny.jpg: Happy (Sad 4%, Happy 96%)`."""
+        name = f"{make_printable(self.file)}: " if self.file else ""
+        if self.problem:
+            return f"{name}not read. {self.problem}"
+        if not self.faces:
+            return f"{name}{self.note}"
+        count = f"{len(self.faces)} faces, the largest first: " if len(self.faces) > 1 else ""
+        note = f". {self.note}" if self.note else ""
+        return f"{name}{count}{'; '.join(map(str, self.faces))}{note}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer as a dictionary that JSON can hold."""
+        return {
+            "file": self.file,
+            "answer": self.answer,
+            "probabilities": self.probabilities,
+            "faces": [face.to_dict() for face in self.faces],
+            "problem": self.problem,
+            "note": self.note,
+            "detector": self.detector,
+        }
+
+
+def make_printable(text: str) -> str:
+    r"""Write a text on one line, whatever a file is called.
+
+    Args:
+        text: Any text, for example the name of a file that a stranger chose.
+
+    Returns:
+        The text, with line breaks, terminal commands, marks that change the direction of writing
+        and bytes that are no text written as escape sequences.
+
+    Example:
+        >>> make_printable("a\nb.jpg")
+        'a\\nb.jpg'
+    """
+    return "".join(
+        character if character.isprintable() else ascii(character)[1:-1] for character in text
+    )
+
+
+def find_most_probable(probabilities: Mapping[str, float]) -> str:
+    """Return the class with the largest probability; of equal ones the first."""
+    return max(probabilities, key=lambda name: probabilities[name])

@@ -1,0 +1,43 @@
+"""Arrays and results in, matplotlib figures out. Nothing is shown: a notebook shows what it gets.
+
+The two classes keep their colours in every figure: Sad blue, Happy orange. Both can be told apart
+by readers who are colour-blind, and every bar and every line carries its name as well.
+
+`photos` shows pictures, `folder` what is in a folder, `learning` curves and comparisons; `style`
+holds the colours and the figure they share.
+"""
+
+from emoclf.plots.folder import plot_class_balance, plot_problem_counts
+from emoclf.plots.learning import (
+    plot_comparison,
+    plot_confusion_matrix,
+    plot_learning_curves,
+    plot_roc_and_precision_recall,
+)
+from emoclf.plots.photos import plot_augmentation, plot_photo_grid, plot_predictions
+from emoclf.plots.style import (
+    BAD_COLOUR,
+    CLASS_COLOURS,
+    FRAME_COLOUR,
+    GOOD_COLOUR,
+    NEUTRAL_COLOUR,
+    NotebookFigure,
+)
+
+__all__ = [
+    "BAD_COLOUR",
+    "CLASS_COLOURS",
+    "FRAME_COLOUR",
+    "GOOD_COLOUR",
+    "NEUTRAL_COLOUR",
+    "NotebookFigure",
+    "plot_augmentation",
+    "plot_class_balance",
+    "plot_comparison",
+    "plot_confusion_matrix",
+    "plot_learning_curves",
+    "plot_photo_grid",
+    "plot_predictions",
+    "plot_problem_counts",
+    "plot_roc_and_precision_recall",
+]

@@ -1,0 +1,217 @@
+"""Faces cut out on the way into the cache: who is in it, who is left out, and who said so."""
+
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emoclf.datasets import cache_photos, make_dataset, preparing
+from emoclf.faces import Face, FaceDetectorUnavailableError, crop_face, make_detector
+from emoclf.images import UnreadableImageError, load_image, load_resized
+from emoclf.splits import SplitFile, SplitManifest, load_manifest, save_manifest
+
+SIZE = (24, 24)
+FACELESS = (2, 5, 9)
+
+
+class LeftHalfDetector:
+    """Finds two faces in a photo whose corner is not black; the larger one is its left half."""
+
+    name = "fake"
+    note = "a note"
+
+    def __init__(self, description="A fake detector."):
+        self.description = description
+        self.lock, self.asked = threading.Lock(), 0
+
+    def find(self, image):
+        with self.lock:
+            self.asked += 1
+        if not image[0, 0].any():
+            return ()
+        large = Face((2.0, 3.0, 30.0, 30.0), 0.7)
+        return large, Face((60.0, 5.0, 8.0, 8.0), 0.9)
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Twelve photos of 80 x 50 noise, three of them without a face."""
+    random, files = np.random.default_rng(4), []
+    for number in range(12):
+        pixels = random.integers(1, 256, (50, 80, 3), dtype=np.uint8)
+        if number in FACELESS:
+            pixels[0, 0] = 0
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+        split = ("train", "train", "validation", "test")[number % 4]
+        files.append(SplitFile(f"{number}.png", number % 2, number, split))
+    return SplitManifest(str(tmp_path), ("Sad", "Happy"), 0, tuple(files))
+
+
+def cache_faces(manifest, detector=None, **arguments):
+    detector = detector or LeftHalfDetector()
+    return cache_photos(
+        manifest,
+        image_size=SIZE,
+        subject="face",
+        detector=detector,
+        progress=False,
+        **arguments,
+    )
+
+
+def cut_by_hand(manifest, name):
+    photo = load_image(Path(manifest.root) / name)
+    return crop_face(photo, Face((2.0, 3.0, 30.0, 30.0), 0.7), size=SIZE)
+
+
+def test_the_largest_face_of_each_photo_is_cut_out_and_labels_stay_with_it(manifest):
+    cache = cache_faces(manifest)
+    expected = [file for number, file in enumerate(manifest.files) if number not in FACELESS]
+    assert cache.files == tuple(expected)
+    assert cache.subject == "face"
+    assert cache.images.shape == (9, *SIZE, 3)
+    for image, file in zip(cache.images, cache.files, strict=True):
+        np.testing.assert_array_equal(image, cut_by_hand(manifest, file.path))
+    images, labels = next(make_dataset(cache, "test", batch_size=9).as_numpy_iterator())
+    assert cache.paths("test") == ["3.png", "7.png", "11.png"]
+    np.testing.assert_array_equal(images[2], cut_by_hand(manifest, "11.png"))
+    assert labels.tolist() == [1, 1, 1]
+
+
+def test_photos_without_a_face_are_counted_per_part_and_class(manifest):
+    cache = cache_faces(manifest)
+    search = cache.faces
+    assert [file.path for file in search.without_face.files] == ["2.png", "5.png", "9.png"]
+    assert search.without_face.counts()["train"] == {"Sad": 0, "Happy": 2}
+    assert search.without_face.counts()["validation"] == {"Sad": 1, "Happy": 0}
+    assert (search.detector, search.note, search.photo_count) == ("A fake detector.", "a note", 12)
+    text = cache.describe()
+    assert "9 faces of 24 x 24 pixels" in text
+    assert "A fake detector." in text
+    assert "a face in 9 of 12 photos" in text
+    assert [line.split() for line in text.splitlines()[-3:]] == [
+        ["train", "0", "2"],
+        ["validation", "1", "0"],
+        ["test", "0", "0"],
+    ]
+
+
+def test_photos_without_a_face_can_be_taken_whole(manifest):
+    cache = cache_faces(manifest, without_face="whole_photo")
+    assert cache.files == manifest.files
+    for number in FACELESS:
+        whole = load_resized(Path(manifest.root) / f"{number}.png", SIZE)
+        np.testing.assert_array_equal(cache.images[number], whole)
+    np.testing.assert_array_equal(cache.images[11], cut_by_hand(manifest, "11.png"))
+    assert len(cache.faces.without_face.files) == 3
+    assert "12 faces or whole photos" in cache.describe()
+    assert "no face, taken whole" in cache.describe()
+
+
+def test_what_was_left_out_is_not_in_the_split_of_the_run(manifest, tmp_path):
+    cache = cache_faces(manifest)
+    loaded = load_manifest(save_manifest(cache.manifest, tmp_path / "split.json"))
+    assert loaded == cache.manifest
+    assert loaded.labels("train").tolist() == cache.labels("train").tolist() == [0, 1, 0, 0]
+
+
+def test_each_photo_is_decoded_and_searched_once(manifest, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(
+        preparing, "load_image", lambda path: (loaded.append(path.name), load_image(path))[1]
+    )
+    detector = LeftHalfDetector()
+    cache_faces(manifest, detector)
+    assert sorted(loaded) == sorted(file.path for file in manifest.files)
+    assert detector.asked == 12
+
+
+@pytest.mark.parametrize("without_face", ["leave_out", "whole_photo"])
+def test_the_file_on_disk_holds_the_same_and_is_used_again(manifest, tmp_path, without_face):
+    arguments = {"without_face": without_face, "cache_folder": tmp_path / "cache"}
+    memory = cache_faces(manifest, without_face=without_face)
+    disk = cache_faces(manifest, memory_limit_mib=0, **arguments)
+    np.testing.assert_array_equal(memory.images, disk.images)
+    assert memory.manifest == disk.manifest
+    assert Path(disk.location).is_file()
+    detector = LeftHalfDetector()
+    again = cache_faces(manifest, detector, memory_limit_mib=0, **arguments)
+    assert detector.asked == 0
+    assert again.location == disk.location
+    assert again.faces == memory.faces
+    np.testing.assert_array_equal(memory.images, again.images)
+    batch, _ = next(make_dataset(again, "validation").as_numpy_iterator())
+    np.testing.assert_array_equal(batch, memory.images[memory.indices("validation")])
+
+
+def test_no_cache_on_disk_is_taken_for_another(manifest, tmp_path):
+    arguments = {"memory_limit_mib": 0, "cache_folder": tmp_path / "cache"}
+    whole = cache_photos(manifest, image_size=SIZE, progress=False, **arguments)
+    faces = cache_faces(manifest, **arguments)
+    other = cache_faces(manifest, LeftHalfDetector("Another detector."), **arguments)
+    kept = cache_faces(manifest, without_face="whole_photo", **arguments)
+    assert len({cache.location for cache in (whole, faces, other, kept)}) == 4
+    assert whole.subject == "photo"
+    assert whole.faces is None
+    assert len(whole.images) == 12
+
+
+def test_an_array_without_its_list_of_faces_is_made_anew(manifest, tmp_path):
+    arguments = {"memory_limit_mib": 0, "cache_folder": tmp_path / "cache"}
+    location = Path(cache_faces(manifest, **arguments).location)
+    found = location.with_suffix(".json")
+    assert json.loads(found.read_text()) == [int(i not in FACELESS) for i in range(12)]
+    found.unlink()
+    detector = LeftHalfDetector()
+    assert len(cache_faces(manifest, detector, **arguments).images) == 9
+    assert detector.asked == 12
+
+
+def test_a_data_set_without_any_face_says_what_to_do(manifest):
+    class Blind(LeftHalfDetector):
+        def find(self, image):  # noqa: ARG002
+            return ()
+
+    with pytest.raises(ValueError, match=r"any of the 12 photos.*subject='photo'"):
+        cache_faces(manifest, Blind())
+    assert len(cache_faces(manifest, Blind(), without_face="whole_photo").images) == 12
+
+
+def test_no_detector_is_an_error_for_faces_only(manifest, monkeypatch):
+    def refuse():
+        raise FaceDetectorUnavailableError("no detector, do this")
+
+    monkeypatch.setattr(preparing, "make_detector", refuse)
+    with pytest.raises(FaceDetectorUnavailableError, match="do this"):
+        cache_photos(manifest, subject="face", progress=False)
+    assert len(cache_photos(manifest, image_size=SIZE, progress=False).images) == 12
+
+
+def test_an_unreadable_photo_is_named(manifest):
+    (Path(manifest.root) / "3.png").write_bytes(b"<html>not a photo</html>")
+    with pytest.raises(UnreadableImageError, match=r"3\.png"):
+        cache_faces(manifest)
+
+
+@pytest.mark.parametrize("wrong", [{"subject": "cat"}, {"without_face": "guess"}])
+def test_unknown_choices_are_named(manifest, wrong):
+    (name,) = wrong
+    with pytest.raises(ValueError, match=f"{name}="):
+        cache_photos(manifest, progress=False, **wrong)
+
+
+def test_yunet_finds_the_built_in_faces(real_data, drawn_folder):
+    """At 64 pixels a side; at the data set's own 128 it finds 97 of 100."""
+    files = sorted(drawn_folder.rglob("*.jpg")) + sorted(drawn_folder.rglob("*.jpeg"))
+    entries = [
+        SplitFile(path.relative_to(drawn_folder).as_posix(), 0, number, "train")
+        for number, path in enumerate(files[:30])
+    ]
+    split = SplitManifest(str(drawn_folder), ("Sad", "Happy"), 0, tuple(entries))
+    (model,) = real_data.glob("face_detection_yunet*.onnx")
+    cache = cache_faces(split, make_detector("yunet", model_path=model, download=False))
+    assert len(cache.images) >= 24
+    assert "YuNet" in cache.describe()

@@ -1,0 +1,336 @@
+import csv
+import os
+import subprocess
+import sys
+
+import cv2
+import keras
+import numpy as np
+import pytest
+
+from emoclf.face_training import recipe
+from emoclf.face_training.augmentation import Augmentation, augment_faces
+from emoclf.face_training.batches import FaceBatches, grey_to_rgb
+from emoclf.face_training.copies import find_crossings
+from emoclf.face_training.judging import judge, measure_area, raters_agree
+from emoclf.face_training.learning import LearningSettings, precision, predict_emotions
+from emoclf.face_training.targets import find_teachable, make_targets
+from emoclf.fer2013 import EMOTIONS, FaceSet, join_face_sets
+
+HAPPY, SAD, NEUTRAL = (EMOTIONS.index(name) for name in ("happiness", "sadness", "neutral"))
+
+
+def draw_mouths(count, *, usage="Training", seed=0):
+    """Grey faces whose mouth curves up (happiness), down (sadness) or is straight (neutral)."""
+    random = np.random.default_rng(seed)
+    pixels, labels, votes = [], [], []
+    for number in range(count):
+        label = (HAPPY, SAD, NEUTRAL)[number % 3]
+        bend = {HAPPY: 1, SAD: -1, NEUTRAL: 0}[label] * random.uniform(6, 9)
+        ground = random.integers(100, 256, (6, 6)).astype(np.uint8)  # so that no two look alike
+        face = cv2.resize(ground, (48, 48), interpolation=cv2.INTER_LINEAR)
+        x = np.linspace(10, 38, 15)
+        y = 34 + bend * (0.5 - ((x - 24) / 14) ** 2)
+        line = np.stack([x, y], axis=1).round().astype(np.int32)
+        cv2.polylines(face, [line], False, int(random.integers(0, 40)), 3)
+        pixels.append(face)
+        labels.append(label)
+        row = np.zeros(10, np.uint8)
+        row[label], row[NEUTRAL] = 8, row[NEUTRAL] + 2
+        row[label] += 10 - row.sum()
+        votes.append(row)
+    names = [f"fer{usage}{seed}{number:05d}.png" for number in range(count)]
+    return FaceSet(
+        np.stack(pixels),
+        np.array(labels),
+        np.stack(votes),
+        np.full(count, usage),
+        np.array(names),
+    )
+
+
+# --- copies ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def distinct():
+    """Faces of smooth noise, which no two share."""
+    random = np.random.default_rng(5)
+    small = random.integers(0, 256, (60, 6, 6)).astype(np.uint8)
+    pixels = np.stack([cv2.resize(face, (48, 48), interpolation=cv2.INTER_CUBIC) for face in small])
+    faces = draw_mouths(60)
+    return FaceSet(pixels, faces.labels, faces.votes, faces.usages, faces.names)
+
+
+def change(face, kind):
+    if kind == "exact":
+        return face.copy()
+    if kind == "mirrored":
+        return face[:, ::-1].copy()
+    if kind == "shifted":
+        return np.pad(face, ((3, 0), (0, 3)), mode="edge")[:48, 3:]
+    if kind == "lighter":
+        return (face * 0.7 + 60).astype(np.uint8)
+    _, code = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, 30])
+    return cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
+
+
+@pytest.mark.parametrize("kind", ["exact", "mirrored", "shifted", "lighter", "jpeg"])
+def test_planted_copies_of_validation_faces_are_found(distinct, kind):
+    validation, training = distinct.take(np.arange(20)), distinct.take(np.arange(20, 60))
+    training.pixels[3] = change(validation.pixels[7], kind)
+    crossings = find_crossings(training, validation)
+    assert np.flatnonzero(crossings.is_copy).tolist() == [3]
+    assert (crossings.exact, crossings.near) == ((1, 0) if kind == "exact" else (0, 1))
+    assert crossings.validation_faces == 1
+    assert f"{crossings.exact} exact and {crossings.near} near" in str(crossings)
+
+
+def test_faces_that_are_no_copies_stay(distinct):
+    crossings = find_crossings(distinct.take(np.arange(30)), distinct.take(np.arange(30, 60)))
+    assert not crossings.is_copy.any()
+
+
+# --- targets --------------------------------------------------------------------------------
+
+
+def test_targets_mix_votes_and_label():
+    faces = draw_mouths(3)
+    targets = make_targets(faces, label_weight=0.25)
+    np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-6)
+    assert targets[0, HAPPY] == pytest.approx(0.75 * 0.8 + 0.25)
+    assert targets[0, NEUTRAL] == pytest.approx(0.75 * 0.2)
+    assert targets.dtype == np.float32
+
+
+def test_faces_without_votes_are_taught_their_label():
+    faces = draw_mouths(3)
+    faces.votes[:] = 0
+    np.testing.assert_array_equal(make_targets(faces).argmax(axis=1), faces.labels)
+    assert make_targets(faces).max(axis=1).tolist() == [1, 1, 1]
+    assert find_teachable(faces).all()
+
+
+def test_what_raters_call_no_face_is_not_taught():
+    faces = draw_mouths(4)
+    faces.votes[2] = [2, 0, 0, 0, 0, 0, 0, 0, 0, 8]
+    assert find_teachable(faces).tolist() == [True, True, False, True]
+
+
+def test_a_label_weight_out_of_range_is_refused():
+    with pytest.raises(ValueError, match="label_weight=2"):
+        make_targets(draw_mouths(3), label_weight=2)
+
+
+# --- augmentation and batches ---------------------------------------------------------------
+
+
+def test_augmentation_depends_on_its_seed_alone_and_keeps_the_originals():
+    pixels = draw_mouths(8).pixels
+    before = pixels.copy()
+    first, second, other = (
+        augment_faces(pixels, random=np.random.default_rng(seed), augmentation=Augmentation())
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert (first != other).any()
+    np.testing.assert_array_equal(pixels, before)
+    assert (first.dtype, first.shape) == (np.uint8, pixels.shape)
+
+
+def test_flipping_alone_mirrors_about_half_of_the_faces_exactly():
+    pixels = draw_mouths(60).pixels
+    still = Augmentation(shift=0, rotate_degrees=0, zoom=0, light=0, erase=0, blur=0)
+    changed = augment_faces(pixels, random=np.random.default_rng(0), augmentation=still)
+    same = (changed == pixels).all(axis=(1, 2))
+    mirrored = (changed == pixels[:, :, ::-1]).all(axis=(1, 2))
+    assert (same | mirrored).all()
+    assert 15 < mirrored.sum() < 45
+
+
+def test_a_shift_moves_a_dot_by_at_most_its_share():
+    face = np.zeros((1, 48, 48), np.uint8)
+    face[0, 23:26, 23:26] = 255
+    moved = Augmentation(flip=False, shift=0.1, rotate_degrees=0, zoom=0, light=0, erase=0, blur=0)
+    places = []
+    for seed in range(40):
+        changed = augment_faces(face, random=np.random.default_rng(seed), augmentation=moved)[0]
+        rows, columns = np.indices(changed.shape)
+        weights = changed / changed.sum()
+        places.append(((rows * weights).sum(), (columns * weights).sum()))
+    offsets = np.abs(np.array(places) - 24)
+    assert offsets.max() <= 4.9
+    assert offsets.max() > 3
+
+
+def test_every_epoch_holds_every_face_once_in_a_new_order():
+    faces = draw_mouths(24)
+    targets = np.arange(24, dtype=np.float32)[:, np.newaxis]
+    batches = FaceBatches(faces.pixels, targets, batch_size=8, augmentation=None, seed=3)
+    orders = []
+    for _ in range(2):
+        seen = [batches[number] for number in range(len(batches))]
+        order = np.concatenate([batch[1] for batch in seen]).ravel().astype(int)
+        pixels = np.concatenate([batch[0] for batch in seen])
+        np.testing.assert_array_equal(pixels, grey_to_rgb(faces.pixels[order]))
+        orders.append(order.tolist())
+        batches.on_epoch_end()
+    assert sorted(orders[0]) == list(range(24))
+    assert orders[0] != orders[1]
+    with pytest.raises(ValueError, match="batch_size=8"):
+        FaceBatches(faces.pixels[:4], targets[:4], batch_size=8, augmentation=None, seed=3)
+
+
+# --- judging --------------------------------------------------------------------------------
+
+
+def test_the_area_agrees_with_scikit_learn_and_its_interval_holds_it():
+    from sklearn.metrics import roc_auc_score
+
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 2, 300)
+    scores = labels + random.normal(0, 1, 300)
+    area = measure_area(labels, scores, draws=300)
+    assert area.value == pytest.approx(roc_auc_score(labels, scores))
+    assert area.low < area.value < area.high
+    assert area.high - area.low < 0.12
+
+
+def test_figures_of_a_worked_example():
+    faces = draw_mouths(6)  # happy, sad, neutral, happy, sad, neutral
+    probabilities = np.array(
+        [[0.05, 0.95], [0.95, 0.05], [0.5, 0.5], [0.8, 0.2], [0.6, 0.4], [0.03, 0.97]]
+    )
+    certain = np.array([True, True, False, False, True, False])
+    neither = np.array([0.1, 0.1, 0.9, 0.2, 0.2, 0.8])
+    figures = judge(probabilities, neither, faces, certain=certain)
+    assert (figures["accuracy"]["value"], figures["accuracy"]["count"]) == (0.75, 4)
+    assert figures["recall_of_Happy"]["value"] == 0.5
+    assert figures["recall_of_Sad"]["value"] == 1
+    assert figures["accuracy_when_certain"]["value"] == 1
+    assert figures["certain_of_other_emotions"]["value"] == 0
+    assert figures["above_0.9_of_happy_or_sad"]["value"] == 0.5
+    assert figures["above_0.9_of_other_emotions"]["value"] == 0.5
+    assert figures["area_under_roc_of_neither"] == 1
+    assert raters_agree(faces).tolist() == [True, True, False, True, True, False]
+
+
+# --- the whole recipe -----------------------------------------------------------------------
+
+TINY = LearningSettings(
+    filters=(8, 8, 16),
+    blocks=(1, 1),
+    epochs=6,
+    batch_size=16,
+    learning_rate=5e-3,
+    averaging=0.9,
+    dropout=0,
+    augmentation=Augmentation(shift=0.03, rotate_degrees=3, zoom=0.03, erase=0, blur=0),
+)
+TINY_RECIPE = recipe.RecipeSettings(teachers=(TINY,), student=TINY)
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return join_face_sets(
+        draw_mouths(600), draw_mouths(120, usage="PublicTest", seed=1), draw_mouths(3, usage="x")
+    )
+
+
+@pytest.fixture(scope="module")
+def recipe_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("recipe")
+
+
+@pytest.fixture(scope="module")
+def student(faces, recipe_folder):
+    return recipe.train_packaged_network(
+        faces, recipe_folder, settings=TINY_RECIPE, policy="float32"
+    )
+
+
+def test_faces_get_roles_that_share_nothing(faces):
+    lesson = recipe.prepare_faces(faces)
+    names = [set(part.names.tolist()) for part in (lesson.training, lesson.tuning)]
+    names.append(set(lesson.confirmation.names.tolist()))
+    assert sum(map(len, names)) == len(set.union(*names))
+    assert set(lesson.training.usages.tolist()) == {"Training"}
+    assert set(lesson.tuning.usages.tolist()) == {"PublicTest"}
+    with pytest.raises(ValueError, match="Received: \\['Training'\\]"):
+        recipe.prepare_faces(draw_mouths(6))
+
+
+def test_the_recipe_learns_and_keeps_its_log(student, faces, recipe_folder):
+    lesson = recipe.prepare_faces(faces)
+    logits = predict_emotions(student, lesson.confirmation.pixels)
+    chosen = lesson.confirmation.labels != NEUTRAL
+    right = (logits[:, HAPPY] > logits[:, SAD]) == (lesson.confirmation.labels == HAPPY)
+    assert right[chosen].mean() > 0.9
+    for name in ("teacher_1", "student"):
+        with (recipe_folder / name / "history.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert [int(row["epoch"]) for row in rows] == list(range(1, 7))
+        assert {"loss", "tuning_accuracy", "tuning_cross_entropy"} <= set(rows[0])
+
+
+def test_finished_networks_are_not_trained_again(student, faces, recipe_folder, monkeypatch):
+    monkeypatch.setattr(recipe, "train_face_network", lambda *_, **__: pytest.fail("trained"))
+    said = []
+    again = recipe.train_packaged_network(
+        faces, recipe_folder, settings=TINY_RECIPE, policy="float32", say=said.append
+    )
+    for old, new in zip(student.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert "near copies leave training" in said[0]
+
+
+def test_mirror_images_get_the_same_averaged_answer(student, faces):
+    pixels = faces.pixels[:6]
+    np.testing.assert_allclose(
+        predict_emotions(student, pixels),
+        predict_emotions(student, pixels[:, :, ::-1]),
+        atol=1e-5,
+    )
+    once = predict_emotions(student, pixels, flip=False)
+    twice = predict_emotions([student, student], pixels, flip=False)
+    np.testing.assert_allclose(once, twice, atol=1e-6)
+
+
+def test_precision_is_restored():
+    before = keras.config.dtype_policy().name
+    with precision("mixed_bfloat16") as policy:
+        assert policy == keras.config.dtype_policy().name == "mixed_bfloat16"
+    assert keras.config.dtype_policy().name == before
+
+
+def test_the_recipe_runs_where_only_jax_is_there(tmp_path):
+    pytest.importorskip("jax", reason="JAX is not a requirement")
+    code = (
+        "import sys, importlib.abc\n"
+        "class Refuse(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] == 'tensorflow':\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "from tests.test_face_training import TINY_RECIPE, draw_mouths, join_face_sets, recipe\n"
+        "faces = join_face_sets(draw_mouths(96), draw_mouths(24, usage='PublicTest', seed=1))\n"
+        f"recipe.train_packaged_network(faces, {str(tmp_path)!r}, settings=TINY_RECIPE)\n"
+        "import keras\n"
+        "print(keras.backend.backend())\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.strip() == "jax", result.stderr
+    assert (tmp_path / "student" / "model.keras").is_file()
+
+
+def test_recipe_and_models_do_not_name_tensorflow(repository):
+    files = [repository / "emoclf" / "models.py", repository / "emoclf" / "fer2013.py"]
+    files += (repository / "emoclf" / "face_training").glob("*.py")
+    for file in files:
+        assert "import tensorflow" not in file.read_text(encoding="utf-8"), file
