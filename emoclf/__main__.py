@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from emoclf import __version__
+import emoclf
 from emoclf.commands.predict import predict_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="emoclf")
+@click.version_option(emoclf.__version__, prog_name="emoclf")
 def main() -> None:
     """Happy or sad? Ask a network about the faces in your photos.
 

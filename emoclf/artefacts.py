@@ -140,6 +140,9 @@ def load_model(path: str | Path) -> tuple[keras.Model, ModelInfo]:
     import keras
 
     info = load_info(path)
-    model = keras.models.load_model(path, safe_mode=True)
+    try:
+        model = keras.models.load_model(path, safe_mode=True)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is damaged ({error}). Copy it again, or train again.") from error
     _check_shapes(model, info)
     return model, info

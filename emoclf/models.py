@@ -113,6 +113,7 @@ def build_face_network(
     *,
     filters: Sequence[int] = (24, 48, 96, 160),
     blocks: Sequence[int] = (1, 2, 2),
+    normalise: bool = True,
     normalise_up_to_px: int = 12,
     dropout: float = 0.3,
     seed: int | None = None,
@@ -128,6 +129,8 @@ def build_face_network(
         class_names: Names of the outputs, in label order.
         filters: Features of the first convolution and of each stage.
         blocks: Residual blocks of each stage, one fewer entries than `filters`.
+        normalise: Whether there is batch normalisation. Off for a trained network whose
+            normalisation was folded into the convolutions (`fold_batch_normalisation`).
         normalise_up_to_px: Maps with a larger side are normalised once per residual block instead
             of after every convolution, because that is what a CPU spends most time on there.
         dropout: Share of the averaged features switched off at random while training, 0 to 1.
@@ -170,12 +173,12 @@ def build_face_network(
     maps = layers.ReLU(name="stem_relu")(maps)
     for stage, (count, repeats) in enumerate(zip(filters[1:], blocks, strict=True), start=1):
         maps = layers.MaxPooling2D(name=f"halve_{stage}")(maps)
-        is_small = max(maps.shape[1:3]) <= normalise_up_to_px
+        is_small = normalise and max(maps.shape[1:3]) <= normalise_up_to_px
         for number in range(1, repeats + 1):
             name = f"block_{stage}_{number}"
             change = convolve(maps, count, 3, name=f"{name}_a", normalise=is_small)
             change = layers.ReLU(name=f"{name}_a_relu")(change)
-            change = convolve(change, count, 3, name=f"{name}_b", normalise=True)
+            change = convolve(change, count, 3, name=f"{name}_b", normalise=normalise)
             if maps.shape[-1] != count:
                 maps = convolve(maps, count, 1, name=f"{name}_shortcut", normalise=False)
             maps = layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([maps, change]))

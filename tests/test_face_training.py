@@ -2,6 +2,8 @@ import csv
 import os
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 
 import cv2
 import keras
@@ -14,8 +16,10 @@ from emoclf.face_training.batches import FaceBatches, grey_to_rgb
 from emoclf.face_training.copies import find_crossings
 from emoclf.face_training.judging import judge, measure_area, raters_agree
 from emoclf.face_training.learning import LearningSettings, precision, predict_emotions
+from emoclf.face_training.packaging import compact_network
 from emoclf.face_training.targets import find_teachable, make_targets
 from emoclf.fer2013 import EMOTIONS, FaceSet, join_face_sets
+from emoclf.packaged import ModelCard, PackagedNetwork, calibrate_logits, load_face_network
 
 HAPPY, SAD, NEUTRAL = (EMOTIONS.index(name) for name in ("happiness", "sadness", "neutral"))
 
@@ -334,3 +338,74 @@ def test_recipe_and_models_do_not_name_tensorflow(repository):
     files += (repository / "emoclf" / "face_training").glob("*.py")
     for file in files:
         assert "import tensorflow" not in file.read_text(encoding="utf-8"), file
+
+
+# --- packaging ------------------------------------------------------------------------------
+
+
+def make_card(**changes):
+    card = ModelCard(
+        emotions=EMOTIONS,
+        image_size=(48, 48),
+        temperature=1.5,
+        bias=0.2,
+        mirror=False,
+        uncertain_below=0.75,
+        neither_above=0.75,
+        filters=TINY.filters,
+        blocks=TINY.blocks,
+        sha256={},
+        figures={},
+    )
+    return replace(card, **changes)
+
+
+def test_a_compact_network_answers_as_the_trained_one(student, faces):
+    compact = compact_network(student, make_card())
+    assert not any("normalise" in layer.name for layer in compact.layers)
+    assert compact.count_params() < student.count_params()
+    for weight in compact.get_weights():
+        np.testing.assert_array_equal(weight, weight.astype(np.float16).astype(np.float32))
+    pixels = faces.pixels[:40]
+    np.testing.assert_allclose(
+        predict_emotions(compact, pixels), predict_emotions(student, pixels), atol=0.05
+    )
+
+
+@pytest.fixture(scope="module")
+def package(student, faces, tmp_path_factory):
+    pytest.importorskip("tf2onnx", reason="the extra `train` is not installed")
+    folder = tmp_path_factory.mktemp("package")
+    settings = replace(TINY_RECIPE, mirror=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras' exporter speaks to older NumPy
+        card = recipe.package_student(student, faces, folder, settings=settings)
+    return folder, card
+
+
+def test_opencv_and_keras_agree_on_the_package(package, faces):
+    folder, card = package
+    crops = grey_to_rgb(faces.pixels[:20])
+    network = PackagedNetwork(folder)
+    logits = network.predict_logits(crops, mirror=False)
+    received = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = load_face_network(EMOTIONS, folder=folder).predict_on_batch(crops)
+    np.testing.assert_allclose(received, expected, atol=1e-5)
+    two = load_face_network(folder=folder)
+    both = (two.predict_on_batch(crops), calibrate_logits(logits, card).classes)
+    np.testing.assert_allclose(*both, atol=1e-5)
+
+
+def test_the_package_measures_itself(package, faces):
+    folder, card = package
+    right = card.figures["confirmation"]["accuracy"]
+    assert right["value"] > 0.9
+    assert right["low"] <= right["value"] <= right["high"]
+    assert right["count"] == 40
+    assert card.figures["copies_left_out"] == {"exact": 0, "near": 0}
+    assert card.mirror
+    assert ModelCard.load(folder) == card
+    happy = faces.take(faces.labels == HAPPY)
+    answers = PackagedNetwork(folder).predict(grey_to_rgb(happy.pixels[:20]))
+    assert (answers.classes[:, 1] > 0.5).mean() > 0.9
+    assert answers.neither.max() < 0.6

@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import emoclf
 from emoclf.commands.answering import (
     Answering,
     DetectorChoice,
@@ -183,14 +184,12 @@ def _print_rows(answering: Answering, choice: DetectorChoice) -> None:
 
 def _print_document(answering: Answering, choice: DetectorChoice, model: Path | None) -> None:
     """Print all answers as one JSON document."""
-    from emoclf import __version__
-
     with _show_progress(answering, is_streaming=False) as found:
         for _ in found:
             pass
     predictor, made = answering.predictor, choice.made
     document: dict[str, Any] = {
-        "emoclf": __version__,
+        "emoclf": emoclf.__version__,
         "model": {
             "file": None if model is None else str(model),
             "looks_at": predictor.info.subject,

@@ -157,7 +157,8 @@ def precision(policy: str = "auto") -> Iterator[str]:
 
 def find_quick_precision() -> str:
     """Return the dtype policy that trains quickest here: see `precision`."""
-    if keras.distribution.list_devices("gpu") or keras.distribution.list_devices("tpu"):
+    devices = keras.distribution.list_devices()
+    if any(not device.lower().startswith("cpu") for device in devices):
         return "mixed_bfloat16"
     flags = Path("/proc/cpuinfo")
     has_bfloat16 = flags.is_file() and any(

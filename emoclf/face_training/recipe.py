@@ -8,7 +8,7 @@ recipe that was stopped goes on where it was (at the last finished network).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from emoclf.artefacts import MODEL_FILE_NAME, load_model
-from emoclf.calibration import fit_temperature
+from emoclf.calibration import fit_temperature_and_bias
 from emoclf.face_training.copies import Crossings, find_crossings
 from emoclf.face_training.judging import HAPPINESS, SADNESS, is_happy_or_sad, judge, measure_area
 from emoclf.face_training.learning import (
@@ -26,9 +26,9 @@ from emoclf.face_training.learning import (
     predict_emotions,
     train_face_network,
 )
-from emoclf.face_training.packaging import package_network
+from emoclf.face_training.packaging import compact_network, save_package
 from emoclf.face_training.targets import LABEL_WEIGHT, find_teachable, make_targets
-from emoclf.fer2013 import EMOTIONS, FaceSet
+from emoclf.fer2013 import EMOTIONS, FACE_SIZE, FaceSet
 from emoclf.models import build_face_network
 from emoclf.packaged import ModelCard, calibrate_logits, softmax
 from emoclf.storage import read_json, write_json
@@ -46,21 +46,20 @@ class RecipeSettings:
         student: How the small network is trained.
         label_weight: Share of FER2013's own label in the targets; the rest are the votes.
         teacher_weight: Share of the teachers' answer in the student's targets.
+        mirror: See `ModelCard`.
         uncertain_below: See `ModelCard`.
         neither_above: See `ModelCard`.
     """
 
-    teachers: tuple[LearningSettings, ...] = (
-        LearningSettings(epochs=22, seed=1),
-        LearningSettings(epochs=16, seed=2),
-    )
+    teachers: tuple[LearningSettings, ...] = (LearningSettings(epochs=22, seed=1),)
     student: LearningSettings = field(
         default_factory=lambda: LearningSettings(
-            filters=(24, 32, 64, 128), blocks=(1, 1, 2), epochs=36, dropout=0.1, seed=3
+            filters=(24, 48, 96, 136), epochs=36, dropout=0.2, seed=11
         )
     )
     label_weight: float = LABEL_WEIGHT
-    teacher_weight: float = 0.6
+    teacher_weight: float = 0.5
+    mirror: bool = False
     uncertain_below: float = 0.75
     neither_above: float = 0.75
 
@@ -230,7 +229,7 @@ def package_student(
     *,
     settings: RecipeSettings | None = None,
 ) -> ModelCard:
-    """Calibrate the student, measure it and write the packaged files.
+    """Make the student compact, calibrate it, measure it and write the packaged files.
 
     Args:
         student: From `train_packaged_network`.
@@ -241,37 +240,41 @@ def package_student(
     Returns:
         The card with all figures.
     """
-    settings = settings or RecipeSettings()
-    lesson = prepare_faces(faces)
-    chosen = is_happy_or_sad(lesson.tuning)
-    columns = [SADNESS, HAPPINESS]
-    logits = predict_emotions(student, lesson.tuning.pixels)[chosen][:, columns]
-    happy = (lesson.tuning.labels[chosen] == HAPPINESS).astype(np.int64)
-    temperature = round(fit_temperature(logits, happy), 4)
-    rule = (settings.uncertain_below, settings.neither_above)
+    settings, lesson = settings or RecipeSettings(), prepare_faces(faces)
+    card = ModelCard(
+        emotions=EMOTIONS,
+        image_size=FACE_SIZE,
+        temperature=1.0,
+        bias=0.0,
+        mirror=settings.mirror,
+        uncertain_below=settings.uncertain_below,
+        neither_above=settings.neither_above,
+        filters=settings.student.filters,
+        blocks=settings.student.blocks,
+        sha256={},
+        figures={},
+    )
+    compact = compact_network(student, card)
+    card = _calibrate(compact, lesson.tuning, card)
     figures: dict[str, Any] = {
         "training_faces": len(lesson.training),
         "copies_left_out": {"exact": lesson.crossings.exact, "near": lesson.crossings.near},
     }
     for name, part in (("tuning", lesson.tuning), ("confirmation", lesson.confirmation)):
-        figures[name] = _judge_student(student, part, temperature, rule)
-    return package_network(
-        student,
-        folder,
-        emotions=EMOTIONS,
-        filters=settings.student.filters,
-        blocks=settings.student.blocks,
-        temperature=temperature,
-        uncertain_below=settings.uncertain_below,
-        neither_above=settings.neither_above,
-        figures=figures,
-    )
+        figures[name] = _judge_compact(compact, part, card)
+    return save_package(compact, folder, card=replace(card, figures=figures))
 
 
-def _judge_student(
-    student: keras.Model, faces: FaceSet, temperature: float, rule: tuple[float, float]
-) -> dict[str, Any]:
-    logits = predict_emotions(student, faces.pixels)
-    answers = calibrate_logits(logits, EMOTIONS, temperature=temperature)
-    certain = (answers.classes.max(axis=1) >= rule[0]) & (answers.neither <= rule[1])
+def _calibrate(network: keras.Model, tuning: FaceSet, card: ModelCard) -> ModelCard:
+    chosen = tuning.take(is_happy_or_sad(tuning))
+    logits = predict_emotions(network, chosen.pixels, flip=card.mirror)[:, [SADNESS, HAPPINESS]]
+    happy = (chosen.labels == HAPPINESS).astype(np.int64)
+    temperature, bias = fit_temperature_and_bias(logits, happy)
+    return replace(card, temperature=round(temperature, 4), bias=round(bias, 4))
+
+
+def _judge_compact(network: keras.Model, faces: FaceSet, card: ModelCard) -> dict[str, Any]:
+    answers = calibrate_logits(predict_emotions(network, faces.pixels, flip=card.mirror), card)
+    confidence = answers.classes.max(axis=1)
+    certain = (confidence >= card.uncertain_below) & (answers.neither <= card.neither_above)
     return judge(answers.classes, answers.neither, faces, certain=certain)

@@ -2,7 +2,8 @@
 
 `detecting` chooses the detector and finds faces, `yunet` and `haar` are the two detectors,
 `yunet_file` keeps YuNet's model file, `cropping` cuts a face out as the network expects it,
-`face` holds what they share, `opencv` loads OpenCV when it is needed.
+`squares` cuts turned squares out of photos, `face` holds what all share, `opencv` loads OpenCV when
+it is needed.
 """
 
 from emoclf.faces.cropping import FACE_SIZE, crop_face, measure_roll

@@ -1,8 +1,9 @@
 """Cut a face out of a photo the way the faces of FER2013 were cut out.
 
 A network that learnt from FER2013 expects its placement: how much of the picture the face fills and
-where the eyes are. The numbers below were measured on 1,200 of its training faces, enlarged and
-given a border, by running each detector on them and taking medians.
+where the eyes are. The numbers below are medians over several hundred of its training faces, which
+were enlarged, given a border, and shown to each detector. YuNet sees their eyes at 0.38 of the
+height and 0.36 of the width apart; half of those faces are tilted by less than 5 degrees.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import numpy as np
 
 from emoclf.faces.face import Face, check_image
-from emoclf.faces.opencv import import_opencv
+from emoclf.faces.squares import cut_square
 
 FACE_SIZE: tuple[int, int] = (48, 48)
 """`(height, width)` in pixels of FER2013's faces."""
@@ -20,14 +21,12 @@ FACE_SIZE: tuple[int, int] = (48, 48)
 MAX_ROLL_DEGREES: float = 60.0
 """Beyond this tilt the landmarks are not trusted and the face is not turned."""
 
-_YUNET_SHARE, _YUNET_CENTRE = 0.865, 0.485
+_YUNET_SHARE, _YUNET_CENTRE = 0.905, 0.507
 _HAAR_SHARE, _HAAR_CENTRE = 0.975, 0.5
 """Side of a box (root of its area) and height of its centre, as shares of the crop's side."""
 
 _MIN_EYE_DISTANCE = 0.2
 """Eyes closer than this share of the box belong to a profile: their line says nothing of tilt."""
-
-_MAX_OVERSAMPLING = 4
 
 
 def crop_face(
@@ -81,7 +80,8 @@ def crop_face(
         left + width / 2 - down * math.sin(roll),
         top + height / 2 + down * math.cos(roll),
     )
-    return _cut_square(image, centre, face_side * (1 + 2 * margin), roll, size)
+    side = face_side * (1 + 2 * margin)
+    return cut_square(image, centre, side=side, size=size, roll=roll)
 
 
 def measure_roll(face: Face) -> float:
@@ -101,60 +101,6 @@ def measure_roll(face: Face) -> float:
         return 0.0
     roll = math.degrees(math.atan2(down, across))
     return roll if abs(roll) <= MAX_ROLL_DEGREES else 0.0
-
-
-def _cut_square(
-    image: np.ndarray,
-    centre: tuple[float, float],
-    side: float,
-    roll: float,
-    size: tuple[int, int],
-) -> np.ndarray:
-    """Bring a square, turned by `roll`, to `size`; coordinates count from a pixel's corner."""
-    cv2 = import_opencv()
-    patch, origin = _cut_patch(image, centre, side * max(size) / min(size))
-    shrinkage = max(1, math.ceil(side / min(size) / _MAX_OVERSAMPLING))
-    if shrinkage > 1:
-        inner = [max(1, round(length / shrinkage)) for length in patch.shape[1::-1]]
-        scale = np.divide(inner, patch.shape[1::-1])
-        patch = cv2.resize(patch, inner, interpolation=cv2.INTER_AREA)
-    else:
-        scale = np.ones(2)
-    pixels = side / shrinkage / min(size)
-    oversampling = min(max(1, math.ceil(pixels)), _MAX_OVERSAMPLING)
-    height, width = (length * oversampling for length in size)
-    step = side / (min(size) * oversampling)
-    turn = step * np.array([[math.cos(roll), -math.sin(roll)], [math.sin(roll), math.cos(roll)]])
-    start = np.asarray(centre) - origin - turn @ (width / 2, height / 2)
-    matrix = np.column_stack([turn, start]) * scale[:, None]
-    matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
-    method = cv2.INTER_CUBIC if oversampling == 1 else cv2.INTER_LINEAR
-    cut = cv2.warpAffine(
-        patch,
-        matrix,
-        (width, height),
-        flags=method | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    if oversampling == 1:
-        return cut
-    return cv2.resize(cut, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-
-
-def _cut_patch(
-    image: np.ndarray, centre: tuple[float, float], side: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the part of the photo that a turned square can reach, and its corner (x, y)."""
-    reach = side / math.sqrt(2) + 2
-    limits = image.shape[1::-1]
-    first = [
-        int(min(max(0, c - reach), limit - 1)) for c, limit in zip(centre, limits, strict=True)
-    ]
-    last = [
-        int(min(max(f + 1, math.ceil(c + reach)), limit))
-        for c, f, limit in zip(centre, first, limits, strict=True)
-    ]
-    return image[first[1] : last[1], first[0] : last[0]], np.array(first, dtype=float)
 
 
 def _check_crop(image: np.ndarray, face: Face, size: tuple[int, int], margin: float) -> None:

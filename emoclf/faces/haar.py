@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from emoclf.faces.face import Face, FaceDetectorUnavailableError, check_image, sort_faces
-from emoclf.faces.opencv import import_opencv, scale_to_side
+from emoclf.faces.opencv import import_opencv, scale_to_side, silence_opencv
 
 MIN_SCORE: float = 0.7
 """Boxes below this score are dropped."""
@@ -60,12 +61,7 @@ class HaarDetector:
                 f"OpenCV {cv2.__version__} has no Haar cascade; OpenCV 5 came without it. Use "
                 'YuNet (`make_detector("yunet")`), or `pip install "opencv-python<5"`.'
             )
-        self._cascade = cv2.CascadeClassifier(str(path))
-        if self._cascade.empty():
-            raise FaceDetectorUnavailableError(
-                f"{str(path)!r} is damaged: OpenCV cannot load it. Install OpenCV again with "
-                '`pip install --force-reinstall "opencv-python<5"`.'
-            )
+        self._cascade = _load_cascade(path)
         self.description = f"Haar cascade ({_CASCADE_NAME}) of OpenCV {cv2.__version__}."
         self.note = note
         self._lock = threading.Lock()
@@ -103,6 +99,22 @@ class HaarDetector:
             for box, weight in zip(boxes, np.ravel(weights), strict=True)
         ]
         return sort_faces((face for face in found if face.score >= MIN_SCORE), image)
+
+
+def _load_cascade(path: Path) -> Any:
+    """Return OpenCV's classifier for a cascade's file."""
+    cv2 = import_opencv()
+    try:
+        with silence_opencv():
+            cascade = cv2.CascadeClassifier(str(path))
+    except (cv2.error, SystemError):  # OpenCV's constructor wraps its own error in the latter
+        cascade = None
+    if cascade is None or cascade.empty():
+        raise FaceDetectorUnavailableError(
+            f"{str(path)!r} is damaged: OpenCV cannot load it. Install OpenCV again with "
+            '`pip install --force-reinstall "opencv-python<5"`.'
+        )
+    return cascade
 
 
 def find_cascade_file() -> Path | None:

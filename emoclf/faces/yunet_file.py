@@ -125,7 +125,7 @@ def open_https(url: str, *, timeout_seconds: float) -> Any:
         timeout_seconds: How long each step of the connection may take.
 
     Returns:
-        A context manager whose `read(count)` returns bytes.
+        A context manager whose `read1(count)` returns the next bytes, as soon as there are any.
 
     Raises:
         OSError: If the address cannot be opened or is not https.
@@ -233,7 +233,7 @@ def _read_address() -> bytes:
     content = b""
     with open_https(MODEL_URL, timeout_seconds=_TIMEOUT_SECONDS) as response:
         while len(content) <= MODEL_BYTES:
-            part = response.read(min(65536, MODEL_BYTES + 1 - len(content)))
+            part = response.read1(MODEL_BYTES + 1 - len(content))
             if not part:
                 break
             content += part

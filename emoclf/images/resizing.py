@@ -45,7 +45,9 @@ def resize_image(
         return image.copy()
     if mode == "crop":
         scale = max(size[0] / height, size[1] / width)
-        top, left = (height - size[0] / scale) / 2, (width - size[1] / scale) / 2
+        # rounding must not push the box over the border
+        top = max(0.0, (height - size[0] / scale) / 2)
+        left = max(0.0, (width - size[1] / scale) / 2)
         return _resample(image, size, box=(left, top, width - left, height - top))
     scale = min(size[0] / height, size[1] / width)
     inner = (_scale_side(height, scale, size[0]), _scale_side(width, scale, size[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,7 +96,13 @@ class Predictor:
             ValueError: If the file is damaged or was not saved by emoclf.
         """
         path = Path(path)
-        model, info = load_model(path / MODEL_FILE_NAME if path.is_dir() else path)
+        path = path / MODEL_FILE_NAME if path.is_dir() else path
+        try:
+            model, info = load_model(path)
+        except zipfile.BadZipFile as error:  # a member of the file is damaged, not its frame
+            raise ValueError(
+                f"{path} is damaged ({error}). Copy it again, or train again."
+            ) from error
         return cls(model, info, detector=detector)
 
     @classmethod

@@ -22,6 +22,7 @@ def plot_photo_grid(
     columns: int = 6,
     title: str = "",
     colours: Sequence[str] | None = None,
+    side_inches: float = 1.75,
 ) -> Figure:
     """Show photos in a grid, each with a short title.
 
@@ -31,6 +32,7 @@ def plot_photo_grid(
         columns: Photos per row.
         title: Title of the figure.
         colours: One colour per title.
+        side_inches: Width of the place for one photo.
 
     Returns:
         The figure.
@@ -46,7 +48,9 @@ def plot_photo_grid(
         )
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    figure = make_figure(1.75 * columns, 1.95 * rows + (0.4 if title else 0), title)
+    figure = make_figure(
+        side_inches * columns, (side_inches + 0.2) * rows + (0.4 if title else 0), title
+    )
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[len(images) :]:
         axis.set_axis_off()

@@ -1,0 +1,79 @@
+"""The packaged network as a Keras model, to look into it or to build on it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emoclf.config import CLASS_NAMES
+from emoclf.packaged.card import (
+    EMOTION_OF_CLASS,
+    FACE_MODEL_FOLDER,
+    WEIGHTS_FILE_NAME,
+    ModelCard,
+    read_checked,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+
+def load_face_network(
+    class_names: Sequence[str] = CLASS_NAMES, *, folder: str | Path = FACE_MODEL_FOLDER
+) -> keras.Model:
+    """Load the packaged network into Keras, to look into it or to build on it.
+
+    Args:
+        class_names: Names of the outputs. For Sad and Happy, or for the card's emotions, the last
+            layer is the packaged one, so the model answers at once; for other names it is new and
+            has to be trained.
+        folder: Where the packaged files are.
+
+    Returns:
+        A model from uint8 RGB `(batch, 48, 48, 3)`, 0 to 255, to float32 probabilities
+        `(batch, classes)`, for the face as it is, without its mirror image. Its convolutions do
+        what batch normalisation did while it was trained, so it has none.
+
+    Raises:
+        DamagedModelError: If a file is missing, damaged or swapped.
+    """
+    card = ModelCard.load(folder)
+    content = read_checked(card, WEIGHTS_FILE_NAME, folder=folder)
+    from emoclf.models import build_face_network
+
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        weights = {name: file[name].astype(np.float32) for name in file.files}
+    network = build_face_network(
+        card.image_size,
+        class_names,
+        filters=card.filters,
+        blocks=card.blocks,
+        normalise=False,
+        dropout=0.2,
+    )
+    head = _choose_outputs(weights, card, class_names)
+    for variable in network.weights:
+        if variable.path in head:
+            variable.assign(head[variable.path])
+        elif not variable.path.startswith("logits/"):
+            variable.assign(weights[variable.path])
+    return network
+
+
+def _choose_outputs(
+    weights: dict[str, np.ndarray], card: ModelCard, class_names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    emotions = [EMOTION_OF_CLASS.get(name, name) for name in class_names]
+    if not set(emotions) <= set(card.emotions):
+        return {}
+    columns = [card.emotions.index(emotion) for emotion in emotions]
+    kernel, bias = weights["logits/kernel"][:, columns], weights["logits/bias"][columns]
+    if set(class_names) <= set(EMOTION_OF_CLASS):
+        shift = [card.bias if name == "Happy" else 0.0 for name in class_names]
+        bias = (bias - np.array(shift, dtype=np.float32)) / card.temperature
+        kernel = kernel / card.temperature
+    return {"logits/kernel": kernel, "logits/bias": bias}

@@ -1,0 +1,108 @@
+"""What each ingredient of the face recipe brings, on the same small network and few epochs.
+
+    python tests/benchmarks/bench_face_recipe.py FER2013 --folder logs/ingredients
+
+Every row adds one ingredient to the row above. Validation is FER2013's PublicTest, happy and sad.
+Finished rows are kept in the folder and not trained again.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from emoclf.artefacts import MODEL_FILE_NAME
+from emoclf.evaluation import wilson_interval
+from emoclf.face_training.judging import HAPPINESS, SADNESS, is_happy_or_sad, measure_area
+from emoclf.face_training.learning import precision, predict_emotions, train_face_network
+from emoclf.face_training.recipe import RecipeSettings, load_float32, prepare_faces
+from emoclf.face_training.targets import make_targets
+from emoclf.fer2013 import join_face_sets, load_fer2013
+
+
+def describe(network, validation, *, flip):
+    chosen = validation.take(is_happy_or_sad(validation))
+    happy = (chosen.labels == HAPPINESS).astype(int)
+    logits = predict_emotions(network, chosen.pixels, flip=flip)
+    lead = logits[:, HAPPINESS] - logits[:, SADNESS]
+    right = wilson_interval(int(((lead > 0) == happy).sum()), len(happy))
+    area = measure_area(happy, lead)
+    return (
+        f"{right.value:.3f} ({right.low:.3f} to {right.high:.3f}) "
+        f"| {area.value:.4f} ({area.low:.4f} to {area.high:.4f})"
+    )
+
+
+def train(name, faces, targets, *, folder, settings):
+    folder = folder / name
+    if not (folder / "finished").is_file():
+        (folder / "history.csv").unlink(missing_ok=True)
+        with precision():
+            train_face_network(faces.pixels, targets, folder=folder, settings=settings)
+        (folder / "finished").touch()
+    return load_float32(folder / MODEL_FILE_NAME, settings)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("fer2013", type=Path)
+    parser.add_argument("--votes", type=Path)
+    parser.add_argument("--folder", type=Path, default=Path("logs/ingredients"))
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--recipe", type=Path, help="folder of the finished recipe, for its rows")
+    arguments = parser.parse_args()
+    lesson = prepare_faces(load_fer2013(arguments.fer2013, votes=arguments.votes))
+    validation = join_face_sets(lesson.tuning, lesson.confirmation)
+    shown = lesson.training
+    two = shown.take(is_happy_or_sad(shown))
+    plain = replace(
+        RecipeSettings().student, epochs=arguments.epochs, augmentation=None, averaging=None
+    )
+    full = replace(RecipeSettings().student, epochs=arguments.epochs)
+    rows = [
+        ("labels of happy and sad faces", two, make_targets(two, label_weight=1), plain),
+        ("+ the raters' votes", two, make_targets(two, label_weight=0), plain),
+        ("+ the other emotions", shown, make_targets(shown, label_weight=0), plain),
+        ("+ the label beside the votes", shown, make_targets(shown), plain),
+        (
+            "+ augmentation",
+            shown,
+            make_targets(shown),
+            replace(plain, augmentation=full.augmentation),
+        ),
+        ("+ weight averaging", shown, make_targets(shown), full),
+    ]
+    print(f"{len(validation)} faces, {int(is_happy_or_sad(validation).sum())} happy or sad\n")
+    print("| ingredient | accuracy (95 %) | area under ROC (95 %) |\n| --- | --- | --- |")
+    for number, (name, faces, targets, settings) in enumerate(rows, start=1):
+        network = train(f"row_{number}", faces, targets, folder=arguments.folder, settings=settings)
+        print(f"| {name} | {describe(network, validation, flip=False)} |", flush=True)
+    print(f"| + mirror image at prediction | {describe(network, validation, flip=True)} |")
+    if arguments.recipe:
+        print_recipe(arguments.recipe, validation)
+
+
+def print_recipe(folder, validation):
+    settings = RecipeSettings()
+    teachers = [
+        load_float32(folder / f"teacher_{number}" / MODEL_FILE_NAME, teacher)
+        for number, teacher in enumerate(settings.teachers, start=1)
+    ]
+    for number, teacher in enumerate(teachers, start=1):
+        epochs = settings.teachers[number - 1].epochs
+        print(
+            f"| teacher {number}, {epochs} epochs | {describe(teacher, validation, flip=True)} |",
+            flush=True,
+        )
+    print(f"| teachers together | {describe(teachers, validation, flip=True)} |", flush=True)
+    student = load_float32(folder / "student" / MODEL_FILE_NAME, settings.student)
+    print(
+        f"| student, {settings.student.epochs} epochs, taught by them "
+        f"| {describe(student, validation, flip=True)} |"
+    )
+
+
+if __name__ == "__main__":
+    np.seterr(all="raise", under="ignore")
+    main()

@@ -1,0 +1,545 @@
+"""`python -m emoclf`: what is printed, where to, and how it ends."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import emoclf
+from emoclf.__main__ import main
+from emoclf.artefacts import ModelInfo, save_model
+from emoclf.commands import predict as predict_module
+from emoclf.commands.rows import choose_layout, count_columns, format_rows, summarise
+from emoclf.faces import Face, FaceDetectorUnavailableError
+from emoclf.inference import FacePrediction, Prediction, predictor
+from emoclf.packaged import FACE_MODEL_FOLDER, PackagedNetwork
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class FakeDetector:
+    """Finds two faces in wide photos and none in others."""
+
+    name = "fake"
+    description = "A fake detector."
+    note = "It is no real one."
+
+    def find(self, image):
+        height, width = image.shape[:2]
+        if width <= height:
+            return ()
+        side = height / 2
+        boxes = [(0.0, 0.0, side, side), (width / 2, 0.0, side / 2, side / 2)]
+        return tuple(Face(box=box, score=0.9) for box in boxes)
+
+
+@pytest.fixture
+def detector(monkeypatch):
+    """A fake detector instead of a real one; the calls that asked for it."""
+    calls = []
+
+    def make(kind="auto", *, model_path=None, download=True):
+        calls.append({"kind": kind, "model_path": model_path, "download": download})
+        return FakeDetector()
+
+    monkeypatch.setattr("emoclf.faces.make_detector", make)
+    return calls
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two faces, no face, no photo."""
+    folder = tmp_path / "photos"
+    (folder / "deeper").mkdir(parents=True)
+    save_photo(folder / "a.png")
+    save_photo(folder / "b.png", size=(60, 80))
+    (folder / "deeper" / "c.jpg").write_text("<html>no photo</html>")
+    return folder
+
+
+def save_photo(path, *, size=(80, 60)):
+    Image.new("RGB", size, "gray").save(path, "PNG")
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, ["predict", *map(str, arguments)], catch_exceptions=False)
+
+
+def start_process(*arguments, **environment):
+    """Start the command line where nothing is downloaded, with or without a detector."""
+    command = [sys.executable, "-W", "ignore", "-m", "emoclf", "predict", *map(str, arguments)]
+    return subprocess.Popen(
+        [*command, "--no-download", "--whole-photo"],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **environment},
+    )
+
+
+def test_help_and_version_have_examples_and_the_rule():
+    runner = CliRunner()
+    text = runner.invoke(main, ["--help"]).output
+    assert "python -m emoclf predict photo.jpg" in text
+    details = runner.invoke(main, ["predict", "-h"]).output
+    for part in ("--json", "--save-annotated", "--whole-photo", "Exit codes", '"uncertain"'):
+        assert part in details
+    assert emoclf.__version__ in runner.invoke(main, ["--version"]).output
+
+
+@pytest.mark.usefixtures("detector")
+def test_a_row_per_face_then_the_sum_and_the_detector(photos, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    result = invoke("photos")
+    rows = result.stdout.splitlines()
+    assert [row.split()[0] for row in rows[:4]] == [
+        str(Path("photos", name)) for name in ("a.png", "a.png", "b.png", "deeper/c.jpg")
+    ]
+    pattern = r"  (Sad|Happy|uncertain) +Sad +\d+%  Happy +\d+%  neither +\d+%  face 30x30 at 0,0$"
+    assert re.search(pattern, rows[0])
+    assert re.search(r"face 15x15 at 40,0$", rows[1])
+    assert rows[2].endswith("  no face")
+    assert re.search(r"  not read +This is a web page", rows[3])
+    ends = [re.search(r"  (not read|no face|Sad|Happy|uncertain)", row).start() for row in rows[:4]]
+    assert len(set(ends)) == 1, "the columns are aligned"
+    assert rows[4].startswith("3 photos, 2 faces: ")
+    assert rows[4].endswith("; 1 without a face; 1 not read.")
+    assert "--whole-photo" in rows[5]
+    assert rows[6] == "Detector: A fake detector."
+    assert rows[7].startswith('"uncertain": the larger probability is below')
+    assert result.stderr.splitlines() == ["Note: It is no real one."]
+    assert result.exit_code == 1
+
+
+@pytest.mark.usefixtures("detector")
+def test_exit_code_0_when_every_photo_was_read(photos):
+    assert invoke(photos / "a.png", photos / "b.png").exit_code == 0
+
+
+@pytest.mark.usefixtures("detector")
+def test_json_is_one_document_and_nothing_else(photos, tmp_path):
+    result = invoke(photos, photos / "a.png", "--json", "--save-annotated", tmp_path / "out")
+    document = json.loads(result.stdout)
+    assert set(document) == {
+        "emoclf",
+        "model",
+        "uncertain_rule",
+        "detector",
+        "photos",
+        "summary",
+    }
+    assert document["emoclf"] == emoclf.__version__
+    assert document["model"] == {
+        "file": None,
+        "looks_at": "face",
+        "class_names": ["Sad", "Happy"],
+    }
+    assert set(document["uncertain_rule"]) == {"uncertain_below", "neither_above"}
+    assert document["detector"] == {
+        "name": "fake",
+        "description": "A fake detector.",
+        "note": "It is no real one.",
+    }
+    first, second, third, again = document["photos"]
+    assert first["file"] == str(photos / "a.png")
+    assert [face["box"]["width"] for face in first["faces"]] == [30, 15]
+    assert first["answer"] == first["faces"][0]["answer"]
+    assert first["annotated"] == str(tmp_path / "out" / "a.png")
+    assert again["annotated"] == str(tmp_path / "out" / "a-2.png")
+    assert (second["answer"], second["faces"], second["problem"]) == (None, [], None)
+    assert "No face was found" in second["note"]
+    assert "web page" in third["problem"]
+    assert third["annotated"] is None
+    assert document["summary"]["photos"] == 4
+    assert document["summary"]["faces"] == 4
+    assert document["summary"]["not_read"] == 1
+    assert "no real one" in result.stderr
+    assert result.exit_code == 1
+
+
+@pytest.mark.usefixtures("detector")
+def test_annotated_pictures_are_written_and_nothing_is_overwritten(photos, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.png").write_text("mine")
+    result = invoke(photos, "--save-annotated", out)
+    assert sorted(path.name for path in out.iterdir()) == ["a-2.png", "a.png", "b.png"]
+    assert (out / "a.png").read_text() == "mine"
+    assert f"Annotated: 2 in {out}" in result.stdout
+    assert sorted(path.name for path in photos.iterdir()) == ["a.png", "b.png", "deeper"]
+
+
+@pytest.mark.usefixtures("detector")
+def test_a_folder_that_cannot_be_written_ends_in_a_clear_message(photos, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("emoclf.annotation.save_annotated", refuse)
+    result = invoke(photos, "--save-annotated", photos)
+    assert result.exit_code == 1
+    assert "Permission denied" in result.stderr
+    assert "--save-annotated" in result.stderr
+
+
+@pytest.mark.usefixtures("detector")
+def test_whole_photo_answers_where_no_face_is_found(photos):
+    result = invoke(photos / "a.png", photos / "b.png", "--whole-photo")
+    rows = result.stdout.splitlines()
+    assert rows[2].endswith("whole photo")
+    assert rows[3].startswith("2 photos, 2 faces, 1 answered as a whole: ")
+    assert "No face was found" in result.stderr
+
+
+def test_the_options_choose_the_detector(photos, detector):
+    yunet = photos / "a.png"
+    invoke(photos / "a.png", "--yunet-file", yunet, "--detector", "yunet", "--no-download")
+    assert detector == [{"kind": "yunet", "model_path": yunet, "download": False}]
+    both = invoke(photos / "a.png", "--detector", "haar", "--yunet-file", yunet)
+    assert both.exit_code == 2
+    assert "--yunet-file" in both.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("a.png", "--no-such-option"), ("a.png", "--detector", "mtcnn")]
+)
+def test_usage_errors_end_with_2(arguments):
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert "Usage:" in result.stderr
+
+
+def test_a_model_that_is_not_there_is_a_usage_error(photos, tmp_path):
+    result = invoke(photos / "a.png", "--model", tmp_path / "none.keras")
+    assert result.exit_code == 2
+    assert "none.keras" in result.stderr
+
+
+@pytest.mark.usefixtures("detector")
+def test_what_is_missing_or_empty_is_said_and_the_rest_is_answered(photos, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / ".DS_Store").write_text("")
+    result = invoke(
+        tmp_path / "none.jpg", tmp_path / "empty", tmp_path / "hidden", photos / "a.png"
+    )
+    assert re.search(r"none\.jpg +not read +There is no such file", result.stdout)
+    assert re.search(r"empty +not read +The folder holds no file", result.stdout)
+    assert re.search(r"hidden +not read +The folder holds only what is skipped", result.stdout)
+    assert "4 photos, 2 faces" in result.stdout
+    assert result.exit_code == 1
+
+
+@pytest.mark.usefixtures("detector")
+def test_only_an_empty_folder(tmp_path):
+    result = invoke(tmp_path)
+    assert result.exit_code == 1
+    assert "The folder holds no file" in result.stdout
+    assert json.loads(invoke(tmp_path, "--json").stdout)["photos"][0]["file"] == str(tmp_path)
+
+
+@pytest.mark.usefixtures("detector")
+def test_a_folder_without_photos_names_each_problem(tmp_path):
+    for name in ("a.txt", "b.pdf"):
+        (tmp_path / name).write_text("no photo")
+    result = invoke(tmp_path)
+    assert result.stdout.count("not read  ") == 2
+    assert "2 photos, 0 faces; 2 not read." in result.stdout
+    assert result.exit_code == 1
+
+
+@pytest.mark.usefixtures("detector")
+def test_links_are_skipped_and_that_is_said(photos):
+    (photos / "link.png").symlink_to(photos / "a.png")
+    assert "symbolic link" in invoke(photos).stderr
+
+
+@pytest.mark.usefixtures("detector")
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("größe 1.png", "größe 1.png"),
+        ("a\nb.png", "a\\nb.png"),
+        ("\x1b[31mred.png", "\\x1b[31mred.png"),
+        ("-dash.png", "-dash.png"),
+        (os.fsdecode(b"caf\xe9.png"), "caf\\udce9.png"),
+    ],
+)
+def test_strange_names_are_shown_safely_and_kept_in_json(name, shown, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    try:
+        save_photo(folder / name)
+        (folder / f"{name}.txt").write_text("no photo")
+    except OSError as error:
+        pytest.skip(f"this file system has no such names: {error}")
+    result = invoke(folder)
+    rows = result.stdout.splitlines()
+    assert rows[0].startswith(str(folder / "x")[:-1] + shown)
+    assert "not read" in rows[2]
+    assert len(rows) == 6
+    assert "\x1b" not in result.output
+    files = [each["file"] for each in json.loads(invoke(folder, "--json").stdout)["photos"]]
+    assert files == [str(folder / name), str(folder / f"{name}.txt")]
+    assert invoke(folder, "--save-annotated", tmp_path / "out").exit_code == 1
+    assert len(list((tmp_path / "out").iterdir())) == 1
+
+
+def test_without_a_detector_the_remedy_is_printed(photos, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise FaceDetectorUnavailableError("No face detector: install one.")
+
+    monkeypatch.setattr("emoclf.faces.make_detector", refuse)
+    result = invoke(photos / "a.png", "--json")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "install one" in result.stderr
+    whole = invoke(photos / "a.png", "--whole-photo")
+    assert whole.exit_code == 0
+    assert "whole photo" in whole.stdout
+    assert "install one" in whole.stderr
+    assert "Detector:" not in whole.stdout
+
+
+def test_a_file_that_is_no_yunet_is_refused(photos):
+    result = invoke(photos / "a.png", "--yunet-file", photos / "b.png", "--detector", "yunet")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert "b.png" in result.stderr
+
+
+@pytest.mark.usefixtures("detector")
+@pytest.mark.parametrize("name", ["network.onnx", "card.json"])
+def test_a_damaged_packaged_model_ends_in_a_clear_message(name, photos, tmp_path, monkeypatch):
+    copy = shutil.copytree(FACE_MODEL_FOLDER, tmp_path / "face_model")
+    (copy / name).write_bytes(b"damaged")
+    monkeypatch.setattr(predictor, "PackagedNetwork", lambda _folder: PackagedNetwork(copy))
+    result = invoke(photos / "a.png")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert re.search(rf"^Error: .*{name}.*Install emoclf again", result.stderr)
+
+
+@pytest.mark.usefixtures("detector")
+def test_a_missing_package_ends_in_a_clear_message(photos, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    result = invoke(photos / "a.png")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "pip install -r requirements.txt" in result.stderr
+
+
+@pytest.mark.parametrize("subject", ["photo", "face"])
+def test_a_learners_model_goes_through_the_same_command(subject, photos, tmp_path, detector):
+    from emoclf.models import build_cnn
+
+    info = ModelInfo(image_size=(16, 16), subject=subject)
+    path = tmp_path / "model.keras"
+    save_model(build_cnn((16, 16), filters=(4, 4)), path, info=info)
+    result = invoke(photos / "a.png", "--model", path)
+    rows = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert "uncertain" not in result.stdout
+    if subject == "photo":
+        assert rows[0].endswith("whole photo")
+        assert rows[1].startswith("1 photo, 1 answered as a whole: 1 ")
+        assert detector == []
+        assert len(rows) == 2
+    else:
+        assert rows[1].endswith("face 15x15 at 40,0")
+        assert rows[-1] == "Detector: A fake detector."
+
+
+@pytest.mark.usefixtures("detector")
+def test_a_foreign_model_file_ends_in_a_clear_message(photos):
+    result = invoke(photos / "a.png", "--model", photos / "b.png")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "b.png is damaged" in result.stderr
+
+
+@pytest.mark.usefixtures("detector")
+def test_a_damaged_model_of_ones_own_ends_in_a_clear_message(photos, tmp_path):
+    from emoclf.models import build_cnn
+
+    path = tmp_path / "model.keras"
+    save_model(build_cnn((16, 16), filters=(4, 4)), path, info=ModelInfo(image_size=(16, 16)))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+    result = invoke(photos / "a.png", "--model", path)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert re.search(r"^Error: .*model\.keras is damaged", result.stderr)
+
+
+@pytest.mark.usefixtures("detector")
+def test_control_c_says_how_far_it_came(photos, monkeypatch):
+    def interrupt(*_arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predict_module, "format_rows", interrupt)
+    result = invoke(photos)
+    assert result.exit_code == 130
+    assert "Stopped" in result.stderr
+
+
+def test_rows_are_aligned_by_columns_of_the_terminal():
+    face = FacePrediction((0, 0, 9, 9), {"Sad": 0.04, "Happy": 0.96}, "Happy")
+    names = ["笑顔.jpg", "e\u0301te\u0301.jpg", "a.jpg", "n" * 200]
+    layout = choose_layout(names, ["Sad", "Happy", "uncertain"])
+    rows = [
+        next(format_rows(Prediction("Happy", {}, name, faces=(face,)), layout)) for name in names
+    ]
+    starts = [count_columns(row[: row.index("  Happy  ")]) for row in rows[:3]]
+    assert starts == [72, 72, 72]
+    assert rows[2].endswith("  Happy      Sad   4%  Happy  96%  face 9x9 at 0,0")
+    assert rows[3].startswith("n" * 200 + "  Happy")
+
+
+def test_the_sum_counts_every_photo_once():
+    shares = {"Sad": 0.4, "Happy": 0.6}
+    face = FacePrediction((0, 0, 9, 9), shares, "Happy")
+    whole = FacePrediction((0, 0, 9, 9), shares, "uncertain", is_whole_photo=True)
+    predictions = [
+        Prediction("Happy", shares, "a", faces=(face, face)),
+        Prediction("Happy", shares, "b", faces=(whole,)),
+        Prediction(None, {}, "c", note="No face."),
+        Prediction(None, {}, "d", problem="Damaged."),
+    ]
+    assert summarise(predictions).describe() == (
+        "4 photos, 2 faces, 1 answered as a whole: 2 Happy, 1 uncertain; 1 without a face; "
+        "1 not read."
+    )
+    assert summarise([]).describe() == "0 photos, 0 faces."
+
+
+def test_a_cold_start_takes_less_than_a_second_and_a_half_and_loads_no_tensorflow(tmp_path):
+    """Processor time, of all threads: on an idle core the clock shows no more than that."""
+    save_photo(tmp_path / "a.png", size=(640, 480))
+    heavy = ("tensorflow", "keras", "matplotlib", "sklearn", "scipy", "imagehash", "tqdm")
+    code = (
+        "import os, sys\n"
+        "from emoclf.__main__ import main\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        f"    print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)\n"
+        "    print(sum(os.times()[:2]), file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, "predict", str(tmp_path / "a.png")]
+    seconds = []
+    for _ in range(3):
+        result = subprocess.run(
+            [*command, "--no-download", "--whole-photo"],
+            capture_output=True,
+            text=True,
+            cwd=REPOSITORY,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        *_, loaded, taken = result.stderr.splitlines()
+        assert loaded == "[]"
+        assert "1 photo, " in result.stdout
+        seconds.append(float(taken))
+    assert min(seconds) < 1.5
+
+
+@pytest.fixture(scope="module")
+def many_photos(tmp_path_factory):
+    """A folder that takes a while: 300 copies of one photo."""
+    folder = tmp_path_factory.mktemp("many")
+    noise = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "000.jpg")
+    content = (folder / "000.jpg").read_bytes()
+    for number in range(1, 300):
+        (folder / f"{number:03}.jpg").write_bytes(content)
+    return folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals differ")
+def test_rows_come_one_by_one_and_control_c_ends_quietly(many_photos):
+    with start_process(many_photos) as process:
+        killer = threading.Timer(60, process.kill)
+        killer.start()
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate()
+        killer.cancel()
+    assert b"000.jpg" in first
+    assert rest.count(b"\n") < 290
+    assert process.returncode == 130
+    assert b"Stopped" in errors
+    assert b"Traceback" not in errors
+
+
+def test_a_reader_that_stops_reading_is_no_error(many_photos):
+    with start_process(many_photos) as process:
+        killer = threading.Timer(60, process.kill)
+        killer.start()
+        first = process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+        process.wait()
+        killer.cancel()
+    assert b"000.jpg" in first
+    assert b"Traceback" not in errors
+    assert b"Exception" not in errors
+
+
+def test_an_output_that_holds_only_ascii_gets_escapes(tmp_path):
+    save_photo(tmp_path / "größe.png")
+    with start_process(tmp_path, PYTHONIOENCODING="ascii") as process:
+        output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert b"gr\\xf6\\xdfe.png" in output
+
+
+@pytest.mark.parametrize("kind", ["yunet", "haar"])
+def test_real_photos_are_answered_with_each_detector(kind, real_data):
+    import cv2
+
+    if kind == "haar" and not hasattr(cv2, "CascadeClassifier"):
+        pytest.skip("this OpenCV has no Haar cascade")
+    yunet = real_data / "face_detection_yunet_2026may.onnx"
+    options = ["--yunet-file", yunet] if kind == "yunet" else []
+    files = sorted((real_data / "web_photos" / "happy").glob("*.jpg"))[:6]
+    result = invoke(*files, "--detector", kind, *options)
+    names = {"yunet": "YuNet", "haar": "Haar cascade"}
+    assert f"Detector: {names[kind]}" in result.stdout
+    assert re.search(r"6 photos, [1-9]\d* faces?: ", result.stdout)
+    assert result.exit_code == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no terminals of this kind")
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_terminal_gets_a_bar_when_nothing_else_shows_progress(options, tmp_path):
+    """The standard error stream is a terminal, the answers go into a file."""
+    import pty
+
+    save_photo(tmp_path / "a.png")
+    ours, theirs = pty.openpty()
+    command = [
+        *(sys.executable, "-W", "ignore", "-m", "emoclf", "predict", str(tmp_path)),
+        *options,
+    ]
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        result = subprocess.run(
+            [*command, "--no-download", "--whole-photo"],
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            cwd=REPOSITORY,
+            check=False,
+        )
+        os.close(theirs)
+        shown = terminal.read(4096)
+    assert result.returncode == 0
+    assert b"Photos" in shown
+    assert b"100%" in shown
+    assert b"Photos" not in result.stdout.replace(b'"photos"', b"")
+    if options:
+        assert json.loads(result.stdout)["summary"]["photos"] == 1

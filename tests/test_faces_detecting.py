@@ -1,0 +1,481 @@
+"""Which detector is chosen and why, and what it finds."""
+
+import subprocess
+import sys
+import threading
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from emoclf.faces import (
+    Face,
+    FaceDetectorUnavailableError,
+    FaceModelError,
+    HaarDetector,
+    YuNetDetector,
+    YuNetFile,
+    crop_face,
+    detecting,
+    find_faces,
+    haar,
+    make_detector,
+    measure_roll,
+    yunet,
+    yunet_file,
+)
+from emoclf.faces.face import sort_faces
+
+BLANKS = [(1, 1), (1, 5000), (5000, 1), (2, 3), (7, 7), (31, 33), (48, 48), (64, 1000)]
+
+
+class FakeNetwork:
+    """Stands in for OpenCV's network: takes every red rectangle of a BGR picture for a face."""
+
+    def __init__(self):
+        self.sizes = []
+        self.busy = threading.Lock()
+
+    def setInputSize(self, size):  # noqa: N802
+        assert self.busy.acquire(blocking=False), "two threads at once"
+        self.sizes.append(tuple(size))
+
+    def detect(self, picture):
+        assert picture.shape[1::-1] == self.sizes[-1]
+        assert picture.dtype == np.uint8
+        red = (picture[:, :, 2] > 150) & (picture[:, :, 0] < 100) & (picture[:, :, 1] < 100)
+        count, _, stats, _ = cv2.connectedComponentsWithStats(red.astype(np.uint8))
+        found = [self.make_row(*stats[i, :4].astype(float)) for i in range(1, count)]
+        self.busy.release()
+        return 1, (np.array(found, dtype=np.float32) if found else None)
+
+    def make_row(self, left, top, width, height):
+        points = [(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)]
+        landmarks = [(left + x * width, top + y * height) for x, y in points]
+        return [left, top, width, height, *np.ravel(landmarks), 0.9]
+
+
+@pytest.fixture
+def fake_yunet(monkeypatch):
+    """YuNet's detector around a network that finds red rectangles."""
+    monkeypatch.setattr(yunet, "_load_network", lambda _: FakeNetwork())
+    monkeypatch.setattr(yunet, "_try_in_another_process", lambda _: None)
+    return YuNetDetector(YuNetFile(path=yunet_file.Path("fake.onnx"), content=b"fake"))
+
+
+@pytest.fixture
+def no_cache(tmp_path, monkeypatch):
+    """A machine that has never had YuNet's file and has no network."""
+
+    def fail(url, *, timeout_seconds):
+        del url, timeout_seconds
+        raise OSError("no network")
+
+    monkeypatch.delenv("EMOCLF_YUNET", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(yunet_file, "open_https", fail)
+    return tmp_path / "emoclf"
+
+
+@pytest.fixture
+def no_haar(monkeypatch):
+    """OpenCV 5, as far as Haar cascades go."""
+    monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
+
+
+@pytest.fixture
+def some_haar(monkeypatch):
+    """A Haar detector that any OpenCV can make."""
+
+    class FakeHaar:
+        name = "Haar cascade"
+        description = "a stand-in"
+
+        def __init__(self, note=""):
+            self.note = note
+
+    monkeypatch.setattr(detecting, "HaarDetector", FakeHaar)
+    monkeypatch.setattr(detecting, "find_cascade_file", lambda: "a file")
+
+
+needs_haar = pytest.mark.skipif(
+    not hasattr(cv2, "CascadeClassifier"), reason="this OpenCV has no Haar cascade"
+)
+
+
+@pytest.fixture(scope="session")
+def real_yunet(real_data):
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    yield make_detector("yunet", model_path=real_data / yunet_file.MODEL_NAME)
+    cv2.setNumThreads(threads)
+
+
+@pytest.fixture(scope="session")
+def fer_faces(real_data):
+    """Sixty small grey faces, as uint8 (60, 48, 48)."""
+    with np.load(real_data / "fer2013" / "happy_sad.npz") as data:
+        chosen = (data["usage"] == "Training") & (data["votes"][:, 9] == 0)
+        return data["pixels"][np.flatnonzero(chosen)[:6000:100]]
+
+
+def enlarge(face, side, border=0):
+    """A grey face as uint8 RGB, with its outermost pixels repeated around it."""
+    large = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
+    large = np.pad(large, border, mode="edge")
+    return np.repeat(large[:, :, None], 3, axis=2)
+
+
+# which detector
+
+
+def test_the_import_is_light():
+    code = (
+        "import sys, emoclf.faces\n"
+        "print([n for n in ('tensorflow', 'keras', 'matplotlib', 'cv2', 'urllib.request', "
+        "'subprocess') if n in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert loaded.stdout.strip() == "[]", loaded.stderr
+
+
+@pytest.mark.usefixtures("some_haar")
+def test_offline_it_falls_to_haar_and_says_why_and_how_to_get_yunet(no_cache):
+    detector = make_detector()
+    assert detector.name == "Haar cascade"
+    for part in ("YuNet", "no network", yunet_file.MODEL_URL, str(no_cache), "EMOCLF_YUNET"):
+        assert part in detector.note
+    assert "a day later" in make_detector().note
+    assert "download=False" in make_detector(download=False).note
+    assert make_detector("haar").note == ""
+
+
+@pytest.mark.usefixtures("no_haar")
+def test_without_any_detector_the_error_says_what_to_do(no_cache):
+    with pytest.raises(FaceDetectorUnavailableError) as caught:
+        make_detector()
+    for part in ("no network", yunet_file.MODEL_URL, str(no_cache), '"opencv-python<5"'):
+        assert part in str(caught.value)
+    with pytest.raises(FaceDetectorUnavailableError, match=r"no Haar cascade.*opencv-python<5"):
+        make_detector("haar")
+    with pytest.raises(FaceDetectorUnavailableError, match="no network"):
+        make_detector("yunet")
+
+
+def test_a_failed_download_is_waited_out_only_where_haar_can_stand_in(
+    no_cache, monkeypatch, some_haar
+):
+    del some_haar
+    asked = []
+
+    def load(path, *, download, retry):
+        del path, download
+        asked.append(retry)
+        raise FaceDetectorUnavailableError("none")
+
+    monkeypatch.setattr(detecting, "load_yunet_file", load)
+    make_detector()
+    with pytest.raises(FaceDetectorUnavailableError):
+        make_detector("yunet")
+    monkeypatch.setattr(detecting, "find_cascade_file", lambda: None)
+    with pytest.raises(FaceDetectorUnavailableError):
+        make_detector()
+    assert asked == [False, True, True]
+    assert not no_cache.exists()
+
+
+@pytest.mark.usefixtures("some_haar", "no_cache")
+def test_an_old_opencv_without_yunet(monkeypatch):
+    monkeypatch.delattr(cv2, "FaceDetectorYN")
+    assert "no `FaceDetectorYN`" in make_detector().note
+    with pytest.raises(FaceDetectorUnavailableError, match="pip install --upgrade"):
+        make_detector("yunet")
+
+
+def test_no_opencv_at_all(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(FaceDetectorUnavailableError, match="pip install opencv-python"):
+        make_detector()
+
+
+def test_impossible_wishes_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"kind.*'retinaface'"):
+        make_detector("retinaface")
+    with pytest.raises(ValueError, match=r"model_path.*haar"):
+        make_detector("haar", model_path=tmp_path / "yunet.onnx")
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx"):
+        make_detector(model_path=tmp_path / "nowhere.onnx")
+
+
+@pytest.mark.usefixtures("some_haar", "no_cache")
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello\n" * 100, b"version https://git-lfs.github.com/spec/v1\noid sha256:8f\n"],
+)
+def test_a_named_file_that_is_no_model_is_refused_and_not_replaced_by_haar(tmp_path, content):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    with pytest.raises(FaceModelError, match=r"model\.onnx.*no YuNet model") as caught:
+        make_detector(model_path=path)
+    assert f"{len(content):,} bytes" in str(caught.value)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("untested", [True, False])
+def test_text_is_refused_by_each_of_the_two_trials(monkeypatch, untested, capfd):
+    level = cv2.utils.logging.getLogLevel()
+    trial = "_try_in_another_process" if untested else "_load_network"
+    with pytest.raises(FaceModelError, match="no YuNet model"):
+        getattr(yunet, trial)(YuNetFile(yunet_file.Path("text.onnx"), b"hello"))
+    assert capfd.readouterr() == ("", "")
+    assert cv2.utils.logging.getLogLevel() == level
+    monkeypatch.undo()
+
+
+def test_a_file_that_ends_the_interpreter_ends_another_one(monkeypatch):
+    monkeypatch.setattr(yunet, "_PROBE", "import os; os.abort()")
+    with pytest.raises(FaceModelError, match="crashed"):
+        YuNetDetector(YuNetFile(yunet_file.Path("bad.onnx"), b"bad"))
+
+
+# YuNet around a network with known answers
+
+
+def test_boxes_and_landmarks_come_back_in_pixels_of_the_photo(fake_yunet):
+    image = np.zeros((1500, 1000, 3), dtype=np.uint8)
+    image[300:700, 200:500] = (255, 0, 0)
+    image[1100:1200, 700:800] = (0, 0, 255)  # blue: red to whoever swaps the channels
+    (face,) = fake_yunet.find(image)
+    np.testing.assert_allclose(face.box, (200, 300, 300, 400), atol=8)
+    assert face.landmarks.dtype == np.float32 and face.landmarks.shape == (5, 2)
+    np.testing.assert_allclose(face.landmarks[0], (290, 460), atol=8)
+    np.testing.assert_allclose(face.landmarks[4], (395, 620), atol=8)
+    assert face.score == pytest.approx(0.9)
+    assert all(side % 32 == 0 and side >= 64 for size in fake_yunet._network.sizes for side in size)
+
+
+def test_the_largest_face_comes_first(fake_yunet):
+    image = np.zeros((400, 600, 3), dtype=np.uint8)
+    for left, side in ((30, 60), (150, 160), (420, 100)):
+        image[50 : 50 + side, left : left + side] = (255, 0, 0)
+    faces = fake_yunet.find(image)
+    assert [round(face.box[2], -1) for face in faces] == [160, 100, 60]
+
+
+@pytest.mark.parametrize("shape", [(10, 10), (48, 48), (4000, 300), (300, 4000)])
+def test_every_size_of_photo_is_searched(fake_yunet, shape):
+    image = np.zeros((*shape, 3), dtype=np.uint8)
+    top, left = shape[0] // 4, shape[1] // 4
+    image[top : 3 * top, left : 3 * left] = (255, 0, 0)
+    (face,) = fake_yunet.find(image)
+    expected = (left, top, 2 * left, 2 * top)
+    np.testing.assert_allclose(face.box, expected, atol=0.02 * max(shape) + 1)
+
+
+def test_threads_take_turns(fake_yunet):
+    image = np.zeros((200, 300, 3), dtype=np.uint8)
+    image[50:150, 100:200] = (255, 0, 0)
+    found, failures = [], []
+
+    def work():
+        try:
+            found.extend(fake_yunet.find(image)[0].box for _ in range(10))
+        except AssertionError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert len(found) == 40 and len(set(found)) == 1
+
+
+def test_what_cannot_be_a_face_of_the_photo_is_dropped():
+    image = np.zeros((100, 100, 3), dtype=np.uint8)
+    boxes = [
+        (0.0, 0.0, 10.0, 10.0),
+        (-20.0, -20.0, 60.0, 60.0),
+        (1e32, -np.inf, 0.0, np.inf),
+        (np.nan, 0.0, 5.0, 5.0),
+        (10.0, 10.0, -5.0, 5.0),
+        (95.0, 50.0, 20.0, 20.0),
+    ]
+    kept = sort_faces([Face(box, 0.9) for box in boxes], image)
+    assert [face.box for face in kept] == [boxes[1], boxes[0]]
+
+
+@pytest.mark.parametrize("detector", ["fake_yunet", pytest.param("haar", marks=needs_haar)])
+def test_what_is_no_photo_is_refused(detector, request):
+    detector = HaarDetector() if detector == "haar" else request.getfixturevalue(detector)
+    with pytest.raises(TypeError, match="float32"):
+        detector.find(np.zeros((9, 9, 3), dtype=np.float32))
+    with pytest.raises(ValueError, match=r"\(9, 9\)"):
+        detector.find(np.zeros((9, 9), dtype=np.uint8))
+
+
+def test_find_faces_reads_photos_of_every_kind(fake_yunet, tmp_path, monkeypatch):
+    image = np.zeros((80, 100, 3), dtype=np.uint8)
+    image[20:60, 30:70] = (255, 0, 0)
+    Image.fromarray(image).save(tmp_path / "photo.png")
+    sources = (
+        image,
+        Image.fromarray(image),
+        tmp_path / "photo.png",
+        str(tmp_path / "photo.png"),
+        (tmp_path / "photo.png").read_bytes(),
+    )
+    boxes = [find_faces(source, detector=fake_yunet)[0].box for source in sources]
+    assert len(set(boxes)) == 1
+    assert find_faces(image[:, :, 0], detector=fake_yunet) == ()
+
+    made = []
+    monkeypatch.setattr(detecting, "make_detector", lambda: made.append(1) or fake_yunet)
+    detecting._make_default_detector.cache_clear()
+    assert [len(find_faces(image)) for _ in range(3)] == [1, 1, 1]
+    assert made == [1]
+    detecting._make_default_detector.cache_clear()
+
+
+# the Haar cascade
+
+
+@needs_haar
+def test_haar_finds_nothing_in_blank_photos_of_any_size():
+    detector = make_detector("haar")
+    assert cv2.__version__ in detector.description
+    for shape in BLANKS:
+        assert detector.find(np.full((*shape, 3), 90, dtype=np.uint8)) == ()
+
+
+@needs_haar
+def test_haar_finds_faces_where_they_are(fer_faces):
+    detector = HaarDetector()
+    found = []
+    for face in fer_faces[:30]:
+        faces = detector.find(enlarge(face, 192, border=96))
+        found += faces[:1]
+    assert len(found) >= 15
+    assert all(face.landmarks is None and haar.MIN_SCORE <= face.score <= 1 for face in found)
+    boxes = np.array([face.box for face in found])
+    np.testing.assert_allclose(np.median(boxes, axis=0), (96, 96, 192, 192), atol=20)
+
+
+@needs_haar
+def test_a_damaged_cascade_is_refused(tmp_path, monkeypatch):
+    (tmp_path / haar._CASCADE_NAME).write_text("<opencv_storage></opencv_storage>")
+    monkeypatch.setattr(cv2.data, "haarcascades", str(tmp_path))
+    with pytest.raises(FaceDetectorUnavailableError, match="damaged"):
+        HaarDetector()
+
+
+def test_haar_scores_rise_with_the_weight():
+    scores = [haar._score(weight) for weight in (-5, 0, 2, 5, 10)]
+    assert scores == sorted(scores) and 0 < scores[0] < 0.1 and 0.99 < scores[-1] < 1
+
+
+# YuNet itself
+
+
+def test_yunet_says_what_it_is(real_yunet):
+    assert real_yunet.name == "YuNet"
+    assert yunet_file.MODEL_NAME in real_yunet.description
+    assert cv2.__version__ in real_yunet.description
+    assert real_yunet.note == ""
+
+
+def test_yunet_finds_nothing_in_blank_photos_of_any_size(real_yunet):
+    for shape in BLANKS:
+        for value in (0, 128, 255):
+            assert real_yunet.find(np.full((*shape, 3), value, dtype=np.uint8)) == ()
+
+
+@pytest.mark.parametrize(("side", "border"), [(48, 0), (192, 0), (1500, 0), (192, 300)])
+def test_yunet_finds_faces_small_and_large(real_yunet, fer_faces, side, border):
+    found = [real_yunet.find(enlarge(face, side, border)) for face in fer_faces[20:32]]
+    assert sum(bool(faces) for faces in found) >= 9
+    boxes = np.array([faces[0].box for faces in found if faces])
+    centres = (boxes[:, :2] + boxes[:, 2:] / 2 - border) / side
+    np.testing.assert_allclose(np.median(centres, axis=0), (0.5, 0.5), atol=0.05)
+    for faces in found:
+        for face in faces:
+            right_eye, left_eye, nose, *mouth = face.landmarks
+            assert right_eye[0] < left_eye[0]
+            assert right_eye[1] < nose[1] < max(corner[1] for corner in mouth)
+
+
+def test_a_photo_of_fifty_faces(real_yunet, fer_faces):
+    image = np.full((5 * 120, 10 * 120, 3), 128, dtype=np.uint8)
+    for i, face in enumerate(fer_faces[:50]):
+        top, left = 120 * (i // 10) + 30, 120 * (i % 10) + 30
+        image[top : top + 60, left : left + 60] = enlarge(face, 60)
+    tiles = {
+        (int(y + height / 2) // 120, int(x + width / 2) // 120)
+        for x, y, width, height in (face.box for face in real_yunet.find(image))
+    }
+    assert len(tiles) >= 37  # 26 without the look at 1280 pixels
+
+
+def test_crops_look_like_the_faces_the_network_learnt_from(real_yunet, fer_faces):
+    eyes = []
+    for face in fer_faces[:15]:
+        crops = [
+            crop_face(image, found, size=(192, 192))
+            for image in [enlarge(face, 192, border=200)]
+            for found in real_yunet.find(image)[:1]
+        ]
+        for again in (real_yunet.find(crop) for crop in crops):
+            eyes += [(f.landmarks[:2].mean(axis=0) / 192, measure_roll(f)) for f in again[:1]]
+    assert len(eyes) >= 11
+    np.testing.assert_allclose(np.median([e for e, _ in eyes], axis=0), (0.5, 0.38), atol=0.03)
+    assert np.median([abs(roll) for _, roll in eyes]) < 4
+
+
+def test_tilted_faces_are_turned_most_of_the_way(real_yunet, fer_faces):
+    left = []
+    for face in fer_faces[:12]:
+        image = enlarge(face, 192, border=100)
+        rolls = []
+        for degrees in (-20, 20):
+            turn = cv2.getRotationMatrix2D((196, 196), -degrees, 1.0)
+            tilted = cv2.warpAffine(image, turn, (392, 392), borderMode=cv2.BORDER_REPLICATE)
+            rolls += [measure_roll(found) for found in real_yunet.find(tilted)[:1]]
+        if len(rolls) == 2:
+            left.append(40 - (rolls[1] - rolls[0]))
+    assert len(left) >= 5
+    assert abs(np.median(left)) < 16
+
+
+def test_a_cut_off_or_swapped_model_is_refused(real_data, monkeypatch):
+    content = (real_data / yunet_file.MODEL_NAME).read_bytes()
+    monkeypatch.setattr(yunet, "_try_in_another_process", lambda _: None)
+    for damaged in (content[:1000], content[:-1000], content.replace(b"cls_8", b"abc_8")):
+        with pytest.raises(FaceModelError, match="no YuNet model"):
+            YuNetDetector(YuNetFile(yunet_file.Path("cut.onnx"), damaged))
+
+
+def test_another_intact_model_is_accepted(real_data, tmp_path):
+    content = (real_data / yunet_file.MODEL_NAME).read_bytes()
+    path = tmp_path / "my ünet.onnx"
+    path.write_bytes(content.replace(b"pytorch", b"another"))
+    detector = make_detector(model_path=path)
+    assert "my ünet.onnx" in detector.description
+    assert detector.find(np.zeros((50, 50, 3), dtype=np.uint8)) == ()
+
+
+def test_threads_see_what_one_sees(real_yunet, fer_faces):
+    images = [enlarge(face, 96 + 32 * i, border=20 * i) for i, face in enumerate(fer_faces[:4])]
+    alone = [[face.box for face in real_yunet.find(image)] for image in images]
+    together = {}
+
+    def work(i):
+        together[i] = [face.box for face in real_yunet.find(images[i])]
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [together[i] for i in range(4)] == alone
