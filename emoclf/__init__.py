@@ -19,11 +19,12 @@ from typing import Any
 
 from emoclf.config import CLASS_NAMES, IMAGE_SIZE, SEED, SPLIT_NAMES, Settings
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULE_OF_NAME: dict[str, str] = {
     name: module
     for module, names in {
+        "annotation": ("annotate_photo", "save_annotated"),
         "artefacts": ("ModelInfo", "load_info", "load_model", "save_model"),
         "cleaning": (
             "CleaningReport",
@@ -31,6 +32,12 @@ _MODULE_OF_NAME: dict[str, str] = {
             "find_problems",
             "quarantine",
             "restore",
+        ),
+        "calibration": (
+            "accuracy_at_coverage",
+            "expected_calibration_error",
+            "fit_temperature",
+            "fit_temperature_and_bias",
         ),
         "datasets": ("balanced_class_weights", "cache_photos", "make_dataset"),
         "drawn_faces": ("draw_face", "make_drawn_faces"),
@@ -43,11 +50,26 @@ _MODULE_OF_NAME: dict[str, str] = {
             "load_resized",
             "resize_image",
         ),
-        "inference": ("Prediction", "Predictor"),
-        "models": ("build_augmentation", "build_cnn"),
+        "faces": (
+            "Face",
+            "FaceDetectorUnavailableError",
+            "crop_face",
+            "find_faces",
+            "make_detector",
+        ),
+        "fer2013": ("load_fer2013",),
+        "inference": ("FacePrediction", "Prediction", "Predictor", "UncertaintyRule", "predict"),
+        "models": (
+            "build_augmentation",
+            "build_cnn",
+            "build_face_network",
+            "freeze_for_fine_tuning",
+        ),
+        "packaged": ("ModelCard", "PackagedNetwork", "load_face_network"),
         "plots": (
             "plot_augmentation",
             "plot_class_balance",
+            "plot_comparison",
             "plot_confusion_matrix",
             "plot_learning_curves",
             "plot_photo_grid",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import emoclf
+from emoclf.commands.face_model import train_face_model_command
 from emoclf.commands.predict import predict_command
 
 
@@ -24,6 +25,7 @@ def main() -> None:
 
 
 main.add_command(predict_command)
+main.add_command(train_face_model_command)
 
 if __name__ == "__main__":
     main(prog_name="python -m emoclf")

@@ -4,6 +4,7 @@ python tests/run_notebook.py --set DATA_DIR='"photos"' --set EPOCHS=5 --output e
 """
 
 import argparse
+import ast
 import time
 from pathlib import Path
 
@@ -66,9 +67,9 @@ def main():
     for text in arguments.set:
         name, _, value = text.partition("=")
         try:
-            parameters[name] = int(value)
-        except ValueError:
-            parameters[name] = {"True": True, "False": False}.get(value, value)
+            parameters[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):  # a word without quotes
+            parameters[name] = value
     start = time.perf_counter()
     document = run_notebook(str(arguments.folder), parameters)
     nbformat.write(document, arguments.output)

@@ -15,6 +15,7 @@ from emoclf.packaged.card import (
     ModelCard,
     read_checked,
 )
+from emoclf.packaged.describing import describe_card
 from emoclf.packaged.network import (
     FaceProbabilities,
     PackagedNetwork,
@@ -32,6 +33,7 @@ __all__ = [
     "ModelCard",
     "PackagedNetwork",
     "calibrate_logits",
+    "describe_card",
     "load_face_network",
     "read_checked",
     "softmax",
