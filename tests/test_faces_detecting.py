@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -23,9 +24,11 @@ from emoclf.faces import (
     make_detector,
     measure_roll,
     yunet,
+    yunet_download,
     yunet_file,
 )
 from emoclf.faces.face import sort_faces
+from emoclf.faces.yunet_file import PINNED_MODELS
 
 BLANKS = [(1, 1), (1, 5000), (5000, 1), (2, 3), (7, 7), (31, 33), (48, 48), (64, 1000)]
 
@@ -74,7 +77,7 @@ def no_cache(tmp_path, monkeypatch):
 
     monkeypatch.delenv("EMOCLF_YUNET", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(yunet_file, "open_https", fail)
+    monkeypatch.setattr(yunet_download, "open_https", fail)
     return tmp_path / "emoclf"
 
 
@@ -108,7 +111,7 @@ needs_haar = pytest.mark.skipif(
 def real_yunet(real_data):
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
-    yield make_detector("yunet", model_path=real_data / yunet_file.MODEL_NAME)
+    yield make_detector("yunet", model_path=real_data / PINNED_MODELS[0].name)
     cv2.setNumThreads(threads)
 
 
@@ -144,7 +147,7 @@ def test_the_import_is_light():
 def test_offline_it_falls_to_haar_and_says_why_and_how_to_get_yunet(no_cache):
     detector = make_detector()
     assert detector.name == "Haar cascade"
-    for part in ("YuNet", "no network", yunet_file.MODEL_URL, str(no_cache), "EMOCLF_YUNET"):
+    for part in ("YuNet", "no network", PINNED_MODELS[0].url, str(no_cache), "EMOCLF_YUNET"):
         assert part in detector.note
     assert "a day later" in make_detector().note
     assert "download=False" in make_detector(download=False).note
@@ -155,7 +158,7 @@ def test_offline_it_falls_to_haar_and_says_why_and_how_to_get_yunet(no_cache):
 def test_without_any_detector_the_error_says_what_to_do(no_cache):
     with pytest.raises(FaceDetectorUnavailableError) as caught:
         make_detector()
-    for part in ("no network", yunet_file.MODEL_URL, str(no_cache), '"opencv-python<5"'):
+    for part in ("no network", PINNED_MODELS[0].url, str(no_cache), '"opencv-python<5"'):
         assert part in str(caught.value)
     with pytest.raises(FaceDetectorUnavailableError, match=r"no Haar cascade.*opencv-python<5"):
         make_detector("haar")
@@ -237,6 +240,89 @@ def test_a_file_that_ends_the_interpreter_ends_another_one(monkeypatch):
     monkeypatch.setattr(yunet, "_PROBE", "import os; os.abort()")
     with pytest.raises(FaceModelError, match="crashed"):
         YuNetDetector(YuNetFile(yunet_file.Path("bad.onnx"), b"bad"))
+
+
+# a file that is intact but not for this OpenCV
+
+
+class FixedSizeNetwork:
+    """OpenCV 5 with ONNX Runtime and the file of March 2023: only some sizes will do."""
+
+    sizes = ((640, 640),)
+
+    @classmethod
+    def create(cls, *_):
+        return cls()
+
+    def setInputSize(self, size):  # noqa: N802
+        self.size = tuple(size)
+
+    def detect(self, picture):
+        del picture
+        if self.size not in self.sizes:
+            raise cv2.error(f"Got invalid dimensions for input: {self.size} Expected: 640")
+        return 1, None
+
+
+@pytest.fixture
+def fixed_size(monkeypatch):
+    """An OpenCV that refuses most sizes, and a file that needs no trial in another process."""
+    monkeypatch.setattr(yunet, "_try_in_another_process", lambda _: None)
+    monkeypatch.setattr(cv2, "FaceDetectorYN", FixedSizeNetwork)
+    with pytest.raises(cv2.error):  # leaves its words in `cv2.error.err`, where they stay
+        cv2.resize(np.zeros((0, 0, 3), dtype=np.uint8), (1, 1))
+
+
+@pytest.fixture
+def cached(no_cache, monkeypatch):
+    """A cache that holds the second of the pinned files, intact."""
+    content = b"the file of March 2023"
+    sha256 = yunet_file.hashlib.sha256(content).hexdigest()
+    second = replace(PINNED_MODELS[1], bytes=len(content), sha256=sha256)
+    monkeypatch.setattr(yunet_file, "PINNED_MODELS", (PINNED_MODELS[0], second))
+    no_cache.mkdir()
+    (no_cache / second.name).write_bytes(content)
+    return no_cache / second.name
+
+
+@pytest.mark.usefixtures("fixed_size")
+@pytest.mark.parametrize("sizes", [((640, 640),), ((64, 64),)])
+def test_a_file_for_one_size_only_is_refused_when_it_is_loaded(monkeypatch, sizes):
+    monkeypatch.setattr(FixedSizeNetwork, "sizes", sizes)
+    with pytest.raises(FaceModelError, match=r"says: Got invalid.* Expected: 640\)") as caught:
+        YuNetDetector(YuNetFile(yunet_file.Path("fixed.onnx"), b"fixed"))
+    assert PINNED_MODELS[0].url in str(caught.value)
+
+
+@pytest.mark.usefixtures("fixed_size")
+def test_a_file_that_fails_at_a_photos_size_is_named_and_blocks_nobody(monkeypatch):
+    monkeypatch.setattr(FixedSizeNetwork, "sizes", ((64, 64), (96, 64), (192, 192)))
+    detector = YuNetDetector(YuNetFile(yunet_file.Path("fixed.onnx"), b"fixed"))
+    for _ in range(2):
+        with pytest.raises(FaceModelError, match=r"fixed\.onnx.*Got invalid dimensions"):
+            detector.find(np.zeros((300, 400, 3), dtype=np.uint8))
+    assert not detector._lock.locked()
+
+
+@pytest.mark.usefixtures("fixed_size", "no_haar")
+def test_an_unusable_file_in_the_cache_is_no_detector(cached):
+    for kind in ("auto", "yunet"):
+        with pytest.raises(FaceDetectorUnavailableError, match="Got invalid dim") as caught:
+            make_detector(kind)
+        assert str(cached) in str(caught.value)
+        assert PINNED_MODELS[0].url in str(caught.value)
+    with pytest.raises(FaceModelError, match="Got invalid dimensions"):
+        make_detector(model_path=cached)
+
+
+@pytest.mark.usefixtures("fixed_size", "some_haar")
+def test_haar_stands_in_for_an_unusable_file_that_nobody_named(cached, monkeypatch):
+    detector = make_detector()
+    assert detector.name == "Haar cascade"
+    assert "Got invalid dimensions" in detector.note and str(cached) in detector.note
+    monkeypatch.setenv("EMOCLF_YUNET", str(cached))
+    with pytest.raises(FaceModelError, match="Got invalid dimensions"):
+        make_detector()
 
 
 # YuNet around a network with known answers
@@ -381,7 +467,7 @@ def test_haar_scores_rise_with_the_weight():
 
 def test_yunet_says_what_it_is(real_yunet):
     assert real_yunet.name == "YuNet"
-    assert yunet_file.MODEL_NAME in real_yunet.description
+    assert PINNED_MODELS[0].name in real_yunet.description
     assert cv2.__version__ in real_yunet.description
     assert real_yunet.note == ""
 
@@ -449,7 +535,7 @@ def test_tilted_faces_are_turned_most_of_the_way(real_yunet, fer_faces):
 
 
 def test_a_cut_off_or_swapped_model_is_refused(real_data, monkeypatch):
-    content = (real_data / yunet_file.MODEL_NAME).read_bytes()
+    content = (real_data / PINNED_MODELS[0].name).read_bytes()
     monkeypatch.setattr(yunet, "_try_in_another_process", lambda _: None)
     for damaged in (content[:1000], content[:-1000], content.replace(b"cls_8", b"abc_8")):
         with pytest.raises(FaceModelError, match="no YuNet model"):
@@ -457,7 +543,7 @@ def test_a_cut_off_or_swapped_model_is_refused(real_data, monkeypatch):
 
 
 def test_another_intact_model_is_accepted(real_data, tmp_path):
-    content = (real_data / yunet_file.MODEL_NAME).read_bytes()
+    content = (real_data / PINNED_MODELS[0].name).read_bytes()
     path = tmp_path / "my ünet.onnx"
     path.write_bytes(content.replace(b"pytorch", b"another"))
     detector = make_detector(model_path=path)

@@ -1,9 +1,9 @@
 """Find the faces in a photo and cut them out: with YuNet where its file is there, else with Haar.
 
 `detecting` chooses the detector and finds faces, `yunet` and `haar` are the two detectors,
-`yunet_file` keeps YuNet's model file, `cropping` cuts a face out as the network expects it,
-`squares` cuts turned squares out of photos, `face` holds what all share, `opencv` loads OpenCV when
-it is needed.
+`yunet_file` keeps YuNet's model file, `yunet_download` fetches it, `cropping` cuts a face out as
+the network expects it, `squares` cuts turned squares out of photos, `face` holds what all share,
+`opencv` loads OpenCV when it is needed.
 """
 
 from emoclf.faces.cropping import FACE_SIZE, crop_face, measure_roll

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image
 
-from emoclf.faces.face import Face, FaceDetector, FaceDetectorUnavailableError
+from emoclf.faces.face import Face, FaceDetector, FaceDetectorUnavailableError, FaceModelError
 from emoclf.faces.haar import HaarDetector, find_cascade_file
 from emoclf.faces.opencv import import_opencv
 from emoclf.faces.yunet import YuNetDetector
@@ -33,7 +33,7 @@ def make_detector(
 
     Args:
         kind: "yunet", "haar", or "auto" for YuNet where possible, else the Haar cascade.
-        model_path: A YuNet file to use instead of the pinned one; it must load.
+        model_path: A YuNet file to use instead of the pinned ones; it must load.
         download: Whether the network may be used.
 
     Returns:
@@ -42,7 +42,7 @@ def make_detector(
     Raises:
         ValueError: If `kind` is none of the above, or is "haar" while a `model_path` is given.
         FileNotFoundError: If there is no file where `model_path` or `EMOCLF_YUNET` says.
-        FaceModelError: If the file so named is no YuNet model.
+        FaceModelError: If the file so named is no YuNet model that this OpenCV can use.
         FaceDetectorUnavailableError: If there is no such detector here; the message says how to
             get one.
 
@@ -117,4 +117,10 @@ def _make_yunet(model_path: str | Path | None, download: bool, *, retry: bool) -
             f"OpenCV {cv2.__version__} has no `FaceDetectorYN`. Install a newer one with "
             "`pip install --upgrade opencv-python`."
         )
-    return YuNetDetector(load_yunet_file(model_path, download=download, retry=retry))
+    file = load_yunet_file(model_path, download=download, retry=retry)
+    try:
+        return YuNetDetector(file)
+    except FaceModelError as error:
+        if file.is_named:
+            raise
+        raise FaceDetectorUnavailableError(str(error)) from error

@@ -26,7 +26,7 @@ import numpy as np
 from emoclf.faces.face import Face, FaceModelError, check_image, sort_faces
 from emoclf.faces.opencv import import_opencv, scale_to_side, silence_opencv
 from emoclf.faces.squares import cut_square
-from emoclf.faces.yunet_file import MODEL_SHA256, YuNetFile, explain_remedy
+from emoclf.faces.yunet_file import PINNED_MODELS, YuNetFile, explain_remedy
 
 MIN_SCORE: float = 0.7
 """Boxes below this score are dropped: most of those show drawings, hands or nothing."""
@@ -50,10 +50,8 @@ _STRIDE = 32
 _MIN_CANVAS = 64
 """Below this, feature maps are one pixel high and OpenCV 4 reads past their end."""
 
-_TRUSTED_SHA256 = frozenset(
-    {MODEL_SHA256, "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"}
-)
-"""The zoo's files of May 2026 and March 2023."""
+_TRUSTED_SHA256 = frozenset(model.sha256 for model in PINNED_MODELS)
+"""Files that need no trial in another process."""
 
 _PROBE = """
 import sys
@@ -78,7 +76,7 @@ class YuNetDetector:
         note: What happened to the file on the way, or nothing.
 
     Raises:
-        FaceModelError: If the file is no YuNet model or is damaged.
+        FaceModelError: If the file is no YuNet model, is damaged, or is none for this OpenCV.
     """
 
     name = "YuNet"
@@ -88,6 +86,7 @@ class YuNetDetector:
         cv2 = import_opencv()
         self.description = f"YuNet ({Path(file.path).name}) with OpenCV {cv2.__version__}."
         self.note = file.note
+        self._file = file
         self._lock = threading.Lock()
         if hashlib.sha256(file.content).hexdigest() not in _TRUSTED_SHA256:
             _try_in_another_process(file)
@@ -106,6 +105,7 @@ class YuNetDetector:
         Raises:
             TypeError: If `image` is no uint8 array.
             ValueError: If `image` has another shape.
+            FaceModelError: If OpenCV fails at this photo's size with this model file.
         """
         check_image(image)
         near = scale_to_side(image, _NEAR_SIDE, max_enlargement=_NEAR_ENLARGEMENT)
@@ -143,9 +143,11 @@ class YuNetDetector:
             *(0, _pad_side(height) - height, 0, _pad_side(width) - width),
             cv2.BORDER_CONSTANT,
         )
-        with self._lock:
-            self._network.setInputSize(canvas.shape[1::-1])
-            _, found = self._network.detect(canvas)
+        try:
+            with self._lock:
+                found = _run(self._network, canvas)
+        except cv2.error as error:
+            raise _explain_unusable(self._file, _quote(error)) from error
         if found is None:
             return np.zeros((0, 15), dtype=np.float32)
         rows = found[np.isfinite(found).all(axis=1)]
@@ -195,7 +197,7 @@ def _overlap(
 
 
 def _load_network(file: YuNetFile) -> Any:
-    """Return OpenCV's detector for a model file, tried once on a black picture."""
+    """Return OpenCV's detector for a model file, tried on black pictures of two sizes."""
     cv2 = import_opencv()
     content = np.frombuffer(file.content, dtype=np.uint8)
     try:
@@ -203,10 +205,22 @@ def _load_network(file: YuNetFile) -> Any:
             network = cv2.FaceDetectorYN.create(
                 "onnx", content, content[:0], (_MIN_CANVAS, _MIN_CANVAS), MIN_SCORE, _MAX_OVERLAP
             )
-            network.detect(np.zeros((_MIN_CANVAS, _MIN_CANVAS, 3), dtype=np.uint8))
+            for width in (_MIN_CANVAS, _MIN_CANVAS + _STRIDE):
+                _run(network, np.zeros((_MIN_CANVAS, width, 3), dtype=np.uint8))
     except cv2.error as error:
-        raise _explain_unusable(file, error.err or str(error)) from error
+        raise _explain_unusable(file, _quote(error)) from error
     return network
+
+
+def _run(network: Any, canvas: np.ndarray) -> np.ndarray | None:
+    """Return what OpenCV's detector finds in a BGR picture, float32 rows (n, 15)."""
+    network.setInputSize(canvas.shape[1::-1])
+    return network.detect(canvas)[1]
+
+
+def _quote(error: Exception) -> str:
+    """Return what OpenCV says, without the place in its source; `err` may be of an older error."""
+    return str(error).rpartition("error: ")[2]
 
 
 def _try_in_another_process(file: YuNetFile) -> None:
@@ -230,9 +244,9 @@ def _try_in_another_process(file: YuNetFile) -> None:
 
 
 def _explain_unusable(file: YuNetFile, said: str) -> FaceModelError:
-    """Say that a file is no YuNet model."""
+    """Say that a file is no YuNet model for this OpenCV."""
     return FaceModelError(
         f"{str(file.path)!r} is no YuNet model that OpenCV {import_opencv().__version__} can use "
         f"({len(file.content):,} bytes; OpenCV says: {' '.join(said.split())[:200]}). "
-        f"Expected an ONNX file such as the one of {explain_remedy()}"
+        f"Expected an ONNX file such as {PINNED_MODELS[0].name}. {explain_remedy()}"
     )

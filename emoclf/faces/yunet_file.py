@@ -1,9 +1,10 @@
 """Where the YuNet model file comes from: named by the user, in the cache, or downloaded once.
 
-The file is `face_detection_yunet_2026may.onnx` of OpenCV's model zoo (MIT licence), fetched at one
-fixed commit and pinned by size and SHA-256. It holds the weights of the file of March 2023 and, for
-OpenCV 5, takes pictures of any size. The zoo keeps it in git-lfs: `media.githubusercontent.com`
-serves the file itself, where a "raw" address may serve a text that stands for it.
+Two files of OpenCV's model zoo (MIT licence) will do, each pinned at a fixed commit by size and
+SHA-256. They hold the same weights. That of May 2026 takes pictures of any size; that of March 2023
+says 640 by 640, which OpenCV overrides, except an OpenCV 5 that was built to run networks with ONNX
+Runtime (opencv/opencv#28769). The zoo keeps both in git-lfs: `media.githubusercontent.com` serves
+the files themselves, where a "raw" address may serve a text that stands for them.
 """
 
 from __future__ import annotations
@@ -15,18 +16,30 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from emoclf.faces.face import FaceDetectorUnavailableError, FaceModelError
+from emoclf.faces.yunet_download import PinnedModel, download_first
 from emoclf.storage import read_json, replacing, write_json
 
-MODEL_NAME: str = "face_detection_yunet_2026may.onnx"
-MODEL_URL: str = (
-    "https://media.githubusercontent.com/media/opencv/opencv_zoo/"
-    "26cc381e4d2594bb9f47a26eb8fd96c94a13660d/models/face_detection_yunet/" + MODEL_NAME
+_ZOO = "https://media.githubusercontent.com/media/opencv/opencv_zoo"
+
+PINNED_MODELS: tuple[PinnedModel, ...] = (
+    PinnedModel(
+        name="face_detection_yunet_2026may.onnx",
+        url=f"{_ZOO}/26cc381e4d2594bb9f47a26eb8fd96c94a13660d/models/face_detection_yunet/"
+        "face_detection_yunet_2026may.onnx",
+        bytes=229_738,
+        sha256="ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0",
+    ),
+    PinnedModel(
+        name="face_detection_yunet_2023mar.onnx",
+        url=f"{_ZOO}/f12e12798e8314f7c074a6656816c048dcc95b7a/models/face_detection_yunet/"
+        "face_detection_yunet_2023mar.onnx",
+        bytes=232_589,
+        sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+    ),
 )
-MODEL_BYTES: int = 229_738
-MODEL_SHA256: str = "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"
+"""The files that are looked for and fetched, the preferred one first."""
 
 MODEL_VARIABLE: str = "EMOCLF_YUNET"
 """Environment variable that names a YuNet file to use."""
@@ -35,8 +48,6 @@ RETRY_SECONDS: float = 24 * 3600
 """How long a failed download is remembered before the next start tries again."""
 
 _MAX_MODEL_BYTES = 20_000_000
-_TIMEOUT_SECONDS = 10.0
-_DEADLINE_SECONDS = 60.0
 _FAILURE_NAME = "yunet_download_failed.json"
 _download_lock = threading.Lock()
 
@@ -49,11 +60,13 @@ class YuNetFile:
         path: Where the file is, or where it would be if the cache could be written.
         content: The bytes of the file.
         note: What happened on the way that the user should know, or nothing.
+        is_named: Whether the user named the file, so that nothing else may stand in for it.
     """
 
     path: Path
     content: bytes
     note: str = ""
+    is_named: bool = False
 
 
 def find_cache_folder() -> Path:
@@ -78,71 +91,45 @@ def load_yunet_file(
     """Read the YuNet model file, from wherever it is.
 
     Args:
-        model_path: A file to use instead of the pinned one. None: the file that the environment
-            variable `EMOCLF_YUNET` names, else the pinned one from the cache or the model zoo.
+        model_path: A file to use instead of the pinned ones. None: the file that the environment
+            variable `EMOCLF_YUNET` names, else the first of `PINNED_MODELS` that is intact in the
+            cache, else the first that the model zoo delivers.
         download: Whether the network may be used when the cache has no intact file.
         retry: Whether to download even if a download failed within the last day.
 
     Returns:
-        The file, read whole. The pinned one has been checked against its SHA-256.
+        The file, read whole. A pinned one has been checked against its SHA-256.
 
     Raises:
         FileNotFoundError: If there is no file where `model_path` or `EMOCLF_YUNET` says.
         FaceModelError: If that file is far too large, or cannot be read.
-        FaceDetectorUnavailableError: If the pinned file is not in the cache and was not
-            downloaded.
+        FaceDetectorUnavailableError: If no pinned file is in the cache and none was downloaded.
     """
     if model_path is not None:
         return _read_named_file(Path(model_path).expanduser(), "model_path")
     if os.environ.get(MODEL_VARIABLE):
         return _read_named_file(Path(os.environ[MODEL_VARIABLE]).expanduser(), MODEL_VARIABLE)
-    path = find_cache_folder() / MODEL_NAME
+    folder = find_cache_folder()
     with _download_lock:
-        content, damage = _read_cached_file(path)
-        if content is not None:
-            return YuNetFile(path, content)
+        cached, damage = _find_in_cache(folder)
+        if cached is not None:
+            return cached
         if not download:
+            names = " nor ".join(model.name for model in PINNED_MODELS)
             raise FaceDetectorUnavailableError(
-                f"{damage or f'There is no {MODEL_NAME} in {str(path.parent)!r}'}, and "
-                f"`download=False` keeps from fetching it. {explain_remedy()}"
+                f"{damage or f'There is neither {names} in {str(folder)!r}'}, and "
+                f"`download=False` keeps from fetching one. {explain_remedy()}"
             )
-        return _fetch(path, damage, retry=retry)
+        return _fetch(folder, damage, retry=retry)
 
 
 def explain_remedy() -> str:
     """Say how a user gets the YuNet file by hand."""
     return (
-        f"Download {MODEL_URL} in a browser and put it into {str(find_cache_folder())!r}, or pass "
-        f"the file as `model_path` (or name it in the environment variable {MODEL_VARIABLE})."
+        f"Download {PINNED_MODELS[0].url} in a browser and put it into "
+        f"{str(find_cache_folder())!r}, or pass the file as `model_path` (or name it in the "
+        f"environment variable {MODEL_VARIABLE})."
     )
-
-
-def open_https(url: str, *, timeout_seconds: float) -> Any:
-    """Open an address over https; a redirection to anything else is refused as well.
-
-    Args:
-        url: The address.
-        timeout_seconds: How long each step of the connection may take.
-
-    Returns:
-        A context manager whose `read1(count)` returns the next bytes, as soon as there are any.
-
-    Raises:
-        OSError: If the address cannot be opened or is not https.
-    """
-    from urllib import request  # costs 0.1 s, and most starts find the file in the cache
-
-    opener = request.OpenerDirector()
-    for handler in (
-        request.ProxyHandler,
-        request.HTTPSHandler,
-        request.HTTPRedirectHandler,
-        request.HTTPDefaultErrorHandler,
-        request.HTTPErrorProcessor,
-        request.UnknownHandler,
-    ):
-        opener.add_handler(handler())
-    return opener.open(url, timeout=timeout_seconds)
 
 
 def _read_named_file(path: Path, named_by: str) -> YuNetFile:
@@ -161,85 +148,68 @@ def _read_named_file(path: Path, named_by: str) -> YuNetFile:
         ) from error
     if size > _MAX_MODEL_BYTES:
         raise FaceModelError(
-            f"{named_by}: expected a YuNet model file of about {MODEL_BYTES:,} bytes, but "
-            f"{str(path)!r} has {size:,}. {explain_remedy()}"
+            f"{named_by}: expected a YuNet model file of about {PINNED_MODELS[0].bytes:,} bytes, "
+            f"but {str(path)!r} has {size:,}. {explain_remedy()}"
         )
-    return YuNetFile(path, content)
+    return YuNetFile(path, content, is_named=True)
 
 
-def _read_cached_file(path: Path) -> tuple[bytes | None, str]:
-    """Return the cached file if it is intact, else None and what is wrong with it."""
+def _find_in_cache(folder: Path) -> tuple[YuNetFile | None, str]:
+    """Return the first intact file, else None and what is wrong with those that are there."""
+    damages: list[str] = []
+    for model in PINNED_MODELS:
+        path = folder / model.name
+        content, damage = _read_cached_file(path, model)
+        if content is not None:
+            note = f"{' and '.join(damages)}; {model.name} is used instead." if damages else ""
+            return YuNetFile(path, content, note), ""
+        damages += [damage] if damage else []
+    return None, " and ".join(damages)
+
+
+def _read_cached_file(path: Path, model: PinnedModel) -> tuple[bytes | None, str]:
+    """Return a cached file if it is intact, else None and what is wrong with it."""
     try:
-        if path.stat().st_size != MODEL_BYTES:
+        if path.stat().st_size != model.bytes:
             return None, f"{str(path)!r} is damaged ({path.stat().st_size:,} bytes)"
         content = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None, ""
     except OSError as error:
         return None, f"{str(path)!r} cannot be read ({error.strerror})"
     received = hashlib.sha256(content).hexdigest()
-    if received != MODEL_SHA256:
+    if received != model.sha256:
         return None, f"{str(path)!r} is damaged (SHA-256 {received})"
     return content, ""
 
 
-def _fetch(path: Path, damage: str, *, retry: bool) -> YuNetFile:
-    """Download the file into the cache, or say why there is none and remember it."""
-    failure_path = path.with_name(_FAILURE_NAME)
+def _fetch(folder: Path, damage: str, *, retry: bool) -> YuNetFile:
+    """Download a file into the cache, or say why there is none and remember it."""
+    failure_path = folder / _FAILURE_NAME
     said = f"{damage}. " if damage else ""
     remembered = None if retry else _recall_failure(failure_path)
     if remembered:
         raise FaceDetectorUnavailableError(f"{said}{remembered} {explain_remedy()}")
     try:
-        content = _download()
+        found = download_first(PINNED_MODELS)
     except FaceDetectorUnavailableError as error:
         kept = _remember_failure(failure_path, str(error))
         raise FaceDetectorUnavailableError(f"{said}{error}{kept} {explain_remedy()}") from error
-    note = f"{said}It was downloaded again." if damage else ""
+    if said or found.failures:
+        said += f"{found.failures} Downloaded: {found.model.name}.".lstrip()
+    unkept = _keep(folder / found.model.name, found.content, failure_path)
+    return YuNetFile(folder / found.model.name, found.content, f"{said} {unkept}".strip())
+
+
+def _keep(path: Path, content: bytes, failure_path: Path) -> str:
+    """Put a file into the cache; return a remark where that is impossible."""
     try:
         with replacing(path) as temporary:
             temporary.write_bytes(content)
         failure_path.unlink(missing_ok=True)
     except OSError as error:
-        unkept = f"{MODEL_NAME} is not kept in {str(path.parent)!r} ({error.strerror})."
-        note = " ".join(part for part in (note, unkept) if part)
-    return YuNetFile(path, content, note)
-
-
-def _download() -> bytes:
-    """Return the pinned file from the model zoo, checked."""
-    from http.client import HTTPException
-
-    try:
-        content = _read_address()
-    except (OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        raise FaceDetectorUnavailableError(
-            f"{MODEL_NAME} could not be downloaded ({reason or type(error).__name__})."
-        ) from error
-    received = hashlib.sha256(content).hexdigest()
-    if received != MODEL_SHA256:
-        raise FaceDetectorUnavailableError(
-            f"{MODEL_URL} was downloaded but is not the file that was expected, so it was not "
-            f"kept: expected {MODEL_BYTES:,} bytes with SHA-256 {MODEL_SHA256}, received "
-            f"{'more' if len(content) > MODEL_BYTES else f'{len(content):,}'} with {received}."
-        )
-    return content
-
-
-def _read_address() -> bytes:
-    """Read the address, one byte more than the file has at most."""
-    deadline = time.monotonic() + _DEADLINE_SECONDS
-    content = b""
-    with open_https(MODEL_URL, timeout_seconds=_TIMEOUT_SECONDS) as response:
-        while len(content) <= MODEL_BYTES:
-            part = response.read1(MODEL_BYTES + 1 - len(content))
-            if not part:
-                break
-            content += part
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"not finished after {_DEADLINE_SECONDS:.0f} seconds")
-    return content
+        return f"{path.name} is not kept in {str(path.parent)!r} ({error.strerror})."
+    return ""
 
 
 def _remember_failure(path: Path, reason: str) -> str:
