@@ -84,7 +84,13 @@ def start_process(*arguments, **environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, **environment},
+        preexec_fn=listen_to_control_c if sys.platform != "win32" else None,
     )
+
+
+def listen_to_control_c():
+    """Tests that run in the background of a shell would pass on that interrupts are ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_help_and_version_have_examples_and_the_rule():
