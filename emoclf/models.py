@@ -130,7 +130,7 @@ def build_face_network(
         filters: Features of the first convolution and of each stage.
         blocks: Residual blocks of each stage, one fewer entries than `filters`.
         normalise: Whether there is batch normalisation. Off for a trained network whose
-            normalisation was folded into the convolutions (`fold_batch_normalisation`).
+            normalisation was folded into the convolutions (`compact_network`).
         normalise_up_to_px: Maps with a larger side are normalised once per residual block instead
             of after every convolution, because that is what a CPU spends most time on there.
         dropout: Share of the averaged features switched off at random while training, 0 to 1.

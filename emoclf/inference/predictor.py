@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,12 +96,7 @@ class Predictor:
         """
         path = Path(path)
         path = path / MODEL_FILE_NAME if path.is_dir() else path
-        try:
-            model, info = load_model(path)
-        except zipfile.BadZipFile as error:  # a member of the file is damaged, not its frame
-            raise ValueError(
-                f"{path} is damaged ({error}). Copy it again, or train again."
-            ) from error
+        model, info = load_model(path)
         return cls(model, info, detector=detector)
 
     @classmethod

@@ -10,8 +10,6 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from emoclf.artefacts import MODEL_FILE_NAME
 from emoclf.evaluation import wilson_interval
 from emoclf.face_training.judging import HAPPINESS, SADNESS, is_happy_or_sad, measure_area
@@ -104,5 +102,4 @@ def print_recipe(folder, validation):
 
 
 if __name__ == "__main__":
-    np.seterr(all="raise", under="ignore")
     main()
