@@ -18,6 +18,9 @@ SPLIT_NAMES: tuple[str, ...] = ("train", "validation", "test")
 IMAGE_SIZE: tuple[int, int] = (96, 96)
 """Default `(height, width)` in pixels of what the network sees."""
 
+FACE_SIZE: tuple[int, int] = (48, 48)
+"""`(height, width)` in pixels of FER2013's faces, and of what the packaged network sees."""
+
 SEED: int = 42
 """Default seed of everything random: drawing, splitting, initial weights, augmentation."""
 

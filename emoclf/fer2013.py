@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emoclf.config import FACE_SIZE
 from emoclf.folders import list_files
 from emoclf.images import load_resized
 
@@ -41,9 +42,6 @@ CSV_LABELS: tuple[str, ...] = (
     "neutral",
 )
 """Meaning of the numbers 0 to 6 in the CSV. The alphabetical order of the folders differs."""
-
-FACE_SIZE: tuple[int, int] = (48, 48)
-"""`(height, width)` in pixels of every face."""
 
 _EMOTION_OF_NAME = {
     "angry": "anger",

@@ -11,9 +11,10 @@ import keras
 import numpy as np
 
 from emoclf.artefacts import MODEL_FILE_NAME, ModelInfo, save_model
+from emoclf.config import FACE_SIZE
 from emoclf.face_training.augmentation import Augmentation
 from emoclf.face_training.batches import FaceBatches, grey_to_rgb
-from emoclf.fer2013 import EMOTIONS, FACE_SIZE
+from emoclf.fer2013 import EMOTIONS
 from emoclf.models import build_face_network
 from emoclf.storage import write_json
 from emoclf.training import HistoryFile, make_learning_rate

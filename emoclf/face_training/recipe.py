@@ -17,6 +17,7 @@ import numpy as np
 
 from emoclf.artefacts import MODEL_FILE_NAME, load_model
 from emoclf.calibration import fit_temperature_and_bias
+from emoclf.config import FACE_SIZE
 from emoclf.face_training.copies import Crossings, find_crossings
 from emoclf.face_training.judging import HAPPINESS, SADNESS, is_happy_or_sad, judge, measure_area
 from emoclf.face_training.learning import (
@@ -28,7 +29,7 @@ from emoclf.face_training.learning import (
 )
 from emoclf.face_training.packaging import compact_network, save_package
 from emoclf.face_training.targets import LABEL_WEIGHT, find_teachable, make_targets
-from emoclf.fer2013 import EMOTIONS, FACE_SIZE, FaceSet
+from emoclf.fer2013 import EMOTIONS, FaceSet
 from emoclf.models import build_face_network
 from emoclf.packaged import ModelCard, calibrate_logits, softmax
 from emoclf.storage import read_json, write_json

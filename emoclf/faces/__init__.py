@@ -6,7 +6,7 @@ the network expects it, `squares` cuts turned squares out of photos, `face` hold
 `opencv` loads OpenCV when it is needed.
 """
 
-from emoclf.faces.cropping import FACE_SIZE, crop_face, measure_roll
+from emoclf.faces.cropping import crop_face, measure_roll
 from emoclf.faces.detecting import DetectorKind, find_faces, make_detector
 from emoclf.faces.face import (
     Face,
@@ -19,7 +19,6 @@ from emoclf.faces.yunet import YuNetDetector
 from emoclf.faces.yunet_file import YuNetFile, find_cache_folder, load_yunet_file
 
 __all__ = [
-    "FACE_SIZE",
     "DetectorKind",
     "Face",
     "FaceDetector",

@@ -12,11 +12,9 @@ import math
 
 import numpy as np
 
+from emoclf.config import FACE_SIZE
 from emoclf.faces.face import Face, check_image
 from emoclf.faces.squares import cut_square
-
-FACE_SIZE: tuple[int, int] = (48, 48)
-"""`(height, width)` in pixels of FER2013's faces."""
 
 MAX_ROLL_DEGREES: float = 60.0
 """Beyond this tilt the landmarks are not trusted and the face is not turned."""

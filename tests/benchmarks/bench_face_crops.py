@@ -25,10 +25,10 @@ import numpy as np
 
 from emoclf.artefacts import ModelInfo, load_model
 from emoclf.cleaning import find_problems
-from emoclf.config import CLASS_NAMES, SPLIT_NAMES, Settings
+from emoclf.config import CLASS_NAMES, FACE_SIZE, SPLIT_NAMES, Settings
 from emoclf.datasets import balanced_class_weights, cache_photos, make_dataset
 from emoclf.evaluation import collect_predictions, evaluate_predictions
-from emoclf.faces import FACE_SIZE, make_detector
+from emoclf.faces import make_detector
 from emoclf.models import build_cnn, freeze_for_fine_tuning
 from emoclf.packaged import PackagedNetwork, load_face_network
 from emoclf.runtime import set_seeds
