@@ -14,8 +14,13 @@ from emoclf.face_training import recipe
 from emoclf.face_training.augmentation import Augmentation, augment_faces
 from emoclf.face_training.batches import FaceBatches, grey_to_rgb
 from emoclf.face_training.copies import find_crossings
-from emoclf.face_training.judging import judge, measure_area, raters_agree
-from emoclf.face_training.learning import LearningSettings, precision, predict_emotions
+from emoclf.face_training.judging import judge, measure_area, raters_agree, raters_confirm_label
+from emoclf.face_training.learning import (
+    LearningSettings,
+    precision,
+    predict_emotions,
+    train_face_network,
+)
 from emoclf.face_training.packaging import compact_network
 from emoclf.face_training.targets import find_teachable, make_targets
 from emoclf.fer2013 import EMOTIONS, FaceSet, join_face_sets
@@ -216,7 +221,9 @@ def test_figures_of_a_worked_example():
     assert figures["above_0.9_of_happy_or_sad"]["value"] == 0.5
     assert figures["above_0.9_of_other_emotions"]["value"] == 0.5
     assert figures["area_under_roc_of_neither"] == 1
+    faces.votes[3] = faces.votes[1]  # labelled happy, called sad by the raters
     assert raters_agree(faces).tolist() == [True, True, False, True, True, False]
+    assert raters_confirm_label(faces).tolist() == [True, True, False, False, True, False]
 
 
 # --- the whole recipe -----------------------------------------------------------------------
@@ -231,7 +238,13 @@ TINY = LearningSettings(
     dropout=0,
     augmentation=Augmentation(shift=0.03, rotate_degrees=3, zoom=0.03, erase=0, blur=0),
 )
-TINY_RECIPE = recipe.RecipeSettings(teachers=(TINY,), student=TINY)
+TINY_RECIPE = recipe.RecipeSettings(
+    teachers=(TINY,),
+    rounds=(
+        recipe.StudentRound(replace(TINY, epochs=2), teacher_weight=0.5),
+        recipe.StudentRound(TINY, teacher_weight=0.6),
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -247,14 +260,18 @@ def recipe_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def student(faces, recipe_folder):
+def lesson(faces):
+    return recipe.prepare_faces(faces)
+
+
+@pytest.fixture(scope="module")
+def student(lesson, recipe_folder):
     return recipe.train_packaged_network(
-        faces, recipe_folder, settings=TINY_RECIPE, policy="float32"
+        lesson, recipe_folder, settings=TINY_RECIPE, policy="float32"
     )
 
 
-def test_faces_get_roles_that_share_nothing(faces):
-    lesson = recipe.prepare_faces(faces)
+def test_faces_get_roles_that_share_nothing(lesson):
     names = [set(part.names.tolist()) for part in (lesson.training, lesson.tuning)]
     names.append(set(lesson.confirmation.names.tolist()))
     assert sum(map(len, names)) == len(set.union(*names))
@@ -264,24 +281,23 @@ def test_faces_get_roles_that_share_nothing(faces):
         recipe.prepare_faces(draw_mouths(6))
 
 
-def test_the_recipe_learns_and_keeps_its_log(student, faces, recipe_folder):
-    lesson = recipe.prepare_faces(faces)
+def test_the_recipe_learns_and_keeps_its_log(student, lesson, recipe_folder):
     logits = predict_emotions(student, lesson.confirmation.pixels)
     chosen = lesson.confirmation.labels != NEUTRAL
     right = (logits[:, HAPPY] > logits[:, SAD]) == (lesson.confirmation.labels == HAPPY)
     assert right[chosen].mean() > 0.9
-    for name in ("teacher_1", "student"):
+    for name, epochs in (("teacher_1", 6), ("student_1", 2), ("student_2", 6)):
         with (recipe_folder / name / "history.csv").open() as file:
             rows = list(csv.DictReader(file))
-        assert [int(row["epoch"]) for row in rows] == list(range(1, 7))
+        assert [int(row["epoch"]) for row in rows] == list(range(1, epochs + 1))
         assert {"loss", "tuning_accuracy", "tuning_cross_entropy"} <= set(rows[0])
 
 
-def test_finished_networks_are_not_trained_again(student, faces, recipe_folder, monkeypatch):
+def test_finished_networks_are_not_trained_again(student, lesson, recipe_folder, monkeypatch):
     monkeypatch.setattr(recipe, "train_face_network", lambda *_, **__: pytest.fail("trained"))
     said = []
     again = recipe.train_packaged_network(
-        faces, recipe_folder, settings=TINY_RECIPE, policy="float32", say=said.append
+        lesson, recipe_folder, settings=TINY_RECIPE, policy="float32", say=said.append
     )
     for old, new in zip(student.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
@@ -318,7 +334,8 @@ def test_the_recipe_runs_where_only_jax_is_there(tmp_path):
         "sys.meta_path.insert(0, Refuse())\n"
         "from tests.test_face_training import TINY_RECIPE, draw_mouths, join_face_sets, recipe\n"
         "faces = join_face_sets(draw_mouths(96), draw_mouths(24, usage='PublicTest', seed=1))\n"
-        f"recipe.train_packaged_network(faces, {str(tmp_path)!r}, settings=TINY_RECIPE)\n"
+        "lesson = recipe.prepare_faces(faces)\n"
+        f"recipe.train_packaged_network(lesson, {str(tmp_path)!r}, settings=TINY_RECIPE)\n"
         "import keras\n"
         "print(keras.backend.backend())\n"
     )
@@ -330,7 +347,7 @@ def test_the_recipe_runs_where_only_jax_is_there(tmp_path):
         check=False,
     )
     assert result.stdout.strip() == "jax", result.stderr
-    assert (tmp_path / "student" / "model.keras").is_file()
+    assert (tmp_path / "student_2" / "model.keras").is_file()
 
 
 def test_recipe_and_models_do_not_name_tensorflow(repository):
@@ -338,6 +355,21 @@ def test_recipe_and_models_do_not_name_tensorflow(repository):
     files += (repository / "emoclf" / "face_training").glob("*.py")
     for file in files:
         assert "import tensorflow" not in file.read_text(encoding="utf-8"), file
+
+
+def test_a_round_goes_on_from_the_weights_before_it(student, lesson, tmp_path):
+    still = replace(TINY, epochs=1, learning_rate=1e-12, weight_decay=0, averaging=None)
+    targets = make_targets(lesson.training)
+    again = train_face_network(
+        lesson.training.pixels, targets, folder=tmp_path, settings=still, start=student
+    )
+    for old, new in zip(student.trainable_weights, again.trainable_weights, strict=True):
+        np.testing.assert_allclose(new, old, atol=1e-6)
+
+
+def test_a_recipe_needs_a_round(lesson, tmp_path):
+    with pytest.raises(ValueError, match="rounds is empty"):
+        recipe.train_packaged_network(lesson, tmp_path, settings=replace(TINY_RECIPE, rounds=()))
 
 
 # --- packaging ------------------------------------------------------------------------------
@@ -373,13 +405,13 @@ def test_a_compact_network_answers_as_the_trained_one(student, faces):
 
 
 @pytest.fixture(scope="module")
-def package(student, faces, tmp_path_factory):
+def package(student, lesson, tmp_path_factory):
     pytest.importorskip("tf2onnx", reason="the extra `train` is not installed")
     folder = tmp_path_factory.mktemp("package")
     settings = replace(TINY_RECIPE, mirror=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras' exporter speaks to older NumPy
-        card = recipe.package_student(student, faces, folder, settings=settings)
+        card = recipe.package_student(student, lesson, folder, settings=settings)
     return folder, card
 
 

@@ -51,14 +51,18 @@ def train_face_model_command(
       python -m emoclf train-face-model fer2013.csv --votes fer2013new.csv
       python -m emoclf train-face-model fer2013/ --package my_face_model
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
-    from emoclf.face_training.recipe import package_student, train_packaged_network
+    from emoclf.face_training.recipe import (
+        package_student,
+        prepare_faces,
+        train_packaged_network,
+    )
     from emoclf.fer2013 import load_fer2013
 
     try:
-        faces = load_fer2013(fer2013, votes=votes)
-        student = train_packaged_network(faces, folder, policy=policy, say=click.echo)
+        lesson = prepare_faces(load_fer2013(fer2013, votes=votes))
+        student = train_packaged_network(lesson, folder, policy=policy, say=click.echo)
         if package_folder is not None:
-            package_student(student, faces, package_folder)
+            package_student(student, lesson, package_folder)
             click.echo(f"The packaged files are in {package_folder}.")
     except (ValueError, FileNotFoundError) as error:
         raise click.ClickException(str(error)) from error

@@ -8,7 +8,7 @@ to TensorFlow.
 from emoclf.datasets.batches import balanced_class_weights, make_dataset
 from emoclf.datasets.photo_cache import (
     MEMORY_LIMIT_MIB,
-    FaceSearch,
+    FaceSearchReport,
     PhotoCache,
     cache_photos,
 )
@@ -16,7 +16,7 @@ from emoclf.datasets.preparing import WithoutFace
 
 __all__ = [
     "MEMORY_LIMIT_MIB",
-    "FaceSearch",
+    "FaceSearchReport",
     "PhotoCache",
     "WithoutFace",
     "balanced_class_weights",

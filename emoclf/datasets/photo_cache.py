@@ -26,7 +26,7 @@ MEMORY_LIMIT_MIB = 1024
 
 
 @dataclass(frozen=True)
-class FaceSearch:
+class FaceSearchReport:
     """Which detector looked for faces, and in which photos it found none.
 
     Attributes:
@@ -77,7 +77,7 @@ class PhotoCache:
     manifest: SplitManifest
     resize_mode: ResizeMode
     location: str
-    faces: FaceSearch | None = None
+    faces: FaceSearchReport | None = None
 
     @property
     def files(self) -> tuple[SplitFile, ...]:
@@ -199,7 +199,7 @@ def _describe_search(
         return PhotoCache(images, manifest, preparation.resize_mode, location)
     pairs = list(zip(manifest.files, found.tolist(), strict=True))
     without = replace(manifest, files=tuple(file for file, has_face in pairs if not has_face))
-    search = FaceSearch(detector.description, detector.note, len(pairs), without, treatment)
+    search = FaceSearchReport(detector.description, detector.note, len(pairs), without, treatment)
     if treatment == "leave_out":
         manifest = replace(manifest, files=tuple(file for file, has_face in pairs if has_face))
         images = images[: len(manifest.files)]

@@ -23,16 +23,29 @@ def is_happy_or_sad(faces: FaceSet) -> np.ndarray:
 
 
 def raters_agree(faces: FaceSet) -> np.ndarray:
-    """Find the faces that most raters call what the label says, happy or sad.
+    """Find the faces that most raters call happy or sad, whatever the label says.
 
     Args:
         faces: With votes.
 
     Returns:
         bool `(faces,)`: more than half of the ten votes are for happiness, or more than half for
-        sadness, whichever of the two the label is.
+        sadness.
     """
     return faces.votes[:, [SADNESS, HAPPINESS]].max(axis=1) * 2 > faces.votes.sum(axis=1)
+
+
+def raters_confirm_label(faces: FaceSet) -> np.ndarray:
+    """Find the happy and sad faces for which most raters say the same as the label.
+
+    Args:
+        faces: With votes.
+
+    Returns:
+        bool `(faces,)`: more than half of the ten votes are for the label, happiness or sadness.
+    """
+    own = faces.votes[np.arange(len(faces)), faces.labels]
+    return is_happy_or_sad(faces) & (own * 2 > faces.votes.sum(axis=1))
 
 
 def judge(
@@ -52,12 +65,13 @@ def judge(
     chosen = is_happy_or_sad(faces)
     happy = (faces.labels[chosen] == HAPPINESS).astype(np.int64)
     shown, right = probabilities[chosen], probabilities[chosen].argmax(axis=1) == happy
-    clear = raters_agree(faces)[chosen]
+    clear, confirmed = raters_agree(faces)[chosen], raters_confirm_label(faces)[chosen]
     confident = probabilities.max(axis=1) > 0.9
     figures = {
         "accuracy": _share(right),
         "area_under_roc": asdict(measure_area(happy, shown[:, 1])),
         "accuracy_where_raters_agree": _share(right[clear]),
+        "accuracy_where_raters_confirm_label": _share(right[confirmed]),
         "accuracy_where_raters_do_not_agree": _share(right[~clear]),
         "calibration_error": expected_calibration_error(shown, happy),
         "accuracy_at_90_percent_coverage": asdict(accuracy_at_coverage(shown, happy)),

@@ -62,6 +62,7 @@ def train_face_network(
     *,
     folder: str | Path,
     settings: LearningSettings,
+    start: keras.Model | None = None,
     watch: Watch | None = None,
 ) -> keras.Model:
     """Train one network and keep its log and its weights.
@@ -72,6 +73,8 @@ def train_face_network(
         folder: Where `settings.json`, `history.csv` (a row per epoch) and `model.keras` (after
             every epoch, and with the averaged weights at the end) go.
         settings: How to train.
+        start: A network of the same filters and blocks whose weights to go on from; default: new
+            weights.
         watch: Called with the network after every epoch; its numbers go into the log.
 
     Returns:
@@ -88,6 +91,8 @@ def train_face_network(
         dropout=settings.dropout,
         seed=settings.seed,
     )
+    if start is not None:
+        network.set_weights(start.get_weights())
     batches = FaceBatches(
         pixels,
         targets,

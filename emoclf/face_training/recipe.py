@@ -1,14 +1,14 @@
 """From FER2013 to the packaged face network: the whole recipe as one function.
 
-Several networks learn the raters' votes on all emotions; a smaller one is then taught by them and
-by the votes. Everything goes into one folder, finished networks are not trained again, so that a
-recipe that was stopped goes on where it was (at the last finished network).
+Teachers learn the raters' votes on all emotions; a smaller network, the student, is then taught by
+them and by the votes, in rounds. Everything goes into one folder, finished networks are not trained
+again, so that a recipe that was stopped goes on where it was (at the last finished network).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from emoclf.artefacts import MODEL_FILE_NAME, load_model
 from emoclf.calibration import fit_temperature_and_bias
 from emoclf.config import FACE_SIZE
+from emoclf.face_training.augmentation import Augmentation
 from emoclf.face_training.copies import Crossings, find_crossings
 from emoclf.face_training.judging import HAPPINESS, SADNESS, is_happy_or_sad, judge, measure_area
 from emoclf.face_training.learning import (
@@ -39,27 +40,53 @@ FINISHED_FILE_NAME = "finished.json"
 
 
 @dataclass(frozen=True)
+class StudentRound:
+    """One round of the student's training.
+
+    Attributes:
+        learning: How the student is trained; filters and blocks are the same in every round.
+        teacher_weight: Share of the teachers' answer in the targets; the rest are votes and label.
+    """
+
+    learning: LearningSettings
+    teacher_weight: float
+
+
+_STUDENT = LearningSettings(filters=(24, 48, 96, 136), dropout=0.2)
+
+
+@dataclass(frozen=True)
 class RecipeSettings:
     """How the packaged network is made.
 
     Attributes:
         teachers: How each network that learns from the votes alone is trained.
-        student: How the small network is trained.
+        rounds: How the student is trained, at least one round. A round goes on from the weights of
+            the one before (a warm restart, Loshchilov and Hutter, 2017), and the student as it was
+            then joins its teachers (Furlanello et al., 2018).
         label_weight: Share of FER2013's own label in the targets; the rest are the votes.
-        teacher_weight: Share of the teachers' answer in the student's targets.
         mirror: See `ModelCard`.
         uncertain_below: See `ModelCard`.
         neither_above: See `ModelCard`.
     """
 
     teachers: tuple[LearningSettings, ...] = (LearningSettings(epochs=22, seed=1),)
-    student: LearningSettings = field(
-        default_factory=lambda: LearningSettings(
-            filters=(24, 48, 96, 136), epochs=36, dropout=0.2, seed=11
-        )
+    rounds: tuple[StudentRound, ...] = (
+        StudentRound(replace(_STUDENT, epochs=36, seed=11), teacher_weight=0.5),
+        StudentRound(
+            replace(
+                _STUDENT,
+                epochs=48,
+                batch_size=64,
+                learning_rate=1e-3,
+                averaging=0.999,
+                augmentation=Augmentation(shift=0.08, rotate_degrees=20, zoom=0.12, erase=0.2),
+                seed=12,
+            ),
+            teacher_weight=0.6,
+        ),
     )
     label_weight: float = LABEL_WEIGHT
-    teacher_weight: float = 0.5
     mirror: bool = False
     uncertain_below: float = 0.75
     neither_above: float = 0.75
@@ -119,7 +146,7 @@ def prepare_faces(faces: FaceSet) -> Lesson:
 
 
 def train_packaged_network(
-    faces: FaceSet,
+    lesson: Lesson,
     folder: str | Path,
     *,
     settings: RecipeSettings | None = None,
@@ -131,7 +158,7 @@ def train_packaged_network(
     Needs no TensorFlow: any Keras backend will do (`KERAS_BACKEND=jax`).
 
     Args:
-        faces: FER2013, best with FER+ votes (`load_fer2013`).
+        lesson: From `prepare_faces`, best with FER+ votes (`load_fer2013`).
         folder: Where every network gets a folder of its own, with its log.
         settings: The recipe; default: that of the packaged network.
         policy: Keras dtype policy for the training; `"auto"` is half precision where it is quick.
@@ -139,42 +166,73 @@ def train_packaged_network(
 
     Returns:
         The student, in float32, from uint8 RGB to probabilities of the emotions.
+
+    Raises:
+        ValueError: If `settings` has no round for the student.
     """
     folder, settings = Path(folder), settings or RecipeSettings()
-    lesson = prepare_faces(faces)
+    if not settings.rounds:
+        raise ValueError("RecipeSettings.rounds is empty: give the student at least one round.")
     say(f"{len(lesson.training):,} faces to learn from. {lesson.crossings}")
+    work = _Work(lesson, make_watch(lesson.tuning, settings.label_weight), policy, say)
     targets = make_targets(lesson.training, label_weight=settings.label_weight)
-    watch = make_watch(lesson.tuning, settings.label_weight)
-    teachers = []
-    for number, teacher in enumerate(settings.teachers, start=1):
-        name = folder / f"teacher_{number}"
-        teachers.append(_train_once(lesson, targets, name, teacher, watch, policy, say))
-    if teachers:
-        taught = softmax(predict_emotions(teachers, lesson.training.pixels))
-        targets = settings.teacher_weight * taught + (1 - settings.teacher_weight) * targets
-    return _train_once(lesson, targets, folder / "student", settings.student, watch, policy, say)
+    teachers = [
+        work.train(targets, folder / f"teacher_{number}", teacher)
+        for number, teacher in enumerate(settings.teachers, start=1)
+    ]
+    student = None
+    for number, one in enumerate(settings.rounds, start=1):
+        mixed, name = targets, folder / f"student_{number}"
+        if teachers and not is_finished(name):
+            taught = softmax(predict_emotions(teachers, lesson.training.pixels))
+            mixed = one.teacher_weight * taught + (1 - one.teacher_weight) * targets
+        student = work.train(mixed, name, one.learning, start=student)
+        teachers.append(student)
+    return student
 
 
-def _train_once(
-    lesson: Lesson,
-    targets: np.ndarray,
-    folder: Path,
-    settings: LearningSettings,
-    watch: Watch,
-    policy: str,
-    say: Callable[[str], None],
-) -> keras.Model:
-    if not (folder / FINISHED_FILE_NAME).is_file():
-        say(f"{folder.name}: {settings.epochs} epochs, log in {folder / 'history.csv'}")
-        (folder / "history.csv").unlink(missing_ok=True)
-        with precision(policy) as used:
-            network = train_face_network(
-                lesson.training.pixels, targets, folder=folder, settings=settings, watch=watch
-            )
-        write_json(folder / FINISHED_FILE_NAME, {**watch(network), "precision": used})
-    numbers = read_json(folder / FINISHED_FILE_NAME, what="the result of a finished network")
-    say(f"{folder.name}: " + ", ".join(f"{name} {value}" for name, value in numbers.items()))
-    return load_float32(folder / MODEL_FILE_NAME, settings)
+def is_finished(folder: Path) -> bool:
+    """Return whether the training of the network in a folder is complete."""
+    return (folder / FINISHED_FILE_NAME).is_file()
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the training of all networks of a recipe has in common."""
+
+    lesson: Lesson
+    watch: Watch
+    policy: str
+    say: Callable[[str], None]
+
+    def train(
+        self,
+        targets: np.ndarray,
+        folder: Path,
+        settings: LearningSettings,
+        *,
+        start: keras.Model | None = None,
+    ) -> keras.Model:
+        """Train a network unless it is finished, and return it in single precision."""
+        if not is_finished(folder):
+            self.say(f"{folder.name}: {settings.epochs} epochs, log in {folder / 'history.csv'}")
+            (folder / "history.csv").unlink(missing_ok=True)
+            with precision(self.policy) as used:
+                network = train_face_network(
+                    self.lesson.training.pixels,
+                    targets,
+                    folder=folder,
+                    settings=settings,
+                    start=start,
+                    watch=self.watch,
+                )
+            numbers = {**self.watch(network), "precision": used}
+            write_json(folder / FINISHED_FILE_NAME, numbers)
+        numbers = read_json(folder / FINISHED_FILE_NAME, what="the result of a finished network")
+        self.say(
+            f"{folder.name}: " + ", ".join(f"{name} {number}" for name, number in numbers.items())
+        )
+        return load_float32(folder / MODEL_FILE_NAME, settings)
 
 
 def load_float32(path: str | Path, settings: LearningSettings) -> keras.Model:
@@ -225,7 +283,7 @@ def make_watch(tuning: FaceSet, label_weight: float = LABEL_WEIGHT) -> Watch:
 
 def package_student(
     student: keras.Model,
-    faces: FaceSet,
+    lesson: Lesson,
     folder: str | Path,
     *,
     settings: RecipeSettings | None = None,
@@ -234,14 +292,15 @@ def package_student(
 
     Args:
         student: From `train_packaged_network`.
-        faces: FER2013, with votes.
+        lesson: From `prepare_faces`, with votes.
         folder: Where the three files go.
         settings: The recipe that was followed.
 
     Returns:
         The card with all figures.
     """
-    settings, lesson = settings or RecipeSettings(), prepare_faces(faces)
+    settings = settings or RecipeSettings()
+    learning = settings.rounds[-1].learning
     card = ModelCard(
         emotions=EMOTIONS,
         image_size=FACE_SIZE,
@@ -250,8 +309,8 @@ def package_student(
         mirror=settings.mirror,
         uncertain_below=settings.uncertain_below,
         neither_above=settings.neither_above,
-        filters=settings.student.filters,
-        blocks=settings.student.blocks,
+        filters=learning.filters,
+        blocks=learning.blocks,
         sha256={},
         figures={},
     )

@@ -1,4 +1,4 @@
-"""What each ingredient of the face recipe brings, on the same small network and few epochs.
+"""What each ingredient of the face recipe brings, on a small network and in few epochs.
 
     python tests/benchmarks/bench_face_recipe.py FER2013 --folder logs/ingredients
 
@@ -13,7 +13,12 @@ from pathlib import Path
 from emoclf.artefacts import MODEL_FILE_NAME
 from emoclf.evaluation import wilson_interval
 from emoclf.face_training.judging import HAPPINESS, SADNESS, is_happy_or_sad, measure_area
-from emoclf.face_training.learning import precision, predict_emotions, train_face_network
+from emoclf.face_training.learning import (
+    LearningSettings,
+    precision,
+    predict_emotions,
+    train_face_network,
+)
 from emoclf.face_training.recipe import RecipeSettings, load_float32, prepare_faces
 from emoclf.face_training.targets import make_targets
 from emoclf.fer2013 import join_face_sets, load_fer2013
@@ -54,10 +59,10 @@ def main():
     validation = join_face_sets(lesson.tuning, lesson.confirmation)
     shown = lesson.training
     two = shown.take(is_happy_or_sad(shown))
-    plain = replace(
-        RecipeSettings().student, epochs=arguments.epochs, augmentation=None, averaging=None
+    full = LearningSettings(
+        filters=(24, 32, 64, 128), blocks=(1, 1, 2), epochs=arguments.epochs, dropout=0.2, seed=1
     )
-    full = replace(RecipeSettings().student, epochs=arguments.epochs)
+    plain = replace(full, augmentation=None, averaging=None)
     rows = [
         ("labels of happy and sad faces", two, make_targets(two, label_weight=1), plain),
         ("+ the raters' votes", two, make_targets(two, label_weight=0), plain),
@@ -83,22 +88,14 @@ def main():
 
 def print_recipe(folder, validation):
     settings = RecipeSettings()
-    teachers = [
-        load_float32(folder / f"teacher_{number}" / MODEL_FILE_NAME, teacher)
-        for number, teacher in enumerate(settings.teachers, start=1)
-    ]
-    for number, teacher in enumerate(teachers, start=1):
-        epochs = settings.teachers[number - 1].epochs
-        print(
-            f"| teacher {number}, {epochs} epochs | {describe(teacher, validation, flip=True)} |",
-            flush=True,
-        )
-    print(f"| teachers together | {describe(teachers, validation, flip=True)} |", flush=True)
-    student = load_float32(folder / "student" / MODEL_FILE_NAME, settings.student)
-    print(
-        f"| student, {settings.student.epochs} epochs, taught by them "
-        f"| {describe(student, validation, flip=True)} |"
-    )
+    steps = [(f"teacher_{n}", one) for n, one in enumerate(settings.teachers, start=1)]
+    steps += [(f"student_{n}", one.learning) for n, one in enumerate(settings.rounds, start=1)]
+    networks = []
+    for name, learning in steps:
+        networks.append(load_float32(folder / name / MODEL_FILE_NAME, learning))
+        title = f"{name.replace('_', ' ')}, {learning.epochs} epochs"
+        print(f"| {title} | {describe(networks[-1], validation, flip=False)} |", flush=True)
+    print(f"| all of them, mirror image | {describe(networks, validation, flip=True)} |")
 
 
 if __name__ == "__main__":
