@@ -66,6 +66,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "freeze_for_fine_tuning",
         ),
         "packaged": ("ModelCard", "PackagedNetwork", "load_face_network"),
+        "pipeline": ("evaluate_folder", "evaluate_run", "split_report", "train_classifier"),
         "plots": (
             "plot_augmentation",
             "plot_class_balance",

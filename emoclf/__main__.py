@@ -5,14 +5,31 @@ from __future__ import annotations
 import click
 
 import emoclf
+from emoclf.commands.data_set import (
+    clean_command,
+    draw_faces_command,
+    restore_command,
+    split_command,
+)
+from emoclf.commands.doctor import doctor_command
 from emoclf.commands.face_model import train_face_model_command
+from emoclf.commands.learning import evaluate_command, train_command
+from emoclf.commands.live import live_command
 from emoclf.commands.predict import predict_command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class InOrder(click.Group):
+    """A group whose help lists the commands in the order of the work, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order in which they were added."""
+        return list(self.commands)
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(emoclf.__version__, prog_name="emoclf")
 def main() -> None:
-    """Happy or sad? Ask a network about the faces in your photos.
+    """Happy or sad? Ask a network about the faces in your photos, or train one of your own.
 
     An expression is not a feeling: do not use the answers to judge people.
 
@@ -20,12 +37,30 @@ def main() -> None:
     Examples:
       python -m emoclf predict photo.jpg
       python -m emoclf predict photos/ --save-annotated answers
-      python -m emoclf predict --help
+
+    \b
+    A whole session, on faces that it draws:
+      python -m emoclf draw-faces data
+      python -m emoclf clean data
+      python -m emoclf train data --name first
+      python -m emoclf evaluate logs/first
+      python -m emoclf predict photo.jpg --model logs/first
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
 
 
-main.add_command(predict_command)
-main.add_command(train_face_model_command)
+for command in (
+    predict_command,
+    draw_faces_command,
+    clean_command,
+    restore_command,
+    split_command,
+    train_command,
+    evaluate_command,
+    live_command,
+    doctor_command,
+    train_face_model_command,
+):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main(prog_name="python -m emoclf")

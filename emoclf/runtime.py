@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -28,6 +29,16 @@ PACKAGES: tuple[str, ...] = (
     "imagehash",
 )
 """The packages whose versions a run records."""
+
+OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    "opencv-python": (
+        "opencv-python-headless",
+        "opencv-contrib-python",
+        "opencv-contrib-python-headless",
+    ),
+    "tensorflow": ("tensorflow-cpu", "tf-nightly", "tensorflow-intel", "tensorflow-macos"),
+}
+"""Packages that bring the same module under another name."""
 
 SECURITY_FLOORS: dict[str, tuple[int, ...]] = {"pillow": (13, 0, 0), "keras": (3, 15, 1)}
 """The first versions without a known hole in decoding pictures or in loading models."""
@@ -120,15 +131,21 @@ def find_versions() -> dict[str, str]:
     """Return the versions of Python, of the system and of every package a run depends on.
 
     Returns:
-        Name to version; `"not installed"` for a missing package. Nothing is imported.
+        Name to version; `"not installed"` where neither the package nor one of its `OTHER_NAMES`
+        is. Nothing is imported.
     """
     versions = {"python": platform.python_version(), "system": platform.platform()}
     for name in PACKAGES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = "not installed"
+        found = map(_find_version, (name, *OTHER_NAMES.get(name, ())))
+        versions[name] = next(filter(None, found), "not installed")
     return versions
+
+
+def _find_version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def doctor() -> list[str]:
@@ -152,7 +169,21 @@ def doctor() -> list[str]:
                 f"{name} {versions[name]} has a known security hole, closed in {wanted}. "
                 f"It works; mend it with: pip install '{name}>={wanted}'"
             )
+    if versions["opencv-python"] != "not installed":
+        findings += _find_opencv_problems()
     return findings
+
+
+def _find_opencv_problems() -> list[str]:
+    """Say what keeps OpenCV from loading: on servers, most often a missing libGL."""
+    try:
+        importlib.import_module("cv2")
+    except ImportError as error:
+        return [
+            f"OpenCV is installed but cannot be loaded ({error}). Mend it, on a machine without a "
+            "display: pip uninstall -y opencv-python && pip install opencv-python-headless"
+        ]
+    return []
 
 
 def _version_numbers(version: str) -> tuple[int, ...]:

@@ -70,6 +70,24 @@ def test_doctor_names_what_is_missing_or_old_and_the_remedy(monkeypatch):
     assert "keras 3.13.2" in findings[2]
 
 
+def test_a_package_counts_under_its_other_names(monkeypatch):
+    installed = {"opencv-python-headless": "5.0.0", "tensorflow-cpu": "2.20.0"}
+    monkeypatch.setattr(runtime, "_find_version", installed.get)
+    versions = runtime.find_versions()
+    assert versions["opencv-python"] == "5.0.0"
+    assert versions["tensorflow"] == "2.20.0"
+    assert versions["keras"] == "not installed"
+
+
+def test_doctor_says_what_keeps_opencv_from_loading(monkeypatch):
+    versions = dict.fromkeys(runtime.PACKAGES, "99.0.0")
+    monkeypatch.setattr(runtime, "find_versions", lambda: versions)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    (finding,) = runtime.doctor()
+    assert "cannot be loaded" in finding
+    assert "pip install opencv-python-headless" in finding
+
+
 def test_seeds_make_random_numbers_repeat():
     runtime.set_seeds(3)
     first = np.random.random()

@@ -12,35 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from emoclf.commands.options import DetectorChoice, clear_errors
+
 if TYPE_CHECKING:
     import numpy as np
 
-    from emoclf.faces import DetectorKind, FaceDetector
     from emoclf.inference import Prediction, Predictor
-
-
-@dataclass
-class DetectorChoice:
-    """Makes the detector that the options ask for when a photo needs one, and remembers it.
-
-    Attributes:
-        kind: "auto", "yunet" or "haar".
-        yunet_file: A YuNet file to use, else None.
-        download: Whether the network may be used.
-        made: The detector, once it was needed.
-    """
-
-    kind: DetectorKind = "auto"
-    yunet_file: Path | None = None
-    download: bool = True
-    made: FaceDetector | None = None
-
-    def __call__(self) -> FaceDetector:
-        """Make the detector."""
-        from emoclf.faces import make_detector
-
-        self.made = make_detector(self.kind, model_path=self.yunet_file, download=self.download)
-        return self.made
 
 
 @dataclass
@@ -114,7 +91,7 @@ def load_predictor(model: Path | None, choice: DetectorChoice) -> Predictor:
     """
     from emoclf.inference import Predictor
 
-    try:
+    with clear_errors():
         if model is None:
             return Predictor.packaged(detector=choice)
         from emoclf.runtime import quiet_start
@@ -122,12 +99,6 @@ def load_predictor(model: Path | None, choice: DetectorChoice) -> Predictor:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with quiet_start():
             return Predictor.load(model, detector=choice)
-    except ImportError as error:
-        raise click.ClickException(
-            f"{error}. Install what emoclf needs: pip install -r requirements.txt"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
 
 
 def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:

@@ -45,18 +45,15 @@ import click
 import emoclf
 from emoclf.commands.answering import (
     Answering,
-    DetectorChoice,
     list_photos,
     load_predictor,
     plain_warnings,
 )
+from emoclf.commands.options import EXIT_INTERRUPTED, DetectorChoice, detector_options
 from emoclf.commands.rows import choose_layout, format_rows, summarise
 
 if TYPE_CHECKING:
-    from emoclf.faces import DetectorKind
     from emoclf.inference import Prediction
-
-_EXIT_INTERRUPTED = 130
 
 
 @click.command("predict")
@@ -82,32 +79,16 @@ _EXIT_INTERRUPTED = 130
     help="A run folder or a .keras file of yours, instead of the packaged face network.",
 )
 @click.option(
-    "--detector",
-    "kind",
-    type=click.Choice(["auto", "yunet", "haar"]),
-    default="auto",
-    show_default=True,
-    help="What finds faces: YuNet, OpenCV 4's Haar cascade, or the better one that is there.",
-)
-@click.option(
-    "--yunet-file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="PATH",
-    help="A YuNet model file, instead of the one in the cache.",
-)
-@click.option(
     "--whole-photo", is_flag=True, help="Answer for the whole photo where no face is found."
 )
-@click.option("--no-download", is_flag=True, help="Never fetch the detector's file.")
+@detector_options
 def predict_command(
     paths: tuple[Path, ...],
     as_json: bool,
     annotated_folder: Path | None,
     model: Path | None,
-    kind: DetectorKind,
-    yunet_file: Path | None,
     whole_photo: bool,
-    no_download: bool,
+    choice: DetectorChoice,
 ) -> None:
     """Say of every face in photos whether it looks sad or happy.
 
@@ -131,9 +112,6 @@ def predict_command(
       1  some could not be read (the others are answered), or no answer is possible here
       2  the command was not understood
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
-    if kind == "haar" and yunet_file:
-        raise click.UsageError("--yunet-file names a YuNet model: leave out --detector haar.")
-    choice = DetectorChoice(kind, yunet_file, not no_download)
     with plain_warnings():
         photos, problems = list_photos(paths)
         predictor = load_predictor(model, choice)
@@ -147,7 +125,7 @@ def predict_command(
                 _print_rows(answering, choice)
         except KeyboardInterrupt:
             click.echo(f"Stopped: {len(answering.predictions)} answers are complete.", err=True)
-            sys.exit(_EXIT_INTERRUPTED)
+            sys.exit(EXIT_INTERRUPTED)
     sys.exit(1 if any(each.problem for each in answering.predictions) else 0)
 
 

@@ -13,8 +13,10 @@ from emoclf.faces.face import (
     FaceDetector,
     FaceDetectorUnavailableError,
     FaceModelError,
+    measure_overlap,
 )
 from emoclf.faces.haar import HaarDetector
+from emoclf.faces.opencv import import_opencv, silence_opencv
 from emoclf.faces.yunet import YuNetDetector
 from emoclf.faces.yunet_file import YuNetFile, find_cache_folder, load_yunet_file
 
@@ -30,7 +32,10 @@ __all__ = [
     "crop_face",
     "find_cache_folder",
     "find_faces",
+    "import_opencv",
     "load_yunet_file",
     "make_detector",
+    "measure_overlap",
     "measure_roll",
+    "silence_opencv",
 ]

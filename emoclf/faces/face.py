@@ -116,3 +116,21 @@ def sort_faces(faces: Iterable[Face], image: np.ndarray) -> tuple[Face, ...]:
 
     possible = [face for face in faces if is_possible(face)]
     return tuple(sorted(possible, key=lambda face: (-face.box[2] * face.box[3], -face.score)))
+
+
+def measure_overlap(
+    first: tuple[float, float, float, float], second: tuple[float, float, float, float]
+) -> float:
+    """Return the share of their union that two boxes have in common (intersection over union).
+
+    Args:
+        first: `(left, top, width, height)`, width and height above 0.
+        second: Likewise.
+
+    Returns:
+        0 (apart) to 1 (the same).
+    """
+    width = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
+    height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
+    common = max(0.0, width) * max(0.0, height)
+    return common / (first[2] * first[3] + second[2] * second[3] - common)

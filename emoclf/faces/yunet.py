@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from emoclf.faces.face import Face, FaceModelError, check_image, sort_faces
+from emoclf.faces.face import Face, FaceModelError, check_image, measure_overlap, sort_faces
 from emoclf.faces.opencv import import_opencv, scale_to_side, silence_opencv
 from emoclf.faces.squares import cut_square
 from emoclf.faces.yunet_file import PINNED_MODELS, YuNetFile, explain_remedy
@@ -118,8 +118,16 @@ class YuNetDetector:
         faces = [self._look_closely(face, image) for face in _drop_doubles(rows)]
         return sort_faces(faces, image)
 
-    def _look_closely(self, face: Face, image: np.ndarray) -> Face:
-        """Return the face with box and landmarks as seen enlarged, if it is seen there too."""
+    def follow(self, face: Face, image: np.ndarray) -> Face | None:
+        """Find a known face again near its place, in a small patch: in the next frame, say.
+
+        Args:
+            face: Where it was.
+            image: As for `find`.
+
+        Returns:
+            The face where it is now, or None when it is not seen there.
+        """
         left, top, width, height = face.box
         side = math.sqrt(width * height) / _CLOSE_SHARE
         centre = (left + width / 2, top + height / 2)
@@ -130,9 +138,12 @@ class YuNetDetector:
         rows[:, :14] *= scale
         rows[:, 0:2] += corner
         rows[:, 4:14] += np.tile(corner, 5)
-        seen = [each for each in map(_make_face, rows) if _overlap(each.box, face.box) > 0.5]
-        closest = max(seen, key=lambda each: each.score, default=face)
-        return replace(closest, score=face.score)
+        seen = [each for each in map(_make_face, rows) if measure_overlap(each.box, face.box) > 0.5]
+        return max(seen, key=lambda each: each.score, default=None)
+
+    def _look_closely(self, face: Face, image: np.ndarray) -> Face:
+        """Return the face with box and landmarks as seen enlarged, if it is seen there too."""
+        return replace(self.follow(face, image) or face, score=face.score)
 
     def _look(self, small: np.ndarray, image: np.ndarray) -> np.ndarray:
         """Return YuNet's float32 rows (n, 15), box, landmarks, score, in pixels of `image`."""
@@ -184,16 +195,6 @@ def _make_face(row: np.ndarray) -> Face:
         score=float(np.clip(row[14], 0, 1)),
         landmarks=row[4:14].reshape(5, 2).copy(),
     )
-
-
-def _overlap(
-    first: tuple[float, float, float, float], second: tuple[float, float, float, float]
-) -> float:
-    """Return the share of their union that two boxes have in common, 0 to 1."""
-    width = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
-    height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
-    common = max(0.0, width) * max(0.0, height)
-    return common / (first[2] * first[3] + second[2] * second[3] - common)
 
 
 def _load_network(file: YuNetFile) -> Any:

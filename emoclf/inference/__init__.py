@@ -9,6 +9,7 @@ from emoclf.inference.answers import (
     FacePrediction,
     Prediction,
     UncertaintyRule,
+    find_most_probable,
     make_printable,
 )
 from emoclf.inference.asking import predict
@@ -22,6 +23,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "UncertaintyRule",
+    "find_most_probable",
     "make_printable",
     "predict",
 ]

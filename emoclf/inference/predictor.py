@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import keras
 
 MakeDetector = Callable[[], FaceDetector]
+"""Makes a face detector when one is first needed."""
 
 
 class Predictor:

@@ -1,0 +1,107 @@
+"""What several commands have in common: the options of the detector, clear errors."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from emoclf.faces import DetectorKind, FaceDetector
+
+EXIT_INTERRUPTED = 130
+"""Exit code of a command that was stopped with Ctrl-C."""
+
+Command = Callable[..., Any]
+
+
+@dataclass
+class DetectorChoice:
+    """Makes the detector that the options ask for when a photo needs one, and remembers it.
+
+    Attributes:
+        kind: "auto", "yunet" or "haar".
+        yunet_file: A YuNet file to use, else None.
+        download: Whether the network may be used.
+        made: The detector, once it was needed.
+    """
+
+    kind: DetectorKind = "auto"
+    yunet_file: Path | None = None
+    download: bool = True
+    made: FaceDetector | None = None
+
+    def __call__(self) -> FaceDetector:
+        """Make the detector."""
+        from emoclf.faces import make_detector
+
+        self.made = make_detector(self.kind, model_path=self.yunet_file, download=self.download)
+        return self.made
+
+
+def detector_options(command: Command) -> Command:
+    """Give a command the options that choose a face detector, as its argument `choice`."""
+
+    @click.option(
+        "--detector",
+        "kind",
+        type=click.Choice(["auto", "yunet", "haar"]),
+        default="auto",
+        show_default=True,
+        help="What finds faces: YuNet, OpenCV 4's Haar cascade, or the better one that is there.",
+    )
+    @click.option(
+        "--yunet-file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="PATH",
+        help="A YuNet model file, instead of the one in the cache.",
+    )
+    @click.option("--no-download", is_flag=True, help="Never fetch the detector's file.")
+    @functools.wraps(command)
+    def with_choice(
+        *arguments: Any,
+        kind: DetectorKind,
+        yunet_file: Path | None,
+        no_download: bool,
+        **others: Any,
+    ) -> Any:
+        if kind == "haar" and yunet_file:
+            raise click.UsageError("--yunet-file names a YuNet model: leave out --detector haar.")
+        choice = DetectorChoice(kind, yunet_file, not no_download)
+        return command(*arguments, choice=choice, **others)
+
+    return with_choice
+
+
+@contextmanager
+def clear_errors(*, stopped: str = "Stopped.") -> Iterator[None]:
+    """Turn what can go wrong into one line and an exit code, without the code it comes from.
+
+    Args:
+        stopped: What to say after Ctrl-C.
+
+    Raises:
+        click.ClickException: For a missing package, a bad file or a bad value.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(stopped, err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except ImportError as error:
+        raise click.ClickException(
+            f"{error}. Install what emoclf needs: pip install -r requirements.txt"
+        ) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def is_watched() -> bool:
+    """Return whether somebody looks at the error stream, so that a progress bar makes sense."""
+    return sys.stderr.isatty()

@@ -1,0 +1,244 @@
+"""A folder of photos to a trained and tested classifier: the lesson's steps, in three calls.
+
+Nothing here is new. Each function puts together the steps that the lesson shows one by one, for
+the command line and for programs that need no lesson.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from tqdm import tqdm
+
+from emoclf.cleaning import CleaningReport
+from emoclf.config import Settings
+from emoclf.datasets import WithoutFace, cache_photos, make_dataset
+from emoclf.evaluation import Evaluation, evaluate_predictions
+from emoclf.faces import FaceDetector
+from emoclf.folders import find_class_folders, list_files
+from emoclf.inference import Predictor, make_printable
+from emoclf.runtime import set_seeds
+from emoclf.splits import SplitManifest, load_manifest, make_splits
+
+if TYPE_CHECKING:
+    from emoclf.training import TrainingResult
+
+
+def split_report(report: CleaningReport, settings: Settings | None = None) -> SplitManifest:
+    """Split the kept photos of a cleaning report, copies of a photo on one side.
+
+    Args:
+        report: From `find_problems`.
+        settings: Shares and seed.
+
+    Returns:
+        The split.
+
+    Raises:
+        ValueError: If a class has too few different photos.
+    """
+    settings = settings or Settings()
+    return make_splits(
+        [record.path for record in report.kept],
+        [record.label for record in report.kept],
+        groups=[record.duplicate_group for record in report.kept],
+        validation_share=settings.validation_share,
+        test_share=settings.test_share,
+        seed=settings.seed,
+        root=report.root,
+        class_names=report.class_names,
+    )
+
+
+def train_classifier(
+    manifest: SplitManifest,
+    settings: Settings | None = None,
+    *,
+    logs: str | Path = "logs",
+    name: str | None = None,
+    detector: FaceDetector | None = None,
+    without_face: WithoutFace = "leave_out",
+    say: Callable[[str], None] = lambda _: None,
+    verbose: int | str = 0,
+    progress: bool = False,
+) -> TrainingResult:
+    """Train the lesson's network on a split and keep everything of it in a run folder.
+
+    Args:
+        manifest: Which photos; those of the test are not looked at.
+        settings: What to train and how.
+        logs: The folder that holds all runs.
+        name: Name of the run; default: the time.
+        detector: What finds faces, for `settings.subject="face"`; default: `make_detector()`.
+        without_face: What becomes of a photo without a face: see `cache_photos`.
+        say: Called with a line of progress now and then, such as `print`.
+        verbose: As in Keras' `fit`.
+        progress: Whether decoding shows a progress bar.
+
+    Returns:
+        The run folder, the history, the best epoch and whether the model collapsed.
+
+    Raises:
+        UnreadableImageError: If a photo cannot be read; the message names it.
+        FaceDetectorUnavailableError: If faces are asked for and there is no detector.
+        ValueError: If the settings do not fit together.
+    """
+    from emoclf.models import build_cnn
+    from emoclf.training import start_run, train_model
+
+    settings = settings or Settings()
+    set_seeds(settings.seed)
+    cache = cache_photos(
+        manifest,
+        image_size=settings.image_size,
+        resize_mode=settings.resize_mode,
+        subject=settings.subject,
+        detector=detector,
+        without_face=without_face,
+        cache_folder=Path(logs) / "cache",
+        progress=progress,
+    )
+    say(cache.describe())
+    size = settings.batch_size
+    train = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
+    run_folder = start_run(settings, cache.manifest, logs=logs, name=name)
+    say(f"run folder: {run_folder}")
+    return train_model(
+        build_cnn(
+            settings.image_size,
+            manifest.class_names,
+            dropout=settings.dropout,
+            augment=settings.augment,
+        ),
+        train,
+        validation=make_dataset(cache, "validation", batch_size=size),
+        run_folder=run_folder,
+        settings=settings,
+        class_names=manifest.class_names,
+        verbose=verbose,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoTest:
+    """How a network did on photos with known classes.
+
+    Attributes:
+        evaluation: The numbers, over the photos that it answered.
+        left_out: The photos that it did not answer, each with the reason.
+    """
+
+    evaluation: Evaluation
+    left_out: tuple[tuple[str, str], ...]
+
+    def describe(self) -> str:
+        """Return the numbers as a readable text, and how many photos they leave out."""
+        text = self.evaluation.describe()
+        if not self.left_out:
+            return text
+        name, reason = self.left_out[0]
+        first = f"{make_printable(name)}: {reason}"
+        return f"{text}\n\n{len(self.left_out):,} photos have no answer, such as {first}"
+
+
+def evaluate_run(
+    run_folder: str | Path,
+    *,
+    split: str = "test",
+    predictor: Predictor | None = None,
+    progress: bool = True,
+) -> PhotoTest:
+    """Ask the network of a run about the photos that its split kept for the test.
+
+    Args:
+        run_folder: A folder made by `train_classifier` or by the lesson.
+        split: `"test"`, `"validation"` or `"train"`.
+        predictor: Who answers; default: `Predictor.load(run_folder)`.
+        progress: Whether a progress bar is shown.
+
+    Returns:
+        The numbers; `save_evaluation` keeps them in the run folder.
+
+    Raises:
+        FileNotFoundError: If the folder holds no run, or its photos are gone.
+        ValueError: If the run's files are damaged, or no photo could be answered.
+    """
+    manifest = load_manifest(Path(run_folder) / "split.json")
+    files, root = manifest.select(split), Path(manifest.root)
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"The photos of {run_folder} were in {str(root)!r}, which is not there. Work in the "
+            "folder that the training was started from, or test on another folder of photos."
+        )
+    return _evaluate_files(
+        predictor or Predictor.load(run_folder),
+        [root / file.path for file in files],
+        [file.label for file in files],
+        root=root,
+        progress=progress,
+    )
+
+
+def evaluate_folder(
+    predictor: Predictor, folder: str | Path, *, progress: bool = True
+) -> PhotoTest:
+    """Ask a network about all photos of a folder with one folder per class.
+
+    The answer is honest for photos that the network has not learned from; whether these are such,
+    only you know.
+
+    Args:
+        predictor: From `Predictor.load` or `Predictor.packaged`.
+        folder: Holds one folder per class of the network.
+        progress: Whether a progress bar is shown.
+
+    Returns:
+        The numbers.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If it does not hold one folder per class, or no photo could be answered.
+    """
+    found = find_class_folders(folder, class_names=predictor.info.class_names)
+    pairs = [(path, each.label) for each in found.folders for path in list_files(each.path).files]
+    return _evaluate_files(
+        predictor,
+        [path for path, _ in pairs],
+        [label for _, label in pairs],
+        root=found.root,
+        progress=progress,
+    )
+
+
+def _evaluate_files(
+    predictor: Predictor,
+    files: Sequence[Path],
+    labels: Sequence[int],
+    *,
+    root: Path,
+    progress: bool,
+) -> PhotoTest:
+    names, truth, answers = [], [], []
+    left_out: list[tuple[str, str]] = []
+    found = tqdm(
+        predictor.predict_each(files), total=len(files), desc="Testing", disable=not progress
+    )
+    for path, label, (prediction, _) in zip(files, labels, found, strict=True):
+        name = path.relative_to(root).as_posix()
+        if not prediction.probabilities:
+            left_out.append((name, prediction.problem or prediction.note or "no answer"))
+            continue
+        names.append(name)
+        truth.append(label)
+        answers.append([prediction.probabilities[each] for each in predictor.info.class_names])
+    if not answers:
+        reason = f" The first: {left_out[0][1]}" if left_out else ""
+        raise ValueError(f"None of the {len(files)} photos in {root} has an answer.{reason}")
+    evaluation = evaluate_predictions(
+        truth, np.array(answers), paths=names, class_names=predictor.info.class_names
+    )
+    return PhotoTest(evaluation, tuple(left_out))

@@ -1,0 +1,215 @@
+"""A whole session on the command line, from drawn faces to a tested network."""
+
+import csv
+import json
+from dataclasses import fields
+
+import pytest
+from click.testing import CliRunner
+
+import emoclf
+from emoclf.__main__ import main
+from emoclf.commands.learning import train_command
+from emoclf.config import Settings
+from emoclf.faces import FaceDetectorUnavailableError
+from emoclf.splits import load_manifest
+
+
+class Blind:
+    """A detector that finds nothing."""
+
+    name, description, note = "blind", "Finds nothing.", ""
+
+    def find(self, _image):
+        return ()
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(each) for each in arguments])
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("session")
+    run("draw-faces", folder / "data", "--per-class", 24)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    """The output of a training, and its run folder."""
+    options = ("--image-size", "32", "--epochs", 2, "--logs", folder / "logs", "--name", "first")
+    output = run("train", folder / "data", *options, "--no-augment").stdout
+    return output, folder / "logs" / "first"
+
+
+def test_drawing_goes_on_and_overwrites_nothing(folder):
+    before = {path: path.read_bytes() for path in (folder / "data").rglob("*.*")}
+    output = run("draw-faces", folder / "data", "--per-class", 24).stdout
+    assert "24 Sad, 24 Happy" in output
+    assert "flawed files" in output
+    assert {path: path.read_bytes() for path in (folder / "data").rglob("*.*")} == before
+    error = run("draw-faces", folder / "data", "--per-class", 3, code=1).stderr
+    assert "at least 10" in error or "3" in error
+
+
+def test_cleaning_moves_only_when_asked_and_restoring_undoes_it(tmp_path):
+    data = tmp_path / "data"
+    run("draw-faces", data, "--per-class", 12)
+    files = {path: path.read_bytes() for path in data.rglob("*.*")}
+    table = tmp_path / "problems.csv"
+    output = run("clean", data, "--csv", table).stdout
+    assert "Nothing was moved. Add --move" in output
+    assert {path: path.read_bytes() for path in data.rglob("*.*")} == files
+    with table.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    counts = json.loads(run("clean", data, "--json").stdout)
+    assert len(rows) == counts["files"] == counts["kept"] + counts["rejected"]
+    assert counts["moved"] == []
+    assert "exists already" in run("clean", data, "--csv", table, code=2).stderr
+    moved = run("clean", data, "--move").stdout
+    assert f"{counts['rejected']} files moved to" in moved
+    assert f"restore {data}" in moved
+    assert f"{counts['rejected']} files restored" in run("restore", data).stdout
+    kept = {path: path.read_bytes() for path in files if path.is_file()}
+    assert kept == files
+
+
+def test_a_split_is_written_once_and_can_be_trained_on(folder, tmp_path):
+    path = tmp_path / "split.json"
+    output = run("split", folder / "data", "--output", path, "--test-share", 0.3).stdout
+    manifest = load_manifest(path)
+    counts = {name: sum(each.values()) for name, each in manifest.counts().items()}
+    assert counts["test"] > counts["validation"] > 0
+    assert str(counts["test"]) in output
+    assert "exists already" in run("split", folder / "data", "--output", path, code=2).stderr
+    options = ("--image-size", "32x48", "--epochs", 1, "--logs", tmp_path, "--name", "on-split")
+    run("train", "--split", path, *options)
+    assert load_manifest(tmp_path / "on-split" / "split.json") == manifest
+    settings = json.loads((tmp_path / "on-split" / "settings.json").read_text())
+    assert settings["image_size"] == [32, 48]
+
+
+def test_training_keeps_everything_and_says_what_is_next(trained):
+    output, run_folder = trained
+    assert f"run folder: {run_folder}" in output
+    assert "left out (`clean` says why)" in output
+    assert f"evaluate {run_folder}" in output
+    for name in ("settings.json", "split.json", "history.csv", "best.keras", "model.keras"):
+        assert (run_folder / name).is_file()
+    settings = json.loads((run_folder / "settings.json").read_text())
+    assert (settings["epochs"], settings["augment"]) == (2, False)
+
+
+def test_the_test_photos_of_a_run_are_those_of_its_split(trained):
+    _, run_folder = trained
+    output = run("evaluate", run_folder).stdout
+    count = len(load_manifest(run_folder / "split.json").select("test"))
+    assert f"n = {count})" in output
+    numbers = json.loads((run_folder / "metrics.json").read_text())
+    document = json.loads(run("evaluate", run_folder, "--json").stdout)
+    assert document["accuracy"] == numbers["accuracy"]
+    assert document["left_out"] == []
+    assert f"{numbers['accuracy']['value']:.3f}" in output
+    run("evaluate", run_folder, "--part", "validation")
+    assert (run_folder / "validation_metrics.json").is_file()
+    one_by_one = emoclf.Predictor.load(run_folder)
+    with (run_folder / "predictions.csv").open(encoding="utf-8") as file:
+        row = next(csv.DictReader(file))
+    root = load_manifest(run_folder / "split.json").root
+    answer = one_by_one.predict(f"{root}/{row['file']}")
+    assert float(row["probability_Happy"]) == pytest.approx(answer.probabilities["Happy"], abs=1e-5)
+
+
+def test_another_folder_is_tested_as_a_whole(trained, folder):
+    _, run_folder = trained
+    result = run("evaluate", run_folder, folder / "data", "--json")
+    document = json.loads(result.stdout)
+    assert "too good" in result.stderr
+    files = json.loads(run("clean", folder / "data", "--json").stdout)["files"]
+    assert document["photos"] + len(document["left_out"]) == files
+    assert all(each["reason"] for each in document["left_out"])
+
+
+def test_without_any_face_the_reason_is_said(folder, monkeypatch):
+    monkeypatch.setattr("emoclf.faces.make_detector", lambda *_, **__: Blind())
+    error = run("evaluate", "packaged", folder / "data", code=1).stderr
+    assert "photos in" in error
+    assert "The first:" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["train"], "Say what to train on"),
+        (["train", "x", "--image-size", "big"], "'big' is no size"),
+        (["train", "x", "--detector", "haar", "--yunet-file", __file__], "leave out"),
+        (["evaluate", "packaged"], "name the photos"),
+        (["draw-faces", "x", "--per-class", "0"], "per-class"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments, part):
+    assert part in run(*arguments, code=2).stderr
+
+
+def test_bad_values_and_folders_end_in_one_line(folder, tmp_path):
+    error = run("train", folder / "data", "--dropout", 2, code=1).stderr
+    assert "dropout=2.0 is out of range" in error
+    error = run("train", tmp_path / "none", code=1).stderr
+    assert str(tmp_path / "none") in error
+    error = run("evaluate", tmp_path, code=1).stderr
+    assert "model.keras" in error
+    split = tmp_path / "split.json"
+    run("split", folder / "data", "--output", split)
+    error = run("train", "--split", split, "--test-share", 0.2, code=2).stderr
+    assert "--test-share has no meaning with --split" in error
+
+
+def test_photos_that_are_gone_are_named(trained, folder):
+    _, run_folder = trained
+    moved = folder / "elsewhere"
+    (folder / "data").rename(moved)
+    try:
+        error = run("evaluate", run_folder, code=1).stderr
+    finally:
+        moved.rename(folder / "data")
+    assert "which is not there" in error
+
+
+def test_every_setting_is_an_option_with_its_default():
+    options = {option.name: option for option in train_command.params}
+    for field in fields(Settings):
+        assert options[field.name].default == getattr(Settings(), field.name), field.name
+        assert options[field.name].help
+
+
+def test_control_c_leaves_the_best_epoch(folder, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("emoclf.pipeline.train_classifier", stop)
+    error = run("train", folder / "data", code=130).stderr
+    assert "best.keras" in error
+
+
+def test_the_doctor_reports_what_is_here(monkeypatch):
+    monkeypatch.setattr("emoclf.runtime.doctor", list)
+    monkeypatch.setattr("emoclf.faces.make_detector", lambda *_, **__: Blind())
+    found = json.loads(run("doctor", "--json").stdout)
+    assert found["detector"] == "Finds nothing."
+    assert found["findings"] == []
+    assert found["versions"]["keras"]
+    assert "CPU" in found["hardware"]
+    assert "whole" in found["network"]
+
+
+def test_the_doctor_names_what_is_missing_and_ends_with_1(monkeypatch):
+    def refuse(*_, **__):
+        raise FaceDetectorUnavailableError("Take OpenCV 4.")
+
+    monkeypatch.setattr("emoclf.faces.make_detector", refuse)
+    output = run("doctor", code=1).stdout
+    assert "detector       none: see below" in output
+    assert "Take OpenCV 4." in output
