@@ -59,6 +59,7 @@ _MODULE_OF_NAME: dict[str, str] = {
         ),
         "fer2013": ("load_fer2013",),
         "inference": ("FacePrediction", "Prediction", "Predictor", "UncertaintyRule", "predict"),
+        "live": ("LiveSession", "open_camera", "read_video", "take_photos"),
         "models": (
             "build_augmentation",
             "build_cnn",

@@ -2,8 +2,10 @@
 
 `frames` is where pictures come from, `following` keeps hold of faces between two full searches,
 `smoothing` steadies the answers, `session` puts them together, `showing` draws and shows.
+`browser` takes photos with the camera of a browser, `snapshots` with whichever camera is at hand.
 """
 
+from emoclf.live.browser import take_browser_photos
 from emoclf.live.following import FaceFollower
 from emoclf.live.frames import CameraUnavailableError, Frame, FrameSource, open_camera, read_video
 from emoclf.live.session import CONSENT, LiveAnswer, LiveSession
@@ -14,6 +16,7 @@ from emoclf.live.showing import (
     open_window,
 )
 from emoclf.live.smoothing import AnswerSmoother
+from emoclf.live.snapshots import Snapshots, take_photos
 
 __all__ = [
     "CONSENT",
@@ -24,10 +27,13 @@ __all__ = [
     "FrameSource",
     "LiveAnswer",
     "LiveSession",
+    "Snapshots",
     "WindowUnavailableError",
     "draw_frame",
     "open_camera",
     "open_video_file",
     "open_window",
     "read_video",
+    "take_browser_photos",
+    "take_photos",
 ]

@@ -1,0 +1,95 @@
+"""The camera in the browser, as Colab has it: JavaScript takes the photos, Python gets them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emoclf.images import load_image
+from emoclf.live.frames import CameraUnavailableError
+from emoclf.live.session import CONSENT
+
+Evaluate = Callable[[str], Any]
+"""Runs JavaScript in the browser and returns what its promise resolves to: Colab's `eval_js`."""
+
+_SCRIPT = Path(__file__).with_name("camera.js")
+_MAX_PHOTOS = 100
+_REASONS = {
+    "unsupported": (
+        "This browser shows no camera to the notebook. Firefox does so in Colab, because the "
+        "output of a cell is a frame of another site: use Chrome or Edge."
+    ),
+    "denied": (
+        "The camera was not allowed. Click the camera sign in the address bar, allow it, and run "
+        "the cell again."
+    ),
+    "no-camera": "This computer has no camera that the browser knows.",
+    "busy": "The camera is in use by another program. Close it there and run the cell again.",
+    "cancelled": "No photo was taken.",
+    "timeout": "Nobody allowed the camera or pressed the button in time. Run the cell again.",
+    "error": "The browser's camera failed.",
+}
+
+
+def take_browser_photos(
+    evaluate: Evaluate,
+    *,
+    count: int = 1,
+    interval_seconds: float = 0.5,
+    timeout_seconds: float = 60,
+) -> list[np.ndarray]:
+    """Take photos with the camera of the browser that shows the notebook.
+
+    The photos come here, to the machine that runs the notebook, and are not kept.
+
+    Args:
+        evaluate: Runs JavaScript in the browser and waits for the promise that it returns.
+        count: How many photos, 1 to 100.
+        interval_seconds: Time between two photos.
+        timeout_seconds: After this long without permission or without a press of the button, give
+            up.
+
+    Returns:
+        The photos, uint8 RGB `(height, width, 3)`, 0 to 255.
+
+    Raises:
+        CameraUnavailableError: If there is no photo; the message says why and what to do.
+        ValueError: If a number is out of range.
+    """
+    if not 1 <= count <= _MAX_PHOTOS or interval_seconds < 0 or timeout_seconds <= 0:
+        raise ValueError(
+            f"count={count}, interval_seconds={interval_seconds}, timeout_seconds="
+            f"{timeout_seconds}: expected 1 to {_MAX_PHOTOS} photos, no negative interval and a "
+            "positive timeout."
+        )
+    options = {
+        "count": count,
+        "intervalMs": round(1000 * interval_seconds),
+        "timeoutMs": round(1000 * timeout_seconds),
+        "consent": CONSENT,
+    }
+    script = _SCRIPT.read_text(encoding="utf-8")
+    answer = evaluate(f"{script}\ntakeEmoclfPhotos({json.dumps(options)})")
+    if not isinstance(answer, dict) or not answer.get("photos"):
+        reason = answer.get("reason", "error") if isinstance(answer, dict) else "error"
+        detail = answer.get("detail", "") if isinstance(answer, dict) else answer
+        told = f" ({detail})" if detail and reason == "error" else ""
+        raise CameraUnavailableError(f"{_REASONS.get(reason, _REASONS['error'])}{told}")
+    return [_decode(url) for url in answer["photos"]]
+
+
+def _decode(url: str) -> np.ndarray:
+    """Turn a data URL into pixels, with the decoder that reads all photos."""
+    head, _, content = str(url).partition(",")
+    if not head.startswith("data:image/") or not head.endswith(";base64"):
+        raise CameraUnavailableError(f"The browser sent no photo but {head[:40]!r}.")
+    try:
+        return load_image(base64.b64decode(content, validate=True))
+    except binascii.Error as error:
+        raise CameraUnavailableError(f"The browser sent a damaged photo ({error}).") from error

@@ -1,0 +1,109 @@
+"""A few photos for a notebook: with the camera at hand, else from files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from emoclf.images import UnreadableImageError, load_image
+from emoclf.live.browser import take_browser_photos
+from emoclf.live.frames import CameraUnavailableError, Frame, open_camera
+from emoclf.runtime import in_colab
+
+_EYES_ADJUST_FRAMES = 5
+"""The first pictures of a camera are often dark: it is still measuring the light."""
+
+_SPARE_SECONDS = 30
+"""How much longer than its own timeout the browser gets to answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshots:
+    """Photos that were taken, or why there are none.
+
+    Attributes:
+        photos: uint8 RGB `(height, width, 3)`, 0 to 255 each.
+        note: What the user should know: why there was no camera, and what was used instead.
+    """
+
+    photos: tuple[np.ndarray, ...]
+    note: str = ""
+
+
+def take_photos(
+    *, count: int = 1, interval_seconds: float = 0.5, timeout_seconds: float = 60
+) -> Snapshots:
+    """Take photos with the camera at hand, or let the user choose files instead.
+
+    In Colab the camera is the one of the browser, and files can be uploaded where there is none.
+    Anywhere else it is the camera of this machine.
+
+    Args:
+        count: How many photos, 1 to 100.
+        interval_seconds: Time between two photos.
+        timeout_seconds: In Colab, after this long without permission or a press of the button, the
+            camera is given up.
+
+    Returns:
+        The photos; none, and a note that says what to do, where there is no camera and no file.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+    try:
+        if in_colab():
+            evaluate = _find_bridge(timeout_seconds + _SPARE_SECONDS)
+            photos = take_browser_photos(
+                evaluate,
+                count=count,
+                interval_seconds=interval_seconds,
+                timeout_seconds=timeout_seconds,
+            )
+        else:
+            photos = _take_local_photos(count, interval_seconds)
+        return Snapshots(tuple(photos))
+    except CameraUnavailableError as error:
+        if in_colab():
+            return _upload(str(error))
+        return Snapshots((), f"{error} Or name files: packaged.predict('photo.jpg').")
+
+
+def _find_bridge(timeout_seconds: float) -> Callable[[str], Any]:
+    from google.colab import output  # type: ignore[import-not-found]
+
+    return lambda script: output.eval_js(script, timeout_sec=timeout_seconds)
+
+
+def _take_local_photos(count: int, interval_seconds: float) -> list[np.ndarray]:
+    with closing(open_camera()) as camera:
+        frames = islice(camera, _EYES_ADJUST_FRAMES, None)
+        return [frame.pixels for frame in islice(_space(frames, interval_seconds), count)]
+
+
+def _space(frames: Iterator[Frame], interval_seconds: float) -> Iterator[Frame]:
+    """Leave out frames that follow the one before too soon."""
+    last = float("-inf")
+    for frame in frames:
+        if frame.seconds - last >= interval_seconds:
+            last = frame.seconds
+            yield frame
+
+
+def _upload(problem: str) -> Snapshots:
+    """Let the user of Colab choose files; what is no photo is named."""
+    from google.colab import files
+
+    photos, notes = [], [problem]
+    for name, content in files.upload().items():
+        try:
+            photos.append(load_image(content))
+        except UnreadableImageError as error:
+            notes.append(f"{name!r} was not read: {error}")
+    if not photos:
+        notes.append("No file was chosen either.")
+    return Snapshots(tuple(photos), " ".join(notes))
