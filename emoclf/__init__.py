@@ -37,7 +37,6 @@ _MODULE_OF_NAME: dict[str, str] = {
             "accuracy_at_coverage",
             "expected_calibration_error",
             "fit_temperature",
-            "fit_temperature_and_bias",
         ),
         "datasets": ("balanced_class_weights", "cache_photos", "make_dataset"),
         "drawn_faces": ("draw_face", "make_drawn_faces"),
@@ -59,7 +58,7 @@ _MODULE_OF_NAME: dict[str, str] = {
         ),
         "fer2013": ("load_fer2013",),
         "inference": ("FacePrediction", "Prediction", "Predictor", "UncertaintyRule", "predict"),
-        "live": ("LiveSession", "open_camera", "read_video", "take_photos"),
+        "live": ("Frame", "LiveSession", "open_camera", "read_video", "take_photos"),
         "models": (
             "build_augmentation",
             "build_cnn",

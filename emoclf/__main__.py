@@ -11,6 +11,7 @@ from emoclf.commands.data_set import (
     restore_command,
     split_command,
 )
+from emoclf.commands.demo import demo_command
 from emoclf.commands.doctor import doctor_command
 from emoclf.commands.face_model import train_face_model_command
 from emoclf.commands.learning import evaluate_command, train_command
@@ -57,6 +58,7 @@ for command in (
     train_command,
     evaluate_command,
     live_command,
+    demo_command,
     doctor_command,
     train_face_model_command,
 ):

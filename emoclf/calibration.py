@@ -6,7 +6,7 @@ NumPy and SciPy only. Temperatures and thresholds are fitted on validation photo
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize_scalar
 
 from emoclf.evaluation import Estimate, wilson_interval
 
@@ -45,40 +45,6 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     bounds = tuple(np.log(_TEMPERATURE_RANGE))
     found = minimize_scalar(cross_entropy, bounds=bounds, method="bounded")
     return float(np.exp(found.x))
-
-
-def fit_temperature_and_bias(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Find divisor and offset that make the probabilities of two classes honest.
-
-    Platt's scaling (1999): the offset corrects for a second class that is more or less frequent
-    than the network believes, so answers near one half may change.
-
-    Args:
-        logits: float `(photos, 2)`, before the softmax.
-        labels: int `(photos,)`, 0 or 1; both occur.
-
-    Returns:
-        Temperature and bias: the honest probability of class 1 is the softmax of
-        `(logits[:, 0], logits[:, 1] - bias) / temperature`.
-
-    Raises:
-        ValueError: If the arrays do not fit together, or one class is missing.
-    """
-    logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
-    if logits.shape != (len(labels), 2) or set(np.unique(labels).tolist()) != {0, 1}:
-        raise ValueError(
-            "Expected logits (photos, 2) and labels 0 and 1, both present. "
-            f"Received: {logits.shape} and {np.unique(labels).tolist()}."
-        )
-    lead, signs = logits[:, 1] - logits[:, 0], 2 * labels - 1
-
-    def cross_entropy(values: np.ndarray) -> float:
-        log_temperature, bias = values
-        return float(np.logaddexp(0, -signs * (lead - bias) / np.exp(log_temperature)).mean())
-
-    low, high = np.log(_TEMPERATURE_RANGE)
-    found = minimize(cross_entropy, x0=(0.0, 0.0), bounds=((low, high), (None, None)))
-    return float(np.exp(found.x[0])), float(found.x[1])
 
 
 def expected_calibration_error(

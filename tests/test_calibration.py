@@ -5,7 +5,6 @@ from emoclf.calibration import (
     accuracy_at_coverage,
     expected_calibration_error,
     fit_temperature,
-    fit_temperature_and_bias,
 )
 
 
@@ -22,15 +21,6 @@ def draw_answers(temperature, count=20_000, seed=0):
 def test_the_temperature_that_was_put_in_is_found(temperature):
     logits, labels = draw_answers(temperature)
     assert fit_temperature(logits, labels) == pytest.approx(temperature, rel=0.05)
-
-
-def test_the_bias_that_was_put_in_is_found():
-    logits, labels = draw_answers(2.0)
-    temperature, bias = fit_temperature_and_bias(logits + np.array([0, 0.7]), labels)
-    assert temperature == pytest.approx(2.0, rel=0.05)
-    assert bias == pytest.approx(0.7, abs=0.1)
-    with pytest.raises(ValueError, match="both present"):
-        fit_temperature_and_bias(logits, np.ones_like(labels))
 
 
 def test_honest_probabilities_have_nearly_no_error_and_boasting_ones_do():

@@ -380,7 +380,6 @@ def make_card(**changes):
         emotions=EMOTIONS,
         image_size=(48, 48),
         temperature=1.5,
-        bias=0.2,
         mirror=False,
         uncertain_below=0.75,
         neither_above=0.75,

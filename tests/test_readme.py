@@ -2,6 +2,9 @@
 
 import re
 
+from emoclf.__main__ import main
+from emoclf.packaged import ModelCard, describe_card
+
 
 def commands(repository):
     text = (repository / "README.md").read_text(encoding="utf-8")
@@ -52,3 +55,16 @@ def test_the_examples_compile(repository):
     assert len(blocks) >= 3
     for block in blocks:
         compile(block, "README.md", "exec")
+
+
+def test_the_model_card_shows_the_figures_of_the_packaged_network(repository):
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    assert describe_card(ModelCard.load()) in text
+
+
+def test_the_table_of_commands_is_complete(repository):
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([a-z-]+)[ `]", text, flags=re.MULTILINE)
+    assert set(main.commands) <= set(named)
+    for line in re.findall(r"^python -m emoclf (.*)$", text, flags=re.MULTILINE):
+        assert line.split()[0] in main.commands, line

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from emoclf.artefacts import MODEL_FILE_NAME, load_model
-from emoclf.calibration import fit_temperature_and_bias
+from emoclf.calibration import fit_temperature
 from emoclf.config import FACE_SIZE
 from emoclf.face_training.augmentation import Augmentation
 from emoclf.face_training.copies import Crossings, find_crossings
@@ -305,7 +305,6 @@ def package_student(
         emotions=EMOTIONS,
         image_size=FACE_SIZE,
         temperature=1.0,
-        bias=0.0,
         mirror=settings.mirror,
         uncertain_below=settings.uncertain_below,
         neither_above=settings.neither_above,
@@ -329,8 +328,7 @@ def _calibrate(network: keras.Model, tuning: FaceSet, card: ModelCard) -> ModelC
     chosen = tuning.take(is_happy_or_sad(tuning))
     logits = predict_emotions(network, chosen.pixels, flip=card.mirror)[:, [SADNESS, HAPPINESS]]
     happy = (chosen.labels == HAPPINESS).astype(np.int64)
-    temperature, bias = fit_temperature_and_bias(logits, happy)
-    return replace(card, temperature=round(temperature, 4), bias=round(bias, 4))
+    return replace(card, temperature=round(fit_temperature(logits, happy), 4))
 
 
 def _judge_compact(network: keras.Model, faces: FaceSet, card: ModelCard) -> dict[str, Any]:

@@ -73,7 +73,5 @@ def _choose_outputs(
     columns = [card.emotions.index(emotion) for emotion in emotions]
     kernel, bias = weights["logits/kernel"][:, columns], weights["logits/bias"][columns]
     if set(class_names) <= set(EMOTION_OF_CLASS):
-        shift = [card.bias if name == "Happy" else 0.0 for name in class_names]
-        bias = (bias - np.array(shift, dtype=np.float32)) / card.temperature
-        kernel = kernel / card.temperature
+        kernel, bias = kernel / card.temperature, bias / card.temperature
     return {"logits/kernel": kernel, "logits/bias": bias}

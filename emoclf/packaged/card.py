@@ -34,7 +34,6 @@ class ModelCard:
         image_size: `(height, width)` in pixels of the face crops.
         temperature: Divisor of the logits that makes the probabilities honest (Guo et al., 2017),
             fitted on validation faces.
-        bias: Subtracted from the logit of happiness before that, fitted together with it.
         mirror: Whether the answer is the average of those for a face and for its mirror image.
         uncertain_below: The answer is "uncertain" when the larger of the two probabilities is
             smaller than this.
@@ -49,7 +48,6 @@ class ModelCard:
     emotions: tuple[str, ...]
     image_size: tuple[int, int]
     temperature: float
-    bias: float
     mirror: bool
     uncertain_below: float
     neither_above: float
@@ -78,7 +76,6 @@ class ModelCard:
                 emotions=tuple(value["emotions"]),
                 image_size=tuple(value["image_size"]),
                 temperature=float(value["temperature"]),
-                bias=float(value["bias"]),
                 mirror=bool(value["mirror"]),
                 uncertain_below=float(value["uncertain_below"]),
                 neither_above=float(value["neither_above"]),
@@ -100,7 +97,6 @@ def _check_card(card: ModelCard) -> None:
         "image_size": len(card.image_size) == 2
         and all(isinstance(side, int) and side >= 1 for side in card.image_size),
         "temperature": 0 < card.temperature < float("inf"),
-        "bias": abs(card.bias) < float("inf"),
         "uncertain_below": 0 <= card.uncertain_below <= 1,
         "neither_above": 0 <= card.neither_above <= 1,
     }

@@ -12,6 +12,7 @@ _SHARES = {
     "recall_of_Sad": "of the sad faces, called Sad",
     "recall_of_Happy": "of the happy faces, called Happy",
     "accuracy_where_raters_agree": "accuracy where most raters saw happiness or sadness",
+    "accuracy_where_raters_confirm_label": "accuracy where most raters saw what the label says",
     "accuracy_where_raters_do_not_agree": "accuracy on the other happy and sad faces",
     "accuracy_at_90_percent_coverage": "accuracy on the 90 % it is surest of",
     "accuracy_when_certain": "accuracy where it does not say uncertain",

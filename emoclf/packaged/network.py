@@ -115,16 +115,15 @@ def calibrate_logits(logits: np.ndarray, card: ModelCard) -> FaceProbabilities:
 
     Args:
         logits: float32 `(faces, emotions)`.
-        card: Order of the emotions, temperature and bias.
+        card: Order of the emotions, and temperature.
 
     Returns:
         Softmax over sadness and happiness, and the share of everything else.
     """
     columns = [card.emotions.index(EMOTION_OF_CLASS[name]) for name in CLASS_NAMES]
-    shift = [card.bias if name == "Happy" else 0.0 for name in CLASS_NAMES]
-    chosen = (logits[:, columns] - np.array(shift, dtype=np.float32)) / card.temperature
     return FaceProbabilities(
-        classes=softmax(chosen), neither=1 - softmax(logits)[:, columns].sum(axis=1)
+        classes=softmax(logits[:, columns] / card.temperature),
+        neither=1 - softmax(logits)[:, columns].sum(axis=1),
     )
 
 

@@ -1,0 +1,103 @@
+"""Open the page to the browser of this machine, and to nobody else unless asked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from emoclf.config import CLASS_NAMES
+from emoclf.demo.answering import Models
+from emoclf.drawn_faces import draw_face
+
+MAX_UPLOAD_MB = 20
+"""Larger files are refused before they are read."""
+
+LOCALHOST = "127.0.0.1"
+
+_EXAMPLE_SEEDS = (3, 8, 21)
+
+
+class DemoUnavailableError(RuntimeError):
+    """The page cannot be shown here; the message says why and what to do."""
+
+
+@contextlib.contextmanager
+def serve_page(models: Models, *, port: int | None = None, share: bool = False) -> Iterator[str]:
+    """Serve the page until the block ends.
+
+    Only programs on this machine can open it. Uploads are kept in a temporary folder, deleted after
+    a few minutes, and the folder at the end.
+
+    Args:
+        models: The networks to choose from.
+        port: The port; default: the first free one from 7860 on.
+        share: Whether Gradio opens a public address, through its own servers, that anybody who has
+            it can use for a week.
+
+    Yields:
+        The address to open in a browser.
+
+    Raises:
+        DemoUnavailableError: If Gradio is not installed, or the port is taken.
+    """
+    with tempfile.TemporaryDirectory(prefix="emoclf-demo-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder) / "uploads")
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        gradio, build_page, css = _import_page()
+        page = build_page(models, examples=_draw_examples(Path(folder) / "examples"))
+        fonts = ["system-ui", "sans-serif"]  # none is fetched from elsewhere
+        theme = gradio.themes.Default(font=fonts, font_mono=["monospace"])
+        try:
+            _, local, public = page.queue(max_size=64).launch(
+                server_name=LOCALHOST,
+                server_port=port,
+                share=share,
+                prevent_thread_lock=True,
+                quiet=True,
+                max_file_size=MAX_UPLOAD_MB * gradio.FileSize.MB,
+                footer_links=[],
+                ssr_mode=False,
+                enable_monitoring=False,
+                theme=theme,
+                css=css,
+            )
+        except OSError as error:
+            raise DemoUnavailableError(
+                f"The page cannot be opened ({error}). Give another port: --port 7900"
+            ) from error
+        try:
+            yield public or local
+        finally:
+            page.close(verbose=False)
+
+
+def _import_page() -> tuple[Any, Any, str]:
+    """Import Gradio, and the page that is made with it."""
+    try:
+        import gradio
+
+        from emoclf.demo.page import CSS, build_page
+    except ImportError as error:
+        raise DemoUnavailableError(
+            f"The page needs Gradio, which cannot be imported ({error}). Install it: "
+            "pip install 'emoclf[demo]'"
+        ) from error
+    return gradio, build_page, CSS
+
+
+def _draw_examples(folder: Path) -> list[Path]:
+    """Draw a happy and a sad face of some people."""
+    folder.mkdir(parents=True)
+    paths = []
+    for seed in _EXAMPLE_SEEDS:
+        for name in reversed(CLASS_NAMES):
+            path = folder / f"{name.lower()}_{seed}.png"
+            Image.fromarray(draw_face(name, seed=seed, size=(320, 320), strength=1.0)).save(path)
+            paths.append(path)
+    return paths
