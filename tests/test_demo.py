@@ -19,6 +19,12 @@ from emoclf.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import Predictor, UncertaintyRule
 from tests.test_live_browser import open_browser
 
+# Gradio leaves sockets and event loops to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 INFO = ModelInfo(image_size=(16, 16), subject="face")
 
 
