@@ -16,7 +16,6 @@ CONSENT = (
     "this page and deleted after a few minutes. **An expression is not a feeling**: a smile may "
     "hide one, and a still face says nothing. Do not use the answers to judge people."
 )
-COLOURS = {"Sad": "#3B6FB6", "Happy": "#E8871E"}
 
 CSS = """
 .gradio-container { max-width: 1100px !important; margin: auto; }
@@ -24,17 +23,12 @@ footer { display: none !important; }
 """
 
 
-class UploadedPhoto(gradio.Image):
-    """A photo that goes to emoclf's own decoder as a file, and to no other.
+def _hand_over_file(payload: Any) -> str | None:
+    """Return the path of an upload, so that emoclf's own decoder reads it, and no other.
 
-    Gradio's component opens every upload with Pillow before the page's code sees it.
+    Gradio's Image opens every upload with Pillow before the page's code sees it.
     """
-
-    is_template = True  # the browser shows it as Gradio's own Image
-
-    def preprocess(self, payload: Any) -> str | None:
-        """Return the path of the upload."""
-        return None if payload is None else payload.path
+    return None if payload is None else payload.path
 
 
 def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Blocks:
@@ -52,7 +46,7 @@ def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Block
         gradio.Markdown(f"# {TITLE}\n{CONSENT}")
         with gradio.Row():
             with gradio.Column(min_width=300):
-                photo = UploadedPhoto(
+                photo = gradio.Image(
                     label="Your photo",
                     sources=["upload", "webcam", "clipboard"],
                     type="filepath",
@@ -60,6 +54,7 @@ def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Block
                     height=360,
                     buttons=[],
                 )
+                photo.preprocess = _hand_over_file
                 choice = gradio.Dropdown(
                     list(models.names),
                     value=models.names[0],
