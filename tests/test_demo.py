@@ -1,5 +1,6 @@
 """The web page: what it answers, without Gradio; then the page itself, in Chromium."""
 
+import gc
 import json
 import socket
 import time
@@ -160,6 +161,7 @@ def address():
     models = Models({PACKAGED_NAME: make_predictor, "another": make_predictor})
     with serve_page(models) as address:
         yield address
+    gc.collect()  # what Gradio left open is found here, not in the tests that follow
 
 
 @pytest.fixture(scope="module")

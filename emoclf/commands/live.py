@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emoclf.commands.options import DetectorChoice, clear_errors, detector_options
+from emoclf.commands.options import DetectorChoice, clear_errors, detector_options, model_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,12 +35,7 @@ _TITLE = "emoclf: q or Esc ends"
     help="Write the annotated film into a new file.",
 )
 @click.option("--no-window", is_flag=True, help="Show nothing, only write --output.")
-@click.option(
-    "--model",
-    type=click.Path(exists=True, path_type=Path),
-    metavar="RUN_OR_FILE",
-    help="A run folder or a .keras file of yours, instead of the packaged face network.",
-)
+@model_option
 @click.option(
     "--detect-every",
     type=click.IntRange(1),

@@ -45,6 +45,16 @@ class DetectorChoice:
         return self.made
 
 
+def model_option(command: Command) -> Command:
+    """Give a command the option that names a network of the user's own, as its argument `model`."""
+    return click.option(
+        "--model",
+        type=click.Path(exists=True, path_type=Path),
+        metavar="RUN_OR_FILE",
+        help="A run folder or a .keras file of yours, instead of the packaged face network.",
+    )(command)
+
+
 def detector_options(command: Command) -> Command:
     """Give a command the options that choose a face detector, as its argument `choice`."""
 

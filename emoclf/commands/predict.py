@@ -49,7 +49,7 @@ from emoclf.commands.answering import (
     load_predictor,
     plain_warnings,
 )
-from emoclf.commands.options import EXIT_INTERRUPTED, DetectorChoice, detector_options
+from emoclf.commands.options import EXIT_INTERRUPTED, DetectorChoice, detector_options, model_option
 from emoclf.commands.rows import choose_layout, format_rows, summarise
 
 if TYPE_CHECKING:
@@ -72,12 +72,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Write each photo with boxes and answers drawn onto it into DIR; overwrites nothing.",
 )
-@click.option(
-    "--model",
-    type=click.Path(exists=True, path_type=Path),
-    metavar="RUN_OR_FILE",
-    help="A run folder or a .keras file of yours, instead of the packaged face network.",
-)
+@model_option
 @click.option(
     "--whole-photo", is_flag=True, help="Answer for the whole photo where no face is found."
 )
