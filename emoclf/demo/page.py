@@ -20,6 +20,9 @@ CONSENT = (
 CSS = """
 .gradio-container { max-width: 1100px !important; margin: auto; }
 footer { display: none !important; }
+.prose table th, .prose table td {
+  padding: 4px 8px; overflow-wrap: normal !important; word-break: normal !important;
+}
 """
 
 
