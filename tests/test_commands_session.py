@@ -213,3 +213,18 @@ def test_the_doctor_names_what_is_missing_and_ends_with_1(monkeypatch):
     output = run("doctor", code=1).stdout
     assert "detector       none: see below" in output
     assert "Take OpenCV 4." in output
+
+
+def test_without_the_extra_the_trained_face_networks_are_kept(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise ModuleNotFoundError("No module named 'tf2onnx'")
+
+    recipe = "emoclf.face_training.recipe"
+    monkeypatch.setattr("emoclf.fer2013.load_fer2013", lambda *_, **__: None)
+    monkeypatch.setattr(f"{recipe}.prepare_faces", lambda _: None)
+    monkeypatch.setattr(f"{recipe}.train_packaged_network", lambda *_, **__: None)
+    monkeypatch.setattr(f"{recipe}.package_student", refuse)
+    options = ("--folder", tmp_path / "networks", "--package", tmp_path / "package")
+    error = run("train-face-model", tmp_path, *options, code=1).stderr
+    assert "pip install 'emoclf[train]'" in error
+    assert str(tmp_path / "networks") in error

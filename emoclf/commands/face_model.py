@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from emoclf.commands.options import clear_errors
+
 
 @click.command("train-face-model")
 @click.argument("fer2013", type=click.Path(exists=True, path_type=Path))
@@ -58,16 +60,16 @@ def train_face_model_command(
     )
     from emoclf.fer2013 import load_fer2013
 
-    try:
+    with clear_errors(stopped="Stopped. The same command goes on after the last finished network."):
         lesson = prepare_faces(load_fer2013(fer2013, votes=votes))
         student = train_packaged_network(lesson, folder, policy=policy, say=click.echo)
-        if package_folder is not None:
+        if package_folder is None:
+            return
+        try:
             package_student(student, lesson, package_folder)
-            click.echo(f"The packaged files are in {package_folder}.")
-    except (ValueError, FileNotFoundError) as error:
-        raise click.ClickException(str(error)) from error
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"{error}. Writing the packaged files needs: pip install 'emoclf[train]'. The trained "
-            f"networks are in {folder}; run the command again afterwards."
-        ) from error
+        except ModuleNotFoundError as error:
+            raise click.ClickException(
+                f"{error}. Writing the packaged files needs: pip install 'emoclf[train]'. The "
+                f"trained networks are in {folder}; run the command again afterwards."
+            ) from error
+    click.echo(f"The packaged files are in {package_folder}.")

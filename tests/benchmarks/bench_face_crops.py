@@ -31,8 +31,8 @@ from emoclf.evaluation import collect_predictions, evaluate_predictions
 from emoclf.faces import make_detector
 from emoclf.models import build_cnn, freeze_for_fine_tuning
 from emoclf.packaged import PackagedNetwork, load_face_network
+from emoclf.pipeline import split_report
 from emoclf.runtime import set_seeds
-from emoclf.splits import make_splits
 from emoclf.training import make_callbacks, start_run, train_model
 
 NETWORKS = (
@@ -126,15 +126,9 @@ def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
     return answer(best, cache, batches), seconds
 
 
-def run_seed(records, root, settings, arguments, detector):
+def run_seed(report, settings, arguments, detector):
     """Return labels, paths and name -> (probabilities, seconds) of one split's test faces."""
-    split = make_splits(
-        [record.path for record in records],
-        [record.label for record in records],
-        groups=[record.duplicate_group for record in records],
-        root=root,
-        seed=settings.seed,
-    )
+    split = split_report(report, settings)
     quiet = {"progress": False, "detector": detector}
     faces = cache_photos(split, image_size=FACE_SIZE, subject="face", **quiet)
     say(faces.describe())
@@ -224,7 +218,7 @@ def main():
     all_labels, all_results, rows = [], [], []
     for seed in arguments.seeds:
         settings = Settings(seed=seed, epochs=arguments.epochs, image_size=side)
-        labels, results = run_seed(report.kept, report.root, settings, arguments, detector)
+        labels, results = run_seed(report, settings, arguments, detector)
         all_labels.append(labels)
         all_results.append(results)
         rows += format_seed(seed, labels, results)
