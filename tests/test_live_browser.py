@@ -191,19 +191,23 @@ def open_browser(address, *flags, camera_setting=None):
         driver.quit()
 
 
+def write_film(path, picture):
+    """Write a film of one picture for Chromium's fake camera, as Motion JPEG."""
+    with path.open("wb") as file:
+        for _ in range(10):
+            Image.fromarray(picture).save(file, "JPEG", quality=95)
+    return path
+
+
 def bridge(driver):
     return lambda script: driver.execute_async_script(BRIDGE, script)
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
-    """A fake camera's film: a drawn face, as Motion JPEG."""
-    path = tmp_path_factory.mktemp("film") / "face.mjpeg"
+    """A fake camera's film: a drawn face."""
     drawn = emoclf.draw_face("Happy", seed=3, size=(480, 640))
-    with path.open("wb") as file:
-        for _ in range(10):
-            Image.fromarray(drawn).save(file, "JPEG", quality=95)
-    return path, drawn
+    return write_film(tmp_path_factory.mktemp("film") / "face.mjpeg", drawn), drawn
 
 
 def test_photos_of_a_fake_camera(address, film):

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from emoclf.commands.options import DetectorChoice, clear_errors, detector_options
+
+if TYPE_CHECKING:
+    from emoclf.inference import Predictor
 
 
 @click.command("demo")
@@ -43,14 +47,15 @@ def demo_command(
       python -m emoclf demo --model logs/first --port 7900
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     from emoclf.commands.answering import load_predictor
-    from emoclf.demo import Models, serve_page
+    from emoclf.demo import Models, NetworkUnavailableError, serve_page
 
-    models = Models.find(
-        logs,
-        load_packaged=lambda: load_predictor(None, choice),
-        load_run=lambda path: load_predictor(path, choice),
-        runs=runs,
-    )
+    def load(path: Path | None) -> Predictor:
+        try:
+            return load_predictor(path, choice)
+        except click.ClickException as error:
+            raise NetworkUnavailableError(error.format_message()) from error
+
+    models = Models.find(logs, load_packaged=lambda: load(None), load_run=load, runs=runs)
     if share:
         click.echo(
             "Warning: --share lets anybody who has the address use this page, and sends their "

@@ -4,13 +4,20 @@
 to the browser. Needs the extra `demo` (Gradio).
 """
 
-from emoclf.demo.answering import PACKAGED_NAME, Models, PageAnswer, answer_photo
+from emoclf.demo.answering import (
+    PACKAGED_NAME,
+    Models,
+    NetworkUnavailableError,
+    PageAnswer,
+    answer_photo,
+)
 from emoclf.demo.serving import DemoUnavailableError, serve_page
 
 __all__ = [
     "PACKAGED_NAME",
     "DemoUnavailableError",
     "Models",
+    "NetworkUnavailableError",
     "PageAnswer",
     "answer_photo",
     "serve_page",

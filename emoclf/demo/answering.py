@@ -15,7 +15,13 @@ from PIL import Image
 from emoclf.annotation import annotate_photo
 from emoclf.faces import FaceDetectorUnavailableError
 from emoclf.images import UnreadableImageError, load_image
-from emoclf.inference import FacePrediction, Prediction, Predictor
+from emoclf.inference import (
+    UNCERTAIN,
+    FacePrediction,
+    Prediction,
+    Predictor,
+    UncertaintyRule,
+)
 
 PACKAGED_NAME = "packaged face network"
 """What the network that comes with emoclf is called on the page."""
@@ -24,6 +30,11 @@ MAX_SHOWN_SIDE_PX = 1280
 """Larger photos are answered in full and shown smaller."""
 
 _SHOWN_FACES = 20
+_OFFERED_RUNS = 8
+
+
+class NetworkUnavailableError(RuntimeError):
+    """A network that the page offers cannot be loaded; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +75,10 @@ class Models:
         load_run: Callable[[Path], Predictor],
         runs: Iterable[Path] = (),
     ) -> Models:
-        """Offer the packaged network, the runs that are named, and those in a folder of runs.
+        """Offer the packaged network, the runs that are named, and the newest of a folder of runs.
 
         Args:
-            logs: A folder of runs; None for none.
+            logs: A folder of runs, of which the newest eight are offered; None for none.
             load_packaged: Loads the packaged network.
             load_run: Loads a run or a `.keras` file.
             runs: Runs and files that are offered before those in `logs`.
@@ -76,8 +87,12 @@ class Models:
             The models.
         """
         loaders: dict[str, Callable[[], Predictor]] = {PACKAGED_NAME: load_packaged}
-        found = sorted(Path(logs).glob("*/model.keras"), reverse=True) if logs else []
-        for path in [*runs, *(file.parent for file in found)]:
+        found = sorted(
+            Path(logs).glob("*/model.keras") if logs else [],
+            key=lambda file: (file.stat().st_mtime, file),
+            reverse=True,
+        )
+        for path in [*runs, *(file.parent for file in found[:_OFFERED_RUNS])]:
             loaders.setdefault(str(path), functools.partial(load_run, path))
         return cls(loaders)
 
@@ -90,6 +105,7 @@ class Models:
         """Return a predictor, loaded at the first call.
 
         Raises:
+            NetworkUnavailableError: If it cannot be loaded.
             ValueError: If no network has this name.
         """
         if name not in self._loaders:
@@ -123,7 +139,7 @@ def answer_photo(
     except FaceDetectorUnavailableError as error:
         return PageAnswer(photo, {}, f"**Faces cannot be found here.** {_escape(str(error))}")
     picture = _shrink(annotate_photo(photo, prediction))
-    return PageAnswer(picture, _find_shares(prediction), _describe(prediction))
+    return PageAnswer(picture, _find_shares(prediction), _describe(prediction, predictor.rule))
 
 
 def _find_shares(prediction: Prediction) -> dict[str, float]:
@@ -131,7 +147,7 @@ def _find_shares(prediction: Prediction) -> dict[str, float]:
     return dict(prediction.faces[0].probabilities) if prediction.faces else {}
 
 
-def _describe(prediction: Prediction) -> str:
+def _describe(prediction: Prediction, rule: UncertaintyRule | None) -> str:
     """Write the answers as a table, and what to know about them."""
     note = f"\n\n{_escape(prediction.note)}" if prediction.note else ""
     if not prediction.faces:
@@ -142,6 +158,8 @@ def _describe(prediction: Prediction) -> str:
     rows = [_join(header), _join(["---"] * len(header))]
     for number, face in enumerate(prediction.faces[:_SHOWN_FACES], start=1):
         rows.append(_join(_find_cells(number, face)))
+    if rule and any(face.answer == UNCERTAIN for face in prediction.faces):
+        note = f"\n\n{_escape(rule.describe())}{note}"
     left = len(prediction.faces) - _SHOWN_FACES
     if left > 0:
         note = f"\n\nand {left} smaller faces{note}"

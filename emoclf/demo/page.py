@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import html
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio
 
-from emoclf.demo.answering import Models, answer_photo
+from emoclf.annotation import COLOURS
+from emoclf.demo.answering import Models, NetworkUnavailableError, answer_photo
 
 TITLE = "Happy or sad?"
 CONSENT = (
@@ -17,11 +19,35 @@ CONSENT = (
     "hide one, and a still face says nothing. Do not use the answers to judge people."
 )
 
-CSS = """
+HINT = "Drop a photo, paste one, use the camera, or click a drawn face below."
+
+STYLE = """<style>
 .gradio-container { max-width: 1100px !important; margin: auto; }
 footer { display: none !important; }
+.emoclf-share { display: grid; grid-template-columns: 5em 1fr 3em; gap: 8px; align-items: center; }
+.emoclf-share > span:last-child { text-align: right; }
+.emoclf-share > div { height: 12px; border-radius: 6px; }
+@media (max-width: 480px) { .gradio-container .app { padding: 16px 8px !important; } }
+.prose table { display: block; max-width: 100%; overflow-x: auto; border: 0 !important; }
 .prose table th, .prose table td {
-  padding: 4px 8px; overflow-wrap: normal !important; word-break: normal !important;
+  padding: 4px 8px !important; overflow-wrap: normal !important; word-break: normal !important;
+}
+</style>"""
+"""Goes into the page's head as it is: Gradio's own `css` loses rules for narrow screens."""
+
+SCRIPT = """
+() => {
+  // Gradio makes a button of every picture and leaves it without a name for screen readers.
+  const name = (picture) => {
+    if (picture.alt) return;
+    const example = /(happy|sad)_[0-9]+[.]png$/.exec(picture.src);
+    const isExample = example && picture.closest(".gallery-item");
+    const label = picture.closest(".block")?.querySelector("[data-testid=block-label]");
+    picture.alt = isExample ? `${example[1]} drawn face` : label?.textContent.trim() || "Picture";
+  };
+  const nameAll = () => document.querySelectorAll("button img").forEach(name);
+  new MutationObserver(nameAll).observe(document.body, {childList: true, subtree: true});
+  nameAll();
 }
 """
 
@@ -32,6 +58,26 @@ def _hand_over_file(payload: Any) -> str | None:
     Gradio's Image opens every upload with Pillow before the page's code sees it.
     """
     return None if payload is None else payload.path
+
+
+def draw_bars(shares: Mapping[str, float]) -> str:
+    """Draw a bar for every class, in the colours of the annotated picture.
+
+    Args:
+        shares: Class name to probability, in label order.
+
+    Returns:
+        HTML; empty without shares.
+    """
+    bars = []
+    for label, (name, share) in enumerate(shares.items()):
+        colour = COLOURS[label % len(COLOURS)]
+        bars.append(
+            f'<div class="emoclf-share"><span>{html.escape(name)}</span>'
+            f'<div style="width: max(2px, {share:.1%}); background: {colour}"></div>'
+            f"<span>{share:.0%}</span></div>"
+        )
+    return "".join(bars)
 
 
 def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Blocks:
@@ -48,7 +94,7 @@ def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Block
     with gradio.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, 300)) as page:
         gradio.Markdown(f"# {TITLE}\n{CONSENT}")
         with gradio.Row():
-            with gradio.Column(min_width=300):
+            with gradio.Column(min_width=240):
                 photo = gradio.Image(
                     label="Your photo",
                     sources=["upload", "webcam", "clipboard"],
@@ -58,25 +104,29 @@ def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Block
                     buttons=[],
                 )
                 photo.preprocess = _hand_over_file
-                choice = gradio.Dropdown(
+                choice = gradio.Radio(
                     list(models.names),
                     value=models.names[0],
                     label="Who answers",
                     visible=len(models.names) > 1,
                 )
                 whole = gradio.Checkbox(label="Answer for the whole photo where no face is found")
-            with gradio.Column(min_width=300):
+            with gradio.Column(min_width=240):
                 picture = gradio.Image(
                     label="The answer", interactive=False, height=360, buttons=["fullscreen"]
                 )
-                bars = gradio.Label(label="The largest face", show_heading=False)
-                text = gradio.Markdown("Drop a photo, paste one, or use the camera.")
+                bars = gradio.HTML()
+                text = gradio.Markdown(HINT)
 
-        def answer(path: str | None, name: str, whole_photo: bool) -> tuple[Any, Any, str]:
+        def answer(path: str | None, name: str, whole_photo: bool) -> tuple[Any, str, str]:
             if path is None:
-                return None, None, "Drop a photo, paste one, or use the camera."
-            found = answer_photo(path, models.get(name), whole_photo=whole_photo)
-            return found.picture, found.shares or None, found.text
+                return None, "", HINT
+            try:
+                predictor = models.get(name)
+            except NetworkUnavailableError as error:
+                raise gradio.Error(str(error), print_exception=False) from error
+            found = answer_photo(path, predictor, whole_photo=whole_photo)
+            return found.picture, draw_bars(found.shares), found.text
 
         gradio.on(
             [photo.change, choice.change, whole.change],
@@ -85,6 +135,7 @@ def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Block
             [picture, bars, text],
             api_name="answer",
             concurrency_limit=2,
+            show_progress_on=picture,
         )
         if examples:
             gradio.Examples([[str(path)] for path in examples], photo, label="Drawn faces to try")

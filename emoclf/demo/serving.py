@@ -20,7 +20,8 @@ MAX_UPLOAD_MB = 20
 
 LOCALHOST = "127.0.0.1"
 
-_EXAMPLE_SEEDS = (3, 8, 21)
+_EXAMPLE_SEEDS = (18, 29, 31)
+"""Three of many: drawn faces that the packaged network is sure of."""
 
 
 class DemoUnavailableError(RuntimeError):
@@ -49,8 +50,9 @@ def serve_page(models: Models, *, port: int | None = None, share: bool = False) 
     with tempfile.TemporaryDirectory(prefix="emoclf-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(Path(folder) / "uploads")
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        gradio, build_page, css = _import_page()
-        page = build_page(models, examples=_draw_examples(Path(folder) / "examples"))
+        os.environ["GRADIO_RUN_HISTORY"] = "False"  # else every photo is kept in the browser
+        gradio, layout = _import_page()
+        page = layout.build_page(models, examples=_draw_examples(Path(folder) / "examples"))
         fonts = ["system-ui", "sans-serif"]  # none is fetched from elsewhere
         theme = gradio.themes.Default(font=fonts, font_mono=["monospace"])
         try:
@@ -65,7 +67,8 @@ def serve_page(models: Models, *, port: int | None = None, share: bool = False) 
                 ssr_mode=False,
                 enable_monitoring=False,
                 theme=theme,
-                css=css,
+                head=layout.STYLE,
+                js=layout.SCRIPT,
             )
         except OSError as error:
             raise DemoUnavailableError(
@@ -77,18 +80,18 @@ def serve_page(models: Models, *, port: int | None = None, share: bool = False) 
             page.close(verbose=False)
 
 
-def _import_page() -> tuple[Any, Any, str]:
-    """Import Gradio, and the page that is made with it."""
+def _import_page() -> tuple[Any, Any]:
+    """Import Gradio, and the module of the page that is made with it."""
     try:
         import gradio
 
-        from emoclf.demo.page import CSS, build_page
+        from emoclf.demo import page
     except ImportError as error:
         raise DemoUnavailableError(
             f"The page needs Gradio, which cannot be imported ({error}). Install it: "
             "pip install 'emoclf[demo]'"
         ) from error
-    return gradio, build_page, CSS
+    return gradio, page
 
 
 def _draw_examples(folder: Path) -> list[Path]:

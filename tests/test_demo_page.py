@@ -1,0 +1,384 @@
+"""The web page itself, in Chromium: uploads, camera, refusals, and what it must not give away."""
+
+import base64
+import gc
+import json
+import os
+import socket
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import emoclf
+from emoclf.artefacts import ModelInfo
+from emoclf.demo import PACKAGED_NAME, Models, NetworkUnavailableError, serve_page
+from emoclf.faces import make_detector
+from emoclf.inference import Predictor
+from tests.test_demo import make_predictor, save
+from tests.test_live_browser import open_browser, write_film
+
+# Gradio leaves sockets and event loops to the garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    # Gradio counts its calls with an option that pandas gives up.
+    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting':DeprecationWarning"),
+]
+
+FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+YUNET = "face_detection_yunet_2026may.onnx"
+
+
+COPY = """
+const done = arguments[1];
+fetch("data:image/png;base64," + arguments[0])
+  .then((answer) => answer.blob())
+  .then((blob) => navigator.clipboard.write([new ClipboardItem({"image/png": blob})]))
+  .then(() => done("copied"), (error) => done(String(error)));
+"""
+
+
+def draw(name):
+    """A face that the network of these tests has not seen."""
+    return emoclf.draw_face(name, seed=16, size=(480, 640), strength=1.0)
+
+
+def refuse():
+    raise NetworkUnavailableError("The file is damaged: train again.")
+
+
+@pytest.fixture(scope="module")
+def drawn_network():
+    """A small network that knows clearly drawn faces of 48 pixels."""
+    import keras
+
+    from emoclf.models import build_cnn
+
+    photos, labels = [], []
+    for seed in range(100, 400):
+        for label, name in enumerate(emoclf.CLASS_NAMES):
+            photos.append(emoclf.draw_face(name, seed=seed, size=(48, 48), strength=1.0))
+            labels.append(label)
+    keras.utils.set_random_seed(1)
+    model = build_cnn((48, 48), filters=(16, 32, 64, 64), augment=False, dropout=0.0)
+    rate = keras.optimizers.schedules.CosineDecay(3e-3, 14 * len(photos) // 32)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+    model.fit(np.stack(photos), np.array(labels), batch_size=32, epochs=14, verbose=0)
+    return Predictor(model, ModelInfo(image_size=(48, 48), resize_mode="crop"))
+
+
+def load_packaged():
+    """The packaged network, with the development data's detector."""
+    file = Path(os.environ.get("EMOCLF_DATA", "../shared/data")) / YUNET
+    return Predictor.packaged(detector=make_detector("yunet", model_path=file, download=False))
+
+
+@pytest.fixture(scope="module")
+def address(drawn_network):
+    pytest.importorskip("gradio", reason="the extra `demo` is not installed")
+    pytest.importorskip("selenium", reason="selenium is not installed")
+    models = Models(
+        {
+            "squares": make_predictor,
+            "drawn": lambda: drawn_network,
+            "broken": refuse,
+            PACKAGED_NAME: load_packaged,
+        }
+    )
+    with serve_page(models) as address:
+        yield address
+    gc.collect()  # what Gradio left open is found here, not in the tests that follow
+
+
+@pytest.fixture(scope="module")
+def shared_driver(address):
+    with open_browser(address) as driver:
+        yield driver
+
+
+@pytest.fixture
+def driver(shared_driver, address):
+    """The page, freshly loaded."""
+    shared_driver.set_window_size(1280, 1000)
+    return open_page(shared_driver, address)
+
+
+def open_page(driver, address):
+    driver.get(address)
+    wait_for(driver, "input[type=file]")
+    read_errors(driver)  # forgotten
+    return driver
+
+
+def wait_for(driver, selector, *, text="", seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for found in driver.find_elements("css selector", selector):
+            if text in found.accessible_name:
+                return found
+        time.sleep(0.1)
+    raise AssertionError(f"{selector} {text!r} did not appear")
+
+
+def wait_for_text(driver, expected, *, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        text = driver.find_element("css selector", "body").text
+        if expected in text:
+            return text
+        time.sleep(0.1)
+    raise AssertionError(f"{expected!r} is not on the page: {text}")
+
+
+def upload(driver, path, expected):
+    """Choose a file and wait until the page says what is expected."""
+    for button in driver.find_elements("css selector", "button[aria-label='Remove Image']"):
+        button.click()
+        wait_for_text(driver, "Drop a photo, paste one")
+    wait_for(driver, "input[type=file]").send_keys(str(path))
+    return wait_for_text(driver, expected)
+
+
+def choose(driver, name):
+    wait_for(driver, f"input[type=radio][value='{name}']").click()
+
+
+def read_errors(driver):
+    return [line["message"] for line in driver.get_log("browser") if line["level"] == "SEVERE"]
+
+
+# --- answers --------------------------------------------------------------------------------
+
+
+def test_uploads_are_answered_in_words_and_bars(driver, tmp_path):
+    upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
+    upload(driver, save(tmp_path / "dark.png", 51), "face 1 Sad 80% 20%")
+    bars = driver.find_elements("css selector", ".emoclf-share")
+    assert [bar.text.split() for bar in bars] == [["Sad", "80%"], ["Happy", "20%"]]
+    sad, happy = (bar.find_element("css selector", "div").size["width"] for bar in bars)
+    assert sad == pytest.approx(4 * happy, rel=0.02)
+    upload(driver, save(tmp_path / "tall.png", 0, size=(90, 60)), "No face was found.")
+    assert driver.find_elements("css selector", ".emoclf-share") == []
+    assert read_errors(driver) == []
+
+
+@pytest.mark.parametrize("name", emoclf.CLASS_NAMES)
+def test_a_drawn_face_comes_out_right_as_upload(driver, name, tmp_path):
+    choose(driver, "drawn")
+    path = tmp_path / "face.png"
+    Image.fromarray(draw(name)).save(path)
+    upload(driver, path, f"whole photo {name}")
+    assert read_errors(driver) == []
+
+
+@pytest.mark.parametrize("name", emoclf.CLASS_NAMES)
+def test_a_drawn_face_comes_out_right_before_the_camera(address, name, tmp_path):
+    film = write_film(tmp_path / "film.mjpeg", draw(name))
+    flags = (*FAKE_CAMERA, f"--use-file-for-fake-video-capture={film}")
+    with open_browser(address, *flags) as driver:
+        open_page(driver, address)
+        choose(driver, "drawn")
+        wait_for(driver, "button[aria-label='Capture from camera']").click()
+        wait_for(driver, "button", text="Access Webcam").click()
+        wait_for(driver, "video")
+        wait_for(driver, "button[aria-label='capture photo']").click()
+        wait_for_text(driver, f"whole photo {name}")
+        assert read_errors(driver) == []
+
+
+@pytest.mark.parametrize("name", emoclf.CLASS_NAMES)
+def test_photos_of_people_come_out_right(real_data, driver, name):
+    """The three largest faces of some scraped photos: "uncertain" is allowed, wrong is not."""
+    detector = load_packaged().detector
+    widths = {}
+    for file in sorted((real_data / "web_photos" / name.lower()).glob("*.jpg"))[:30]:
+        for face in detector.find(emoclf.load_image(file)):
+            widths[file] = max(widths.get(file, 0), face.box[2])
+    choose(driver, PACKAGED_NAME)
+    for file in sorted(widths, key=widths.get)[-3:]:
+        upload(driver, file, "face 1")
+        bars = driver.find_elements("css selector", ".emoclf-share")
+        shares = {bar.text.split()[0]: int(bar.text.split()[1][:-1]) for bar in bars}
+        assert max(shares, key=shares.get) == name
+    assert read_errors(driver) == []
+
+
+def test_a_photo_is_pasted(driver, address, tmp_path):
+    driver.execute_cdp_cmd(
+        "Browser.grantPermissions",
+        {
+            "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"],
+            "origin": address.rstrip("/"),
+        },
+    )
+    photo = save(tmp_path / "bright.png", 255).read_bytes()
+    copied = driver.execute_async_script(COPY, base64.b64encode(photo).decode())
+    assert copied == "copied"
+    wait_for(driver, "button[aria-label='Paste from clipboard']").click()
+    wait_for_text(driver, "face 1 Happy 0% 100%")
+    assert read_errors(driver) == []
+
+
+def test_an_example_is_answered(driver):
+    choose(driver, "drawn")
+    wait_for(driver, ".gallery-item").click()
+    wait_for_text(driver, "whole photo")
+    assert read_errors(driver) == []
+
+
+# --- refusals -------------------------------------------------------------------------------
+
+
+def test_what_is_no_photo_or_has_a_hostile_name_does_no_harm(driver, tmp_path):
+    hostile = tmp_path / "<img src=x onerror=alert(1)>' \"; ..%2f.png"
+    upload(driver, save(hostile, 255), "face 1 Happy 0% 100%")
+    text = tmp_path / "text.jpg"
+    text.write_text("This is no photo.")
+    upload(driver, text, "This is no photo that can be read.")
+    assert driver.execute_script("return document.querySelectorAll('img[src=x]').length") == 0
+
+
+def test_a_file_of_60_mb_is_refused(driver, tmp_path):
+    path = tmp_path / "large.jpg"
+    with path.open("wb") as file:
+        file.truncate(60 * 2**20)
+    text = upload(driver, path, "exceed the maximum allowed size of 20.0 M")
+    assert "large.jpg" in text
+    upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
+
+
+def test_a_network_that_cannot_be_loaded_says_why(driver, tmp_path):
+    choose(driver, "broken")
+    upload(driver, save(tmp_path / "bright.png", 255), "The file is damaged: train again.")
+
+
+# --- everybody can use it -------------------------------------------------------------------
+
+
+def test_every_control_has_a_name_and_is_reached_with_the_tab_key(driver, tmp_path):
+    from selenium.webdriver.common.keys import Keys
+
+    upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
+    shown = [
+        each
+        for each in driver.find_elements("css selector", "button, input, select, textarea, a")
+        if each.is_displayed()
+    ]
+    assert [each.get_attribute("outerHTML") for each in shown if not each.accessible_name] == []
+    expected = {each.accessible_name for each in shown} - set(find_radio_names(shown))
+    reached = set()
+    driver.execute_script("document.activeElement.blur()")
+    for _ in range(len(shown) + 3):
+        driver.switch_to.active_element.send_keys(Keys.TAB)
+        reached.add(driver.switch_to.active_element.accessible_name)
+    assert expected <= reached
+    # The radio buttons are one stop; the arrow keys move within.
+    radio = wait_for(driver, "input[type=radio]:checked")
+    radio.send_keys(Keys.ARROW_DOWN)
+    wait_for_text(driver, "whole photo")
+
+
+def find_radio_names(shown):
+    return [
+        each.accessible_name
+        for each in shown
+        if each.get_attribute("type") == "radio" and not each.is_selected()
+    ]
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_nothing_is_wider_than_the_window(driver, width, tmp_path):
+    driver.set_window_size(width, 900)
+    upload(driver, save(tmp_path / "crowd.png", 255, size=(60, 600)), "face 10 Happy")
+    wait_until_still(driver)
+    wide, window = driver.execute_script(
+        "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert window <= width
+    assert wide <= window
+
+
+def wait_until_still(driver):
+    """Wait until the page has kept its height for a moment."""
+    heights = [-1, -2]
+    while heights[-1] != heights[-2]:
+        time.sleep(0.5)
+        heights.append(driver.execute_script("return document.documentElement.scrollHeight"))
+
+
+# --- what stays here ------------------------------------------------------------------------
+
+
+def test_the_browser_keeps_nothing(driver, tmp_path):
+    """Gradio keeps every call, photo included, in the browser unless it is told not to."""
+    upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
+    kept = driver.execute_async_script(
+        "const done = arguments[0];"
+        "indexedDB.databases().then((all) => done([all.length, localStorage.length]));"
+    )
+    assert kept == [0, 0]
+
+
+def test_only_this_machine_listens(address):
+    port = int(address.rstrip("/").rpartition(":")[2])
+    listening = [
+        line.split()[1]
+        for name in ("tcp", "tcp6")
+        if Path(f"/proc/net/{name}").exists()
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+        if line.split()[3] == "0A" and int(line.split()[1].rpartition(":")[2], 16) == port
+    ]
+    if listening:
+        assert listening == [f"0100007F:{port:04X}"]
+    with socket.create_connection(("127.0.0.1", port), timeout=5):
+        pass
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gradio_api/file=/etc/passwd",
+        "gradio_api/file=../../../../etc/passwd",
+        "gradio_api/file=..%2f..%2f..%2fetc%2fpasswd",
+        "gradio_api/file=file:///etc/passwd",
+        "file=/etc/passwd",
+        "static/../../../../etc/passwd",
+        f"gradio_api/file={Path('README.md').resolve()}",
+        "assets/..%2f..%2f..%2f..%2f..%2fetc%2fpasswd",
+    ],
+)
+def test_files_of_this_machine_stay_here(address, path):
+    try:
+        with urllib.request.urlopen(f"{address}{path}", timeout=10) as answer:
+            content = answer.read()
+    except urllib.error.HTTPError as error:
+        assert error.code in (400, 403, 404, 405, 422)
+        return
+    assert b"root:" not in content
+    assert b"emoclf: happy or sad" not in content
+
+
+def test_a_file_beside_the_uploads_cannot_be_answered(address):
+    """The page takes what was uploaded to it, not any path that a client names."""
+    file = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+    body = {"data": [file, "squares", False]}
+    call = f"{address}gradio_api/call/answer"
+    request = urllib.request.Request(
+        call,
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            event = json.loads(answer.read())["event_id"]
+        with urllib.request.urlopen(f"{call}/{event}", timeout=10) as answer:
+            said = answer.read()
+    except urllib.error.HTTPError as error:
+        assert error.code in (400, 403, 422)
+        return
+    assert b"event: error" in said
