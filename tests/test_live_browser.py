@@ -1,11 +1,14 @@
 """The browser's camera, in a real Chromium with a fake camera; the stand-in for Colab's bridge."""
 
 import base64
+import functools
 import http.server
 import io
 import json
 import shutil
 import threading
+import urllib.error
+import urllib.request
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,7 +16,15 @@ import pytest
 from PIL import Image
 
 import emoclf
-from emoclf.live import CameraUnavailableError, browser, snapshots, take_browser_photos, take_photos
+from emoclf.live import (
+    CONSENT,
+    CameraUnavailableError,
+    browser,
+    snapshots,
+    take_browser_photos,
+    take_photos,
+)
+from emoclf.live.jupyter import evaluate_in_jupyter
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -54,7 +65,7 @@ def test_photos_come_through_the_bridge_in_rgb():
     photos = take_browser_photos(evaluate, count=2, interval_seconds=0.25, timeout_seconds=7)
     assert [photo.shape for photo in photos] == [(30, 40, 3), (30, 20, 3)]
     assert photos[0][..., 0].mean() > 240 > 20 > photos[0][..., 2].mean()
-    options = json.loads(scripts[0].rpartition("takeEmoclfPhotos(")[2].rstrip(")"))
+    options = json.loads(scripts[0].rpartition("takeEmoclfPhotos(")[2].rpartition(", ")[0])
     assert (options["count"], options["intervalMs"], options["timeoutMs"]) == (2, 250, 7000)
     assert "agrees" in options["consent"]
 
@@ -123,7 +134,9 @@ def test_elsewhere_the_camera_of_the_machine_is_used(monkeypatch):
             closed.append(True)
 
     monkeypatch.setattr(snapshots, "open_camera", Camera)
-    taken = take_photos(count=3, interval_seconds=0.5)
+    said = []
+    taken = take_photos(count=3, interval_seconds=0.5, say=said.append)
+    assert said == [CONSENT]
     assert [int(photo[0, 0, 0]) for photo in taken.photos] == [5, 10, 15]
     assert taken.note == ""
     assert closed == [True]
@@ -132,9 +145,67 @@ def test_elsewhere_the_camera_of_the_machine_is_used(monkeypatch):
         raise CameraUnavailableError("Camera 0 gives no picture.")
 
     monkeypatch.setattr(snapshots, "open_camera", refuse)
-    taken = take_photos()
+    taken = take_photos(say=said.append)
     assert taken.photos == ()
     assert "gives no picture" in taken.note
+
+
+@pytest.mark.parametrize(
+    ("reason", "opens"), [("no-browser", True), ("unsupported", True), ("denied", False)]
+)
+def test_in_jupyter_a_denial_is_not_circumvented(monkeypatch, reason, opens):
+    """Where the browser has no camera to offer OpenCV may ask; after a "no" it may not."""
+    opened = []
+
+    def open_camera():
+        opened.append(True)
+        raise CameraUnavailableError("Camera 0 gives no picture.")
+
+    def take(*_, **__):
+        raise CameraUnavailableError("The browser says no.", reason=reason)
+
+    monkeypatch.setattr(snapshots, "in_jupyter", lambda: True)
+    monkeypatch.setattr(snapshots, "take_browser_photos", take)
+    monkeypatch.setattr(snapshots, "open_camera", open_camera)
+    taken = take_photos(say=lambda _: None)
+    assert taken.photos == ()
+    assert bool(opened) is opens
+    assert ("The browser says no." in taken.note) is not opens
+
+
+def test_without_a_browser_the_wait_is_short():
+    removed = []
+    with pytest.raises(CameraUnavailableError, match="No browser") as caught:
+        evaluate_in_jupyter(
+            "1",
+            timeout_seconds=20,
+            greeting_seconds=0.1,
+            show=lambda _: lambda: removed.append(True),
+        )
+    assert caught.value.reason == "no-browser"
+    assert removed == [True]
+
+
+def test_letters_to_another_address_are_not_taken():
+    codes = []
+
+    def show(code):
+        codes.append(code)
+        address = code.partition('fetch("')[2].partition('"')[0]
+        other = f"{address.rpartition('/')[0][:-1]}x/"
+        for url, expected in ((f"{other}answer", 404), (f"{address}hello", 204)):
+            request = urllib.request.Request(url, b"1", method="POST")
+            try:
+                with urllib.request.urlopen(request, timeout=5) as answer:
+                    assert answer.status == expected
+            except urllib.error.HTTPError as error:
+                assert error.code == expected
+                error.close()
+        return lambda: None
+
+    with pytest.raises(CameraUnavailableError, match="no answer"):
+        evaluate_in_jupyter("1", timeout_seconds=0.1, show=show)
+    assert "127.0.0.1" in codes[0]
 
 
 # --- in Chromium ----------------------------------------------------------------------------
@@ -229,6 +300,43 @@ def test_photos_of_a_fake_camera(address, film):
     assert difference < 12  # compressed twice
     assert left == 0
     assert [line for line in errors if "favicon" not in line["message"]] == []
+
+
+# What JupyterLab does with the JavaScript of an output.
+JUPYTER = """
+const element = document.createElement("div");
+element.id = "output";
+document.body.append(element);
+eval(arguments[0]);
+"""
+
+
+def show_in(driver):
+    def show(code):
+        driver.execute_script(JUPYTER, code)
+        return lambda: driver.execute_script("document.querySelector('#output').remove()")
+
+    return show
+
+
+def test_photos_come_to_a_jupyter_on_this_machine(address, film):
+    path, drawn = film
+    flags = (
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={path}",
+    )
+    with open_browser(address, *flags) as driver:
+        evaluate = functools.partial(
+            evaluate_in_jupyter, timeout_seconds=30, greeting_seconds=20, show=show_in(driver)
+        )
+        driver.execute_script(PRESS_SOON, "Take")
+        photos = take_browser_photos(evaluate, count=2, interval_seconds=0.1, parent="element")
+        assert [photo.shape for photo in photos] == [(480, 640, 3)] * 2
+        assert np.abs(photos[1].astype(int) - drawn.astype(int)).mean() < 12
+        assert driver.execute_script("return document.querySelector('#output')") is None
+        with pytest.raises(CameraUnavailableError, match="ReferenceError"):
+            take_browser_photos(evaluate, parent="nothing")
 
 
 def test_cancelling_and_waiting_too_long(address):

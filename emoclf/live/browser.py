@@ -1,4 +1,4 @@
-"""The camera in the browser, as Colab has it: JavaScript takes the photos, Python gets them."""
+"""The camera in the browser: JavaScript takes the photos, Python gets them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from emoclf.live.frames import CameraUnavailableError
 from emoclf.live.session import CONSENT
 
 Evaluate = Callable[[str], Any]
-"""Runs JavaScript in the browser and returns what its promise resolves to: Colab's `eval_js`."""
+"""Runs JavaScript in the browser and returns what its promise resolves to, as Colab's `eval_js`."""
 
 _SCRIPT = Path(__file__).with_name("camera.js")
 _MAX_PHOTOS = 100
 _REASONS = {
     "unsupported": (
-        "This browser shows no camera to the notebook. Firefox does so in Colab, because the "
-        "output of a cell is a frame of another site: use Chrome or Edge."
+        "This browser shows no camera to the notebook. Firefox does so in Colab, and VS Code, "
+        "because the output of a cell is a frame of another site: use Chrome or Edge."
     ),
     "denied": (
         "The camera was not allowed. Click the camera sign in the address bar, allow it, and run "
@@ -43,6 +43,7 @@ def take_browser_photos(
     count: int = 1,
     interval_seconds: float = 0.5,
     timeout_seconds: float = 60,
+    parent: str = "document.body",
 ) -> list[np.ndarray]:
     """Take photos with the camera of the browser that shows the notebook.
 
@@ -54,6 +55,7 @@ def take_browser_photos(
         interval_seconds: Time between two photos.
         timeout_seconds: After this long without permission or without a press of the button, give
             up.
+        parent: JavaScript for the element that the camera's picture is shown in.
 
     Returns:
         The photos, uint8 RGB `(height, width, 3)`, 0 to 255.
@@ -75,12 +77,13 @@ def take_browser_photos(
         "consent": CONSENT,
     }
     script = _SCRIPT.read_text(encoding="utf-8")
-    answer = evaluate(f"{script}\ntakeEmoclfPhotos({json.dumps(options)})")
+    answer = evaluate(f"{script}\ntakeEmoclfPhotos({json.dumps(options)}, {parent})")
     if not isinstance(answer, dict) or not answer.get("photos"):
         reason = answer.get("reason", "error") if isinstance(answer, dict) else "error"
         detail = answer.get("detail", "") if isinstance(answer, dict) else answer
         told = f" ({detail})" if detail and reason == "error" else ""
-        raise CameraUnavailableError(f"{_REASONS.get(reason, _REASONS['error'])}{told}")
+        message = f"{_REASONS.get(reason, _REASONS['error'])}{told}"
+        raise CameraUnavailableError(message, reason=reason)
     return [_decode(url) for url in answer["photos"]]
 
 
@@ -88,8 +91,12 @@ def _decode(url: str) -> np.ndarray:
     """Turn a data URL into pixels, with the decoder that reads all photos."""
     head, _, content = str(url).partition(",")
     if not head.startswith("data:image/") or not head.endswith(";base64"):
-        raise CameraUnavailableError(f"The browser sent no photo but {head[:40]!r}.")
+        raise CameraUnavailableError(
+            f"The browser sent no photo but {head[:40]!r}.", reason="error"
+        )
     try:
         return load_image(base64.b64decode(content, validate=True))
     except binascii.Error as error:
-        raise CameraUnavailableError(f"The browser sent a damaged photo ({error}).") from error
+        raise CameraUnavailableError(
+            f"The browser sent a damaged photo ({error}).", reason="error"
+        ) from error

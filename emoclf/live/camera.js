@@ -1,10 +1,13 @@
 // Takes photos with the browser's camera. The promise always resolves, with
 // {photos: [data URL, ...], reason: "", detail: ""}; without photos, reason says why:
 // "unsupported", "denied", "no-camera", "busy", "cancelled", "timeout" or "error".
-async function takeEmoclfPhotos({count, intervalMs, timeoutMs, consent}) {
+async function takeEmoclfPhotos({count, intervalMs, timeoutMs, consent}, parent) {
   const fail = (reason, detail = "") => ({photos: [], reason, detail: String(detail)});
   if (!navigator.mediaDevices || !navigator.mediaDevices.getUserMedia) {
     return fail("unsupported");
+  }
+  if (document.featurePolicy && !document.featurePolicy.allowsFeature("camera")) {
+    return fail("unsupported", "frame policy");
   }
   const reasons = {
     NotAllowedError: "denied", SecurityError: "denied", NotFoundError: "no-camera",
@@ -33,7 +36,7 @@ async function takeEmoclfPhotos({count, intervalMs, timeoutMs, consent}) {
 
   let stream = null;
   try {
-    document.body.append(box);
+    parent.append(box);
     const asked = navigator.mediaDevices.getUserMedia({
       video: {width: {ideal: 640}, height: {ideal: 480}, facingMode: "user"},
     });

@@ -17,7 +17,20 @@ _DEFAULT_RATE = 25.0
 
 
 class CameraUnavailableError(RuntimeError):
-    """No camera can be used here; the message says why and what to do."""
+    """No camera can be used here; the message says why and what to do.
+
+    Args:
+        message: For people.
+        reason: For programs, in a word: `"denied"`, `"no-camera"`, `"timeout"`...
+
+    Attributes:
+        reason: As given.
+    """
+
+    def __init__(self, message: str, *, reason: str = "no-camera") -> None:
+        """Keep the reason beside the message."""
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ import numpy as np
 from emoclf.images import UnreadableImageError, load_image
 from emoclf.live.browser import take_browser_photos
 from emoclf.live.frames import CameraUnavailableError, Frame, open_camera
+from emoclf.live.jupyter import evaluate_in_jupyter, in_jupyter
+from emoclf.live.session import CONSENT
 from emoclf.runtime import in_colab
 
 _EYES_ADJUST_FRAMES = 5
@@ -20,6 +23,9 @@ _EYES_ADJUST_FRAMES = 5
 
 _SPARE_SECONDS = 30
 """How much longer than its own timeout the browser gets to answer."""
+
+_NO_BROWSER_CAMERA = ("no-browser", "unsupported", "no-camera")
+"""Why a browser has no camera to offer, so that OpenCV may open one; a denial is not among them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,18 +42,25 @@ class Snapshots:
 
 
 def take_photos(
-    *, count: int = 1, interval_seconds: float = 0.5, timeout_seconds: float = 60
+    *,
+    count: int = 1,
+    interval_seconds: float = 0.5,
+    timeout_seconds: float = 60,
+    say: Callable[[str], Any] = print,
 ) -> Snapshots:
     """Take photos with the camera at hand, or let the user choose files instead.
 
     In Colab the camera is the one of the browser, and files can be uploaded where there is none.
-    Anywhere else it is the camera of this machine.
+    In a Jupyter on this machine it is the browser's too, and where the browser has none to offer,
+    as anywhere else, OpenCV opens the camera of this machine.
 
     Args:
         count: How many photos, 1 to 100.
         interval_seconds: Time between two photos.
-        timeout_seconds: In Colab, after this long without permission or a press of the button, the
-            camera is given up.
+        timeout_seconds: After this long without permission or a press of the button in the browser,
+            the camera is given up.
+        say: Called with the words of consent before OpenCV opens a camera. (The browser shows them
+            above its picture.)
 
     Returns:
         The photos; none, and a note that says what to do, where there is no camera and no file.
@@ -55,22 +68,39 @@ def take_photos(
     Raises:
         ValueError: If a number is out of range.
     """
+    options = {
+        "count": count,
+        "interval_seconds": interval_seconds,
+        "timeout_seconds": timeout_seconds,
+    }
+    if in_colab():
+        return _take_in_colab(options)
     try:
-        if in_colab():
-            evaluate = _find_bridge(timeout_seconds + _SPARE_SECONDS)
-            photos = take_browser_photos(
-                evaluate,
-                count=count,
-                interval_seconds=interval_seconds,
-                timeout_seconds=timeout_seconds,
-            )
-        else:
-            photos = _take_local_photos(count, interval_seconds)
-        return Snapshots(tuple(photos))
+        return Snapshots(tuple(_take_here(options, say)))
     except CameraUnavailableError as error:
-        if in_colab():
-            return _upload(str(error))
         return Snapshots((), f"{error} Or name files: packaged.predict('photo.jpg').")
+
+
+def _take_in_colab(options: dict[str, Any]) -> Snapshots:
+    evaluate = _find_bridge(options["timeout_seconds"] + _SPARE_SECONDS)
+    try:
+        return Snapshots(tuple(take_browser_photos(evaluate, **options)))
+    except CameraUnavailableError as error:
+        return _upload(str(error))
+
+
+def _take_here(options: dict[str, Any], say: Callable[[str], Any]) -> list[np.ndarray]:
+    if in_jupyter():
+        evaluate = functools.partial(
+            evaluate_in_jupyter, timeout_seconds=options["timeout_seconds"] + _SPARE_SECONDS
+        )
+        try:
+            return take_browser_photos(evaluate, **options, parent="element")
+        except CameraUnavailableError as error:
+            if error.reason not in _NO_BROWSER_CAMERA:
+                raise
+    say(CONSENT)
+    return _take_local_photos(options["count"], options["interval_seconds"])
 
 
 def _find_bridge(timeout_seconds: float) -> Callable[[str], Any]:
