@@ -113,7 +113,11 @@ def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Block
                 whole = gradio.Checkbox(label="Answer for the whole photo where no face is found")
             with gradio.Column(min_width=240):
                 picture = gradio.Image(
-                    label="The answer", interactive=False, height=360, buttons=["fullscreen"]
+                    label="The answer",
+                    interactive=False,
+                    height=360,
+                    format="jpeg",
+                    buttons=["fullscreen"],
                 )
                 bars = gradio.HTML()
                 text = gradio.Markdown(HINT)

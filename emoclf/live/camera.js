@@ -28,7 +28,7 @@ async function takeEmoclfPhotos({count, intervalMs, timeoutMs, consent}, parent)
   video.muted = true;
   video.playsInline = true;
   video.setAttribute("aria-label", "What your camera sees");
-  video.style.cssText = "display: block; max-width: 100%; margin-bottom: 8px";
+  video.style.cssText = "display: block; max-width: min(100%, 480px); margin-bottom: 8px";
   take.textContent = count > 1 ? `Take ${count} photos` : "Take the photo";
   cancel.textContent = "Cancel";
   take.style.marginRight = "8px";

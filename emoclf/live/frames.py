@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -126,6 +127,8 @@ def open_camera(index: int = 0, *, size: tuple[int, int] = (480, 640)) -> FrameS
     Raises:
         CameraUnavailableError: If there is no such camera, or it may not be used.
     """
+    # Without it Windows takes many seconds to open some cameras (opencv/opencv#17687).
+    os.environ.setdefault("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
     cv2 = import_opencv()
     with silence_opencv():
         camera = cv2.VideoCapture(index)
@@ -138,8 +141,9 @@ def open_camera(index: int = 0, *, size: tuple[int, int] = (480, 640)) -> FrameS
         camera.release()
         raise CameraUnavailableError(
             f"Camera {index} gives no picture. Is it plugged in, free (no other program uses it) "
-            "and allowed for this program? Try --camera 1, or a file: --video film.mp4. In Colab "
-            "and in Docker a program cannot see your camera."
+            "and allowed for this program (on a Mac the first attempt only asks: allow it and "
+            "try again)? Try --camera 1, or a file: --video film.mp4. In Colab, in WSL and in "
+            "Docker a program cannot see your camera."
         )
     return FrameSource(camera, first, frames_per_second=rate, is_live=True)
 
