@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from emoclf.commands.options import DetectorChoice, detector_options
+from emoclf.commands.options import DetectorChoice, clear_errors, detector_options
 
 
 @click.command("doctor")
@@ -28,7 +28,8 @@ def doctor_command(as_json: bool, choice: DetectorChoice) -> None:
       0  everything works (what is old or could be better is listed)
       1  something is missing; the command that mends it is listed
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
-    found = _examine(choice)
+    with clear_errors():
+        found = _examine(choice)
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
