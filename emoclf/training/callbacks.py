@@ -1,0 +1,101 @@
+"""What watches over a training: the best epoch, the history, TensorBoard, early stopping."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+
+from emoclf.artefacts import ModelInfo, save_model
+
+CHECKPOINT_FILE_NAME = "best.keras"
+"""Name of the checkpoint of the best epoch inside a run folder."""
+
+
+class BestCheckpoint(keras.callbacks.Callback):
+    """Save the model whenever the validation loss is lower than ever before.
+
+    Keras' own `ModelCheckpoint` writes in place, so a process that stops during a save loses the
+    checkpoint it had. Here the file is whole or not touched, and it is a complete emoclf model.
+
+    Args:
+        path: The `.keras` file.
+        info: Classes, size, resize mode and subject of the model.
+    """
+
+    def __init__(self, path: str | Path, info: ModelInfo) -> None:
+        """Remember where to save; nothing is written yet."""
+        super().__init__()
+        self.path = Path(path)
+        self.info = info
+        self.best = float("inf")
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
+        """Save when `val_loss` has improved."""
+        loss = (logs or {}).get("val_loss")
+        if loss is None:
+            raise ValueError(
+                "BestCheckpoint needs a validation loss: pass validation_data to model.fit."
+            )
+        if loss < self.best:
+            self.best = loss
+            save_model(self.model, self.path, info=self.info)
+
+
+class HistoryFile(keras.callbacks.Callback):
+    """Append the numbers of each epoch to a CSV file that can be read while training goes on.
+
+    Args:
+        path: The CSV file: a column `epoch`, counted from 1, and one per metric.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Remember where to write; nothing is written yet."""
+        super().__init__()
+        self.path = Path(path)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Append one row."""
+        row = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
+        is_new = not self.path.exists()
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def make_callbacks(
+    run_folder: str | Path, *, info: ModelInfo, patience: int = 8, tensorboard: bool = True
+) -> list[keras.callbacks.Callback]:
+    """Make what watches over a training.
+
+    In this order: the checkpoint of the best epoch, `history.csv`, TensorBoard, and early stopping,
+    which at its end gives the model the weights of its best epoch.
+
+    Args:
+        run_folder: The run's folder.
+        info: Classes, size, resize mode and subject of the model, for the checkpoint.
+        patience: Epochs without a better validation loss before training stops.
+        tensorboard: Whether TensorBoard's files are written.
+
+    Returns:
+        The callbacks for `model.fit`.
+    """
+    folder = Path(run_folder)
+    callbacks = [
+        BestCheckpoint(folder / CHECKPOINT_FILE_NAME, info),
+        HistoryFile(folder / "history.csv"),
+    ]
+    if tensorboard:
+        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+    callbacks.append(
+        keras.callbacks.EarlyStopping(
+            monitor="val_loss",
+            patience=patience,
+            restore_best_weights=True,
+        )
+    )
+    return callbacks

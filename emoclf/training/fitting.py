@@ -1,0 +1,116 @@
+"""Compile and fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import keras
+
+from emoclf.artefacts import ModelInfo
+from emoclf.config import CLASS_NAMES, Settings
+from emoclf.datasets import balanced_class_weights
+from emoclf.splits import load_manifest
+from emoclf.training.callbacks import make_callbacks
+from emoclf.training.run_folder import TrainingResult, finish_run
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def make_learning_rate(
+    steps_per_epoch: int, *, epochs: int, learning_rate: float
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Make the step size rise for a tenth of the training and then fall along a cosine.
+
+    Small first steps keep a fresh network from being thrown off, large ones get it going, and
+    small last ones let it settle. Cosine after Loshchilov and Hutter (2017), warm-up after
+    Goyal et al. (2017).
+
+    Args:
+        steps_per_epoch: Batches per epoch, `len(train)`.
+        epochs: Epochs of the whole training.
+        learning_rate: The largest step size.
+
+    Returns:
+        A schedule for `keras.optimizers.Adam`.
+    """
+    steps = steps_per_epoch * epochs
+    warm_up = max(1, steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        learning_rate / 100,
+        decay_steps=max(1, steps - warm_up),
+        warmup_target=learning_rate,
+        warmup_steps=warm_up,
+    )
+
+
+def compile_model(
+    model: keras.Model,
+    *,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
+) -> keras.Model:
+    """Tell a model how to learn: Adam, cross-entropy, accuracy.
+
+    Args:
+        model: A model that returns probabilities `(batch, classes)`.
+        learning_rate: Step size, or a schedule of it.
+
+    Returns:
+        The same model, compiled.
+    """
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def train_model(
+    model: keras.Model,
+    train: tf.data.Dataset,
+    *,
+    validation: tf.data.Dataset,
+    run_folder: str | Path,
+    settings: Settings,
+    class_weights: Mapping[int, float] | None = None,
+    class_names: tuple[str, ...] = CLASS_NAMES,
+    verbose: int | str = "auto",
+) -> TrainingResult:
+    """Compile and train a model and keep everything of it in the run folder.
+
+    Args:
+        model: From `emoclf.models`, with the settings' image size.
+        train: Batches of the training photos.
+        validation: Batches of the validation photos.
+        run_folder: A folder made by `start_run`.
+        settings: Epochs, patience, learning rate, image size, resize mode and subject; the last
+            three must be those that the photos were cached with.
+        class_weights: Label to weight; default: balanced by the training photos of the run's
+            split when the settings ask for class weights, else all photos count the same.
+        class_names: Names in label order.
+        verbose: As in Keras' `fit`: 0 is silent, 1 a progress bar, 2 a line per epoch.
+
+    Returns:
+        The history, the best epoch and whether the model collapsed.
+    """
+    info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.subject)
+    if class_weights is None and settings.class_weights:
+        labels = load_manifest(Path(run_folder) / "split.json").labels("train")
+        class_weights = balanced_class_weights(labels, len(class_names))
+    learning_rate = make_learning_rate(
+        len(train), epochs=settings.epochs, learning_rate=settings.learning_rate
+    )
+    compile_model(model, learning_rate=learning_rate)
+    history = model.fit(
+        train,
+        validation_data=validation,
+        epochs=settings.epochs,
+        class_weight=dict(class_weights) if class_weights else None,
+        callbacks=make_callbacks(run_folder, info=info, patience=settings.patience),
+        shuffle=False,  # the data set shuffles itself
+        verbose=verbose,
+    )
+    return finish_run(model, history.history, validation, run_folder=run_folder, info=info)

@@ -1,0 +1,112 @@
+"""The folder that keeps everything of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoclf.artefacts import MODEL_FILE_NAME, ModelInfo, save_model
+from emoclf.config import Settings
+from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
+from emoclf.runtime import find_versions, make_run_folder
+from emoclf.splits import SplitManifest, save_manifest
+from emoclf.storage import write_json
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What one training came to.
+
+    Attributes:
+        run_folder: The folder with everything of the run.
+        history: Metric name to one float per epoch, as Keras' `History.history`.
+        best_epoch: The epoch with the lowest validation loss, counted from 1.
+        collapse: A sentence when the model gives one answer to all validation photos, else None.
+    """
+
+    run_folder: Path
+    history: dict[str, list[float]]
+    best_epoch: int
+    collapse: str | None
+
+
+def start_run(
+    settings: Settings,
+    manifest: SplitManifest,
+    *,
+    logs: str | Path = "logs",
+    name: str | None = None,
+) -> Path:
+    """Make the folder of a run and write down what it is made from.
+
+    Args:
+        settings: The run's settings, written to `settings.json`.
+        manifest: Its split, written to `split.json`: `cache.manifest` where photos without a face
+            were left out, so that the run tells what was learned from.
+        logs: The folder that holds all runs.
+        name: Name of the run; default: the time.
+
+    Returns:
+        The run folder, with `settings.json`, `split.json` and `versions.json`.
+    """
+    folder = make_run_folder(logs, name=name)
+    write_json(folder / "settings.json", settings.to_dict())
+    write_json(folder / "versions.json", find_versions())
+    save_manifest(manifest, folder / "split.json")
+    return folder
+
+
+def finish_run(
+    model: keras.Model,
+    history: Mapping[str, list[float]],
+    validation: tf.data.Dataset,
+    *,
+    run_folder: str | Path,
+    info: ModelInfo,
+) -> TrainingResult:
+    """Save the finished model and look whether it has collapsed to one class.
+
+    Args:
+        model: The trained model.
+        history: Metric name to one value per epoch, with `val_loss`.
+        validation: Batches of the validation photos.
+        run_folder: The run's folder; the model goes to `model.keras` in it.
+        info: Classes, size, resize mode and subject of the model.
+
+    Returns:
+        The best epoch and whether the model collapsed.
+    """
+    folder = Path(run_folder)
+    save_model(model, folder / MODEL_FILE_NAME, info=info)
+    _, probabilities = collect_predictions(model, validation)
+    numbers = {name: [float(value) for value in values] for name, values in history.items()}
+    losses = numbers["val_loss"]
+    return TrainingResult(
+        run_folder=folder,
+        history=numbers,
+        best_epoch=losses.index(min(losses)) + 1,
+        collapse=describe_collapse(probabilities, class_names=info.class_names),
+    )
+
+
+def save_evaluation(evaluation: Evaluation, run_folder: str | Path, *, split: str = "test") -> Path:
+    """Keep an evaluation in the run folder: the numbers and one row per photo.
+
+    Args:
+        evaluation: The numbers of one split.
+        run_folder: The run's folder.
+        split: Name of the split; the test's numbers go to `metrics.json`.
+
+    Returns:
+        The path of the JSON file; the table lies beside it, in `predictions.csv`.
+    """
+    folder, prefix = Path(run_folder), "" if split == "test" else f"{split}_"
+    evaluation.save_table(folder / f"{prefix}predictions.csv")
+    numbers: dict[str, Any] = {"split": split, **evaluation.to_dict()}
+    return write_json(folder / f"{prefix}metrics.json", numbers)
