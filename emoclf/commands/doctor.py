@@ -58,7 +58,7 @@ def _examine(choice: DetectorChoice) -> dict[str, Any]:
         made = choice()
         detector = f"{made.description} {made.note}".strip()
     except (FaceDetectorUnavailableError, ValueError) as error:
-        findings.append(f"No face detector. {error}")
+        findings.append(str(error))
     try:
         card = ModelCard.load()
         sizes = [len(read_checked(card, name)) for name in card.sha256]
