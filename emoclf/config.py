@@ -52,6 +52,8 @@ class Settings:
         learning_rate: Largest step size of the optimizer.
         patience: Epochs without a better validation loss before training stops.
         dropout: Share of the features that are switched off at random while training, 0 to 1.
+        averaging: Momentum of the average of the last weights, which is then what is judged and
+            saved, 0 to below 1; 0 takes the last weights as they are.
         augment: Whether every epoch sees the photos flipped, moved, turned and re-lit at random.
         class_weights: Whether the rarer class counts for more in training, so that the network
             does not neglect it.
@@ -71,6 +73,7 @@ class Settings:
     learning_rate: float = 2e-3
     patience: int = 10
     dropout: float = 0.3
+    averaging: float = 0
     augment: bool = True
     class_weights: bool = True
     seed: int = SEED
@@ -89,6 +92,7 @@ class Settings:
             "learning_rate": self.learning_rate > 0,
             "patience": self.patience >= 1,
             "dropout": 0 <= self.dropout < 1,
+            "averaging": 0 <= self.averaging < 1,
         }
         for name, is_valid in checks.items():
             if not is_valid:

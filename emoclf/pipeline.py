@@ -60,6 +60,8 @@ def train_classifier(
     *,
     logs: str | Path = "logs",
     name: str | None = None,
+    resume: bool = False,
+    copies: str | Path | None = None,
     detector: FaceDetector | None = None,
     without_face: WithoutFace = "leave_out",
     say: Callable[[str], None] = lambda _: None,
@@ -73,6 +75,10 @@ def train_classifier(
         settings: What to train and how.
         logs: The folder that holds all runs.
         name: Name of the run; default: the time.
+        resume: Go on with the run of this name, where there is one: stopped at any moment and
+            started again, the end is the same.
+        copies: A folder, on Google Drive for example, that gets a copy of the run after every
+            epoch, and from which a run is brought back to go on.
         detector: What finds faces, for `settings.subject="face"`; default: `make_detector()`.
         without_face: What becomes of a photo without a face: see `cache_photos`.
         say: Called with a line of progress now and then, such as `print`.
@@ -85,6 +91,7 @@ def train_classifier(
     Raises:
         UnreadableImageError: If a photo cannot be read; the message names it.
         FaceDetectorUnavailableError: If faces are asked for and there is no detector.
+        ResumeRefusedError: If the run to go on with is another training.
         ValueError: If the settings do not fit together.
     """
     from emoclf.models import build_cnn
@@ -105,7 +112,9 @@ def train_classifier(
     say(cache.describe())
     size = settings.batch_size
     train = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
-    run_folder = start_run(settings, cache.manifest, logs=logs, name=name)
+    run_folder = start_run(
+        settings, cache.manifest, logs=logs, name=name, resume=resume, copies=copies
+    )
     say(f"run folder: {run_folder}")
     return train_model(
         build_cnn(
@@ -119,6 +128,8 @@ def train_classifier(
         run_folder=run_folder,
         settings=settings,
         class_names=manifest.class_names,
+        copies=copies,
+        say=say,
         verbose=verbose,
     )
 

@@ -103,6 +103,25 @@ def test_training_keeps_everything_and_says_what_is_next(trained):
     assert (settings["epochs"], settings["augment"]) == (2, False)
 
 
+def test_a_training_goes_on_and_has_a_second_place(folder, tmp_path):
+    options = ["train", folder / "data", "--image-size", "32", "--epochs", 1, "--resume"]
+    options += ["--averaging", "0.9", "--name", "a", "--copies", tmp_path / "drive"]
+    first = run(*options, "--logs", tmp_path / "logs").stdout
+    assert "epochs are done" not in first
+    again = run(*options, "--logs", tmp_path / "another machine").stdout
+    assert "1 epochs are done. The training had ended." in again
+    names = ("settings.json", "history.csv", "best.keras", "model.keras")
+    assert all((tmp_path / "drive" / "a" / name).is_file() for name in names)
+    histories = [
+        (tmp_path / place / "a" / "history.csv").read_text()
+        for place in ("logs", "another machine", "drive")
+    ]
+    assert len(set(histories)) == 1
+    error = run(*options, "--logs", tmp_path / "logs", "--dropout", "0.4", code=1).stderr
+    assert "dropout was 0.3 and is 0.4" in error
+    assert "--name first --resume" in run("train", folder, "--resume", code=2).stderr
+
+
 def test_the_test_photos_of_a_run_are_those_of_its_split(trained):
     _, run_folder = trained
     output = run("evaluate", run_folder).stdout

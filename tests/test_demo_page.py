@@ -140,7 +140,7 @@ def upload(driver, path, expected):
     for button in driver.find_elements("css selector", "button[aria-label='Remove Image']"):
         button.click()
         wait_for_text(driver, "Drop a photo, paste one")
-    wait_for(driver, "input[type=file]").send_keys(str(path))
+    wait_for(driver, "input[type=file]").send_keys(str(path.resolve()))
     return wait_for_text(driver, expected)
 
 

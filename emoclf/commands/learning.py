@@ -57,6 +57,7 @@ _SETTINGS_HELP: dict[str, tuple[Any, str]] = {
     "learning_rate": (float, "Largest step size of the optimizer."),
     "patience": (int, "Epochs without a better validation loss before it stops."),
     "dropout": (float, "Share of the features switched off at random while training."),
+    "averaging": (float, "Momentum of the average of the weights, such as 0.99; 0 for none."),
     "augment": (bool, "Whether photos are flipped, moved, turned and re-lit at random."),
     "class_weights": (bool, "Whether the rarer class counts for more."),
     "seed": (int, "Seed of everything random."),
@@ -99,6 +100,16 @@ def settings_options(command: Command) -> Command:
     help="Holds a folder for every run.",
 )
 @click.option("--name", help="Name of the run.  [default: the time]")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run of this --name, if it was stopped; else begin it.",
+)
+@click.option(
+    "--copies",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A second place, such as a mounted drive, that gets a copy of the run after every epoch.",
+)
 @settings_options
 @click.option(
     "--without-face",
@@ -115,6 +126,8 @@ def train_command(
     split_file: Path | None,
     logs: Path,
     name: str | None,
+    resume: bool,
+    copies: Path | None,
     without_face: WithoutFace,
     choice: DetectorChoice,
     **values: Any,
@@ -125,15 +138,24 @@ def train_command(
     kept for the test (`evaluate`). The run folder keeps the settings, the split, the curves, the
     best epoch and the model.
 
+    With --resume, a training that was stopped, by Ctrl-C or by a power cut, goes on when the same
+    command is given again, and ends as if it had not been stopped.
+
     \b
     Examples:
       python -m emoclf train data
+      python -m emoclf train data --name first --resume
       python -m emoclf train data --subject face --epochs 30 --name faces
       python -m emoclf train --split split.json --image-size 128 --no-augment
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     _check_train_source(context, folder, split_file)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    stopped = "Stopped. If a run folder is named above, best.keras in it is the best epoch so far."
+    stopped = (
+        "Stopped. If a run folder is named above, best.keras in it is the best epoch so far, and "
+        "the same command with --resume and --name (the folder's name) goes on."
+    )
+    if resume and name is None:
+        raise click.UsageError("--resume needs the name of the run: --name first --resume")
     with clear_errors(stopped=stopped):
         settings = Settings(**values)
         manifest = _find_split(folder, split_file, settings)
@@ -148,6 +170,8 @@ def train_command(
             settings,
             logs=logs,
             name=name,
+            resume=resume,
+            copies=copies,
             detector=choice() if settings.subject == "face" else None,
             without_face=without_face,
             say=click.echo,

@@ -5,7 +5,12 @@
 to TensorFlow.
 """
 
-from emoclf.datasets.batches import balanced_class_weights, make_dataset
+from emoclf.datasets.batches import (
+    EpochOrder,
+    balanced_class_weights,
+    find_order,
+    make_dataset,
+)
 from emoclf.datasets.photo_cache import (
     MEMORY_LIMIT_MIB,
     FaceSearchReport,
@@ -16,10 +21,12 @@ from emoclf.datasets.preparing import WithoutFace
 
 __all__ = [
     "MEMORY_LIMIT_MIB",
+    "EpochOrder",
     "FaceSearchReport",
     "PhotoCache",
     "WithoutFace",
     "balanced_class_weights",
     "cache_photos",
+    "find_order",
     "make_dataset",
 ]

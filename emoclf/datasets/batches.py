@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,52 @@ from emoclf.datasets.photo_cache import PhotoCache
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+_ORDER_NAME = "emoclf_order"
+
+
+class EpochOrder:
+    """The order of the training photos: a pure function of seed and epoch.
+
+    Each epoch that begins takes the next order, unless `epoch` is set to another one first, as a
+    training that goes on where it was stopped does.
+
+    Args:
+        indices: Positions of the photos in the cache, int64 `(photos,)`.
+        labels: Their labels, int64 `(photos,)`.
+        seed: Seed of all orders.
+        fingerprint: Stands for the photos, their labels and their order in the cache.
+
+    Attributes:
+        epoch: The epoch whose order is taken next, counted from 0.
+        seed: As given.
+        fingerprint: As given.
+    """
+
+    def __init__(
+        self, indices: np.ndarray, labels: np.ndarray, *, seed: int, fingerprint: str
+    ) -> None:
+        """Start before the first epoch."""
+        self.epoch, self.seed, self.fingerprint = 0, seed, fingerprint
+        self._indices, self._labels = indices, labels
+
+    def begin_epoch(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return this epoch's indices and labels, int64 `(photos,)` each, and go to the next."""
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self._indices))
+        self.epoch += 1
+        return self._indices[order], self._labels[order]
+
+
+def find_order(dataset: tf.data.Dataset) -> EpochOrder | None:
+    """Return the order of a data set that `make_dataset` shuffles; None for any other.
+
+    Args:
+        dataset: From `make_dataset`.
+
+    Returns:
+        The order.
+    """
+    return getattr(dataset, _ORDER_NAME, None)
 
 
 def make_dataset(
@@ -31,7 +78,8 @@ def make_dataset(
         cache: The decoded photos.
         split: `"train"`, `"validation"` or `"test"`.
         batch_size: Photos per batch; the last batch may be smaller.
-        shuffle: Whether each epoch has a new order, drawn from `seed`.
+        shuffle: Whether each epoch has a new order, which seed and epoch alone decide
+            (`EpochOrder`).
         seed: Seed of the order.
 
     Returns:
@@ -49,16 +97,44 @@ def make_dataset(
             f"The split {split!r} holds no photo. Split the data set with a larger share for it."
         )
     labels = cache.labels(split)
-    dataset = tf.data.Dataset.from_tensor_slices((indices, labels))
+    order = None
     if shuffle:
-        dataset = dataset.shuffle(len(indices), seed=seed, reshuffle_each_iteration=True)
+        order = EpochOrder(indices, labels, seed=seed, fingerprint=_fingerprint(cache, split))
+        dataset = _shuffle(order, len(indices))
+    else:
+        dataset = tf.data.Dataset.from_tensor_slices((indices, labels))
     dataset = dataset.batch(batch_size)
 
     def fetch(batch: tf.Tensor, batch_labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         photos = tf.numpy_function(cache.images.__getitem__, [batch], tf.uint8, stateful=False)
         return tf.ensure_shape(photos, (None, *cache.images.shape[1:])), batch_labels
 
-    return dataset.map(fetch, num_parallel_calls=2).prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.map(fetch, num_parallel_calls=2).prefetch(tf.data.AUTOTUNE)
+    if order is not None:
+        setattr(dataset, _ORDER_NAME, order)
+    return dataset
+
+
+def _shuffle(order: EpochOrder, count: int) -> tf.data.Dataset:
+    """Yield indices and labels in the order of the epoch that begins."""
+    import tensorflow as tf
+
+    def begin_epoch(_: tf.Tensor) -> tf.data.Dataset:
+        chosen = tf.numpy_function(order.begin_epoch, [], [tf.int64, tf.int64])
+        return tf.data.Dataset.from_tensor_slices(
+            tuple(tf.ensure_shape(each, (count,)) for each in chosen)
+        )
+
+    dataset = tf.data.Dataset.from_tensors(0).flat_map(begin_epoch)
+    return dataset.apply(tf.data.experimental.assert_cardinality(count))
+
+
+def _fingerprint(cache: PhotoCache, split: str) -> str:
+    """Return a name for exactly these pixels with these labels, in this order."""
+    digest = hashlib.blake2b(cache.labels(split).tobytes(), digest_size=16)
+    for index in cache.indices(split):
+        digest.update(cache.images[index].tobytes())
+    return digest.hexdigest()
 
 
 def balanced_class_weights(

@@ -9,6 +9,8 @@ from pathlib import Path
 import keras
 
 from emoclf.artefacts import ModelInfo, save_model
+from emoclf.storage import replacing
+from emoclf.training.averaging import AveragedWeights
 
 CHECKPOINT_FILE_NAME = "best.keras"
 """Name of the checkpoint of the best epoch inside a run folder."""
@@ -43,6 +45,14 @@ class BestCheckpoint(keras.callbacks.Callback):
             self.best = loss
             save_model(self.model, self.path, info=self.info)
 
+    def get_state(self) -> dict[str, float]:
+        """Return the lowest validation loss, for `KeepState`."""
+        return {"best": self.best}
+
+    def set_state(self, state: Mapping[str, float]) -> None:
+        """Take back what `get_state` returned."""
+        self.best = state["best"]
+
 
 class HistoryFile(keras.callbacks.Callback):
     """Append the numbers of each epoch to a CSV file that can be read while training goes on.
@@ -55,6 +65,7 @@ class HistoryFile(keras.callbacks.Callback):
         """Remember where to write; nothing is written yet."""
         super().__init__()
         self.path = Path(path)
+        self.rows = 0
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Append one row."""
@@ -65,10 +76,28 @@ class HistoryFile(keras.callbacks.Callback):
             if is_new:
                 writer.writeheader()
             writer.writerow(row)
+        self.rows += 1
+
+    def get_state(self) -> dict[str, int]:
+        """Return the number of rows, for `KeepState`."""
+        return {"rows": self.rows}
+
+    def set_state(self, state: Mapping[str, int]) -> None:
+        """Cut off rows of epochs that will be trained again."""
+        self.rows = state["rows"]
+        if self.path.exists():
+            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+            with replacing(self.path) as temporary:
+                temporary.write_text("".join(lines[: self.rows + 1]), encoding="utf-8", newline="")
 
 
 def make_callbacks(
-    run_folder: str | Path, *, info: ModelInfo, patience: int = 8, tensorboard: bool = True
+    run_folder: str | Path,
+    *,
+    info: ModelInfo,
+    patience: int = 8,
+    averaging: bool = False,
+    tensorboard: bool = True,
 ) -> list[keras.callbacks.Callback]:
     """Make what watches over a training.
 
@@ -79,13 +108,16 @@ def make_callbacks(
         run_folder: The run's folder.
         info: Classes, size, resize mode and subject of the model, for the checkpoint.
         patience: Epochs without a better validation loss before training stops.
+        averaging: Whether averaged weights are judged and saved (`AveragedWeights`), which then
+            stands first.
         tensorboard: Whether TensorBoard's files are written.
 
     Returns:
         The callbacks for `model.fit`.
     """
     folder = Path(run_folder)
-    callbacks = [
+    callbacks: list[keras.callbacks.Callback] = [AveragedWeights()] if averaging else []
+    callbacks += [
         BestCheckpoint(folder / CHECKPOINT_FILE_NAME, info),
         HistoryFile(folder / "history.csv"),
     ]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -13,6 +13,8 @@ from emoclf.config import CLASS_NAMES, Settings
 from emoclf.datasets import balanced_class_weights
 from emoclf.splits import load_manifest
 from emoclf.training.callbacks import make_callbacks
+from emoclf.training.copying import CopyRun, copy_run
+from emoclf.training.resuming import KeepState
 from emoclf.training.run_folder import TrainingResult, finish_run
 
 if TYPE_CHECKING:
@@ -50,18 +52,23 @@ def compile_model(
     model: keras.Model,
     *,
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
+    averaging: float = 0,
 ) -> keras.Model:
     """Tell a model how to learn: Adam, cross-entropy, accuracy.
 
     Args:
         model: A model that returns probabilities `(batch, classes)`.
         learning_rate: Step size, or a schedule of it.
+        averaging: Momentum of the average of the weights, 0 to below 1, for the callback
+            `AveragedWeights`; 0 averages nothing.
 
     Returns:
         The same model, compiled.
     """
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
+        optimizer=keras.optimizers.Adam(
+            learning_rate, use_ema=averaging > 0, ema_momentum=averaging or 0.99
+        ),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
@@ -77,9 +84,14 @@ def train_model(
     settings: Settings,
     class_weights: Mapping[int, float] | None = None,
     class_names: tuple[str, ...] = CLASS_NAMES,
+    copies: str | Path | None = None,
+    say: Callable[[str], Any] = lambda _: None,
     verbose: int | str = "auto",
 ) -> TrainingResult:
     """Compile and train a model and keep everything of it in the run folder.
+
+    Stopped at any moment and called again with the same photos and settings and a model built in
+    the same way, it goes on after the last whole epoch (`KeepState`).
 
     Args:
         model: From `emoclf.models`, with the settings' image size.
@@ -91,10 +103,16 @@ def train_model(
         class_weights: Label to weight; default: balanced by the training photos of the run's
             split when the settings ask for class weights, else all photos count the same.
         class_names: Names in label order.
+        copies: A folder, on Google Drive for example, that gets a copy of the run after every
+            epoch (`CopyRun`).
+        say: Called with a sentence when it goes on with an earlier training.
         verbose: As in Keras' `fit`: 0 is silent, 1 a progress bar, 2 a line per epoch.
 
     Returns:
         The history, the best epoch and whether the model collapsed.
+
+    Raises:
+        ResumeRefusedError: If the run folder holds the state of another training.
     """
     info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.subject)
     if class_weights is None and settings.class_weights:
@@ -103,14 +121,26 @@ def train_model(
     learning_rate = make_learning_rate(
         len(train), epochs=settings.epochs, learning_rate=settings.learning_rate
     )
-    compile_model(model, learning_rate=learning_rate)
+    compile_model(model, learning_rate=learning_rate, averaging=settings.averaging)
+    callbacks = make_callbacks(
+        run_folder, info=info, patience=settings.patience, averaging=settings.averaging > 0
+    )
+    facts = {"class_weights": {str(label): each for label, each in (class_weights or {}).items()}}
+    keep = KeepState(run_folder, train, callbacks=callbacks, facts=facts)
+    if keep.epochs_done:
+        say(keep.describe())
+    copying = [] if copies is None else [CopyRun(run_folder, copies)]
     history = model.fit(
         train,
         validation_data=validation,
         epochs=settings.epochs,
+        initial_epoch=keep.initial_epoch,
         class_weight=dict(class_weights) if class_weights else None,
-        callbacks=make_callbacks(run_folder, info=info, patience=settings.patience),
+        callbacks=[*callbacks, keep, *copying],
         shuffle=False,  # the data set shuffles itself
         verbose=verbose,
     )
-    return finish_run(model, history.history, validation, run_folder=run_folder, info=info)
+    result = finish_run(model, history.history, validation, run_folder=run_folder, info=info)
+    if copies is not None:
+        copy_run(run_folder, copies)
+    return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ from emoclf.artefacts import MODEL_FILE_NAME, ModelInfo, save_model
 from emoclf.config import Settings
 from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
 from emoclf.runtime import find_versions, make_run_folder
-from emoclf.splits import SplitManifest, save_manifest
-from emoclf.storage import write_json
+from emoclf.splits import SplitManifest, load_manifest, save_manifest
+from emoclf.storage import read_json, write_json
+from emoclf.training.copying import fetch_run
+from emoclf.training.state import refuse_another
 
 if TYPE_CHECKING:
     import keras
@@ -42,6 +45,8 @@ def start_run(
     *,
     logs: str | Path = "logs",
     name: str | None = None,
+    resume: bool = False,
+    copies: str | Path | None = None,
 ) -> Path:
     """Make the folder of a run and write down what it is made from.
 
@@ -51,15 +56,45 @@ def start_run(
             were left out, so that the run tells what was learned from.
         logs: The folder that holds all runs.
         name: Name of the run; default: the time.
+        resume: Go on with the run of this name, where there is one (`KeepState`).
+        copies: The folder that holds copies of all runs (`CopyRun`), from where a run that this
+            machine does not have is brought back.
 
     Returns:
         The run folder, with `settings.json`, `split.json` and `versions.json`.
+
+    Raises:
+        ResumeRefusedError: If that run has other settings or another split.
+        ValueError: If it is to go on and has no name.
     """
+    if resume:
+        if name is None:
+            raise ValueError("resume=True needs the name of the run: name='first'.")
+        folder = Path(logs) / name
+        if copies is not None:
+            fetch_run(copies, folder)
+        if (folder / "settings.json").is_file():
+            _refuse_another_run(folder, settings, manifest)
+            return folder
     folder = make_run_folder(logs, name=name)
     write_json(folder / "settings.json", settings.to_dict())
     write_json(folder / "versions.json", find_versions())
     save_manifest(manifest, folder / "split.json")
     return folder
+
+
+def _refuse_another_run(folder: Path, settings: Settings, manifest: SplitManifest) -> None:
+    """Raise where a run was started with other settings or other photos."""
+    before = read_json(folder / "settings.json", what="the settings of a run")
+    refuse_another(before, json.loads(json.dumps(settings.to_dict())), folder)
+    saved = load_manifest(folder / "split.json")
+    parts = [
+        {f"{each.path} ({each.split}, {manifest.class_names[each.label]})" for each in files.files}
+        for files in (saved, manifest)
+    ]
+    gone, new = sorted(parts[0] - parts[1]), sorted(parts[1] - parts[0])
+    facts = {"photos that were in the split": gone[:3], "photos that were not": new[:3]}
+    refuse_another({name: [] for name in facts}, facts, folder)
 
 
 def finish_run(

@@ -1,0 +1,236 @@
+"""A training that may be stopped at any moment and goes on as if it had not been.
+
+Keras' own `BackupAndRestore` forgets the patience and the best epoch of early stopping, the
+history, the learning rate's last cut and the random state, and deletes its folder. Here everything
+that decides about the rest of a training is kept, so that the end is the same to the bit on a CPU.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import keras
+import numpy as np
+
+from emoclf.datasets import find_order
+from emoclf.training.state import (
+    STATE_FOLDER_NAME,
+    SavedState,
+    load_state,
+    refuse_another,
+    save_state,
+)
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+_COUNTERS: dict[type[keras.callbacks.Callback], tuple[str, ...]] = {
+    keras.callbacks.EarlyStopping: ("wait", "best", "best_epoch", "stopped_epoch"),
+    keras.callbacks.ReduceLROnPlateau: ("wait", "best", "cooldown_counter"),
+    keras.callbacks.ModelCheckpoint: ("best",),
+}
+"""What Keras' callbacks remember from epoch to epoch, beside the best weights."""
+
+
+class KeepState(keras.callbacks.Callback):
+    """Keep the whole state of a training after every epoch, and go on from it.
+
+    Put it last in the list of callbacks, and give `initial_epoch` to `fit`:
+
+        keep = KeepState(run_folder, train, callbacks=callbacks)
+        model.fit(train, initial_epoch=keep.initial_epoch, callbacks=[*callbacks, keep], ...)
+
+    What is kept: weights and random seeds of all layers, the optimizer's variables, the counters
+    and best weights of early stopping and plateau cuts, the history, Python's and NumPy's random
+    state. The order of the photos needs no keeping: `make_dataset` draws it from seed and epoch.
+    A callback of your own may have `get_state()`, which returns a dictionary of numbers and lists
+    of arrays, and `set_state(state)`.
+
+    Args:
+        run_folder: The run's folder; the states go to `state/` in it.
+        train: The batches that are learned from, from `make_dataset(shuffle=True)`.
+        callbacks: The callbacks whose counters are kept.
+        facts: What else decides about the training, such as its settings; a training with other
+            facts refuses to go on.
+
+    Attributes:
+        notes: Sentences about states that were damaged.
+
+    Raises:
+        ResumeRefusedError: If the saved state is of other photos or other facts.
+        ValueError: If all saved states are damaged.
+    """
+
+    def __init__(
+        self,
+        run_folder: str | Path,
+        train: tf.data.Dataset,
+        *,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Look for a saved state; nothing is restored yet."""
+        super().__init__()
+        self._run = Path(run_folder)
+        self.folder = self._run / STATE_FOLDER_NAME
+        self._order = find_order(train)
+        self._callbacks = list(callbacks)
+        self._facts = {**(facts or {}), "photos": getattr(self._order, "fingerprint", None)}
+        self._saved, self.notes = load_state(self.folder)
+        self._history: dict[str, list[float]] = {}
+        if self._saved is not None:
+            refuse_another(self._saved.facts["made_from"], self._facts, self._run)
+
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs are done; 0 at the beginning."""
+        return self._saved.epoch if self._saved else 0
+
+    @property
+    def initial_epoch(self) -> int:
+        """Where `fit` begins: behind all epochs when the training had ended."""
+        return sys.maxsize if self.is_complete else self.epochs_done
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the saved training had come to its end."""
+        return bool(self._saved and self._saved.facts["is_complete"])
+
+    def describe(self) -> str:
+        """Say in a sentence where the training goes on."""
+        if not self.epochs_done:
+            return "No earlier state: the training starts with epoch 1."
+        end = "The training had ended." if self.is_complete else "The training goes on from there."
+        return " ".join([*self.notes, f"{self.epochs_done} epochs are done. {end}"])
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
+        """Restore the saved state."""
+        if self._saved is None:
+            return
+        network = _describe_network(self.model)
+        refuse_another({"network": self._saved.facts["network"]}, {"network": network}, self._run)
+        _build_optimizer(self.model)
+        _restore_variables(self.model.variables, self._saved.arrays, "model")
+        _restore_variables(self.model.optimizer.variables, self._saved.arrays, "optimizer")
+        for number, callback in enumerate(self._callbacks):
+            _restore_callback(callback, number, self._saved)
+        _restore_random_state(self._saved)
+        self._history = {name: list(each) for name, each in self._saved.facts["history"].items()}
+        self.model.history.history = {name: list(each) for name, each in self._history.items()}
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
+        """Choose the order of this epoch."""
+        if self._order is not None:
+            self._order.epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Save the state, once all other callbacks have looked at the epoch."""
+        for name, value in (logs or {}).items():
+            self._history.setdefault(name, []).append(float(value))
+        is_last = epoch + 1 >= self.params["epochs"]
+        facts: dict[str, Any] = {
+            "made_from": self._facts,
+            "network": _describe_network(self.model),
+            "history": self._history,
+            "is_complete": bool(self.model.stop_training or is_last),
+            "counters": {},
+        }
+        arrays = {
+            **_name_variables(self.model.variables, "model"),
+            **_name_variables(self.model.optimizer.variables, "optimizer"),
+        }
+        for number, callback in enumerate(self._callbacks):
+            _keep_callback(callback, number, facts, arrays)
+        _keep_random_state(facts, arrays)
+        save_state(self.folder, SavedState(epoch + 1, facts, arrays))
+
+
+def _describe_network(model: keras.Model) -> str:
+    """Return a name for these layers with these shapes, and this optimizer."""
+    shapes = [(each.path.rpartition("/")[2], tuple(each.shape)) for each in model.variables]
+    text = repr((type(model.optimizer).__name__, shapes))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _build_optimizer(model: keras.Model) -> None:
+    """Make the optimizer's variables, which Keras does at the first step only."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+def _name_variables(variables: Sequence[Any], kind: str) -> dict[str, np.ndarray]:
+    values = (keras.ops.convert_to_numpy(each) for each in variables)
+    return {f"{kind}/{number:04}": np.asarray(value) for number, value in enumerate(values)}
+
+
+def _restore_variables(
+    variables: Sequence[Any], arrays: Mapping[str, np.ndarray], kind: str
+) -> None:
+    for number, variable in enumerate(variables):
+        variable.assign(arrays[f"{kind}/{number:04}"])
+
+
+def _keep_callback(
+    callback: keras.callbacks.Callback,
+    number: int,
+    facts: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+) -> None:
+    """Add what a callback remembers: numbers to the facts, lists of arrays to the arrays."""
+    state = _get_state(callback)
+    counters = {}
+    for name, value in state.items():
+        if isinstance(value, list):
+            pieces = {f"{position:04}": np.asarray(each) for position, each in enumerate(value)}
+            arrays |= {f"callback/{number}/{name}/{key}": each for key, each in pieces.items()}
+        else:
+            counters[name] = value
+    facts["counters"][str(number)] = counters
+
+
+def _get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    if hasattr(callback, "get_state"):
+        return callback.get_state()
+    names = next((each for kind, each in _COUNTERS.items() if isinstance(callback, kind)), ())
+    state = {name: _to_number(getattr(callback, name)) for name in names}
+    best_weights = getattr(callback, "best_weights", None)
+    return state if best_weights is None else {**state, "best_weights": list(best_weights)}
+
+
+def _to_number(value: Any) -> float | int | None:
+    """Return what JSON can hold, to the last digit."""
+    if value is None or isinstance(value, int):
+        return value
+    return float(value)
+
+
+def _restore_callback(callback: keras.callbacks.Callback, number: int, saved: SavedState) -> None:
+    state = dict(saved.facts["counters"].get(str(number), {}))
+    prefix = f"callback/{number}/"
+    for key in sorted(key for key in saved.arrays if key.startswith(prefix)):
+        state.setdefault(key.split("/")[2], []).append(saved.arrays[key])
+    if hasattr(callback, "set_state"):
+        callback.set_state(state)
+        return
+    for name, value in state.items():
+        setattr(callback, name, value)
+
+
+def _keep_random_state(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    version, numbers, gauss = random.getstate()
+    facts["python_random"] = [version, list(numbers), gauss]
+    name, keys, *rest = cast("tuple[Any, ...]", np.random.get_state())
+    facts["numpy_random"] = [name, *rest]
+    arrays["numpy_random"] = keys
+
+
+def _restore_random_state(saved: SavedState) -> None:
+    version, numbers, gauss = saved.facts["python_random"]
+    random.setstate((version, tuple(numbers), gauss))
+    name, *rest = saved.facts["numpy_random"]
+    np.random.set_state((name, saved.arrays["numpy_random"], *rest))

@@ -1,0 +1,343 @@
+"""No run is lost: stopped anywhere and started again, the end is the same to the bit."""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from emoclf.config import Settings
+from emoclf.drawn_faces import make_drawn_faces
+from emoclf.training import (
+    AveragedWeights,
+    HistoryFile,
+    KeepState,
+    ResumeRefusedError,
+    compile_model,
+    start_run,
+)
+from emoclf.training.state import SavedState, list_states, load_state, save_state
+from tests.conftest import REPOSITORY
+from tests.resumed_training import build, collect, train
+
+EPOCHS = 6
+
+
+class StoppedError(Exception):
+    """What stands for a process that ends."""
+
+
+class StopAt(keras.callbacks.Callback):
+    """Stop the training in the middle of an epoch, or before its state is kept."""
+
+    def __init__(self, epoch, batch):
+        super().__init__()
+        self.place, self.epoch = (epoch, batch), 0
+
+    def on_epoch_begin(self, epoch, *_, **__):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, *_, **__):
+        if (self.epoch, batch) == self.place:
+            raise StoppedError
+
+    def on_epoch_end(self, epoch, *_, **__):
+        if (epoch, "end") == self.place:
+            raise StoppedError
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn")
+    make_drawn_faces(folder, photos_per_class=40, size=(48, 48), seed=1, progress=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """The training that nobody stopped."""
+    model, history, _ = train(data, tmp_path_factory.mktemp("whole"), "run", epochs=EPOCHS)
+    return collect(model, history)
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    unlike = [name for name in expected if found[name].tobytes() != expected[name].tobytes()]
+    assert unlike == []
+
+
+def test_the_example_has_what_is_easily_forgotten(whole):
+    """Early stopping ends it, and the rate was cut: else the tests below would show little."""
+    assert 3 < len(whole["loss"]) < EPOCHS
+    assert whole["learning_rate"][-1] < whole["learning_rate"][0]
+
+
+@pytest.mark.parametrize(
+    "places",
+    [[(0, 1)], [(1, "end"), (3, 2)]],
+    ids=str,
+)
+def test_stopped_and_started_again_the_end_is_the_same(data, whole, places, tmp_path):
+    for place in places:
+        with pytest.raises(StoppedError):
+            train(data, tmp_path, "run", epochs=EPOCHS, extra=[StopAt(*place)])
+    model, history, keep = train(data, tmp_path, "run", epochs=EPOCHS)
+    assert keep.epochs_done == places[-1][0]
+    assert_same(collect(model, history), whole)
+    rows = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == [
+        str(number) for number in range(1, len(whole["loss"]) + 1)
+    ]
+
+
+def test_an_ended_training_is_not_trained_on(data, whole, tmp_path):
+    train(data, tmp_path, "run", epochs=EPOCHS)
+    model, history, keep = train(data, tmp_path, "run", epochs=EPOCHS)
+    assert keep.is_complete
+    assert "had ended" in keep.describe()
+    assert_same(collect(model, history), whole)
+
+
+def test_a_damaged_state_falls_back_to_the_one_before(data, whole, tmp_path):
+    with pytest.raises(StoppedError):
+        train(data, tmp_path, "run", epochs=EPOCHS, extra=[StopAt(3, 1)])
+    newest, older = list_states(tmp_path / "run" / "state")
+    with newest.open("rb+") as file:
+        file.truncate(newest.stat().st_size // 2)
+    model, history, keep = train(data, tmp_path, "run", epochs=EPOCHS)
+    assert keep.epochs_done == 2
+    assert newest.name in keep.describe()
+    assert older.name not in keep.describe()
+    assert_same(collect(model, history), whole)
+
+
+@pytest.mark.parametrize("damage", ["cut off", "emptied", "one byte changed", "other file"])
+def test_damage_is_noticed(damage, tmp_path):
+    arrays = {"x": np.random.default_rng(0).normal(size=1000)}
+    for epoch in (1, 2):
+        newest = save_state(tmp_path, SavedState(epoch, {}, arrays))
+    content = bytearray(newest.read_bytes())
+    if damage == "one byte changed":
+        content[len(content) // 2] ^= 1
+    kept = {"cut off": content[: len(content) // 2], "emptied": b"", "other file": b"PK"}
+    newest.write_bytes(kept.get(damage, content))
+    state, notes = load_state(tmp_path)
+    assert state.epoch == 1
+    assert newest.name in notes[0]
+    for path in list_states(tmp_path):
+        path.write_bytes(b"PK")
+    with pytest.raises(ValueError, match="None of the states"):
+        load_state(tmp_path)
+
+
+# --- another training is refused ------------------------------------------------------------
+
+
+def test_other_settings_are_refused_by_name(data, tmp_path):
+    with pytest.raises(StoppedError):
+        train(data, tmp_path, "run", epochs=EPOCHS, extra=[StopAt(1, 0)])
+    with pytest.raises(ResumeRefusedError, match="epochs was 6 and is 7; patience was 3 and is 5"):
+        train(data, tmp_path, "run", epochs=7, patience=5)
+
+
+def test_other_photos_are_refused(data, tmp_path):
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    with pytest.raises(StoppedError):
+        train(copy, tmp_path, "run", epochs=EPOCHS, extra=[StopAt(1, 0)])
+    split = json.loads((tmp_path / "run" / "split.json").read_text())
+    trained = [each["path"] for each in split["files"] if each["split"] == "train"]
+    shutil.copy(copy / trained[0], copy / "kept aside.png")
+    shutil.copy(copy / trained[1], copy / trained[0])
+    with pytest.raises(ResumeRefusedError, match="photos"):
+        train(copy, tmp_path, "run", epochs=EPOCHS)
+    (copy / trained[0]).unlink()
+    with pytest.raises(ResumeRefusedError, match="photos that were in the split"):
+        train(copy, tmp_path, "run", epochs=EPOCHS)
+
+
+def test_another_network_is_refused(cache, tmp_path):
+    from emoclf.datasets import make_dataset
+    from emoclf.models import build_cnn
+
+    batches = make_dataset(cache, "train", shuffle=True)
+    for filters, refused in (((4, 4), False), ((4, 8), True)):
+        model = compile_model(build_cnn((32, 48), filters=filters))
+        keep = KeepState(tmp_path, batches)
+        if refused:
+            with pytest.raises(ResumeRefusedError, match="network was"):
+                model.fit(batches, epochs=2, callbacks=[keep], shuffle=False, verbose=0)
+        else:
+            model.fit(batches, epochs=1, callbacks=[keep], shuffle=False, verbose=0)
+
+
+def test_a_run_goes_on_by_its_name_only(manifest, tmp_path):
+    with pytest.raises(ValueError, match="name"):
+        start_run(Settings(), manifest, logs=tmp_path, resume=True)
+    first = start_run(Settings(), manifest, logs=tmp_path, name="a", resume=True)
+    assert start_run(Settings(), manifest, logs=tmp_path, name="a", resume=True) == first
+    assert start_run(Settings(), manifest, logs=tmp_path, name="a").name == "a-2"
+
+
+# --- the parts ------------------------------------------------------------------------------
+
+
+def test_two_generations_are_kept_and_a_full_disk_leaves_them(tmp_path, monkeypatch):
+    for epoch in (1, 2, 3):
+        save_state(tmp_path, SavedState(epoch, {"a": epoch}, {"x": np.arange(epoch)}))
+    assert [path.name for path in list_states(tmp_path)] == ["epoch-00003.npz", "epoch-00002.npz"]
+
+    def fill(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", fill)
+    with pytest.raises(OSError, match="No space left"):
+        save_state(tmp_path, SavedState(4, {}, {}))
+    state, notes = load_state(tmp_path)
+    assert (state.epoch, state.facts, state.arrays["x"].tolist()) == (3, {"a": 3}, [0, 1, 2])
+    assert notes == ()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_no_state_is_no_state(tmp_path):
+    assert load_state(tmp_path / "nowhere") == (None, ())
+
+
+def test_pythons_and_numpys_random_numbers_go_on(data, tmp_path):
+    class Draw(keras.callbacks.Callback):
+        def on_epoch_end(self, *_, **__):
+            drawn.append((random.random(), np.random.rand()))
+
+    drawn = []
+    train(data, tmp_path, "whole", epochs=3, extra=[Draw()])
+    expected, drawn = drawn, []
+    with pytest.raises(StoppedError):
+        train(data, tmp_path, "run", epochs=3, extra=[Draw(), StopAt(1, 0)])
+    train(data, tmp_path, "run", epochs=3, extra=[Draw()])
+    assert drawn == expected
+
+
+def test_the_order_of_an_epoch_is_decided_by_seed_and_epoch(cache):
+    from emoclf.datasets import find_order, make_dataset
+
+    def read(dataset):
+        return np.concatenate([labels.numpy() for _, labels in dataset])
+
+    one, other = (make_dataset(cache, "train", shuffle=True, seed=5) for _ in range(2))
+    epochs = [read(one).tolist() for _ in range(3)]
+    assert epochs[0] != epochs[1] != epochs[2]
+    find_order(other).epoch = 2
+    assert read(other).tolist() == epochs[2]
+    assert read(make_dataset(cache, "train", shuffle=True, seed=6)).tolist() != epochs[0]
+    assert find_order(make_dataset(cache, "test")) is None
+
+
+def test_the_history_file_forgets_epochs_that_come_again(tmp_path):
+    file = HistoryFile(tmp_path / "history.csv")
+    for epoch in range(3):
+        file.on_epoch_end(epoch, {"loss": 1 / 3 + epoch})
+    HistoryFile(tmp_path / "history.csv").set_state({"rows": 1})
+    assert (tmp_path / "history.csv").read_text().splitlines() == [
+        "epoch,loss",
+        f"1,{1 / 3}",
+    ]
+
+
+# --- averaged weights -----------------------------------------------------------------------
+
+
+def test_averaged_weights_are_judged_saved_and_left(tmp_path):
+    """What Keras' own callback leaves behind are the raw weights."""
+    from emoclf.artefacts import ModelInfo, load_model
+    from emoclf.training import CHECKPOINT_FILE_NAME, make_callbacks
+
+    class Look(keras.callbacks.Callback):
+        def on_train_batch_end(self, *_, **__):
+            raw = np.asarray(self.model.trainable_variables[0])
+            steps.append(raw.copy())
+
+    steps = []
+    model = compile_model(build(Settings(image_size=(32, 32))), averaging=0.5)
+    small = keras.Model(model.input, model.output)
+    compile_model(small, averaging=0.5)
+    photos = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    labels = np.arange(24) % 2
+    info = ModelInfo(image_size=(32, 32))
+    callbacks = make_callbacks(tmp_path, info=info, averaging=True, tensorboard=False)
+    assert isinstance(callbacks[0], AveragedWeights)
+    history = small.fit(
+        photos,
+        labels,
+        validation_data=(photos, labels),
+        batch_size=8,
+        epochs=3,
+        callbacks=[*callbacks, Look()],
+        shuffle=False,
+        verbose=0,
+    ).history
+    average = steps[0]
+    averages = []
+    for raw in steps:
+        average = 0.5 * average + 0.5 * raw
+        averages.append(average)
+    ends = [averages[2], averages[5], averages[8]]
+    best = int(np.argmin(history["val_loss"]))
+    np.testing.assert_allclose(small.trainable_variables[0], ends[best], atol=1e-6)
+    loss = small.evaluate(photos, labels, verbose=0, return_dict=True)["loss"]
+    assert loss == pytest.approx(history["val_loss"][best], abs=1e-5)
+    saved, _ = load_model(tmp_path / CHECKPOINT_FILE_NAME)
+    np.testing.assert_array_equal(saved.trainable_variables[0], small.trainable_variables[0])
+
+
+def test_averaging_needs_an_optimizer_that_averages(cache):
+    from emoclf.datasets import make_dataset
+    from emoclf.models import build_cnn
+
+    model = compile_model(build_cnn((32, 48), filters=(4, 4)))
+    with pytest.raises(ValueError, match="averaging="):
+        model.fit(
+            make_dataset(cache, "train"), callbacks=[AveragedWeights()], shuffle=False, verbose=0
+        )
+
+
+# --- killed ---------------------------------------------------------------------------------
+
+
+def start_process(data, logs, name):
+    command = [sys.executable, "-m", "tests.resumed_training", data, logs, name]
+    return subprocess.Popen([*map(str, command), "--epochs", str(EPOCHS)], cwd=REPOSITORY)
+
+
+def kill_and_start_again(data, logs, name, ready):
+    process = start_process(data, logs, name)
+    while process.poll() is None and not ready():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert start_process(data, logs, name).wait(timeout=200) == 0
+    with np.load(logs / f"{name}.npz") as file:
+        return dict(file)
+
+
+def test_killed_while_it_trains(data, whole, tmp_path):
+    states = tmp_path / "run" / "state"
+    found = kill_and_start_again(data, tmp_path, "run", lambda: len(list_states(states)) == 2)
+    assert_same(found, whole)
+
+
+@pytest.mark.slow
+def test_killed_at_ten_random_moments(data, whole, tmp_path):
+    begin = time.monotonic()
+    assert start_process(data, tmp_path, "whole").wait() == 0
+    seconds = time.monotonic() - begin
+    moments = random.Random(7)
+    for number in range(10):
+        end = time.monotonic() + moments.uniform(0.3, 1.0) * seconds
+        name = f"run{number}"
+        found = kill_and_start_again(data, tmp_path, name, lambda end=end: time.monotonic() > end)
+        assert_same(found, whole)
