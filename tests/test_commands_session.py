@@ -107,9 +107,9 @@ def test_a_training_goes_on_and_has_a_second_place(folder, tmp_path):
     options = ["train", folder / "data", "--image-size", "32", "--epochs", 1, "--resume"]
     options += ["--averaging", "0.9", "--name", "a", "--copies", tmp_path / "drive"]
     first = run(*options, "--logs", tmp_path / "logs").stdout
-    assert "epochs are done" not in first
+    assert "done." not in first
     again = run(*options, "--logs", tmp_path / "another machine").stdout
-    assert "1 epochs are done. The training had ended." in again
+    assert "1 epoch is done. The training had ended." in again
     names = ("settings.json", "history.csv", "best.keras", "model.keras")
     assert all((tmp_path / "drive" / "a" / name).is_file() for name in names)
     histories = [

@@ -106,7 +106,8 @@ class KeepState(keras.callbacks.Callback):
         if not self.epochs_done:
             return "No earlier state: the training starts with epoch 1."
         end = "The training had ended." if self.is_complete else "The training goes on from there."
-        return " ".join([*self.notes, f"{self.epochs_done} epochs are done. {end}"])
+        done = "1 epoch is" if self.epochs_done == 1 else f"{self.epochs_done} epochs are"
+        return " ".join([*self.notes, f"{done} done. {end}"])
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
         """Restore the saved state."""
