@@ -10,6 +10,7 @@ from emoclf.datasets.batches import (
     balanced_class_weights,
     find_order,
     make_dataset,
+    take_order,
 )
 from emoclf.datasets.photo_cache import (
     MEMORY_LIMIT_MIB,
@@ -29,4 +30,5 @@ __all__ = [
     "cache_photos",
     "find_order",
     "make_dataset",
+    "take_order",
 ]

@@ -49,6 +49,21 @@ class EpochOrder:
         return self._indices[order], self._labels[order]
 
 
+def take_order(cache: PhotoCache, split: str, *, seed: int = SEED) -> EpochOrder:
+    """Make the order in which the photos of a split are learned from.
+
+    Args:
+        cache: The decoded photos.
+        split: `"train"`, `"validation"` or `"test"`.
+        seed: Seed of all orders.
+
+    Returns:
+        The order, before its first epoch.
+    """
+    indices, labels = cache.indices(split), cache.labels(split)
+    return EpochOrder(indices, labels, seed=seed, fingerprint=_fingerprint(cache, split))
+
+
 def find_order(dataset: tf.data.Dataset) -> EpochOrder | None:
     """Return the order of a data set that `make_dataset` shuffles; None for any other.
 
@@ -99,7 +114,7 @@ def make_dataset(
     labels = cache.labels(split)
     order = None
     if shuffle:
-        order = EpochOrder(indices, labels, seed=seed, fingerprint=_fingerprint(cache, split))
+        order = take_order(cache, split, seed=seed)
         dataset = _shuffle(order, len(indices))
     else:
         dataset = tf.data.Dataset.from_tensor_slices((indices, labels))

@@ -7,7 +7,11 @@ caller can do them twice or forget them.
 
 from emoclf.models.augmentation import build_augmentation
 from emoclf.models.face import build_face_network
-from emoclf.models.freezing import FineTuningStage, freeze_for_fine_tuning
+from emoclf.models.freezing import (
+    FineTuningStage,
+    freeze_for_fine_tuning,
+    synchronise_normalisation,
+)
 from emoclf.models.small import build_cnn
 
 __all__ = [
@@ -16,4 +20,5 @@ __all__ = [
     "build_cnn",
     "build_face_network",
     "freeze_for_fine_tuning",
+    "synchronise_normalisation",
 ]

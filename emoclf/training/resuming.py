@@ -113,11 +113,11 @@ class KeepState(keras.callbacks.Callback):
         """Restore the saved state."""
         if self._saved is None:
             return
-        network = _describe_network(self.model)
+        network = describe_network(self.model)
         refuse_another({"network": self._saved.facts["network"]}, {"network": network}, self._run)
         _build_optimizer(self.model)
-        _restore_variables(self.model.variables, self._saved.arrays, "model")
-        _restore_variables(self.model.optimizer.variables, self._saved.arrays, "optimizer")
+        restore_variables(self.model.variables, self._saved.arrays, "model")
+        restore_variables(self.model.optimizer.variables, self._saved.arrays, "optimizer")
         for number, callback in enumerate(self._callbacks):
             _restore_callback(callback, number, self._saved)
         _restore_random_state(self._saved)
@@ -136,14 +136,14 @@ class KeepState(keras.callbacks.Callback):
         is_last = epoch + 1 >= self.params["epochs"]
         facts: dict[str, Any] = {
             "made_from": self._facts,
-            "network": _describe_network(self.model),
+            "network": describe_network(self.model),
             "history": self._history,
             "is_complete": bool(self.model.stop_training or is_last),
             "counters": {},
         }
         arrays = {
-            **_name_variables(self.model.variables, "model"),
-            **_name_variables(self.model.optimizer.variables, "optimizer"),
+            **name_variables(self.model.variables, "model"),
+            **name_variables(self.model.optimizer.variables, "optimizer"),
         }
         for number, callback in enumerate(self._callbacks):
             _keep_callback(callback, number, facts, arrays)
@@ -151,8 +151,15 @@ class KeepState(keras.callbacks.Callback):
         save_state(self.folder, SavedState(epoch + 1, facts, arrays))
 
 
-def _describe_network(model: keras.Model) -> str:
-    """Return a name for these layers with these shapes, and this optimizer."""
+def describe_network(model: keras.Model) -> str:
+    """Return a name for the kind of optimizer and for the shapes of all variables.
+
+    Args:
+        model: A compiled model.
+
+    Returns:
+        Sixteen hexadecimal digits.
+    """
     shapes = [(each.path.rpartition("/")[2], tuple(each.shape)) for each in model.variables]
     text = repr((type(model.optimizer).__name__, shapes))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -164,14 +171,30 @@ def _build_optimizer(model: keras.Model) -> None:
         model.optimizer.build(model.trainable_variables)
 
 
-def _name_variables(variables: Sequence[Any], kind: str) -> dict[str, np.ndarray]:
+def name_variables(variables: Sequence[Any], kind: str) -> dict[str, np.ndarray]:
+    """Return the values of variables under names that begin with their kind.
+
+    Args:
+        variables: Keras variables.
+        kind: `"model"` or `"optimizer"`.
+
+    Returns:
+        Name to array.
+    """
     values = (keras.ops.convert_to_numpy(each) for each in variables)
     return {f"{kind}/{number:04}": np.asarray(value) for number, value in enumerate(values)}
 
 
-def _restore_variables(
+def restore_variables(
     variables: Sequence[Any], arrays: Mapping[str, np.ndarray], kind: str
 ) -> None:
+    """Give variables the values that `name_variables` returned.
+
+    Args:
+        variables: The same variables, in the same order.
+        arrays: Name to array.
+        kind: As it was.
+    """
     for number, variable in enumerate(variables):
         variable.assign(arrays[f"{kind}/{number:04}"])
 
