@@ -84,7 +84,7 @@ def test_disk_cache_is_made_anew_when_a_photo_changes(tmp_path):
     Image.new("RGB", (41, 30), "white").save(tmp_path / "0.png")
     after = cache_photos(manifest, cache_folder=tmp_path / "cache", **arguments)
     assert after.location != before.location
-    assert after.images[0, 8, 8].tolist() == [255, 255, 255]
+    assert after.images[0][8, 8].tolist() == [255, 255, 255]
 
 
 def test_an_unreadable_photo_is_named_and_leaves_no_half_cache(tmp_path):
@@ -110,3 +110,29 @@ def test_class_weights_make_the_classes_count_the_same():
     assert 30 * weights[0] == pytest.approx(10 * weights[1])
     with pytest.raises(ValueError, match=r"\[3, 0\]"):
         balanced_class_weights([0, 0, 0], 2)
+
+
+def test_stored_photos_read_like_an_array(tmp_path):
+    from emoclf.datasets.stored import StoredPhotos
+
+    photos = np.random.default_rng(0).integers(0, 256, (7, 4, 5, 3), dtype=np.uint8)
+    stored = StoredPhotos.create(tmp_path / "photos.npy", photos.shape)
+    assert not np.asarray(stored).any()
+    for number, photo in enumerate(photos):
+        stored[number] = photo
+    np.testing.assert_array_equal(np.load(tmp_path / "photos.npy"), photos)
+    again = StoredPhotos(tmp_path / "photos.npy")
+    assert (again.shape, again.nbytes, len(again)) == (photos.shape, photos.nbytes, 7)
+    for chosen in (3, -1, slice(1, 6, 2), np.array([5, 0, 5]), np.arange(7) % 2 == 0):
+        np.testing.assert_array_equal(again[chosen], photos[chosen])
+    np.testing.assert_array_equal(list(again), photos)
+    assert len(again.first(3)) == 3
+    np.testing.assert_array_equal(again.first(3)[:], photos[:3])
+    with pytest.raises(IndexError):
+        again.first(3)[4]
+    with pytest.raises(ValueError, match=r"Expected a photo of \(4, 5, 3\)"):
+        stored[0] = photos[0, :2]
+    content = (tmp_path / "photos.npy").read_bytes()
+    (tmp_path / "photos.npy").write_bytes(content[:-1])
+    with pytest.raises(ValueError, match="cut off"):
+        again[6]

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from emoclf.config import IMAGE_SIZE, SPLIT_NAMES, ResizeMode, Subject
 from emoclf.datasets.preparing import Preparation, WithoutFace
+from emoclf.datasets.stored import StoredPhotos
 from emoclf.faces import FaceDetector
 from emoclf.splits import SplitFile, SplitManifest
 from emoclf.storage import read_json, replacing, write_json
@@ -65,7 +66,8 @@ class PhotoCache:
     """All photos of a data set, decoded and resized, or the faces cut out of them.
 
     Attributes:
-        images: uint8 RGB `(photos, height, width, 3)`, 0 to 255; in memory or a memory map.
+        images: uint8 RGB `(photos, height, width, 3)`, 0 to 255; in memory, or `StoredPhotos` that
+            are read from disk.
         manifest: The split of these photos, in the same order; photos that were left out for want
             of a face are not in it.
         resize_mode: How whole photos were brought to one size.
@@ -73,7 +75,7 @@ class PhotoCache:
         faces: How faces were looked for; None when the photos are whole.
     """
 
-    images: np.ndarray
+    images: np.ndarray | StoredPhotos
     manifest: SplitManifest
     resize_mode: ResizeMode
     location: str
@@ -176,19 +178,20 @@ def cache_photos(
         without_face=without_face,
     )
     shape = (len(manifest.files), *image_size, 3)
+    images: np.ndarray | StoredPhotos
     if np.prod(shape, dtype=np.int64) <= memory_limit_mib * 2**20:
         images, location = np.empty(shape, dtype=np.uint8), "memory"
         found = _prepare_all(manifest, images, preparation, workers, progress)
     else:
         path = Path(cache_folder) / f"{_fingerprint(manifest, preparation)}.npy"
         found = _prepare_on_disk(manifest, path, preparation, workers, progress)
-        images, location = np.load(path, mmap_mode="r"), str(path)
+        images, location = StoredPhotos(path), str(path)
     return _describe_search(manifest, images, preparation, found, location)
 
 
 def _describe_search(
     manifest: SplitManifest,
-    images: np.ndarray,
+    images: np.ndarray | StoredPhotos,
     preparation: Preparation,
     found: np.ndarray,
     location: str,
@@ -202,7 +205,8 @@ def _describe_search(
     search = FaceSearchReport(detector.description, detector.note, len(pairs), without, treatment)
     if treatment == "leave_out":
         manifest = replace(manifest, files=tuple(file for file, has_face in pairs if has_face))
-        images = images[: len(manifest.files)]
+        count = len(manifest.files)
+        images = images[:count] if isinstance(images, np.ndarray) else images.first(count)
     if not manifest.files:
         raise ValueError(
             f"No face was found in any of the {len(pairs):,} photos ({detector.description}) Look "
@@ -213,7 +217,7 @@ def _describe_search(
 
 def _prepare_all(
     manifest: SplitManifest,
-    images: np.ndarray,
+    images: np.ndarray | StoredPhotos,
     preparation: Preparation,
     workers: int | None,
     progress: bool,
@@ -235,7 +239,7 @@ def _prepare_all(
             list(tqdm(jobs, task, len(images), unit="photo", disable=not progress)), dtype=bool
         )
     if preparation.without_face == "leave_out":
-        for position, index in enumerate(np.flatnonzero(found)):
+        for position, index in enumerate(np.flatnonzero(found).tolist()):
             images[position] = images[index]
     return found
 
@@ -256,10 +260,8 @@ def _prepare_on_disk(
         return np.array(read_json(list_path, what="the list of photos with a face"), dtype=bool)
     shape = (len(manifest.files), *preparation.image_size, 3)
     with replacing(path) as temporary:
-        images = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        images = StoredPhotos.create(temporary, shape)
         found = _prepare_all(manifest, images, preparation, workers, progress)
-        images.flush()
-        del images  # Windows cannot move a file that is still mapped.
     write_json(list_path, found.astype(int).tolist())
     return found
 

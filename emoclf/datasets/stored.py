@@ -1,0 +1,103 @@
+"""Photos in a file on disk, read piece by piece and never mapped into memory.
+
+A memory map counts as memory of the process as soon as it was read once, so a training on a large
+set would seem to need, and on machines that count in this way be denied, as much as the file holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+
+
+class StoredPhotos:
+    """An array of photos in a `.npy` file, uint8 `(photos, height, width, 3)`.
+
+    Args:
+        path: The file; it may be moved away and replaced, but not changed.
+
+    Attributes:
+        path: As given.
+        shape: The array's shape.
+        dtype: uint8.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Read the header; no photo is read yet."""
+        self.path, self.dtype = Path(path), np.dtype(np.uint8)
+        with self.path.open("rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }[version]
+            shape, _, dtype = read(file)
+            self._start = file.tell()
+        if dtype != self.dtype:
+            raise ValueError(f"{path} should hold uint8. Received: {dtype}.")
+        self.shape = cast("tuple[int, ...]", shape)
+
+    @classmethod
+    def create(cls, path: str | Path, shape: tuple[int, ...]) -> StoredPhotos:
+        """Make a file of zeros, to be filled.
+
+        Args:
+            path: The new file.
+            shape: `(photos, height, width, 3)`.
+
+        Returns:
+            The array.
+        """
+        with Path(path).open("wb") as file:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            file.truncate(file.tell() + int(np.prod(shape, dtype=np.int64)))
+        return cls(path)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all photos."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def first(self, count: int) -> StoredPhotos:
+        """Return an array of the first `count` photos of the same file."""
+        shorter = StoredPhotos(self.path)
+        shorter.shape = (count, *self.shape[1:])
+        return shorter
+
+    def __len__(self) -> int:
+        """Return the number of photos."""
+        return self.shape[0]
+
+    def __getitem__(self, chosen: int | slice | np.ndarray) -> np.ndarray:
+        """Read one photo, or those of a slice, of positions or of a mask."""
+        if isinstance(chosen, (int, np.integer)):
+            return self[np.array([chosen])][0]
+        positions = np.arange(len(self))[chosen]
+        photos = np.empty((len(positions), *self.shape[1:]), dtype=np.uint8)
+        with self.path.open("rb") as file:
+            for photo, position in zip(photos, positions, strict=True):
+                file.seek(self._start + int(position) * photo.nbytes)
+                if file.readinto(photo.data) != photo.nbytes:
+                    raise ValueError(f"{self.path} is cut off. Delete it: it is made anew.")
+        return photos
+
+    def __setitem__(self, position: int, photo: np.ndarray) -> None:
+        """Write one photo, `(height, width, 3)`."""
+        content = np.ascontiguousarray(photo, dtype=np.uint8)
+        if content.shape != self.shape[1:]:
+            raise ValueError(f"Expected a photo of {self.shape[1:]}. Received: {content.shape}.")
+        with self.path.open("rb+") as file:
+            file.seek(self._start + int(np.arange(len(self))[position]) * content.nbytes)
+            cast("BinaryIO", file).write(content.tobytes())
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield photo after photo."""
+        return (self[position] for position in range(len(self)))
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        """Read all photos into memory."""
+        return self[:].astype(dtype or self.dtype, copy=False)
