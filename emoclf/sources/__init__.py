@@ -23,12 +23,13 @@ from emoclf.sources.finding import (
     sample_photos,
 )
 from emoclf.sources.kaggle import fetch_fer2013_from_kaggle
-from emoclf.sources.registry import DataSet, find_data_set, list_data_sets
+from emoclf.sources.registry import PROJECT_DRIVE_LINK, DataSet, find_data_set, list_data_sets
 from emoclf.sources.staging import StagedData, stage_data
 
 __all__ = [
     "DRAWN_FACES_FOLDER_NAME",
     "DRIVE_DATA_FOLDER",
+    "PROJECT_DRIVE_LINK",
     "ArchiveLimits",
     "ArchiveRefusedError",
     "DataSet",

@@ -146,13 +146,13 @@ def _download_folder(identifier: str, target: Path, limits: ArchiveLimits, progr
 
 def _choose_paths(listed: list[Any], target: Path) -> list[Path]:
     """Choose where each file goes: in Drive, several files in a folder may share a name."""
-    paths: list[Path] = []
+    chosen: dict[Path, None] = {}
     for file in listed:
         path = target.joinpath(*read_safe_path(file.path).parts)
-        if path in paths:
+        if path in chosen:
             path = path.with_name(f"{path.stem}-{file.id}{path.suffix}")
-        paths.append(path)
-    return paths
+        chosen[path] = None
+    return list(chosen)
 
 
 def _download_file(gdown: Any, identifier: str, path: Path, *, quiet: bool) -> None:
