@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,8 @@ def building_folder(path: str | Path) -> Iterator[Path]:
     """Give an empty temporary folder to fill, and move it to `path` when the block ends well.
 
     It lies beside `path`, on the same disk. When the block raises, it is removed with all that is
-    in it. What a killed process has left there is removed by the next call for the same `path`.
+    in it, and so are the parent folders that were made for it. What a killed process has left
+    there is removed by the next call for the same `path`.
 
     Args:
         path: Where the finished folder belongs: nothing, or an empty folder. Missing parent
@@ -77,6 +78,7 @@ def building_folder(path: str | Path) -> Iterator[Path]:
             f"{path} is there already and is never overwritten. Give another folder, or move it "
             "away."
         )
+    made = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
@@ -88,6 +90,9 @@ def building_folder(path: str | Path) -> Iterator[Path]:
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        for parent in made:
+            with suppress(OSError):  # not empty: the folder was finished, or others use it
+                parent.rmdir()
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -7,6 +7,7 @@ unpacked grows in a temporary folder beside the target, which is removed when an
 
 from __future__ import annotations
 
+import errno
 import gzip
 import re
 from collections.abc import Collection, Iterator
@@ -195,7 +196,9 @@ def naming_archive(archive: Path) -> Iterator[None]:
         raise ArchiveRefusedError(
             f"{archive} is not unpacked: {str(error).rstrip('.')}."
         ) from error
-    except READ_ERRORS as error:
+    except (*READ_ERRORS, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # the disk's fault; a position before the beginning is the archive's
         raise ArchiveRefusedError(
             f"{archive} is not unpacked: it is damaged or cut off ({error or type(error).__name__}"
             "). Copy or make it again."

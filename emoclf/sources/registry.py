@@ -60,7 +60,7 @@ class DataSet:
 
     def describe(self) -> str:
         """Return what is known, as lines of text."""
-        counts = f"{self.photos:,} photos" if self.photos else "as many photos as you find there"
+        total = f"{self.photos:,} in all: " if self.photos else ""
         classes = ", ".join(
             f"{name} {count:,}" if (count := self.count_class(name)) else name
             for name in self.classes
@@ -71,7 +71,7 @@ class DataSet:
                 f"  from     {self.origin}",
                 f"  terms    {self.terms}",
                 f"  access   {_WORDS_ACCESS[self.access]}",
-                f"  holds    {counts}: {classes}",
+                f"  holds    {total}{classes}",
                 f"  get it   {self.how}",
             )
         )
@@ -143,8 +143,8 @@ DATA_SETS: tuple[DataSet, ...] = (
         name="project-drive",
         title="the photos of this project's lesson",
         origin=PROJECT_DRIVE_LINK,
-        terms="Photos of people from the web: their owners keep all rights; use them to learn, do "
-        "not pass them on.",
+        terms="Shared by the link, without a licence: photos of people, to learn with and not to "
+        "pass on.",
         access="open",
         classes=("Sad", "Happy"),
         how="python -m emoclf fetch project-drive FOLDER, with gdown 6; or add the folder to your "
