@@ -18,6 +18,7 @@ def split_as_published(report: CleaningReport, settings: Settings | None = None)
     `Training` is learned from, `PublicTest` validates, `PrivateTest` is the test. Without
     `PrivateTest`, `PublicTest` is the test, and a share of `Training` validates. A photo that has a
     copy in a later part is left out: FER2013 has such copies, and they would make the test easier.
+    Of the same file twice in one part, one is used.
 
     Args:
         report: From `find_problems`, on a folder that `make_fer2013_folders` wrote.
@@ -34,7 +35,8 @@ def split_as_published(report: CleaningReport, settings: Settings | None = None)
         >>> split_as_published(find_problems("fer2013"))  # doctest: +SKIP
     """
     settings = settings or Settings()
-    parts = {record.path: _find_part(record.path) for record in report.kept}
+    usable = _list_usable(report)
+    parts = {record.path: _find_part(record.path) for record in usable}
     present = [name for name in PUBLISHED_PARTS if name in parts.values()]
     if len(present) < 2 or present[0] != "Training" or set(parts.values()) != set(present):
         raise ValueError(
@@ -43,7 +45,7 @@ def split_as_published(report: CleaningReport, settings: Settings | None = None)
             f"{', '.join(sorted(set(parts.values()))[:6]) or 'nothing'}. `fetch fer2013` writes "
             "such folders; split others without this option."
         )
-    kept = _leave_out_crossing(report.kept, parts)
+    kept = _leave_out_crossing(usable, parts)
     if len(present) == len(PUBLISHED_PARTS):
         chosen = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
         splits = {record.path: chosen[parts[record.path]] for record in kept}
@@ -71,12 +73,12 @@ def _leave_out_crossing(records: tuple[FileRecord, ...], parts: dict[str, str]) 
         part = PUBLISHED_PARTS.index(parts[record.path])
         group = record.duplicate_group
         last[group] = max(part, last.get(group, part))
-    return [
-        record
-        for record in records
-        if record.duplicate_group < 0
-        or PUBLISHED_PARTS.index(parts[record.path]) == last[record.duplicate_group]
-    ]
+    kept: dict[str, FileRecord] = {}
+    for record in records:
+        part = PUBLISHED_PARTS.index(parts[record.path])
+        if record.duplicate_group < 0 or part == last[record.duplicate_group]:
+            kept.setdefault(record.sha256, record)
+    return list(kept.values())
 
 
 def _draw_validation(training: list[FileRecord], settings: Settings) -> dict[str, str]:

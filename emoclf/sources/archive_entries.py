@@ -38,6 +38,7 @@ _ZIP_END = struct.Struct("<4s6xHII2x")
 _ZIP64_END = struct.Struct("<4s28xQQQ")
 _ZIP64_LOCATOR_BYTES = 20
 _ZIP_COMMENT_BYTES = 65_535
+_ZIP_COUNT_WRAPS = 1 << 16  # the count of a zip has two bytes, and some writers let it wrap
 _MAX_HEADER_BYTES = 1 << 20
 _BLOCK = 512
 
@@ -189,8 +190,8 @@ def _tar_opener(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[
 
 
 def _walk_zip_list(file: IO[bytes], max_entries: int) -> None:
-    """Count the entries of a zip's list without loading them."""
-    start, length = _find_zip_list(file)
+    """Count the entries of a zip's list without loading them, and compare with what it says."""
+    start, length, announced = _find_zip_list(file)
     file.seek(start)
     count = 0
     while length > 0:
@@ -203,10 +204,12 @@ def _walk_zip_list(file: IO[bytes], max_entries: int) -> None:
             raise ArchiveRefusedError(f"it has more than {max_entries:,} entries")
         file.seek(sum(extras), 1)
         length -= _CENTRAL_HEADER.size + sum(extras)
+    if length or (count - announced) % _ZIP_COUNT_WRAPS:
+        raise ArchiveRefusedError("the list of its files is damaged")
 
 
-def _find_zip_list(file: IO[bytes]) -> tuple[int, int]:
-    """Return where a zip's list of files begins and how long it is."""
+def _find_zip_list(file: IO[bytes]) -> tuple[int, int, int]:
+    """Return where a zip's list of files begins, its length, and the announced count."""
     size = file.seek(0, 2)
     file.seek(max(0, size - _ZIP_END.size - _ZIP_COMMENT_BYTES))
     tail = file.read()
@@ -214,13 +217,14 @@ def _find_zip_list(file: IO[bytes]) -> tuple[int, int]:
     if at < 0 or len(tail) < at + _ZIP_END.size:
         raise ArchiveRefusedError("its end is missing: it was cut off, or is no zip")
     end = size - len(tail) + at
-    _, _, length, _ = _ZIP_END.unpack_from(tail, at)
+    _, count, length, _ = _ZIP_END.unpack_from(tail, at)
     large_end = end - _ZIP64_LOCATOR_BYTES - _ZIP64_END.size
     if large_end >= 0:
         file.seek(large_end)
         record = file.read(_ZIP64_END.size)
         if file.read(4) == b"PK\x06\x07" and record.startswith(b"PK\x06\x06"):
-            length, end = _ZIP64_END.unpack(record)[2], large_end
+            _, count, length, _ = _ZIP64_END.unpack(record)
+            end = large_end
     if length > end:
         raise ArchiveRefusedError("the list of its files is damaged")
-    return end - length, length
+    return end - length, length, count

@@ -123,6 +123,8 @@ def stage_data(
             "Drive first (emoclf.mount_drive()) and check the spelling."
         )
     _check_apart(source, local_folder)
+    if sha256 and source.is_dir():
+        raise ValueError(f"sha256: {source} is a folder, and only an archive has one checksum.")
     listing = list_files(source) if source.is_dir() else FileList((source,), ())
     limits = limits or ArchiveLimits()
 
