@@ -66,8 +66,20 @@ def _find_part(path: str) -> str:
     return next((name for name in parents if name in PUBLISHED_PARTS), "/".join(parents))
 
 
-def _leave_out_crossing(records: tuple[FileRecord, ...], parts: dict[str, str]) -> list[FileRecord]:
-    """Keep of each group of copies those in its last part."""
+def _list_usable(report: CleaningReport) -> list[FileRecord]:
+    """Return the kept photos, and those that are only rejected for being the same as another.
+
+    The cleaning keeps one of several equal files wherever it lies; here the last part decides.
+    """
+    return [
+        record
+        for record in report.records
+        if all(p.severity != "reject" or p.kind == "exact_duplicate" for p in record.problems)
+    ]
+
+
+def _leave_out_crossing(records: list[FileRecord], parts: dict[str, str]) -> list[FileRecord]:
+    """Keep of each group of copies those in its last part, and each content once."""
     last: dict[int, int] = {}
     for record in records:
         part = PUBLISHED_PARTS.index(parts[record.path])
