@@ -5,6 +5,7 @@ import sys
 import threading
 import types
 import urllib.parse
+from pathlib import Path
 
 import pytest
 
@@ -48,13 +49,12 @@ class FakeDrive:
         ]
 
     def download(self, *, id, output, quiet, use_cookies):
-        assert use_cookies is False
+        assert (quiet, use_cookies) == (True, False)
         path, content = self.files[int(id[2:]) if id.startswith("id") else 0]
         if path in self.failing:
             raise FileURLRetrievalError("Too many users have viewed or downloaded this file")
         self.fetched.append(path)
-        with open(output, "wb") as file:
-            file.write(content)
+        Path(output).write_bytes(content)
         return output
 
 
@@ -181,6 +181,7 @@ def pretended_google(monkeypatch):
                 self.send_error(404)
                 return
             self.send_response(200)
+            self.send_header("Content-Type", "image/png" if asked in files else "text/html")
             self.send_header("Content-Length", str(len(body)))
             if asked in files:
                 name = files[asked][0].partition("/")[2]
