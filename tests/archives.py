@@ -48,8 +48,8 @@ def write_zip(path, contents, *, mode=None, method=zipfile.ZIP_STORED):
 
 def write_tar(path, contents, *, kind=tarfile.REGTYPE, compress=True):
     """Write a tar; `kind` sets the type of every entry."""
-    opener = gzip.open if compress else open
-    with opener(path, "wb") as file, tarfile.open(fileobj=file, mode="w") as archive:
+    options = {"compresslevel": 1} if compress else {}
+    with tarfile.open(path, "w:gz" if compress else "w", **options) as archive:
         for name, data in contents.items():
             info = tarfile.TarInfo(name)
             info.type = kind

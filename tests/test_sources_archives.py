@@ -14,6 +14,7 @@ from tests.archives import (
     draw_picture,
     name_pictures,
     write_archive,
+    write_folder,
     write_many_entries,
     write_many_tar_entries,
     write_tar,
@@ -61,6 +62,17 @@ def test_an_uncompressed_tar_and_a_compressed_zip_are_read_too(tmp_path):
     ):
         extract_archive(archive, tmp_path / archive.stem, progress=False)
         assert read_tree(tmp_path / archive.stem) == contents
+
+
+@pytest.mark.parametrize("root", ["", "."])
+def test_an_archive_may_name_its_own_folder(tmp_path, root):
+    """`tar -C photos .` does."""
+    write_folder(tmp_path / "photos", name_pictures())
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "photos", root)
+    extract_archive(tmp_path / "a.tar.gz", tmp_path / "data", progress=False)
+    assert read_tree(tmp_path / "data") == name_pictures()
+    assert_refused(write_tar(tmp_path / "b.tar.gz", {"./": b"GIF89a"}), tmp_path, "be called")
 
 
 def test_the_name_of_an_archive_does_not_matter(tmp_path):

@@ -168,7 +168,7 @@ def read_safe_path(name: str) -> PurePosixPath:
         name: The name; both kinds of slashes separate folders.
 
     Returns:
-        The path.
+        The path; empty for the folder itself.
 
     Raises:
         ArchiveRefusedError: If it leads outside, or no file can be called so.
@@ -178,7 +178,7 @@ def read_safe_path(name: str) -> PurePosixPath:
         'sad/1.jpg'
     """
     parts = name.replace("\\", "/").split("/")
-    if ".." in parts or parts[0] == "" or PureWindowsPath(name).drive:
+    if ".." in parts or name[:1] in ("/", "\\") or PureWindowsPath(name).drive:
         raise ArchiveRefusedError(f"{name!r} leads outside of the folder")
     kept = [part for part in parts if part not in ("", ".")]
     too_long = any(len(part.encode(errors="replace")) > _MAX_NAME_BYTES for part in kept)
@@ -252,7 +252,8 @@ def _check_entries(entries: Iterator[Entry], limits: ArchiveLimits, archive_byte
     for entry in entries:
         count += 1
         total += entry.file_bytes
-        read_safe_path(entry.name)
+        if not read_safe_path(entry.name).parts and entry.open is not None:
+            raise ArchiveRefusedError(f"no file can be called {entry.name!r}")
         if count > limits.entries:
             raise ArchiveRefusedError(f"it has more than {limits.entries:,} entries")
         if entry.file_bytes > limits.file_bytes:

@@ -10,7 +10,7 @@ import importlib
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,6 @@ def fetch_drive_link(
     limits = limits or ArchiveLimits()
 
     def fill(temporary: Path) -> CopiedFiles:
-        download.mkdir(parents=True, exist_ok=True)
         if match["folder"]:
             _download_folder(match["id"], download, limits, progress)
             listing = list_files(download)
@@ -84,9 +83,14 @@ def fetch_drive_link(
             )
         return _unpack_file(match["id"], download, temporary, limits, progress)
 
-    staged = stage_with(
-        fill, folder, source=link, fingerprint=link, class_names=class_names, progress=progress
-    )
+    try:
+        staged = stage_with(
+            fill, folder, source=link, fingerprint=link, class_names=class_names, progress=progress
+        )
+    except BaseException:
+        with suppress(OSError):  # not there, or not empty: what has come is kept
+            download.rmdir()
+        raise
     shutil.rmtree(download, ignore_errors=True)
     return staged
 
