@@ -11,6 +11,7 @@ from emoclf.commands.data_set import (
     restore_command,
     split_command,
 )
+from emoclf.commands.data_sets import data_sets_command, fetch_command, stage_command
 from emoclf.commands.demo import demo_command
 from emoclf.commands.doctor import doctor_command
 from emoclf.commands.face_model import train_face_model_command
@@ -52,6 +53,9 @@ def main() -> None:
 for command in (
     predict_command,
     draw_faces_command,
+    data_sets_command,
+    stage_command,
+    fetch_command,
     clean_command,
     restore_command,
     split_command,

@@ -56,6 +56,7 @@ _EMOTION_OF_NAME = {
     "neutral": "neutral",
 }
 _FOLDER_USAGE = {"train": "Training", "test": "PublicTest"}
+_USAGES = ("Training", "PublicTest", "PrivateTest")
 
 
 @dataclass(frozen=True)
@@ -130,9 +131,11 @@ def load_fer2013(path: str | Path, *, votes: str | Path | None = None) -> FaceSe
     """Load FER2013 in whichever form it is there.
 
     Args:
-        path: `fer2013.csv` (columns `emotion,pixels,Usage`); a folder with `train` and `test`
-            folders of class folders; an `.npz` file with the arrays `pixels`, `label`, `usage`,
-            `votes`, `name`; or a folder of such files, which are joined.
+        path: `fer2013.csv` or `icml_face_data.csv` (columns `emotion`, `pixels`, `Usage`); a
+            folder with `train` and `test` folders of class folders, where the usage is the first
+            word of a file's name (`PrivateTest_88305.jpg`) or else the folder's; an `.npz` file
+            with the arrays `pixels`, `label`, `usage`, `votes`, `name`; or a folder of such files,
+            which are joined.
         votes: `fer2013new.csv` of FER+, for the CSV form. Its rows are those of `fer2013.csv`.
 
     Returns:
@@ -190,7 +193,8 @@ def _load_csv(path: Path, votes: str | Path | None) -> FaceSet:
     pixels, labels, usages = [], [], []
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
-        if rows.fieldnames is None or not {"emotion", "pixels", "Usage"} <= set(rows.fieldnames):
+        rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
+        if not {"emotion", "pixels", "Usage"} <= set(rows.fieldnames):
             raise ValueError(
                 f"{path} should have the columns emotion, pixels, Usage. "
                 f"Received: {rows.fieldnames}."
@@ -236,6 +240,12 @@ def _load_votes(path: Path, count: int) -> np.ndarray:
     return np.array([row[-len(VOTE_COLUMNS) :] for row in rows], dtype=np.uint8)
 
 
+def _find_usage(file_name: str, usage: str) -> str:
+    """Return the usage that a file's name begins with, else that of its folder."""
+    named = file_name.partition("_")[0]
+    return named if named in _USAGES else usage
+
+
 def _load_folders(path: Path) -> FaceSet:
     pixels, labels, usages, names = [], [], [], []
     for part, usage in _FOLDER_USAGE.items():
@@ -244,7 +254,7 @@ def _load_folders(path: Path) -> FaceSet:
             for file in list_files(folder).files:
                 pixels.append(load_resized(file, FACE_SIZE)[:, :, 0])
                 labels.append(label)
-                usages.append(usage)
+                usages.append(_find_usage(file.name, usage))
                 names.append(str(file.relative_to(path)))
     if not pixels:
         raise ValueError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def find_class_folders(
     *,
     class_names: tuple[str, ...] = CLASS_NAMES,
     require_all: bool = True,
+    class_map: Mapping[str, str] | None = None,
 ) -> ClassFolders:
     """Find the folders of each class directly below a data set's folder.
 
@@ -99,6 +101,9 @@ def find_class_folders(
         folder: The data set's folder, for example `data`.
         class_names: The classes in label order.
         require_all: Whether every class must have a folder.
+        class_map: Folder, relative to the data set's -> class name, or "" to leave it out, for
+            folders whose names do not say their class: `{"joy": "Happy", "train/gloom": "Sad"}`.
+            The other folders are recognised by their names.
 
     Returns:
         The class folders, and the other entries with the reason why they are in no class.
@@ -106,13 +111,18 @@ def find_class_folders(
     Raises:
         FileNotFoundError: If there is no such folder.
         NotADirectoryError: If it is a file.
-        ValueError: If a class has no folder; the message lists what was found.
+        ValueError: If a class has no folder; the message lists what was found. If a folder of
+            `class_map` does not exist, lies outside, or its class is unknown.
     """
     root = _check_folder(folder)
-    folders: list[ClassFolder] = []
+    mapped = _find_mapped(root, class_map or {}, class_names)
+    folders = [ClassFolder(path, n, class_names.index(n)) for path, n in mapped.items() if n]
     unplaced: list[tuple[Path, str]] = []
     for entry in sorted(root.iterdir(), key=lambda path: path.name):
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or mapped.get(entry):
+            continue
+        if entry in mapped:
+            unplaced.append((entry, "left out by the class map"))
             continue
         reason = _explain_unplaced(entry, class_names)
         name = match_class_name(entry.name, class_names=class_names)
@@ -120,7 +130,8 @@ def find_class_folders(
             folders.append(ClassFolder(entry, name, class_names.index(name)))
         else:
             unplaced.append((entry, reason or "no class name"))
-    folders.sort(key=lambda found: found.label)
+    folders.sort(key=lambda found: (found.label, found.path.as_posix()))
+    _check_apart(folders)
     found = ClassFolders(root, tuple(folders), tuple(unplaced))
     missing = [name for name in class_names if name not in {each.class_name for each in folders}]
     if require_all and missing:
@@ -197,6 +208,31 @@ def _describe_entry(path: Path) -> str:
         (stat.S_ISSOCK, "socket"),
     )
     return next((name for test, name in kinds if test(mode)), "device")
+
+
+def _find_mapped(
+    root: Path, class_map: Mapping[str, str], class_names: tuple[str, ...]
+) -> dict[Path, str]:
+    """Return the folders of a class map with their class, "" for those to leave out."""
+    mapped = {root / name: class_name for name, class_name in class_map.items()}
+    for path, class_name in mapped.items():
+        if ".." in path.parts or root not in path.parents or _describe_entry(path) != "folder":
+            there = ", ".join(sorted(p.name for p in root.iterdir() if p.is_dir())) or "none"
+            raise ValueError(f"class_map: there is no folder {str(path)!r}. Folders: {there}.")
+        if class_name not in (*class_names, ""):
+            raise ValueError(f"class_map: expected {class_names} or '', received {class_name!r}.")
+    return mapped
+
+
+def _check_apart(folders: list[ClassFolder]) -> None:
+    """Refuse class folders inside each other: their photos would have two classes."""
+    paths = {each.path for each in folders}
+    for each in folders:
+        for outer in paths.intersection(each.path.parents):
+            raise ValueError(
+                f"{str(each.path)!r} lies inside {str(outer)!r}, which is a class folder itself. "
+                "Move it out, or leave one of the two out."
+            )
 
 
 def _split_words(name: str) -> str:

@@ -6,7 +6,7 @@ the command line and for programs that need no lesson.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -195,7 +195,11 @@ def evaluate_run(
 
 
 def evaluate_folder(
-    predictor: Predictor, folder: str | Path, *, progress: bool = True
+    predictor: Predictor,
+    folder: str | Path,
+    *,
+    class_map: Mapping[str, str] | None = None,
+    progress: bool = True,
 ) -> PhotoTest:
     """Ask a network about all photos of a folder with one folder per class.
 
@@ -205,6 +209,7 @@ def evaluate_folder(
     Args:
         predictor: From `Predictor.load` or `Predictor.packaged`.
         folder: Holds one folder per class of the network.
+        class_map: Which folder belongs to which class, as for `find_class_folders`.
         progress: Whether a progress bar is shown.
 
     Returns:
@@ -214,7 +219,7 @@ def evaluate_folder(
         FileNotFoundError: If there is no such folder.
         ValueError: If it does not hold one folder per class, or no photo could be answered.
     """
-    found = find_class_folders(folder, class_names=predictor.info.class_names)
+    found = find_class_folders(folder, class_names=predictor.info.class_names, class_map=class_map)
     pairs = [(path, each.label) for each in found.folders for path in list_files(each.path).files]
     return _evaluate_files(
         predictor,

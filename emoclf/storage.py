@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written under a temporary name, then moved.
+"""Files and folders that are whole or not there: written under a temporary name, then moved.
 
 Keras writes models in place: a copy taken during the save is unreadable, and a process that is
 killed leaves an empty file. Everything emoclf writes for keeps goes through `replacing`.
@@ -6,12 +6,16 @@ killed leaves an empty file. Everything emoclf writes for keeps goes through `re
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+_PARTIAL = ".partial"
 
 
 @contextmanager
@@ -44,6 +48,71 @@ def replacing(path: str | Path, *, flush: bool = True) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def building_folder(path: str | Path) -> Iterator[Path]:
+    """Give an empty temporary folder to fill, and move it to `path` when the block ends well.
+
+    It lies beside `path`, on the same disk. When the block raises, it is removed with all that is
+    in it, and so are the parent folders that were made for it. What a killed process has left
+    there is removed by the next call for the same `path`.
+
+    Args:
+        path: Where the finished folder belongs: nothing, or an empty folder. Missing parent
+            folders are made.
+
+    Yields:
+        The temporary folder.
+
+    Raises:
+        FileExistsError: If there is something at `path`.
+
+    Example:
+        >>> with building_folder(folder / "photos") as temporary:  # doctest: +SKIP
+        ...     (temporary / "notes.txt").write_text("whole or not at all")
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileExistsError(
+            f"{path} is there already and is never overwritten. Give another folder, or move it "
+            "away."
+        )
+    made = [parent for parent in path.parents if not parent.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        if path.exists():
+            path.rmdir()  # empty, see above: Windows does not rename onto a folder
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        for parent in made:
+            with suppress(OSError):  # not empty: the folder was finished, or others use it
+                parent.rmdir()
+
+
+def _remove_leftovers(path: Path) -> None:
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{_PARTIAL}"):
+        process = leftover.name.removesuffix(_PARTIAL).rpartition(".")[2]
+        if process.isdigit() and not _is_running(int(process)):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    """Tell whether a process runs; where that cannot be asked without harm, say yes."""
+    if os.name == "nt":  # there, os.kill ends the process whatever the signal
+        return process != os.getpid()
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process != os.getpid()
 
 
 def write_json(path: str | Path, value: Any) -> Path:

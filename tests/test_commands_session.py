@@ -240,6 +240,7 @@ def test_without_the_extra_the_trained_face_networks_are_kept(tmp_path, monkeypa
 
     recipe = "emoclf.face_training.recipe"
     monkeypatch.setattr("emoclf.fer2013.load_fer2013", lambda *_, **__: None)
+    monkeypatch.setattr("emoclf.sources.check_fer2013_counts", lambda *_, **__: None)
     monkeypatch.setattr(f"{recipe}.prepare_faces", lambda _: None)
     monkeypatch.setattr(f"{recipe}.train_packaged_network", lambda *_, **__: None)
     monkeypatch.setattr(f"{recipe}.package_student", refuse)

@@ -3,9 +3,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from emoclf import sources
 from emoclf.folders import find_class_folders, list_files
-from emoclf.sources import DRIVE_DATA_FOLDER, find_data, sample_photos
+from emoclf.sources import DRIVE_DATA_FOLDER, find_data, finding, sample_photos
 
 
 def put_photos(folder, names=("sad", "happy")):
@@ -55,8 +54,8 @@ def test_drawn_faces_are_the_last_resort_and_are_drawn_once(tmp_path):
 
 def test_in_colab_the_drive_is_mounted_before_it_is_looked_at(tmp_path, monkeypatch):
     mounted = []
-    monkeypatch.setattr(sources, "in_colab", lambda: True)
-    monkeypatch.setattr(sources, "mount_drive", lambda: mounted.append("drive"))
+    monkeypatch.setattr(finding, "in_colab", lambda: True)
+    monkeypatch.setattr(finding, "mount_drive", lambda: mounted.append("drive"))
     put_photos(tmp_path / "data")
     assert find_data(local_folder=tmp_path / "data").folder == tmp_path / "data"
     assert mounted == ["drive"]

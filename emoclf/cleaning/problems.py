@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,7 @@ def find_problems(
     folder: str | Path,
     *,
     class_names: tuple[str, ...] = CLASS_NAMES,
+    class_map: Mapping[str, str] | None = None,
     workers: int | None = None,
     progress: bool = True,
     thresholds: CleaningThresholds | None = None,
@@ -42,6 +43,7 @@ def find_problems(
     Args:
         folder: The data set's folder, which holds one folder or more for each class.
         class_names: The classes in label order.
+        class_map: Which folder belongs to which class, as for `find_class_folders`.
         workers: How many files are examined at the same time; None takes one per processor,
             8 at most. The report does not depend on it.
         progress: Whether to show a progress bar.
@@ -61,7 +63,7 @@ def find_problems(
     if workers is not None and workers < 1:
         raise ValueError(f"workers: expected 1 or more, received {workers}.")
     thresholds = thresholds or CleaningThresholds()
-    found = find_class_folders(folder, class_names=class_names)
+    found = find_class_folders(folder, class_names=class_names, class_map=class_map)
     paths: list[tuple[Path, FileRecord]] = []
     skipped: list[tuple[str, str]] = []
     for class_folder in found.folders:

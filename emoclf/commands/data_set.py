@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emoclf.commands.options import clear_errors, is_watched
+from emoclf.commands.options import class_map_option, clear_errors, is_watched
 from emoclf.config import SEED, Settings
 
 if TYPE_CHECKING:
@@ -58,8 +58,11 @@ def draw_faces_command(folder: Path, per_class: int, seed: int, no_flaws: bool) 
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write one line per file into a new file, for a spreadsheet.",
 )
+@class_map_option
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
-def clean_command(folder: Path, move: bool, table: Path | None, as_json: bool) -> None:
+def clean_command(
+    folder: Path, move: bool, table: Path | None, class_map: dict[str, str], as_json: bool
+) -> None:
     """Examine every file of FOLDER's class folders and say what is wrong.
 
     Nothing is deleted or changed. With --move, the files that must not be trained on are moved to
@@ -77,7 +80,7 @@ def clean_command(folder: Path, move: bool, table: Path | None, as_json: bool) -
     with clear_errors(stopped="Stopped. The same command does the rest."):
         if table is not None and table.exists():
             raise click.UsageError(f"{table} exists already: give another name to --csv.")
-        report = find_problems(folder, progress=is_watched())
+        report = find_problems(folder, class_map=class_map, progress=is_watched())
         if not as_json:
             click.echo(report.describe())
         if table is not None:
@@ -132,8 +135,20 @@ def restore_command(folder: Path, quarantine_id: str | None) -> None:
 )
 @click.option("--test-share", type=float, default=_DEFAULTS.test_share, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=SEED, show_default=True)
+@click.option(
+    "--as-published",
+    is_flag=True,
+    help="Use the split that FER2013 was published with (after `fetch fer2013`).",
+)
+@class_map_option
 def split_command(
-    folder: Path, output: Path, validation_share: float, test_share: float, seed: int
+    folder: Path,
+    output: Path,
+    validation_share: float,
+    test_share: float,
+    seed: int,
+    as_published: bool,
+    class_map: dict[str, str],
 ) -> None:
     """Decide which photos of FOLDER are learned from, and which are kept for the test.
 
@@ -146,12 +161,15 @@ def split_command(
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     from emoclf.cleaning import find_problems
     from emoclf.pipeline import split_report
+    from emoclf.published_split import split_as_published
     from emoclf.splits import save_manifest
 
     with clear_errors():
         if output.exists():
             raise click.UsageError(f"{output} exists already: give another name to --output.")
         settings = Settings(validation_share=validation_share, test_share=test_share, seed=seed)
-        manifest = split_report(find_problems(folder, progress=is_watched()), settings)
+        report = find_problems(folder, class_map=class_map, progress=is_watched())
+        split = split_as_published if as_published else split_report
+        manifest = split(report, settings)
         save_manifest(manifest, output)
     click.echo(f"{manifest.describe()}\nWritten to {output}")

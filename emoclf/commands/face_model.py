@@ -59,9 +59,12 @@ def train_face_model_command(
         train_packaged_network,
     )
     from emoclf.fer2013 import load_fer2013
+    from emoclf.sources import check_fer2013_counts
 
     with clear_errors(stopped="Stopped. The same command goes on after the last finished network."):
-        lesson = prepare_faces(load_fer2013(fer2013, votes=votes))
+        faces = load_fer2013(fer2013, votes=votes)
+        check_fer2013_counts(faces, whole=False)
+        lesson = prepare_faces(faces)
         student = train_packaged_network(lesson, folder, policy=policy, say=click.echo)
         if package_folder is None:
             return

@@ -14,6 +14,7 @@ import click
 from emoclf.commands.options import (
     Command,
     DetectorChoice,
+    class_map_option,
     clear_errors,
     detector_options,
     is_watched,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _DEFAULTS = Settings()
 _PACKAGED = "packaged"
+_OPTION_NAMES = {"class_map": "map"}
 
 
 class ImageSize(click.ParamType):
@@ -110,6 +112,7 @@ def settings_options(command: Command) -> Command:
     type=click.Path(file_okay=False, path_type=Path),
     help="A second place, such as a mounted drive, that gets a copy of the run after every epoch.",
 )
+@class_map_option
 @settings_options
 @click.option(
     "--without-face",
@@ -128,6 +131,7 @@ def train_command(
     name: str | None,
     resume: bool,
     copies: Path | None,
+    class_map: dict[str, str],
     without_face: WithoutFace,
     choice: DetectorChoice,
     **values: Any,
@@ -158,7 +162,7 @@ def train_command(
         raise click.UsageError("--resume needs the name of the run: --name first --resume")
     with clear_errors(stopped=stopped):
         settings = Settings(**values)
-        manifest = _find_split(folder, split_file, settings)
+        manifest = _find_split(folder, split_file, class_map, settings)
         click.echo(manifest.describe())
         from emoclf.runtime import quiet_start
 
@@ -192,22 +196,25 @@ def _check_train_source(
             "Say what to train on: a FOLDER with one folder of photos per class, or --split FILE. "
             "Without photos, draw some: python -m emoclf draw-faces data"
         )
-    for name in ("validation_share", "test_share"):
+    for name in ("validation_share", "test_share", "class_map"):
         given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
         if split_file and given:
             raise click.UsageError(
-                f"--{name.replace('_', '-')} has no meaning with --split: the file decides."
+                f"--{_OPTION_NAMES.get(name, name.replace('_', '-'))} has no meaning with --split: "
+                "the file decides."
             )
 
 
-def _find_split(folder: Path | None, split_file: Path | None, settings: Settings) -> SplitManifest:
+def _find_split(
+    folder: Path | None, split_file: Path | None, class_map: dict[str, str], settings: Settings
+) -> SplitManifest:
     from emoclf.cleaning import find_problems
     from emoclf.pipeline import split_report
     from emoclf.splits import load_manifest
 
     if split_file is not None:
         return load_manifest(split_file)
-    report = find_problems(folder or ".", progress=is_watched())
+    report = find_problems(folder or ".", class_map=class_map, progress=is_watched())
     rejected = len(report.rejects)
     click.echo(f"{len(report.records):,} files, {rejected:,} left out (`clean` says why)")
     return split_report(report, settings)
@@ -223,10 +230,16 @@ def _find_split(folder: Path | None, split_file: Path | None, settings: Settings
     show_default=True,
     help="Which photos of the run's split, without FOLDER.",
 )
+@class_map_option
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 @detector_options
 def evaluate_command(
-    model: str, folder: Path | None, part: str, as_json: bool, choice: DetectorChoice
+    model: str,
+    folder: Path | None,
+    part: str,
+    class_map: dict[str, str],
+    as_json: bool,
+    choice: DetectorChoice,
 ) -> None:
     """Test MODEL on photos with known classes: accuracy with its interval, and what it confuses.
 
@@ -247,7 +260,7 @@ def evaluate_command(
             f"For example: python -m emoclf evaluate {model} data"
         )
     with clear_errors():
-        test = _test(model, folder, part, choice)
+        test = _test(model, folder, part, class_map, choice)
         if folder is None:
             from emoclf.training import save_evaluation
 
@@ -261,7 +274,13 @@ def evaluate_command(
         click.echo(f"\nWritten to {kept} and, photo by photo, to the table beside it")
 
 
-def _test(model: str, folder: Path | None, part: str, choice: DetectorChoice) -> PhotoTest:
+def _test(
+    model: str,
+    folder: Path | None,
+    part: str,
+    class_map: dict[str, str],
+    choice: DetectorChoice,
+) -> PhotoTest:
     from emoclf.commands.answering import load_predictor
     from emoclf.pipeline import evaluate_folder, evaluate_run
     from emoclf.splits import load_manifest
@@ -277,4 +296,4 @@ def _test(model: str, folder: Path | None, part: str, choice: DetectorChoice) ->
             "good. Leave FOLDER out to test on the photos that were kept for it.",
             err=True,
         )
-    return evaluate_folder(predictor, folder, progress=is_watched())
+    return evaluate_folder(predictor, folder, class_map=class_map, progress=is_watched())

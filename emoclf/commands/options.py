@@ -55,6 +55,27 @@ def model_option(command: Command) -> Command:
     )(command)
 
 
+def class_map_option(command: Command) -> Command:
+    """Give a command the option `--map`, as its argument `class_map`: folder -> class name."""
+
+    def read(_context: click.Context, _option: click.Parameter, text: str | None) -> dict[str, str]:
+        from emoclf.sources import parse_class_map
+
+        try:
+            return parse_class_map(text) if text else {}
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return click.option(
+        "--map",
+        "class_map",
+        metavar="FOLDER=CLASS,...",
+        callback=read,
+        help="The classes of folders whose names do not say them: joy=Happy,gloom=Sad. An empty "
+        "class leaves a folder out.",
+    )(command)
+
+
 def detector_options(command: Command) -> Command:
     """Give a command the options that choose a face detector, as its argument `choice`."""
 

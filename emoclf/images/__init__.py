@@ -13,7 +13,13 @@ from emoclf.images.decoding import (
     load_resized,
 )
 from emoclf.images.files import MAX_FILE_BYTES, read_image_bytes
-from emoclf.images.formats import FORMAT_EXTENSIONS, IMAGE_EXTENSIONS, UnreadableImageError
+from emoclf.images.formats import (
+    FORMAT_EXTENSIONS,
+    IMAGE_EXTENSIONS,
+    UnreadableImageError,
+    explain_unknown_content,
+    find_format,
+)
 from emoclf.images.pillow_warnings import OldPillowWarning, quiet_pillow, warn_if_pillow_is_old
 from emoclf.images.resizing import PADDING_GREY, resize_image
 
@@ -27,6 +33,8 @@ __all__ = [
     "OldPillowWarning",
     "UnreadableImageError",
     "decode_image",
+    "explain_unknown_content",
+    "find_format",
     "load_image",
     "load_resized",
     "quiet_pillow",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def find_data(
     *,
     local_folder: str | Path = "data",
     class_names: tuple[str, ...] = CLASS_NAMES,
+    class_map: Mapping[str, str] | None = None,
     drawn_per_class: int = PHOTOS_PER_CLASS,
     with_flaws: bool = True,
     seed: int = SEED,
@@ -54,6 +56,7 @@ def find_data(
         folder: The data set's folder, with one folder per class; None means "look in `data/`".
         local_folder: The folder that is looked into next.
         class_names: Names in label order.
+        class_map: Which folder of `folder` belongs to which class, as for `find_class_folders`.
         drawn_per_class: Faces drawn per class when there is no other data.
         with_flaws: Whether the drawn set holds the flaws that the cleaning step looks for.
         seed: Seed of the drawing.
@@ -71,7 +74,7 @@ def find_data(
         if in_colab() and str(folder).startswith("/content/drive"):
             mount_drive()
         if Path(folder).is_dir() or str(folder) != DRIVE_DATA_FOLDER:
-            find_class_folders(folder, class_names=class_names)
+            find_class_folders(folder, class_names=class_names, class_map=class_map)
             return DataSource(Path(folder), False, f"Using the photos in {folder}.")
         notes.append(f"There is no folder {folder}.")
     if _holds_photos(Path(local_folder), class_names):
@@ -111,6 +114,7 @@ def sample_photos(
     *,
     per_class: int = 6,
     class_names: tuple[str, ...] = CLASS_NAMES,
+    class_map: Mapping[str, str] | None = None,
     seed: int = SEED,
 ) -> tuple[SamplePhoto, ...]:
     """Draw a few photos of every class at random, to look at; files that are no photo are skipped.
@@ -119,6 +123,7 @@ def sample_photos(
         folder: The data set's folder, with one folder per class.
         per_class: Photos of each class at most.
         class_names: Names in label order.
+        class_map: Which folder belongs to which class, as for `find_class_folders`.
         seed: Seed of the draw.
 
     Returns:
@@ -128,21 +133,21 @@ def sample_photos(
         FileNotFoundError: If there is no such folder.
         ValueError: If it does not hold one folder per class.
     """
-    entries = find_class_folders(folder, class_names=class_names).folders
+    found = find_class_folders(folder, class_names=class_names, class_map=class_map)
     generator = np.random.default_rng(seed)
     samples: list[SamplePhoto] = []
     for name in class_names:
-        paths = [p for e in entries if e.class_name == name for p in list_files(e.path).files]
-        found: list[SamplePhoto] = []
+        paths = [p for e in found.folders if e.class_name == name for p in list_files(e.path).files]
+        chosen: list[SamplePhoto] = []
         for index in generator.permutation(len(paths)):
             try:
                 pixels = load_image(paths[index], min_size=(256, 256))
             except UnreadableImageError:
                 continue  # the cleaning step says what is wrong with it
-            found.append(SamplePhoto(paths[index], name, pixels))
-            if len(found) == per_class:
+            chosen.append(SamplePhoto(paths[index], name, pixels))
+            if len(chosen) == per_class:
                 break
-        samples += found
+        samples += chosen
     return tuple(samples)
 
 
