@@ -13,6 +13,7 @@ from emoclf.commands.data_set import (
 )
 from emoclf.commands.demo import demo_command
 from emoclf.commands.doctor import doctor_command
+from emoclf.commands.export import export_command
 from emoclf.commands.face_model import train_face_model_command
 from emoclf.commands.learning import evaluate_command, train_command
 from emoclf.commands.live import live_command
@@ -57,6 +58,7 @@ for command in (
     split_command,
     train_command,
     evaluate_command,
+    export_command,
     live_command,
     demo_command,
     doctor_command,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +46,55 @@ def replacing(path: str | Path, *, flush: bool = True) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: str | Path) -> Iterator[Path]:
+    """Give a temporary folder to fill, and move it to `path` when the block ends well.
+
+    The temporary folder lies beside `path`. When the block raises, it is removed and `path` is
+    what it was before. What `path` held before is gone when the block ends well: look first
+    whether it may be.
+
+    Args:
+        path: Where the finished folder belongs. Missing parent folders are made.
+
+    Yields:
+        The temporary folder, which exists and is empty.
+
+    Example:
+        >>> with replacing_folder(folder / "notes") as temporary:  # doctest: +SKIP
+        ...     (temporary / "one.txt").write_text("all files or none")
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield temporary
+        for each in temporary.rglob("*"):
+            if each.is_file():
+                with each.open("rb+") as file:
+                    os.fsync(file.fileno())
+        temporary.chmod(path.parent.stat().st_mode & 0o777)  # mkdtemp makes it private
+        _put_in_place(temporary, path)
+    finally:
+        if temporary.exists():
+            shutil.rmtree(temporary)
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Move a folder; the one that is there goes when the new one is in its place."""
+    if not path.exists():
+        temporary.rename(path)
+        return
+    aside = temporary.with_name(f"{temporary.name}.old")
+    path.rename(aside)
+    try:
+        temporary.rename(path)
+    except OSError:
+        aside.rename(path)
+        raise
+    shutil.rmtree(aside)
 
 
 def write_json(path: str | Path, value: Any) -> Path:
