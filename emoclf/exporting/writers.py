@@ -151,7 +151,11 @@ def write_onnx(model: keras.Model, path: str | Path, *, input_name: str = INPUT_
     function = _make_function(model, batch=1, name=input_name)
     with quiet_start(), _quiet_python("tf2onnx"):
         graph, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature)
-    onnx.checker.check_model(graph)
+    # Constants of some layers (Normalization) come out as inputs that nobody could give.
+    strangers = [each for each in graph.graph.input if each.name != input_name]
+    for each in strangers:
+        graph.graph.input.remove(each)
+    onnx.checker.check_model(graph, full_check=True)
     onnx.save(graph, path)
     return Path(path)
 
