@@ -374,6 +374,13 @@ def test_what_is_kept(name, difference, after, is_kept, tmp_path):
 # --- the command ----------------------------------------------------------------------------
 
 
+def test_the_command_offers_every_format():
+    (option,) = [each for each in main.commands["export"].params if each.name == "formats"]
+    assert tuple(option.type.choices) == tuple(FORMATS)
+    for name in FORMATS:
+        assert name in main.commands["export"].help
+
+
 def test_the_command_prints_a_table_or_json(run_folder, tmp_path):
     arguments = ["export", str(run_folder), "--output", str(tmp_path), "--format", "litert"]
     result = CliRunner().invoke(main, arguments)

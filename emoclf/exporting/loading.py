@@ -103,12 +103,12 @@ def _load_saved_model(path: Path) -> Answer:
     import tensorflow as tf
 
     module = tf.saved_model.load(str(path))
-    signature = module.signatures["serving_default"]
 
     def answer(photos: np.ndarray) -> np.ndarray:
+        # By way of the module: a signature alone does not keep its variables alive.
+        signature = module.signatures["serving_default"]
         return signature(**{INPUT_NAME: tf.constant(photos)})[OUTPUT_NAME].numpy()
 
-    answer.module = module  # type: ignore[attr-defined] # a signature does not keep its variables
     return answer
 
 
