@@ -41,6 +41,7 @@ _MODULE_OF_NAME: dict[str, str] = {
         "datasets": ("balanced_class_weights", "cache_photos", "make_dataset"),
         "drawn_faces": ("draw_face", "make_drawn_faces"),
         "evaluation": ("collect_predictions", "evaluate_predictions", "wilson_interval"),
+        "exporting": ("export_model", "export_network", "load_export"),
         "folders": ("find_class_folders", "list_files"),
         "images": (
             "UnreadableImageError",

@@ -14,6 +14,7 @@ from emoclf.commands.data_set import (
 from emoclf.commands.data_sets import data_sets_command, fetch_command, stage_command
 from emoclf.commands.demo import demo_command
 from emoclf.commands.doctor import doctor_command
+from emoclf.commands.export import export_command
 from emoclf.commands.face_model import train_face_model_command
 from emoclf.commands.learning import evaluate_command, train_command
 from emoclf.commands.live import live_command
@@ -61,6 +62,7 @@ for command in (
     split_command,
     train_command,
     evaluate_command,
+    export_command,
     live_command,
     demo_command,
     doctor_command,

@@ -105,30 +105,54 @@ def load_info(path: str | Path) -> ModelInfo:
         )
     try:
         with zipfile.ZipFile(path) as archive:
-            value: dict[str, Any] = json.loads(archive.read(MEMBER_NAME))
-        info = ModelInfo(
+            value = json.loads(archive.read(MEMBER_NAME))
+    except zipfile.BadZipFile as error:
+        raise ValueError(
+            f"{path} is damaged or is no .keras file ({error}). Copy it again, or train again."
+        ) from error
+    except (KeyError, ValueError) as error:
+        raise _make_unknown(path, error) from error
+    return read_info(value, path=path)
+
+
+def read_info(value: Any, *, path: Path) -> ModelInfo:
+    """Read what a model says of itself from the value of its JSON.
+
+    Args:
+        value: What `emoclf.json` holds, inside a `.keras` file or beside an exported one.
+        path: Where it was read, for the error message.
+
+    Returns:
+        Its classes, size and resize mode.
+
+    Raises:
+        ValueError: If something is missing.
+    """
+    try:
+        return ModelInfo(
             class_names=tuple(value["class_names"]),
             image_size=tuple(value["image_size"]),
             resize_mode=value["resize_mode"],
             subject=value.get("subject", "photo"),
         )
-    except zipfile.BadZipFile as error:
-        raise ValueError(
-            f"{path} is damaged or is no .keras file ({error}). Copy it again, or train again."
-        ) from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} does not say which classes and which preprocessing it was trained with "
-            f"({error}): it was not saved by emoclf. Save it with emoclf.save_model."
-        ) from error
-    return info
+    except (KeyError, TypeError) as error:
+        raise _make_unknown(path, error) from error
 
 
-def load_model(path: str | Path) -> tuple[keras.Model, ModelInfo]:
+def _make_unknown(path: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{path} does not say which classes and which preprocessing it was trained with "
+        f"({error}): it was not saved by emoclf. Save it with emoclf.save_model."
+    )
+
+
+def load_model(path: str | Path, *, compiled: bool = True) -> tuple[keras.Model, ModelInfo]:
     """Load a saved model and what is needed to use it.
 
     Args:
         path: A `.keras` file that `save_model` wrote. Only load files you trust.
+        compiled: Whether the optimizer and its state are loaded too, to train on. Without them
+            the model is a third as large when it is saved again.
 
     Returns:
         The model and its classes, size and resize mode.
@@ -141,7 +165,7 @@ def load_model(path: str | Path) -> tuple[keras.Model, ModelInfo]:
 
     info = load_info(path)
     try:
-        model = keras.models.load_model(path, safe_mode=True)
+        model = keras.models.load_model(path, compile=compiled, safe_mode=True)
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path} is damaged ({error}). Copy it again, or train again.") from error
     _check_shapes(model, info)

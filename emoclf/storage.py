@@ -51,7 +51,7 @@ def replacing(path: str | Path, *, flush: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def building_folder(path: str | Path) -> Iterator[Path]:
+def building_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     """Give an empty temporary folder to fill, and move it to `path` when the block ends well.
 
     It lies beside `path`, on the same disk. When the block raises, it is removed with all that is
@@ -61,19 +61,22 @@ def building_folder(path: str | Path) -> Iterator[Path]:
     Args:
         path: Where the finished folder belongs: nothing, or an empty folder. Missing parent
             folders are made.
+        replace: Whether a folder at `path` gives way to the finished one, with all that is in it:
+            only for what emoclf has made itself.
 
     Yields:
         The temporary folder.
 
     Raises:
-        FileExistsError: If there is something at `path`.
+        FileExistsError: If there is something at `path`, and it is not to be replaced.
 
     Example:
         >>> with building_folder(folder / "photos") as temporary:  # doctest: +SKIP
         ...     (temporary / "notes.txt").write_text("whole or not at all")
     """
     path = Path(path)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+    is_taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
+    if is_taken and not (replace and path.is_dir()):
         raise FileExistsError(
             f"{path} is there already and is never overwritten. Give another folder, or move it "
             "away."
@@ -85,14 +88,27 @@ def building_folder(path: str | Path) -> Iterator[Path]:
     temporary.mkdir()
     try:
         yield temporary
-        if path.exists():
-            path.rmdir()  # empty, see above: Windows does not rename onto a folder
-        temporary.rename(path)
+        _put_in_place(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         for parent in made:
             with suppress(OSError):  # not empty: the folder was finished, or others use it
                 parent.rmdir()
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Move a folder; the one that is there goes when the new one is in its place."""
+    if not path.exists():
+        temporary.rename(path)
+        return
+    aside = path.with_name(f".{path.name}.old.{os.getpid()}{_PARTIAL}")
+    path.rename(aside)
+    try:
+        temporary.rename(path)
+    except OSError:
+        aside.rename(path)
+        raise
+    shutil.rmtree(aside)
 
 
 def _remove_leftovers(path: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from emoclf.storage import read_json, replacing, write_json
+from emoclf.storage import building_folder, read_json, replacing, write_json
 
 
 def test_the_file_appears_whole_at_the_end(tmp_path):
@@ -34,3 +34,20 @@ def test_json_errors_name_the_file(tmp_path):
     (tmp_path / "cut.json").write_text('{"name": ')
     with pytest.raises(ValueError, match=r"cut\.json.*not valid JSON"):
         read_json(tmp_path / "cut.json", what="a value")
+
+
+def test_a_folder_is_whole_or_as_it_was(tmp_path):
+    place = tmp_path / "deeper" / "place"
+    with building_folder(place, replace=True) as temporary:
+        (temporary / "one.txt").write_text("one")
+    with (
+        pytest.raises(OSError, match="disk full"),
+        building_folder(place, replace=True) as temporary,
+    ):
+        (temporary / "two.txt").write_text("two")
+        raise OSError("disk full")
+    assert [each.name for each in place.iterdir()] == ["one.txt"]
+    with building_folder(place, replace=True) as temporary:
+        (temporary / "two.txt").write_text("two")
+    assert [each.name for each in place.iterdir()] == ["two.txt"]
+    assert [each.name for each in place.parent.iterdir()] == ["place"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from emoclf.exporting import write_onnx
 from emoclf.models import build_face_network
 from emoclf.packaged import CARD_FILE_NAME, NETWORK_FILE_NAME, WEIGHTS_FILE_NAME, ModelCard
 from emoclf.storage import replacing, write_json
@@ -66,8 +67,8 @@ def _fold(
 def save_package(network: keras.Model, folder: str | Path, *, card: ModelCard) -> ModelCard:
     """Write a compact network for OpenCV and for Keras, and its card.
 
-    Both files hold the same weights in half precision. The ONNX file is written by Keras, which
-    needs TensorFlow and the packages of the extra `train` (onnx, tf2onnx) for it.
+    Both files hold the same weights in half precision. Writing the ONNX file needs TensorFlow and
+    the packages of the extra `train` (onnx, tf2onnx).
 
     Args:
         network: From `compact_network`.
@@ -95,10 +96,7 @@ def _export_onnx(network: keras.Model, path: Path) -> None:
     import onnx
 
     logits = keras.Model(network.input, network.get_layer("logits").output)
-    logits(np.zeros((1, *network.input_shape[1:]), dtype=np.uint8))  # Keras exports what was called
-    signature = [keras.InputSpec(shape=(1, *network.input_shape[1:]), dtype="uint8", name="face")]
-    logits.export(str(path), format="onnx", input_signature=signature, verbose=False)
-    graph = onnx.load(path)
+    graph = onnx.load(write_onnx(logits, path, input_name="face"))
     _store_in_half_precision(graph)
     onnx.checker.check_model(graph)
     onnx.save(graph, path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from emoclf.storage import replacing
+from emoclf.storage import building_folder, replacing
 from emoclf.training.state import STATE_FOLDER_NAME
 
 
@@ -99,13 +99,10 @@ def fetch_run(folder: str | Path, run_folder: str | Path) -> bool:
     source = Path(folder) / run_folder.name
     if run_folder.exists() or not source.is_dir():
         return False
-    unfinished = run_folder.with_name(f".{run_folder.name}.fetching")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    for path in sorted(path for path in source.rglob("*") if path.is_file()):
-        if not path.name.startswith("."):
-            copy_verified(path, unfinished / path.relative_to(source))
-    unfinished.rename(run_folder)
+    with building_folder(run_folder) as unfinished:
+        for path in sorted(path for path in source.rglob("*") if path.is_file()):
+            if not path.name.startswith("."):
+                copy_verified(path, unfinished / path.relative_to(source))
     return True
 
 
