@@ -6,6 +6,7 @@ caller can do them twice or forget them.
 """
 
 from emoclf.models.augmentation import build_augmentation
+from emoclf.models.deep import build_deep_cnn
 from emoclf.models.face import build_face_network
 from emoclf.models.freezing import FineTuningStage, freeze_for_fine_tuning
 from emoclf.models.small import build_cnn
@@ -14,6 +15,7 @@ __all__ = [
     "FineTuningStage",
     "build_augmentation",
     "build_cnn",
+    "build_deep_cnn",
     "build_face_network",
     "freeze_for_fine_tuning",
 ]
