@@ -62,9 +62,13 @@ _MODULE_OF_NAME: dict[str, str] = {
         "models": (
             "build_augmentation",
             "build_cnn",
+            "build_deep_cnn",
             "build_face_network",
+            "build_transfer_model",
+            "find_backbone",
             "freeze_for_fine_tuning",
         ),
+        "networks": ("build_network",),
         "packaged": ("ModelCard", "PackagedNetwork", "load_face_network"),
         "pipeline": ("evaluate_folder", "evaluate_run", "split_report", "train_classifier"),
         "plots": (
@@ -73,6 +77,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "plot_comparison",
             "plot_confusion_matrix",
             "plot_learning_curves",
+            "plot_learning_rate_curve",
             "plot_photo_grid",
             "plot_predictions",
             "plot_problem_counts",
@@ -90,14 +95,21 @@ _MODULE_OF_NAME: dict[str, str] = {
         "sources": ("find_data", "sample_photos"),
         "splits": ("load_manifest", "make_splits", "save_manifest", "verify_manifest"),
         "training": (
+            "Stage",
+            "choose_precision",
             "compile_model",
             "describe_history",
+            "describe_stage",
+            "find_learning_rate",
             "finish_run",
             "make_callbacks",
             "make_learning_rate",
+            "plan_stages",
             "save_evaluation",
             "start_run",
+            "train_in_stages",
             "train_model",
+            "use_precision",
         ),
     }.items()
     for name in names

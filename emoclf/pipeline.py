@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -21,7 +21,8 @@ from emoclf.evaluation import Evaluation, evaluate_predictions
 from emoclf.faces import FaceDetector
 from emoclf.folders import find_class_folders, list_files
 from emoclf.inference import Predictor, make_printable
-from emoclf.runtime import set_seeds
+from emoclf.networks import build_network
+from emoclf.runtime import find_hardware, set_seeds
 from emoclf.splits import SplitManifest, load_manifest, make_splits
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def train_classifier(
     verbose: int | str = 0,
     progress: bool = False,
 ) -> TrainingResult:
-    """Train the lesson's network on a split and keep everything of it in a run folder.
+    """Train the network of the settings on a split and keep everything of it in a run folder.
+
+    A network that knows something already is trained in stages: see `train_in_stages`.
 
     Args:
         manifest: Which photos; those of the test are not looked at.
@@ -85,13 +88,22 @@ def train_classifier(
     Raises:
         UnreadableImageError: If a photo cannot be read; the message names it.
         FaceDetectorUnavailableError: If faces are asked for and there is no detector.
+        PretrainedWeightsError: If the network's weights cannot be downloaded or read.
         ValueError: If the settings do not fit together.
     """
-    from emoclf.models import build_cnn
-    from emoclf.training import start_run, train_model
+    from emoclf.training import (
+        choose_precision,
+        start_run,
+        train_in_stages,
+        train_model,
+        use_precision,
+    )
 
     settings = settings or Settings()
     set_seeds(settings.seed)
+    policy = choose_precision(find_hardware()) if settings.precision == "auto" else "float32"
+    with use_precision(policy):
+        model = build_network(settings, manifest.class_names)
     cache = cache_photos(
         manifest,
         image_size=settings.image_size,
@@ -107,20 +119,12 @@ def train_classifier(
     train = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
     run_folder = start_run(settings, cache.manifest, logs=logs, name=name)
     say(f"run folder: {run_folder}")
-    return train_model(
-        build_cnn(
-            settings.image_size,
-            manifest.class_names,
-            dropout=settings.dropout,
-            augment=settings.augment,
-        ),
-        train,
-        validation=make_dataset(cache, "validation", batch_size=size),
-        run_folder=run_folder,
-        settings=settings,
-        class_names=manifest.class_names,
-        verbose=verbose,
-    )
+    validation = make_dataset(cache, "validation", batch_size=size)
+    options: dict[str, Any] = {"class_names": manifest.class_names, "verbose": verbose}
+    options |= {"run_folder": run_folder, "settings": settings, "validation": validation}
+    if settings.knows_something:
+        return train_in_stages(model, train, say=say, **options)
+    return train_model(model, train, **options)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import os
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -18,7 +18,7 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
-from emoclf.config import SPLIT_NAMES, Settings
+from emoclf.config import SPLIT_NAMES, NetworkName, Precision, Settings
 
 if TYPE_CHECKING:
     from emoclf.datasets import WithoutFace
@@ -50,6 +50,12 @@ _SETTINGS_HELP: dict[str, tuple[Any, str]] = {
     "image_size": (ImageSize(), "What the network sees: 96, or 96x128 (height x width)."),
     "resize_mode": (click.Choice(["pad", "crop"]), "The whole photo, or its centre."),
     "subject": (click.Choice(["photo", "face"]), "Whole photos, or the largest face of each."),
+    "network": (
+        click.Choice(get_args(NetworkName)),
+        "small and deep learn from your photos alone, face goes on from the packaged network, the "
+        "others from one of keras.applications.",
+    ),
+    "weights": (str, "What those others know: imagenet (downloaded once), none, or a file."),
     "validation_share": (float, "Share of the photos that choose the best epoch."),
     "test_share": (float, "Share of the photos that are kept for the test."),
     "batch_size": (int, "Photos per training step."),
@@ -59,6 +65,10 @@ _SETTINGS_HELP: dict[str, tuple[Any, str]] = {
     "dropout": (float, "Share of the features switched off at random while training."),
     "augment": (bool, "Whether photos are flipped, moved, turned and re-lit at random."),
     "class_weights": (bool, "Whether the rarer class counts for more."),
+    "precision": (
+        click.Choice(get_args(Precision)),
+        "auto: half precision while training on a GPU that gains from it.",
+    ),
     "seed": (int, "Seed of everything random."),
 }
 """Every field of `Settings` with its type on the command line and its help text."""
@@ -119,7 +129,7 @@ def train_command(
     choice: DetectorChoice,
     **values: Any,
 ) -> None:
-    """Train the lesson's network on the photos in FOLDER, which holds one folder per class.
+    """Train a network on the photos in FOLDER, which holds one folder per class.
 
     Damaged files and copies are left out (`clean` says which), the rest is split, and a share is
     kept for the test (`evaluate`). The run folder keeps the settings, the split, the curves, the
@@ -129,6 +139,8 @@ def train_command(
     Examples:
       python -m emoclf train data
       python -m emoclf train data --subject face --epochs 30 --name faces
+      python -m emoclf train data --subject face --network face --image-size 48
+      python -m emoclf train data --network mobilenetv3small
       python -m emoclf train --split split.json --image-size 128 --no-augment
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     _check_train_source(context, folder, split_file)

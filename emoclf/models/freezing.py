@@ -62,6 +62,24 @@ def freeze_for_fine_tuning(
     return model
 
 
+def freeze_normalisation(model: keras.Model) -> keras.Model:
+    """Make every batch normalisation of a network keep what it has learned.
+
+    A frozen batch normalisation also runs in inference mode while the network trains: it
+    normalises with its means and variances and does not move them.
+
+    Args:
+        model: Any network; changed in place.
+
+    Returns:
+        The same model.
+    """
+    for layer in walk_layers(model):
+        if isinstance(layer, layers.BatchNormalization):
+            layer.trainable = False
+    return model
+
+
 def walk_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """Yield every layer that has no layers of its own, those of models inside models as well.
 

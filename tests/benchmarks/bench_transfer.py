@@ -33,7 +33,7 @@ from emoclf.models import build_deep_cnn
 from emoclf.runtime import set_seeds
 from emoclf.splits import SplitFile, SplitManifest
 from emoclf.storage import write_json
-from emoclf.training import compile_model, make_learning_rate, start_run, train_model
+from emoclf.training import make_learning_rate, start_run, train_model
 from emoclf.training.stages import Stage, train_in_stages
 
 OTHERS = tuple(name for name in EMOTIONS if name not in ("happiness", "sadness", "contempt"))
