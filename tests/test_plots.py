@@ -161,8 +161,9 @@ def test_learning_rate_curve_marks_the_suggestion(suggestion):
     losses = 0.7 - 0.5 * np.exp(-((np.log10(rates) + 2) ** 2))
     curve = LearningRateCurve(rates, losses + 0.01, losses, suggestion)
     figure = plots.plot_learning_rate_curve(curve)
-    pixels = render(figure)
+    render(figure)
     assert figure.axes[0].get_xscale() == "log"
-    assert bool(find_colour(pixels, plots.GOOD_COLOUR)) == (suggestion is not None)
+    marks = [line for line in figure.axes[0].lines if line.get_color() == plots.GOOD_COLOUR]
+    assert [mark.get_xdata()[0] for mark in marks] == [rate for rate in [suggestion] if rate]
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert ("suggested: 3.0e-03" in texts) == (suggestion is not None)

@@ -163,7 +163,8 @@ def test_the_backbone_is_called_in_inference_mode(transfer_model):
 
 def test_unfrozen_statistics_would_move(transfer_model):
     """So that the test above tests something: Keras forgets `training=False` (keras#20285)."""
-    transfer_model.trainable = True
+    for layer in walk_layers(transfer_model):
+        layer.trainable = True
     changed = {id(v) for v in fit_one_epoch(transfer_model)}
     assert any(id(v) in changed for v in find_statistics(transfer_model) if not v.trainable)
 
@@ -187,7 +188,12 @@ def test_the_top_is_the_end_of_the_backbone(transfer_model):
         freeze_for_fine_tuning(transfer_model, "top", top_share=1.5)
 
 
-def test_the_top_of_vgg16_is_its_last_block_and_no_shape_is_needed_for_it():
+def test_a_backbone_that_was_frozen_as_a_whole_learns_again(transfer_model):
+    find_backbone(transfer_model).trainable = False
+    assert len(freeze_for_fine_tuning(transfer_model, "all").trainable_weights) == 10
+
+
+def test_the_top_of_vgg16_is_its_last_block_and_one_layer_more():
     model = freeze_for_fine_tuning(build_transfer_model("vgg16", (32, 32), weights="none"), "top")
     names = [layer.name for layer in find_backbone(model).layers if layer.trainable_weights]
     assert names == ["block4_conv3", "block5_conv1", "block5_conv2", "block5_conv3"]

@@ -51,7 +51,7 @@ def freeze_for_fine_tuning(
         raise ValueError(f"stage={stage!r} should be one of {get_args(FineTuningStage)}.")
     if not 0 < top_share <= 1:
         raise ValueError(f"top_share={top_share} should be above 0 and at most 1, such as 0.3.")
-    model.trainable = True
+    _unfreeze_models(model)
     learners = [layer for layer in walk_layers(model) if _can_learn(layer)]
     decider = _find_head(model, learners, head)
     body = [layer for layer in learners if layer is not decider]
@@ -94,6 +94,14 @@ def walk_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
             yield from walk_layers(layer)
         else:
             yield layer
+
+
+def _unfreeze_models(model: keras.Model) -> None:
+    """Unfreeze a model and those inside it: a frozen one hides layers that are not."""
+    model.trainable = True
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            _unfreeze_models(layer)
 
 
 def _can_learn(layer: keras.layers.Layer) -> bool:

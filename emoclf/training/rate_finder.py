@@ -116,7 +116,7 @@ def find_learning_rate(
             "look whether labels are 0 to the number of classes less one."
         )
     points = rates[: len(losses)], np.array(losses), np.array(smoothed)
-    return LearningRateCurve(*points, suggestion=_suggest(points[0], points[2]))
+    return LearningRateCurve(*points, suggestion=_suggest(points[0], points[2], steps=steps))
 
 
 def _repeat(dataset: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
@@ -143,10 +143,14 @@ def _average(losses: list[float], smoothing: float) -> float:
     return float(np.average(losses, weights=weights))
 
 
-def _suggest(rates: np.ndarray, smoothed: np.ndarray) -> float | None:
-    """Find where the loss falls most steeply on its way to its lowest."""
-    end = int(np.argmin(smoothed))
-    if end < 2 or smoothed[end] > (1 - _SMALLEST_FALL) * smoothed[0]:
+def _suggest(rates: np.ndarray, smoothed: np.ndarray, *, steps: int) -> float | None:
+    """Find where the loss falls most steeply on its way to its lowest.
+
+    The slope is taken over a fifth of the range, so that a lucky batch is no slope.
+    """
+    half, end = max(1, steps // 10), int(np.argmin(smoothed))
+    if end < half or smoothed[end] > (1 - _SMALLEST_FALL) * smoothed[:half].mean():
         return None
-    slopes = np.gradient(smoothed[: end + 1], np.log10(rates[: end + 1]))
-    return float(rates[int(np.argmin(slopes))])
+    centres = range(half, end + 1)
+    falls = [smoothed[i - half] - smoothed[min(i + half, end)] for i in centres]
+    return float(rates[centres[int(np.argmax(falls))]])

@@ -4,9 +4,10 @@
 
 The deeper network learns FER2013's five other emotions first: no happy and no sad face is in it.
 Then it learns happy and sad from 100 Training faces, in stages; the same network learns the same
-faces from scratch, for twice as many epochs. Both choose their best epoch on the same 100 further
-faces and are tested on the happy and sad faces of PublicTest. Training faces that are copies of
-those are left out. Finished parts are kept in the folder and not made again.
+faces from scratch, for a third more epochs, at the same rate. Both choose their best epoch on the
+same 100 further faces and are tested on the happy and sad faces of PublicTest. Training faces that
+are copies of those are left out. Stages and rate were chosen on sample 101, which is not reported.
+Finished parts are kept in the folder and not made again.
 """
 
 import argparse
@@ -37,7 +38,7 @@ from emoclf.training import make_learning_rate, start_run, train_model
 from emoclf.training.stages import Stage, train_in_stages
 
 OTHERS = tuple(name for name in EMOTIONS if name not in ("happiness", "sadness", "contempt"))
-SETTINGS = Settings(image_size=FACE_SIZE, subject="face", network="deep", patience=1000, epochs=40)
+SETTINGS = Settings(image_size=FACE_SIZE, subject="face", network="deep", patience=1000, epochs=60)
 
 
 def split_faces(path):
@@ -119,11 +120,12 @@ def learn(kind, sample, *, pretrained, folder, seed):
     batches = make_batches(train, seed=seed)
     if kind == "from scratch":
         model = build_deep_cnn(FACE_SIZE)
-        train_model(model, batches, settings=replace(settings, epochs=2 * settings.epochs), **data)
+        longer = replace(settings, epochs=settings.epochs * 4 // 3)
+        train_model(model, batches, settings=longer, **data)
         return model
     model = build_on(pretrained)
-    stages = [Stage("head", settings.epochs // 4, 2e-3)]
-    stages.append(Stage("all" if kind == "all" else "top", settings.epochs * 3 // 4, 4e-4))
+    rate = settings.learning_rate
+    stages = [Stage("head", 4, rate), Stage("all", settings.epochs - 4, rate)]
     train_in_stages(model, batches, settings=settings, stages=stages, **data)
     return model
 
@@ -169,14 +171,14 @@ def main():
     parser.add_argument("fer2013", type=Path)
     parser.add_argument("--folder", type=Path, default=Path("logs/transfer"))
     parser.add_argument("--epochs", type=int, default=8, help="of the first task")
-    parser.add_argument("--samples", type=int, default=6)
+    parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--count", type=int, default=100, help="faces to learn from")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     others, pool, test = split_faces(arguments.fer2013)
     print(f"{len(others):,} other faces, {len(pool):,} to draw from, {len(test):,} to be tested on")
     pretrained = pretrain(others, folder=arguments.folder, epochs=arguments.epochs)
-    kinds = ("from scratch", "top", "all")
+    kinds = ("from scratch", "pre-trained")
     rights = {kind: [] for kind in kinds}
     for seed in range(1, arguments.samples + 1):
         sample = draw_sample(pool, seed=seed, count=arguments.count)
