@@ -71,10 +71,10 @@ def test_networks_in_half_precision_answer_in_float32_and_are_saved_so(policy, t
 
 def test_half_precision_learns():
     keras.utils.set_random_seed(0)
-    photos = np.concatenate([make_photos(32) // 3, 170 + make_photos(32) // 3])
+    photos = np.concatenate([make_photos(32, 12) // 3, 170 + make_photos(32, 12) // 3])
     labels = np.repeat([0, 1], 32)
     with use_precision("mixed_float16"):
-        model = build_cnn((32, 32), filters=(8, 8), augment=False)
+        model = build_cnn((12, 12), filters=(8, 8), augment=False)
     compile_model(model, learning_rate=0.01)
     model.fit(photos, labels, epochs=10, batch_size=16, verbose=0)
     assert model.evaluate(photos, labels, verbose=0)[1] > 0.9
