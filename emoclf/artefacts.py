@@ -56,7 +56,8 @@ def save_model(model: keras.Model, path: str | Path, *, info: ModelInfo) -> Path
         info: Its classes, size and resize mode.
 
     Returns:
-        The path of the file.
+        The path of the file. It computes in float32, also when the model was trained in half
+        precision: the machine that loads it may have no GPU.
 
     Raises:
         ValueError: If `path` does not end in `.keras`, or `info` does not fit the model's shapes.
@@ -64,7 +65,11 @@ def save_model(model: keras.Model, path: str | Path, *, info: ModelInfo) -> Path
     path = Path(path)
     if path.suffix != ".keras":
         raise ValueError(f"path={str(path)!r} should end in '.keras'.")
+    from emoclf.models import computes_in_half_precision, copy_network
+
     _check_shapes(model, info)
+    if computes_in_half_precision(model):
+        model = copy_network(model, as_float32=True)
     with replacing(path) as temporary:
         model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:

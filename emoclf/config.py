@@ -7,7 +7,7 @@ module may import it.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 CLASS_NAMES: tuple[str, ...] = ("Sad", "Happy")
 """Class names in label order: label 0 is Sad (class 1), label 1 is Happy (class 2)."""
@@ -33,6 +33,18 @@ ResizeMode = Literal["pad", "crop"]
 Subject = Literal["photo", "face"]
 """What a network looks at: the whole photo, or a face that was found in it and cut out."""
 
+BackboneName = Literal["vgg16", "resnet50v2", "mobilenetv3small", "efficientnetv2b0"]
+"""The large networks of `keras.applications` that can be built upon."""
+
+NetworkName = Literal[
+    "small", "deep", "face", "vgg16", "resnet50v2", "mobilenetv3small", "efficientnetv2b0"
+]
+"""Every network that can be trained here: two of our own from scratch, the packaged face network,
+and the backbones."""
+
+Precision = Literal["auto", "float32"]
+"""How numbers are kept while training: half as long where a GPU gains from it, or never."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -45,6 +57,11 @@ class Settings:
         resize_mode: `"pad"` keeps the whole photo on a grey ground, `"crop"` keeps its centre.
         subject: `"photo"` shows the network whole photos, `"face"` the largest face of each, cut
             out before training.
+        network: `"small"` and `"deep"` learn from your photos alone, `"face"` goes on from the
+            packaged face network (48 x 48 pixels), the others from a network that has seen many
+            other photos: `"vgg16"`, `"resnet50v2"`, `"mobilenetv3small"`, `"efficientnetv2b0"`.
+        weights: What those others know: `"imagenet"` (downloaded once), the path of a file of
+            weights, or `"none"`.
         validation_share: Share of the photos that choose the best epoch, above 0.
         test_share: Share of the photos that are looked at once, at the end, above 0.
         batch_size: Photos per training step.
@@ -57,6 +74,8 @@ class Settings:
         augment: Whether every epoch sees the photos flipped, moved, turned and re-lit at random.
         class_weights: Whether the rarer class counts for more in training, so that the network
             does not neglect it.
+        precision: `"auto"` trains in half precision on a GPU that gains from it, `"float32"`
+            never does. What is saved is float32 in any case.
         seed: Seed of the split, the initial weights, the order and the augmentation.
 
     Raises:
@@ -66,6 +85,8 @@ class Settings:
     image_size: tuple[int, int] = IMAGE_SIZE
     resize_mode: ResizeMode = "pad"
     subject: Subject = "photo"
+    network: NetworkName = "small"
+    weights: str = "imagenet"
     validation_share: float = 0.15
     test_share: float = 0.15
     batch_size: int = 16
@@ -76,15 +97,19 @@ class Settings:
     averaging: float = 0
     augment: bool = True
     class_weights: bool = True
+    precision: Precision = "auto"
     seed: int = SEED
 
     def __post_init__(self) -> None:
         """Refuse values that no run could use."""
         object.__setattr__(self, "image_size", tuple(self.image_size))
+        object.__setattr__(self, "weights", str(self.weights))
         checks = {
             "image_size": len(self.image_size) == 2 and min(self.image_size) >= 32,
             "resize_mode": self.resize_mode in ("pad", "crop"),
             "subject": self.subject in ("photo", "face"),
+            "network": self.network in get_args(NetworkName),
+            "weights": bool(self.weights),
             "validation_share": self.validation_share > 0,
             "test_share": self.test_share > 0 and self.test_share + self.validation_share < 1,
             "batch_size": self.batch_size >= 1,
@@ -93,15 +118,22 @@ class Settings:
             "patience": self.patience >= 1,
             "dropout": 0 <= self.dropout < 1,
             "averaging": 0 <= self.averaging < 1,
+            "precision": self.precision in get_args(Precision),
         }
         for name, is_valid in checks.items():
             if not is_valid:
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} is out of range. See emoclf.Settings for "
                     "what each setting may be; for example `image_size=(96, 96)`, "
-                    "`resize_mode='pad'`, `subject='face'`, shares above 0 that leave photos for "
-                    "training."
+                    "`resize_mode='pad'`, `subject='face'`, `network='deep'`, shares above 0 that "
+                    "leave photos for training."
                 )
+
+    @property
+    def knows_something(self) -> bool:
+        """Whether the network starts from learned weights, so that it is trained in stages."""
+        is_backbone = self.network in get_args(BackboneName)
+        return self.network == "face" or (is_backbone and self.weights != "none")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a dictionary that JSON can hold."""

@@ -52,11 +52,14 @@ class Hardware:
         cpu_count: Cores that this process may use.
         gpu_names: One name per graphics card that TensorFlow sees; empty without one.
         memory_gib: Memory in GiB, or None where the system does not tell.
+        compute_capabilities: What each graphics card can do, in Nvidia's numbers such as
+            `(7, 5)`; cards that do not tell are left out.
     """
 
     cpu_count: int
     gpu_names: tuple[str, ...]
     memory_gib: float | None
+    compute_capabilities: tuple[tuple[int, int], ...] = ()
 
     def describe(self) -> str:
         """Return the hardware in one sentence."""
@@ -107,11 +110,13 @@ def find_hardware() -> Hardware:
     """
     import tensorflow as tf
 
-    names = []
+    names, capabilities = [], []
     for device in tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(device)
         names.append(details.get("device_name", device.name))
-    return Hardware(len(_usable_cores()), tuple(names), _memory_gib())
+        if "compute_capability" in details:
+            capabilities.append(tuple(details["compute_capability"]))
+    return Hardware(len(_usable_cores()), tuple(names), _memory_gib(), tuple(capabilities))
 
 
 def _usable_cores() -> set[int]:

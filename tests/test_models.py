@@ -141,8 +141,11 @@ def test_networks_inside_networks_are_frozen_too():
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(("tail",), "stage='tail'"), (("head",), "'logits' should name a layer.*probabilities")],
+    [
+        ({"stage": "tail"}, "stage='tail'"),
+        ({"head": "logits"}, "'logits' should name a layer.*probabilities"),
+    ],
 )
 def test_unknown_stages_and_heads_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        freeze_for_fine_tuning(build_cnn((32, 32)), *arguments)
+        freeze_for_fine_tuning(build_cnn((32, 32)), **arguments)

@@ -7,6 +7,7 @@ from PIL import Image
 
 from emoclf import plots
 from emoclf.evaluation import evaluate_predictions
+from emoclf.training import LearningRateCurve
 
 
 def make_photos(count=8):
@@ -152,3 +153,17 @@ def test_a_comparison_needs_the_same_photos():
     for wrong in ({}, {"own": make_evaluation(), "packaged": few}):
         with pytest.raises(ValueError, match="same photos"):
             plots.plot_comparison(wrong)
+
+
+@pytest.mark.parametrize("suggestion", [3e-3, None])
+def test_learning_rate_curve_marks_the_suggestion(suggestion):
+    rates = np.geomspace(1e-6, 1, 50)
+    losses = 0.7 - 0.5 * np.exp(-((np.log10(rates) + 2) ** 2))
+    curve = LearningRateCurve(rates, losses + 0.01, losses, suggestion)
+    figure = plots.plot_learning_rate_curve(curve)
+    render(figure)
+    assert figure.axes[0].get_xscale() == "log"
+    marks = [line for line in figure.axes[0].lines if line.get_color() == plots.GOOD_COLOUR]
+    assert [mark.get_xdata()[0] for mark in marks] == [rate for rate in [suggestion] if rate]
+    texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert ("suggested: 3.0e-03" in texts) == (suggestion is not None)

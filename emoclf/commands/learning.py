@@ -7,7 +7,7 @@ import os
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -19,12 +19,13 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
-from emoclf.config import SPLIT_NAMES, Settings
+from emoclf.config import SPLIT_NAMES, NetworkName, Precision, Settings
 
 if TYPE_CHECKING:
     from emoclf.datasets import WithoutFace
     from emoclf.pipeline import PhotoTest
     from emoclf.splits import SplitManifest
+    from emoclf.training import Devices
 
 _DEFAULTS = Settings()
 _PACKAGED = "packaged"
@@ -52,6 +53,12 @@ _SETTINGS_HELP: dict[str, tuple[Any, str]] = {
     "image_size": (ImageSize(), "What the network sees: 96, or 96x128 (height x width)."),
     "resize_mode": (click.Choice(["pad", "crop"]), "The whole photo, or its centre."),
     "subject": (click.Choice(["photo", "face"]), "Whole photos, or the largest face of each."),
+    "network": (
+        click.Choice(get_args(NetworkName)),
+        "small and deep learn from your photos alone, face goes on from the packaged network, the "
+        "others from one of keras.applications.",
+    ),
+    "weights": (str, "What those others know: imagenet (downloaded once), none, or a file."),
     "validation_share": (float, "Share of the photos that choose the best epoch."),
     "test_share": (float, "Share of the photos that are kept for the test."),
     "batch_size": (int, "Photos per training step."),
@@ -62,6 +69,10 @@ _SETTINGS_HELP: dict[str, tuple[Any, str]] = {
     "averaging": (float, "Momentum of the average of the weights, such as 0.99; 0 for none."),
     "augment": (bool, "Whether photos are flipped, moved, turned and re-lit at random."),
     "class_weights": (bool, "Whether the rarer class counts for more."),
+    "precision": (
+        click.Choice(get_args(Precision)),
+        "auto: half precision while training on a GPU that gains from it.",
+    ),
     "seed": (int, "Seed of everything random."),
 }
 """Every field of `Settings` with its type on the command line and its help text."""
@@ -113,6 +124,21 @@ def settings_options(command: Command) -> Command:
     help="A second place, such as a mounted drive, that gets a copy of the run after every epoch.",
 )
 @class_map_option
+@click.option(
+    "--devices",
+    type=click.Choice(["one", "all"]),
+    default="one",
+    show_default=True,
+    help="all: every graphics card of this machine takes a share of every batch.",
+)
+@click.option(
+    "--machines",
+    metavar="HOST:PORT,...",
+    help="Train on several machines: the same list and the same command on each of them.",
+)
+@click.option(
+    "--machine", type=click.IntRange(0), default=0, help="Which of --machines this one is, from 0."
+)
 @settings_options
 @click.option(
     "--without-face",
@@ -131,12 +157,15 @@ def train_command(
     name: str | None,
     resume: bool,
     copies: Path | None,
+    devices: Devices,
+    machines: str | None,
+    machine: int,
     class_map: dict[str, str],
     without_face: WithoutFace,
     choice: DetectorChoice,
     **values: Any,
 ) -> None:
-    """Train the lesson's network on the photos in FOLDER, which holds one folder per class.
+    """Train a network on the photos in FOLDER, which holds one folder per class.
 
     Damaged files and copies are left out (`clean` says which), the rest is split, and a share is
     kept for the test (`evaluate`). The run folder keeps the settings, the split, the curves, the
@@ -150,6 +179,8 @@ def train_command(
       python -m emoclf train data
       python -m emoclf train data --name first --resume
       python -m emoclf train data --subject face --epochs 30 --name faces
+      python -m emoclf train data --subject face --network face --image-size 48
+      python -m emoclf train data --network mobilenetv3small
       python -m emoclf train --split split.json --image-size 128 --no-augment
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     _check_train_source(context, folder, split_file)
@@ -158,8 +189,10 @@ def train_command(
         "Stopped. If a run folder is named above, best.keras in it is the best epoch so far, and "
         "the same command with --resume and --name (the folder's name) goes on."
     )
-    if resume and name is None:
-        raise click.UsageError("--resume needs the name of the run: --name first --resume")
+    if (resume or machines) and name is None:
+        raise click.UsageError(
+            "--resume and --machines need the name of the run: --name first --resume"
+        )
     with clear_errors(stopped=stopped):
         settings = Settings(**values)
         manifest = _find_split(folder, split_file, class_map, settings)
@@ -167,20 +200,30 @@ def train_command(
         from emoclf.runtime import quiet_start
 
         with quiet_start():
-            from emoclf.pipeline import train_classifier
+            from emoclf.pipeline import train_classifier, train_on_cluster
             from emoclf.training import describe_history
+        options: dict[str, Any] = {
+            "logs": logs,
+            "detector": choice() if settings.subject == "face" else None,
+            "without_face": without_face,
+            "say": click.echo,
+            "progress": is_watched(),
+        }
+        if machines is not None:
+            addresses = [each.strip() for each in machines.split(",")]
+            options |= {"addresses": addresses, "index": machine, "name": name}
+            train_on_cluster(manifest, settings, **options)
+            click.echo(f"Next: python -m emoclf evaluate {logs / str(name)}")
+            return
         result = train_classifier(
             manifest,
             settings,
-            logs=logs,
             name=name,
             resume=resume,
             copies=copies,
-            detector=choice() if settings.subject == "face" else None,
-            without_face=without_face,
-            say=click.echo,
+            devices=devices,
             verbose=1 if sys.stdout.isatty() else 2,
-            progress=is_watched(),
+            **options,
         )
     click.echo(describe_history(result.history))
     click.echo(result.collapse or "Both classes are used.")

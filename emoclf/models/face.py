@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from emoclf.config import CLASS_NAMES
+from emoclf.models.augmentation import build_augmentation
 
 
 def build_face_network(
@@ -19,6 +20,7 @@ def build_face_network(
     normalise: bool = True,
     normalise_up_to_px: int = 12,
     dropout: float = 0.3,
+    augment: bool = False,
     seed: int | None = None,
 ) -> keras.Model:
     """Build a residual network for small face crops (He et al., 2016).
@@ -37,7 +39,9 @@ def build_face_network(
         normalise_up_to_px: Maps with a larger side are normalised once per residual block instead
             of after every convolution, because that is what a CPU spends most time on there.
         dropout: Share of the averaged features switched off at random while training, 0 to 1.
-        seed: Seed of the dropout; default: Keras' global seed.
+        augment: Whether augmentation layers stand after the rescaling. The recipe of the packaged
+            network changes faces before they come here.
+        seed: Seed of augmentation and dropout; default: Keras' global seed.
 
     Returns:
         A model from uint8 RGB `(batch, height, width, 3)`, 0 to 255, to float32 probabilities
@@ -71,6 +75,8 @@ def build_face_network(
 
     photo = keras.Input((*image_size, 3), dtype="uint8", name="face")
     maps = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="rescaling")(photo)
+    if augment:
+        maps = build_augmentation(seed=seed)(maps)
     maps = keras.ops.image.rgb_to_grayscale(maps, data_format="channels_last")
     maps = convolve(maps, filters[0], 3, name="stem", normalise=False)
     maps = layers.ReLU(name="stem_relu")(maps)

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def load_face_network(
-    class_names: Sequence[str] = CLASS_NAMES, *, folder: str | Path = FACE_MODEL_FOLDER
+    class_names: Sequence[str] = CLASS_NAMES,
+    *,
+    folder: str | Path = FACE_MODEL_FOLDER,
+    dropout: float = 0.2,
+    augment: bool = False,
 ) -> keras.Model:
     """Load the packaged network into Keras, to look into it or to build on it.
 
@@ -32,6 +36,8 @@ def load_face_network(
             layer is the packaged one, so the model answers at once; for other names it is new and
             has to be trained.
         folder: Where the packaged files are.
+        dropout: Share of the averaged features switched off at random while training, 0 to 1.
+        augment: Whether faces are flipped, moved, turned and re-lit at random while training.
 
     Returns:
         A model from uint8 RGB `(batch, 48, 48, 3)`, 0 to 255, to float32 probabilities
@@ -53,7 +59,8 @@ def load_face_network(
         filters=card.filters,
         blocks=card.blocks,
         normalise=False,
-        dropout=0.2,
+        dropout=dropout,
+        augment=augment,
     )
     head = _choose_outputs(weights, card, class_names)
     for variable in network.weights:

@@ -12,6 +12,7 @@ from emoclf.plots.learning import (
     plot_comparison,
     plot_confusion_matrix,
     plot_learning_curves,
+    plot_learning_rate_curve,
     plot_roc_and_precision_recall,
 )
 from emoclf.plots.photos import plot_augmentation, plot_photo_grid, plot_predictions
@@ -36,6 +37,7 @@ __all__ = [
     "plot_comparison",
     "plot_confusion_matrix",
     "plot_learning_curves",
+    "plot_learning_rate_curve",
     "plot_photo_grid",
     "plot_predictions",
     "plot_problem_counts",

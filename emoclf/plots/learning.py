@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from emoclf.plots.style import (
     BAD_COLOUR,
     CLASS_COLOURS,
+    FRAME_COLOUR,
     GOOD_COLOUR,
     NEUTRAL_COLOUR,
     make_figure,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from emoclf.evaluation import Evaluation
+    from emoclf.training import LearningRateCurve
 
 
 def plot_learning_curves(
@@ -57,6 +59,29 @@ def plot_learning_curves(
         axis.set_ylabel(name)
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(frameon=False)
+    return figure
+
+
+def plot_learning_rate_curve(curve: LearningRateCurve) -> Figure:
+    """Show the loss at ever larger learning rates, and which one is suggested.
+
+    Args:
+        curve: From `find_learning_rate`.
+
+    Returns:
+        The figure: the loss of each batch in grey, their moving average in black, and a line at
+        the suggestion where there is one.
+    """
+    figure = make_figure(6.5, 3.4)
+    axis = figure.subplots()
+    axis.plot(curve.rates, curve.losses, color=FRAME_COLOUR, label="each batch")
+    axis.plot(curve.rates, curve.smoothed_losses, color="black", label="moving average")
+    if curve.suggestion is not None:
+        label = f"suggested: {curve.suggestion:.1e}"
+        axis.axvline(curve.suggestion, color=GOOD_COLOUR, linestyle="--", label=label)
+    top = 1.3 * max(curve.smoothed_losses[0], np.median(curve.smoothed_losses))
+    axis.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(0, top))
+    axis.legend(frameon=False, loc="lower left")
     return figure
 
 

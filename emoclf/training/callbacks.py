@@ -65,7 +65,6 @@ class HistoryFile(keras.callbacks.Callback):
         """Remember where to write; nothing is written yet."""
         super().__init__()
         self.path = Path(path)
-        self.rows = 0
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Append one row."""
@@ -76,19 +75,15 @@ class HistoryFile(keras.callbacks.Callback):
             if is_new:
                 writer.writeheader()
             writer.writerow(row)
-        self.rows += 1
 
-    def get_state(self) -> dict[str, int]:
-        """Return the number of rows, for `KeepState`."""
-        return {"rows": self.rows}
+    def get_state(self) -> dict[str, str]:
+        """Return the whole file, for `KeepState`."""
+        return {"text": self.path.read_bytes().decode("utf-8")}
 
-    def set_state(self, state: Mapping[str, int]) -> None:
-        """Cut off rows of epochs that will be trained again."""
-        self.rows = state["rows"]
-        if self.path.exists():
-            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-            with replacing(self.path) as temporary:
-                temporary.write_text("".join(lines[: self.rows + 1]), encoding="utf-8", newline="")
+    def set_state(self, state: Mapping[str, str]) -> None:
+        """Put the file back: without rows of epochs that will be trained again."""
+        with replacing(self.path) as temporary:
+            temporary.write_bytes(state["text"].encode("utf-8"))
 
 
 def make_callbacks(

@@ -76,8 +76,8 @@ def copy_run(
             continue
         made.append(copy_verified(path, target / name))
         known[name] = facts
-    for copy in (target / STATE_FOLDER_NAME).glob("epoch-*.npz"):
-        if not (run_folder / STATE_FOLDER_NAME / copy.name).exists():
+    for copy in (target / STATE_FOLDER_NAME).rglob("epoch-*.npz"):
+        if not (run_folder / copy.relative_to(target)).exists():
             copy.unlink()  # an older state, whose successor lies beside it
     return made
 

@@ -125,8 +125,7 @@ def train_model(
     callbacks = make_callbacks(
         run_folder, info=info, patience=settings.patience, averaging=settings.averaging > 0
     )
-    facts = {"class_weights": {str(label): each for label, each in (class_weights or {}).items()}}
-    keep = KeepState(run_folder, train, callbacks=callbacks, facts=facts)
+    keep = KeepState(run_folder, train, callbacks=callbacks, facts=describe_facts(class_weights))
     if keep.epochs_done:
         say(keep.describe())
     copying = [] if copies is None else [CopyRun(run_folder, copies)]
@@ -144,3 +143,15 @@ def train_model(
     if copies is not None:
         copy_run(run_folder, copies)
     return result
+
+
+def describe_facts(class_weights: Mapping[int, float] | None) -> dict[str, Any]:
+    """Return what decides about a training beside its settings and its photos, for `KeepState`.
+
+    Args:
+        class_weights: Label to weight.
+
+    Returns:
+        What JSON can hold.
+    """
+    return {"class_weights": {str(label): each for label, each in (class_weights or {}).items()}}

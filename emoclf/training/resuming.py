@@ -57,6 +57,7 @@ class KeepState(keras.callbacks.Callback):
         callbacks: The callbacks whose counters are kept.
         facts: What else decides about the training, such as its settings; a training with other
             facts refuses to go on.
+        part: Name of a part of a training that has several, each with a state of its own.
 
     Attributes:
         notes: Sentences about states that were damaged.
@@ -73,11 +74,12 @@ class KeepState(keras.callbacks.Callback):
         *,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         facts: Mapping[str, Any] | None = None,
+        part: str = "",
     ) -> None:
         """Look for a saved state; nothing is restored yet."""
         super().__init__()
         self._run = Path(run_folder)
-        self.folder = self._run / STATE_FOLDER_NAME
+        self.folder = self._run / STATE_FOLDER_NAME / part
         self._order = find_order(train)
         self._callbacks = list(callbacks)
         self._facts = {**(facts or {}), "photos": getattr(self._order, "fingerprint", None)}

@@ -1,0 +1,187 @@
+"""Large networks that have seen many other photos, under a new head."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import keras
+from keras import layers
+
+from emoclf.config import CLASS_NAMES, IMAGE_SIZE, BackboneName
+from emoclf.models.augmentation import build_augmentation
+from emoclf.models.freezing import freeze_normalisation
+from emoclf.models.pretrained import load_weights_file, load_weights_of_imagenet
+
+BACKBONE = "backbone"
+"""Name of the layer that holds the network of `keras.applications`."""
+
+SMALLEST_SIDE_PX = 32
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How a backbone is built, and what it was shown when it learned.
+
+    Attributes:
+        application: Its name in `keras.applications`.
+        preprocesses: Whether it can carry its preprocessing itself; it is told not to.
+        reverse_channels: Whether it was shown BGR instead of RGB.
+        scale: What -1 to 1 is multiplied with, for each of its channels.
+        offset: What is added then.
+    """
+
+    application: str
+    preprocesses: bool = False
+    reverse_channels: bool = False
+    scale: tuple[float, float, float] | None = None
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+_RECIPES: dict[str, _Recipe] = {
+    # VGG16: blue, green, red from 0 to 255 less the means of ImageNet.
+    "vgg16": _Recipe(
+        "VGG16",
+        reverse_channels=True,
+        scale=(127.5, 127.5, 127.5),
+        offset=(127.5 - 103.939, 127.5 - 116.779, 127.5 - 123.68),
+    ),
+    "resnet50v2": _Recipe("ResNet50V2"),
+    "mobilenetv3small": _Recipe("MobileNetV3Small", preprocesses=True),
+    # EfficientNetV2B0: from 0 to 1 less the means of ImageNet, by its standard deviations.
+    "efficientnetv2b0": _Recipe(
+        "EfficientNetV2B0",
+        preprocesses=True,
+        scale=(0.5 / 0.229, 0.5 / 0.224, 0.5 / 0.225),
+        offset=((0.5 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0.5 - 0.406) / 0.225),
+    ),
+}
+
+
+def build_transfer_model(
+    backbone: BackboneName = "mobilenetv3small",
+    image_size: tuple[int, int] = IMAGE_SIZE,
+    class_names: Sequence[str] = CLASS_NAMES,
+    *,
+    weights: str | Path = "imagenet",
+    dropout: float = 0.3,
+    augment: bool = True,
+    seed: int | None = None,
+) -> keras.Model:
+    """Build a network on one of `keras.applications` that has learned from other photos.
+
+    The photo is rescaled, augmented, turned into what this backbone was shown when it learned, and
+    goes through it; the average of its last maps goes through dropout to a new layer that decides.
+    Train it in stages (`train_in_stages`). Its batch normalisation keeps the means and variances it
+    has learned: it is frozen from the start.
+
+    | backbone | weights | published in |
+    | --- | --- | --- |
+    | `vgg16` | 14.7 million | Simonyan and Zisserman, 2015 |
+    | `resnet50v2` | 23.6 million | He et al., 2016 |
+    | `mobilenetv3small` | 0.9 million | Howard et al., 2019 |
+    | `efficientnetv2b0` | 5.9 million | Tan and Le, 2021 |
+
+    Args:
+        backbone: Which of them.
+        image_size: `(height, width)` in pixels, each at least 32. They learned from 224 x 224.
+        class_names: Names of the outputs, in label order.
+        weights: `"imagenet"`: learned from ImageNet's 1.3 million photos; Keras downloads them
+            once and keeps them. A path: a file of the backbone's weights (`.weights.h5`, or `.h5`
+            without the top layers), or the `.keras` file of a network that this function built.
+            `"none"`: random; then the network learns as a whole, batch normalisation too.
+        dropout: Share of the averaged features switched off at random while training, 0 to 1.
+        augment: Whether augmentation layers stand after the rescaling.
+        seed: Seed of augmentation and dropout; default: Keras' global seed.
+
+    Returns:
+        A model from uint8 RGB `(batch, height, width, 3)`, 0 to 255, to float32 probabilities
+        `(batch, classes)` that sum to 1. Its layer `backbone` is the network inside
+        (`find_backbone`), the layer `probabilities` the head.
+
+    Raises:
+        ValueError: If there is no such backbone, or the photo is too small.
+        PretrainedWeightsError: If the weights cannot be downloaded or read; says what to do.
+    """
+    recipe = _find_recipe(backbone, image_size)
+    inner = _build_backbone(backbone, recipe, image_size, str(weights))
+    photo = keras.Input((*image_size, 3), dtype="uint8", name="photo")
+    values = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="rescaling")(photo)
+    if augment:
+        values = build_augmentation(seed=seed)(values)
+    values = _preprocess(values, recipe)
+    if str(weights) == "none":
+        maps = inner(values)
+    else:
+        # `fit` overrules training=False in Keras 3.10 to 3.15 (keras#20285): so both.
+        freeze_normalisation(inner)
+        maps = inner(values, training=False)
+    features = layers.GlobalAveragePooling2D(name="average_over_photo")(maps)
+    features = layers.Dropout(dropout, seed=seed, name="dropout")(features)
+    answer = layers.Dense(
+        len(class_names), activation="softmax", dtype="float32", name="probabilities"
+    )(features)
+    return keras.Model(photo, answer, name=f"transfer_{backbone}")
+
+
+def find_backbone(model: keras.Model) -> keras.Model:
+    """Return the network inside a network, or the network itself when it holds none.
+
+    Args:
+        model: Any network of `emoclf.models`.
+
+    Returns:
+        For a model of `build_transfer_model` its backbone, whose layers have the names that
+        `keras.applications` gives them; it maps what comes after the preprocessing to the last
+        maps. For other networks the network.
+    """
+    names = [layer.name for layer in model.layers]
+    return model.get_layer(BACKBONE) if BACKBONE in names else model
+
+
+def _find_recipe(backbone: str, image_size: tuple[int, int]) -> _Recipe:
+    if backbone not in _RECIPES:
+        raise ValueError(
+            f"backbone={backbone!r} should be one of {', '.join(map(repr, get_args(BackboneName)))}"
+            ". Our own networks are build_cnn, build_deep_cnn and load_face_network."
+        )
+    if min(image_size) < SMALLEST_SIDE_PX:
+        raise ValueError(
+            f"image_size={tuple(image_size)} is too small for {backbone}: give at least "
+            f"({SMALLEST_SIDE_PX}, {SMALLEST_SIDE_PX})."
+        )
+    return _RECIPES[backbone]
+
+
+def _build_backbone(
+    backbone: str, recipe: _Recipe, image_size: tuple[int, int], weights: str
+) -> keras.Model:
+    build = getattr(keras.applications, recipe.application)
+    options: dict[str, Any] = {"include_top": False, "input_shape": (*image_size, 3)}
+    if recipe.preprocesses:
+        options["include_preprocessing"] = False
+    if weights == "imagenet":
+        with warnings.catch_warnings():
+            # Keras says that weights learned at 224 x 224 are used at another size: they are.
+            warnings.filterwarnings("ignore", message=r"`input_shape` is undefined or non-square")
+            inner = load_weights_of_imagenet(build, options, name=backbone)
+    else:
+        inner = build(weights=None, **options)
+    named = keras.Model(inner.input, inner.output, name=BACKBONE)
+    if weights not in ("imagenet", "none"):
+        load_weights_file(named, weights, name=backbone)
+    return named
+
+
+def _preprocess(values: keras.KerasTensor, recipe: _Recipe) -> keras.KerasTensor:
+    """Turn RGB from -1 to 1 into what the backbone was shown when it learned."""
+    if recipe.reverse_channels:
+        values = keras.ops.flip(values, axis=-1)
+    if recipe.scale is None:
+        return values
+    return layers.Rescaling(
+        list(recipe.scale), offset=list(recipe.offset), dtype="float32", name="preprocessing"
+    )(values)
