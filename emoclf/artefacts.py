@@ -164,7 +164,8 @@ def load_model(path: str | Path, *, compiled: bool = True) -> tuple[keras.Model,
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged or was not saved by emoclf.
+        ValueError: If the file is damaged, was not saved by emoclf, or is of a Keras version that
+            this one cannot read.
     """
     import keras
 
@@ -173,5 +174,16 @@ def load_model(path: str | Path, *, compiled: bool = True) -> tuple[keras.Model,
         model = keras.models.load_model(path, compile=compiled, safe_mode=True)
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path} is damaged ({error}). Copy it again, or train again.") from error
+    except (TypeError, ValueError) as error:
+        written, here = _read_keras_version(path), keras.__version__
+        raise ValueError(
+            f"{path} was written by Keras {written} and cannot be built by Keras {here}, which is "
+            f"here: {str(error)[:300]} Install the other version: pip install keras=={written}"
+        ) from error
     _check_shapes(model, info)
     return model, info
+
+
+def _read_keras_version(path: Path | str) -> str:
+    with zipfile.ZipFile(path) as archive:
+        return str(json.loads(archive.read("metadata.json")).get("keras_version", "?"))

@@ -71,3 +71,23 @@ def test_the_member_is_stored_once(model, tmp_path):
     save_model(load_model(path)[0], path, info=INFO)
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist().count(MEMBER_NAME) == 1
+
+
+def test_a_file_of_a_newer_keras_says_which(model, tmp_path):
+    """Keras 3.15 writes what Keras 3.13, which Colab has, cannot build."""
+    path = save_model(model, tmp_path / "model.keras", info=INFO)
+    newer = tmp_path / "newer.keras"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(newer, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "config.json":
+                content = content.replace(
+                    b'"GlorotUniform", "config": {',
+                    b'"GlorotUniform", "config": {"input_fans": 1, ',
+                )
+                assert b"input_fans" in content
+            if name == "metadata.json":
+                content = b'{"keras_version": "9.1.0"}'
+            new.writestr(name, content)
+    with pytest.raises(ValueError, match=r"newer\.keras was written by Keras 9\.1\.0"):
+        load_model(newer)
