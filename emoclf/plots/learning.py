@@ -69,13 +69,13 @@ def plot_learning_rate_curve(curve: LearningRateCurve) -> Figure:
         curve: From `find_learning_rate`.
 
     Returns:
-        The figure: the loss of each batch in grey, their moving average in black, and a line at
+        The figure: the loss of each batch in grey, averaged in black, and a line at
         the suggestion where there is one.
     """
     figure = make_figure(6.5, 3.4)
     axis = figure.subplots()
     axis.plot(curve.rates, curve.losses, color=FRAME_COLOUR, label="each batch")
-    axis.plot(curve.rates, curve.smoothed_losses, color="black", label="moving average")
+    axis.plot(curve.rates, curve.smoothed_losses, color="black", label="averaged")
     if curve.suggestion is not None:
         label = f"suggested: {curve.suggestion:.1e}"
         axis.axvline(curve.suggestion, color=GOOD_COLOUR, linestyle="--", label=label)

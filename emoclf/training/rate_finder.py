@@ -16,7 +16,7 @@ from emoclf.training.fitting import compile_model
 FEWEST_STEPS = 20
 """Fewer points than this are no curve."""
 
-_DIVERGED = 4.0
+_DIVERGED, _LAST = 4.0, 5
 _SMALLEST_FALL = 0.02
 
 
@@ -27,8 +27,9 @@ class LearningRateCurve:
     Attributes:
         rates: float64 `(steps,)`: the rate of each step, rising.
         losses: float64 `(steps,)`: the loss of each batch before its step.
-        smoothed_losses: float64 `(steps,)`: their moving average.
-        suggestion: A rate to use as the largest one of a training; None when the loss never falls.
+        smoothed_losses: float64 `(steps,)`: the losses around each rate, averaged.
+        suggestion: A rate to use as the largest one of a training; None when the loss falls no
+            further than chance would have it.
     """
 
     rates: np.ndarray
@@ -41,8 +42,9 @@ class LearningRateCurve:
         tried = f"{self.rates[0]:.0e} to {self.rates[-1]:.0e}"
         if self.suggestion is None:
             return (
-                f"The loss does not fall at any learning rate from {tried}: look at the photos "
-                "and the labels, or try another range."
+                f"In {len(self.rates)} steps the loss does not clearly fall at any learning rate "
+                f"from {tried}: give more steps or larger batches. A network that learns hard "
+                "photos from scratch may need epochs before it begins: keep the default there."
             )
         lowest = self.rates[int(np.argmin(self.smoothed_losses))]
         return (
@@ -55,17 +57,17 @@ def find_learning_rate(
     model: keras.Model,
     dataset: Iterable[tuple[Any, Any]],
     *,
-    lowest: float = 1e-6,
+    lowest: float = 1e-5,
     highest: float = 1.0,
-    steps: int = 120,
-    smoothing: float = 0.9,
+    steps: int = 200,
+    smoothing: float = 0.06,
     seed: int = SEED,
 ) -> LearningRateCurve:
     """Train a copy of the network for a few steps, each at a larger rate, and watch its loss.
 
     At small rates nothing happens, then the loss falls, then it climbs again: the rate where it
     falls most steeply is a good largest rate for a training (Smith, 2017, arXiv:1506.01186). It
-    stops early once the loss is four times its lowest. The model itself stays as it is: weights,
+    stops early once the loss is four times what it was. The model itself stays as it is: weights,
     optimizer, what is frozen.
 
     Args:
@@ -74,7 +76,8 @@ def find_learning_rate(
         lowest: First rate.
         highest: Last rate; those between grow by the same factor from step to step.
         steps: Batches to train on, at least 20.
-        smoothing: Weight of what was before in the moving average, 0 to 1.
+        smoothing: Width of the average (sigma of a Gaussian) as a share of the steps, above 0 to
+            0.5. It looks both ways, so that it does not lag behind and suggest too much.
         seed: Seed of dropout and augmentation. The same seed and the same batches in the same
             order give the same curve; a data set that shuffles gives new batches every time.
 
@@ -89,17 +92,16 @@ def find_learning_rate(
         >>> curve = find_learning_rate(model, train)  # doctest: +SKIP
         >>> Settings(learning_rate=curve.suggestion)  # doctest: +SKIP
     """
-    if not 0 < lowest < highest or steps < FEWEST_STEPS or not 0 <= smoothing < 1:
+    if not 0 < lowest < highest or steps < FEWEST_STEPS or not 0 < smoothing <= 0.5:
         raise ValueError(
-            f"Expected 0 < lowest < highest, at least {FEWEST_STEPS} steps and smoothing from 0 "
-            f"to below 1. Received: lowest={lowest}, highest={highest}, steps={steps}, "
+            f"Expected 0 < lowest < highest, at least {FEWEST_STEPS} steps and smoothing above 0, "
+            f"up to 0.5. Received: lowest={lowest}, highest={highest}, steps={steps}, "
             f"smoothing={smoothing}."
         )
     copy = compile_model(copy_network(model), learning_rate=lowest)
     _seed_layers(copy, seed)
     rates = np.geomspace(lowest, highest, steps)
     losses: list[float] = []
-    smoothed: list[float] = []
     for rate, (images, labels) in zip(rates, _repeat(dataset), strict=False):
         copy.optimizer.learning_rate = rate
         copy.reset_metrics()  # Keras would return the average over all steps so far
@@ -107,16 +109,17 @@ def find_learning_rate(
         if not np.isfinite(loss):
             break
         losses.append(loss)
-        smoothed.append(_average(losses, smoothing))
-        if smoothed[-1] > _DIVERGED * min(smoothed):
+        if np.mean(losses[-_LAST:]) > _DIVERGED * np.mean(losses[:_LAST]):
             break
     if len(losses) < 2:
         raise ValueError(
             f"The loss is {loss} at the rate {rate:.1e} already: start with a smaller one, and "
             "look whether labels are 0 to the number of classes less one."
         )
-    points = rates[: len(losses)], np.array(losses), np.array(smoothed)
-    return LearningRateCurve(*points, suggestion=_suggest(points[0], points[2], steps=steps))
+    raw, width = np.array(losses), max(1.0, smoothing * steps)
+    smoothed = _smooth(raw, width)
+    suggestion = _suggest(rates[: len(raw)], raw, smoothed, width=width)
+    return LearningRateCurve(rates[: len(raw)], raw, smoothed, suggestion)
 
 
 def _repeat(dataset: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
@@ -137,20 +140,20 @@ def _seed_layers(model: keras.Model, seed: int) -> None:
             variable.assign(random.integers(0, 2**31, variable.shape).astype("uint32"))
 
 
-def _average(losses: list[float], smoothing: float) -> float:
-    """Average, the last losses most; the first ones are not pulled to zero (Kingma, Ba, 2015)."""
-    weights = smoothing ** np.arange(len(losses))[::-1]
-    return float(np.average(losses, weights=weights))
+def _smooth(losses: np.ndarray, width: float) -> np.ndarray:
+    """Average each loss with those around it, by a Gaussian of that many steps."""
+    steps = np.arange(len(losses))
+    weights = np.exp(-0.5 * ((steps[:, np.newaxis] - steps) / width) ** 2)
+    return weights @ losses / weights.sum(axis=1)
 
 
-def _suggest(rates: np.ndarray, smoothed: np.ndarray, *, steps: int) -> float | None:
-    """Find where the loss falls most steeply on its way to its lowest.
-
-    The slope is taken over a fifth of the range, so that a lucky batch is no slope.
-    """
-    half, end = max(1, steps // 10), int(np.argmin(smoothed))
-    if end < half or smoothed[end] > (1 - _SMALLEST_FALL) * smoothed[:half].mean():
+def _suggest(
+    rates: np.ndarray, losses: np.ndarray, smoothed: np.ndarray, *, width: float
+) -> float | None:
+    """Find where the loss falls most steeply on its way to its lowest."""
+    end = int(np.argmin(smoothed))
+    chance = np.std((losses - smoothed)[: end + 1]) / np.sqrt(2 * np.sqrt(np.pi) * width)
+    if end < 2 or smoothed[0] - smoothed[end] < max(_SMALLEST_FALL * smoothed[0], 3 * chance):
         return None
-    centres = range(half, end + 1)
-    falls = [smoothed[i - half] - smoothed[min(i + half, end)] for i in centres]
-    return float(rates[centres[int(np.argmax(falls))]])
+    slopes = np.gradient(smoothed[: end + 1], np.log10(rates[: end + 1]))
+    return float(rates[int(np.argmin(slopes))])

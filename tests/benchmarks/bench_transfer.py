@@ -171,7 +171,7 @@ def main():
     parser.add_argument("fer2013", type=Path)
     parser.add_argument("--folder", type=Path, default=Path("logs/transfer"))
     parser.add_argument("--epochs", type=int, default=8, help="of the first task")
-    parser.add_argument("--samples", type=int, default=5)
+    parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--count", type=int, default=100, help="faces to learn from")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
