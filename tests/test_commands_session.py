@@ -122,6 +122,17 @@ def test_a_training_goes_on_and_has_a_second_place(folder, tmp_path):
     assert "--name first --resume" in run("train", folder, "--resume", code=2).stderr
 
 
+def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, tmp_path):
+    options = ["train", folder / "data", "--logs", tmp_path, "--machines", "a:1, b:1"]
+    assert "need the name of the run" in run(*options, code=2).stderr
+    options += ["--name", "big"]
+    error = run(*options, "--machine", 2, code=1).stderr
+    assert "index=2 should be one of the 2 machines" in error
+    staged = ("--network", "face", "--image-size", 48)
+    assert "trained in stages, on one machine" in run(*options, *staged, code=1).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_test_photos_of_a_run_are_those_of_its_split(trained):
     _, run_folder = trained
     output = run("evaluate", run_folder).stdout
