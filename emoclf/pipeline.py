@@ -192,6 +192,10 @@ def train_on_cluster(
             f"network={settings.network!r} is trained in stages, on one machine. Several machines "
             "train network='small' or 'deep', or a backbone with weights='none'."
         )
+    if settings.averaging:
+        raise ValueError(
+            f"averaging={settings.averaging} is for one machine. Set averaging=0 to train on several."
+        )
     os.environ["TF_CONFIG"] = describe_cluster(addresses, index)
     strategy = join_machines()
     cache = _cache(manifest, settings, detector, without_face, Path(logs) / "cache", progress)

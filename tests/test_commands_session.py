@@ -130,6 +130,8 @@ def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, 
     assert "index=2 should be one of the 2 machines" in error
     staged = ("--network", "face", "--image-size", 48)
     assert "trained in stages, on one machine" in run(*options, *staged, code=1).stderr
+    error = run(*options, "--averaging", "0.9", code=1).stderr
+    assert "averaging=0.9 is for one machine" in error
     assert list(tmp_path.iterdir()) == []
 
 
