@@ -194,7 +194,7 @@ def train_on_cluster(
         )
     if settings.averaging:
         raise ValueError(
-            f"averaging={settings.averaging} is for one machine. Set averaging=0 to train on several."
+            f"averaging={settings.averaging} is for one machine. Set averaging=0 for several."
         )
     os.environ["TF_CONFIG"] = describe_cluster(addresses, index)
     strategy = join_machines()
