@@ -7,6 +7,7 @@ killed leaves an empty file. Everything emoclf writes for keeps goes through `re
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 import shutil
@@ -129,6 +130,12 @@ def _is_running(process: int) -> bool:
     except PermissionError:
         return True
     return process != os.getpid()
+
+
+def find_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, read piece by piece, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: str | Path, value: Any) -> Path:

@@ -176,6 +176,25 @@ def test_another_network_is_refused(cache, tmp_path):
             model.fit(batches, epochs=1, callbacks=[keep], shuffle=False, verbose=0)
 
 
+def test_train_model_refuses_other_settings_in_the_same_folder(manifest, cache, tmp_path):
+    from emoclf.datasets import make_dataset
+    from emoclf.models import build_cnn
+    from emoclf.training import train_model
+
+    settings = Settings(image_size=(32, 48), epochs=1)
+    folder = start_run(settings, manifest, logs=tmp_path, name="a")
+    batches = {
+        "train": make_dataset(cache, "train", shuffle=True),
+        "validation": make_dataset(cache, "validation"),
+        "run_folder": folder,
+        "verbose": 0,
+    }
+    train_model(build_cnn((32, 48), filters=(4, 4)), settings=settings, **batches)
+    other = Settings(image_size=(32, 48), epochs=2)
+    with pytest.raises(ResumeRefusedError, match="epochs was 1 and is 2"):
+        train_model(build_cnn((32, 48), filters=(4, 4)), settings=other, **batches)
+
+
 def test_a_run_goes_on_by_its_name_only(manifest, tmp_path):
     with pytest.raises(ValueError, match="name"):
         start_run(Settings(), manifest, logs=tmp_path, resume=True)

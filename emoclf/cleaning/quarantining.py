@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from emoclf.cleaning.report import PROBLEM_KINDS, CleaningReport, FileRecord, show_path
-from emoclf.storage import replacing
+from emoclf.storage import find_sha256, replacing
 
 QUARANTINE_NAME: str = "quarantine"
 """Folder beside the class folders; `find_class_folders` never takes it for one of them."""
@@ -274,8 +274,7 @@ def _hash_file(path: Path) -> str | None:
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return None
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return find_sha256(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from emoclf.exporting.photos import ParityPhotos, gather_photos
 from emoclf.exporting.writers import write_export
 from emoclf.faces import FaceDetector
 from emoclf.inference.predictor import MakeDetector
-from emoclf.storage import building_folder, read_json, write_json
+from emoclf.storage import building_folder, find_sha256, read_json, write_json
 
 if TYPE_CHECKING:
     import keras
@@ -187,8 +186,7 @@ def _describe_export(folder: Path, name: ExportFormat, info: ModelInfo) -> None:
         },
         "output": {"dtype": "float32", "shape": [batch, len(info.class_names)], "range": [0, 1]},
         "sha256": {
-            each.relative_to(folder).as_posix(): hashlib.sha256(each.read_bytes()).hexdigest()
-            for each in _list_files(folder)
+            each.relative_to(folder).as_posix(): find_sha256(each) for each in _list_files(folder)
         },
     }
     write_json(folder / MEMBER_NAME, value)
@@ -224,6 +222,6 @@ def _find_strange_file(place: Path) -> Path | None:
         name = each.relative_to(place).as_posix()
         if name in (MEMBER_NAME, PARITY_FILE_NAME):
             continue
-        if hashlib.sha256(each.read_bytes()).hexdigest() != known.get(name):
+        if find_sha256(each) != known.get(name):
             return each
     return None

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from emoclf.folders import FileList
 from emoclf.images import IMAGE_EXTENSIONS, explain_unknown_content, find_format
+from emoclf.storage import find_sha256
 
 BEGINNING_BYTES = 4096
 """How much of a file is looked at to see what it is."""
@@ -159,15 +160,6 @@ def copy_folder(
     if not copied:
         raise ValueError(f"{source} holds no picture: {len(files):,} files were looked at.")
     return CopiedFiles(tuple(sorted(copied, key=lambda file: file.path)), tuple(left_out))
-
-
-def find_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def verify_copies(folder: Path, files: Iterable[CopiedFile]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-from emoclf.storage import building_folder, replacing
+from emoclf.storage import building_folder, find_sha256, replacing
 from emoclf.training.state import STATE_FOLDER_NAME
 
 
@@ -121,11 +120,6 @@ def copy_verified(source: Path, target: Path) -> Path:
     """
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
-        if _digest(temporary) != _digest(source):
+        if find_sha256(temporary) != find_sha256(source):
             raise OSError(f"the copy of {source} to {target} does not read back as it was written")
     return target
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -125,7 +125,9 @@ def train_model(
     callbacks = make_callbacks(
         run_folder, info=info, patience=settings.patience, averaging=settings.averaging > 0
     )
-    keep = KeepState(run_folder, train, callbacks=callbacks, facts=describe_facts(class_weights))
+    keep = KeepState(
+        run_folder, train, callbacks=callbacks, facts=describe_facts(settings, class_weights)
+    )
     if keep.epochs_done:
         say(keep.describe())
     copying = [] if copies is None else [CopyRun(run_folder, copies)]
@@ -145,13 +147,15 @@ def train_model(
     return result
 
 
-def describe_facts(class_weights: Mapping[int, float] | None) -> dict[str, Any]:
-    """Return what decides about a training beside its settings and its photos, for `KeepState`.
+def describe_facts(settings: Settings, class_weights: Mapping[int, float] | None) -> dict[str, Any]:
+    """Return what decides about a training beside its photos and its layers, for `KeepState`.
 
     Args:
+        settings: The run's settings.
         class_weights: Label to weight.
 
     Returns:
         What JSON can hold.
     """
-    return {"class_weights": {str(label): each for label, each in (class_weights or {}).items()}}
+    weights = {str(label): each for label, each in (class_weights or {}).items()}
+    return {**settings.to_dict(), "weights of the classes": weights}

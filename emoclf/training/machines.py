@@ -148,14 +148,8 @@ def train_on_machines(
         row = {"loss": float(np.mean(losses)), **_validate(model, validation)}
         for name, value in row.items():
             history.setdefault(name, []).append(value)
-        state = SavedState(
-            epoch + 1,
-            {"made_from": facts, "network": describe_network(model), "history": history},
-            name_variables(model.variables, "model")
-            | name_variables(model.optimizer.variables, "optimizer"),
-        )
         if is_chief():
-            save_state(folder, state)
+            save_state(folder, _take_state(model, epoch + 1, facts, history))
         numbers = ", ".join(f"{name} {value:.4f}" for name, value in row.items())
         say(f"epoch {epoch + 1} of {settings.epochs}: {numbers}")
     if is_chief():
@@ -194,6 +188,17 @@ def _restore(
     restore_variables(model.variables, saved.arrays, "model")
     restore_variables(model.optimizer.variables, saved.arrays, "optimizer")
     return saved.epoch, saved.facts["history"]
+
+
+def _take_state(
+    model: keras.Model, epoch: int, facts: dict[str, Any], history: dict[str, list[float]]
+) -> SavedState:
+    return SavedState(
+        epoch,
+        {"made_from": facts, "network": describe_network(model), "history": history},
+        name_variables(model.variables, "model")
+        | name_variables(model.optimizer.variables, "optimizer"),
+    )
 
 
 def _cut(

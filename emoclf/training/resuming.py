@@ -8,6 +8,7 @@ that decides about the rest of a training is kept, so that the end is the same t
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import sys
 from collections.abc import Mapping, Sequence
@@ -82,7 +83,8 @@ class KeepState(keras.callbacks.Callback):
         self.folder = self._run / STATE_FOLDER_NAME / part
         self._order = find_order(train)
         self._callbacks = list(callbacks)
-        self._facts = {**(facts or {}), "photos": getattr(self._order, "fingerprint", None)}
+        described = {**(facts or {}), "photos": getattr(self._order, "fingerprint", None)}
+        self._facts = json.loads(json.dumps(described))  # as it will be read again
         self._saved, self.notes = load_state(self.folder)
         self._history: dict[str, list[float]] = {}
         if self._saved is not None:

@@ -120,7 +120,7 @@ def train_in_stages(
         _begin_stage(model, stage, settings, steps_per_epoch=len(train))
         say(describe_stage(model, stage))
         done = len(history.get("loss", ()))
-        facts = describe_facts(class_weights) | {"stage": asdict(stage)}
+        facts = describe_facts(settings, class_weights) | {"stage": asdict(stage)}
         keep = KeepState(
             run_folder, train, callbacks=callbacks, facts=facts, part=f"{number}-{stage.learns}"
         )
