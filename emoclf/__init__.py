@@ -67,6 +67,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "build_face_network",
             "build_transfer_model",
             "find_backbone",
+            "PretrainedWeightsError",
             "freeze_for_fine_tuning",
         ),
         "networks": ("build_network",),

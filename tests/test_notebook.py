@@ -44,13 +44,18 @@ def environment(repository, tmp_path_factory):
         yield
 
 
-TINY = {"IMAGE_SIZE": (48, 48), "EPOCHS": 2, "DRAWN_PER_CLASS": 45, "FINE_TUNE_EPOCHS": 1}
+TINY = {
+    "IMAGE_SIZE": (48, 48),
+    "EPOCHS": 2,
+    "DRAWN_PER_CLASS": 45,
+    "RUN_NAME": "tiny",
+    "FINE_TUNE_EPOCHS": 1,
+    "FURTHER_EPOCHS": 0,
+}
 
 
 def run_of(folder, *, fine_tuned=False):
-    runs = [entry for entry in (folder / "logs").iterdir() if entry.is_dir()]
-    (run,) = [entry for entry in runs if entry.name.endswith("-fine-tuned") == fine_tuned]
-    return run
+    return folder / "logs" / ("tiny-fine-tuned" if fine_tuned else "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +65,8 @@ def tiny(tmp_path_factory):
     Faces are found by what needs no download: the Haar cascade, or nothing in OpenCV 5.
     """
     folder = tmp_path_factory.mktemp("lesson")
-    return folder, run_notebook(str(folder), TINY)
+    parameters = {**TINY, "FURTHER_EPOCHS": 1, "COPY_RUNS_TO": str(folder / "drive")}
+    return folder, run_notebook(str(folder), parameters)
 
 
 def test_the_tiny_run_records_what_it_says(tiny):
@@ -119,7 +125,55 @@ def test_the_tiny_run_compares_and_fine_tunes_the_packaged_network(tiny):
     assert load_info(run_of(folder) / "model.keras").subject == "photo"
     assert re.search(r"(is better on these|do not tell which)", printed)
     assert re.search(r"Fine-tuning (has helped|is NOT shown)", printed)
-    assert re.search(r"^[\d,]+ of [\d,]+ weights learn$", printed, re.MULTILINE)
+    stages = re.findall(r"^(head|all): ([\d,]+) of ([\d,]+) weights learn", printed, re.MULTILINE)
+    assert [stage[0] for stage in stages] == ["head", "all"]
+    assert stages[0][1] != stages[0][2] == stages[1][1]
+
+
+def test_the_tiny_run_goes_deeper_and_to_another_data_set(tiny):
+    folder, document = tiny
+    printed = "\n".join(read_outputs(document))
+    assert "are not on this machine and could not be downloaded" in printed
+    counts = set()
+    for name in ("tiny-deep", "tiny-mobilenetv3small-none"):
+        split = load_manifest(folder / "logs" / name / "split.json")
+        assert split.files == load_manifest(run_of(folder) / "split.json").files
+        counts.add(len(split.select("test")))
+    rows = re.findall(
+        r"^(small|deep|mobilenetv3small).* (0\.\d+|1\.0+) \(.*n = (\d+)", printed, re.M
+    )
+    assert [row[0] for row in rows] == ["small", "deep", "small", "deep", "mobilenetv3small"]
+    assert {int(row[2]) for row in rows} == counts
+    assert rows[:2] == rows[2:4]
+    both = re.findall(r"^(small|deep|mobilenetv3small).* ([01]\.\d+) +([01]\.\d+)$", printed, re.M)
+    assert [(name, value) for name, value, _ in both] == [row[:2] for row in rows[2:]]
+    assert len(list((folder / "data" / "drawn_faces").glob("thumbnails*/happy/*"))) == 100
+
+
+def test_every_run_of_the_tiny_lesson_was_copied(tiny):
+    folder, _ = tiny
+    runs = sorted(path.name for path in (folder / "logs").iterdir() if path.name != "cache")
+    assert len(runs) == 4
+    assert sorted(path.name for path in (folder / "drive").iterdir()) == runs
+    for name in runs:
+        here, there = (folder / place / name / "history.csv" for place in ("logs", "drive"))
+        assert here.read_bytes() == there.read_bytes()
+
+
+def test_the_lesson_goes_on_with_a_run_of_its_name(tiny, lesson, tmp_path):
+    """The same parameters, on a machine that has the copy of the run only."""
+    folder, document = tiny
+    end = next(n for n, cell in enumerate(lesson.cells) if cell.source.startswith("## 11."))
+    path = tmp_path / "first_half.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=lesson.cells[:end]), path)
+    parameters = {**TINY, "COPY_RUNS_TO": str(folder / "drive")}
+    again = run_notebook(str(tmp_path), parameters, notebook=path)
+    printed = "\n".join(read_outputs(again))
+    assert "2 epochs are done. The training had ended." in printed
+    assert "Epoch 1/2" not in printed
+    assert "Epoch 1/2" in "\n".join(read_outputs(document))
+    histories = [run_of(place) / "history.csv" for place in (folder, tmp_path)]
+    assert histories[0].read_bytes() == histories[1].read_bytes()
 
 
 def test_the_tiny_run_names_no_home_folder(tiny):
@@ -238,8 +292,11 @@ def test_the_committed_outputs_show_drawn_faces_and_no_path_of_a_machine(lesson)
 
 
 def test_cells_are_short_and_follow_prose(lesson):
+    tagged = [cell.metadata.get("tags", []) for cell in code_cells(lesson)]
     lines = [len(cell.source.splitlines()) for cell in code_cells(lesson)]
-    assert max(lines) <= 20
+    others = zip(lines, tagged, strict=True)
+    assert max(count for count, tags in others if "parameters" not in tags) <= 20
+    assert lines[tagged.index(["parameters"])] <= 30  # a list of choices, under headings
     assert statistics.median(lines) <= 6
     markdown = len(lesson.cells) - len(lines)
     assert 1.2 <= markdown / len(lines) <= 1.6

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,38 @@ def test_in_colab_the_drive_is_mounted_before_it_is_looked_at(tmp_path, monkeypa
     assert mounted == ["drive"]
     find_data(tmp_path / "data")
     assert mounted == ["drive"]
+
+
+def test_an_archive_is_staged_once(tmp_path):
+    archive = shutil.make_archive(
+        str(tmp_path / "photos"), "zip", put_photos(tmp_path / "mine"), "."
+    )
+    source = find_data(archive, local_folder=tmp_path / "data", progress=False)
+    assert source.folder == tmp_path / "data" / "staged"
+    assert [entry.class_name for entry in find_class_folders(source.folder).folders] == [
+        "Sad",
+        "Happy",
+    ]
+    assert "staged and verified" in source.description
+    again = find_data(archive, local_folder=tmp_path / "data", progress=False)
+    assert again.folder == source.folder
+    assert "were staged before" in again.description
+
+
+def test_in_colab_a_folder_on_drive_is_staged_and_only_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(finding, "in_colab", lambda: True)
+    monkeypatch.setattr(finding, "mount_drive", lambda: None)
+    monkeypatch.setattr(finding, "DRIVE_MOUNT_POINT", tmp_path / "drive")
+    photos = put_photos(tmp_path / "drive" / "photos")
+    before = sorted(photos.rglob("*"))
+    source = find_data(photos, local_folder=tmp_path / "data", progress=False)
+    assert source.folder == tmp_path / "data" / "staged"
+    assert (source.folder / "sad" / "photo.jpg").is_file()
+    assert sorted(photos.rglob("*")) == before
+    with pytest.raises(ValueError, match="Happy"):
+        half = put_photos(tmp_path / "drive" / "half", ["sad"])
+        find_data(half, local_folder=tmp_path / "other", progress=False)
+    assert not (tmp_path / "other").exists()
 
 
 def test_none_means_look_locally(tmp_path):

@@ -12,13 +12,17 @@ from emoclf.config import CLASS_NAMES, SEED
 from emoclf.drawn_faces import PHOTOS_PER_CLASS, make_drawn_faces
 from emoclf.folders import find_class_folders, list_files
 from emoclf.images import UnreadableImageError, load_image
-from emoclf.runtime import in_colab, mount_drive
+from emoclf.runtime import DRIVE_MOUNT_POINT, in_colab, mount_drive
+from emoclf.sources.staging import stage_data
 
 DRIVE_DATA_FOLDER = "/content/drive/MyDrive/Image Classifier/data"
 """Where the lesson looks on a mounted Google Drive."""
 
 DRAWN_FACES_FOLDER_NAME = "drawn_faces"
 """Sub-folder of the local data folder that holds the built-in faces."""
+
+STAGED_FOLDER_NAME = "staged"
+"""Sub-folder of the local data folder that holds a copy of what lies on Drive or in an archive."""
 
 
 @dataclass(frozen=True)
@@ -49,33 +53,48 @@ def find_data(
 ) -> DataSource:
     """Find photos to work on: the folder asked for, else `data/`, else draw faces.
 
-    In Colab, Google Drive is mounted first when the folder lies on it. A folder that you name
-    yourself must exist; only the default Drive folder may be missing.
+    In Colab, Google Drive is mounted first when the folder lies on it, and its photos are copied
+    to this machine, because Drive takes long to open a file; so are those of an archive. A folder
+    that you name yourself must exist; only the default Drive folder may be missing.
 
     Args:
-        folder: The data set's folder, with one folder per class; None means "look in `data/`".
-        local_folder: The folder that is looked into next.
+        folder: The data set's folder, with one folder per class, or a `.zip`, `.tar` or `.tar.gz`
+            of it; None means "look in `data/`".
+        local_folder: The folder that is looked into next; copies go to `staged` in it.
         class_names: Names in label order.
         class_map: Which folder of `folder` belongs to which class, as for `find_class_folders`.
         drawn_per_class: Faces drawn per class when there is no other data.
         with_flaws: Whether the drawn set holds the flaws that the cleaning step looks for.
         seed: Seed of the drawing.
-        progress: Whether a progress bar is shown while drawing.
+        progress: Whether a progress bar is shown while drawing or copying.
 
     Returns:
         The folder and how it was found.
 
     Raises:
         FileNotFoundError: If a folder that you named does not exist.
+        FileExistsError: If a copy was made before, and what lies on Drive has changed since.
+        ArchiveRefusedError: If an archive is damaged, unsafe or too large.
         ValueError: If a folder that you named does not hold one folder per class.
     """
     notes = []
     if folder is not None:
-        if in_colab() and str(folder).startswith("/content/drive"):
+        is_on_drive = in_colab() and Path(folder).is_relative_to(DRIVE_MOUNT_POINT)
+        if is_on_drive:
             mount_drive()
-        if Path(folder).is_dir() or str(folder) != DRIVE_DATA_FOLDER:
-            find_class_folders(folder, class_names=class_names, class_map=class_map)
-            return DataSource(Path(folder), False, f"Using the photos in {folder}.")
+        if Path(folder).exists() or str(folder) != DRIVE_DATA_FOLDER:
+            notes.append(f"Using the photos in {folder}.")
+            if not Path(folder).is_file():
+                find_class_folders(folder, class_names=class_names, class_map=class_map)
+            if is_on_drive or Path(folder).is_file():
+                staged_folder = Path(local_folder) / STAGED_FOLDER_NAME
+                staged = stage_data(
+                    folder, staged_folder, class_names=class_names, progress=progress
+                )
+                find_class_folders(staged.folder, class_names=class_names, class_map=class_map)
+                folder = staged.folder
+                notes.append(f"Copied to this machine: {staged.describe()}")
+            return DataSource(Path(folder), False, " ".join(notes))
         notes.append(f"There is no folder {folder}.")
     if _holds_photos(Path(local_folder), class_names):
         notes.append(f"Using the photos in {Path(local_folder)}.")
