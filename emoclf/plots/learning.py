@@ -72,7 +72,7 @@ def plot_learning_rate_curve(curve: LearningRateCurve) -> Figure:
         The figure: the loss of each batch in grey, averaged in black, and a line at
         the suggestion where there is one.
     """
-    figure = make_figure(6.5, 3.4)
+    figure = make_figure(8, 3.4)
     axis = figure.subplots()
     axis.plot(curve.rates, curve.losses, color=FRAME_COLOUR, label="each batch")
     axis.plot(curve.rates, curve.smoothed_losses, color="black", label="averaged")
@@ -81,7 +81,7 @@ def plot_learning_rate_curve(curve: LearningRateCurve) -> Figure:
         axis.axvline(curve.suggestion, color=GOOD_COLOUR, linestyle="--", label=label)
     top = 1.3 * max(curve.smoothed_losses[0], np.median(curve.smoothed_losses))
     axis.set(xscale="log", xlabel="learning rate", ylabel="loss", ylim=(0, top))
-    axis.legend(frameon=False, loc="lower left")
+    axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
