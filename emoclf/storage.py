@@ -69,19 +69,19 @@ def building_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path
         The temporary folder.
 
     Raises:
-        FileExistsError: If there is something at `path`, and it is not to be replaced.
+        FileExistsError: If there is something at `path`, from the beginning or put there meanwhile,
+            and it is not to be replaced.
 
     Example:
         >>> with building_folder(folder / "photos") as temporary:  # doctest: +SKIP
         ...     (temporary / "notes.txt").write_text("whole or not at all")
     """
     path = Path(path)
+    if path.is_symlink():
+        path = path.resolve()
     is_taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
     if is_taken and not (replace and path.is_dir()):
-        raise FileExistsError(
-            f"{path} is there already and is never overwritten. Give another folder, or move it "
-            "away."
-        )
+        raise _make_taken(path)
     made = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
@@ -89,12 +89,33 @@ def building_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path
     temporary.mkdir()
     try:
         yield temporary
-        _put_in_place(temporary, path)
+        if replace:
+            _put_in_place(temporary, path)
+        else:
+            _put_in_empty_place(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         for parent in made:
             with suppress(OSError):  # not empty: the folder was finished, or others use it
                 parent.rmdir()
+
+
+def _make_taken(path: Path) -> FileExistsError:
+    return FileExistsError(
+        f"{path} is there already and is never overwritten. Give another folder, or move it away."
+    )
+
+
+def _put_in_empty_place(temporary: Path, path: Path) -> None:
+    """Move a folder to where nothing or an empty folder is, also if that has changed meanwhile."""
+    try:
+        with suppress(FileNotFoundError):
+            path.rmdir()
+        temporary.rename(path)
+    except OSError as error:
+        if path.exists():
+            raise _make_taken(path) from error
+        raise
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:
