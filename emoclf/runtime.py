@@ -229,6 +229,21 @@ def set_seeds(seed: int = SEED) -> None:
     keras.utils.set_random_seed(seed)
 
 
+def check_run_name(name: str) -> None:
+    """Refuse the name of a run that cannot be one.
+
+    Args:
+        name: The name.
+
+    Raises:
+        ValueError: If it is not a plain folder name.
+    """
+    if not name or Path(name).name != name or name in (".", ".."):
+        raise ValueError(
+            f"name={name!r} should be a plain folder name without slashes, such as 'first-run'."
+        )
+
+
 def make_run_folder(logs: str | Path = "logs", *, name: str | None = None) -> Path:
     """Make a new folder for one run; never reuse one.
 
@@ -243,10 +258,7 @@ def make_run_folder(logs: str | Path = "logs", *, name: str | None = None) -> Pa
         ValueError: If `name` is not a plain folder name.
     """
     name = name or time.strftime("%Y-%m-%d_%H-%M-%S")
-    if Path(name).name != name or name in (".", ".."):
-        raise ValueError(
-            f"name={name!r} should be a plain folder name without slashes, such as 'first-run'."
-        )
+    check_run_name(name)
     for number in range(1, 10_000):
         folder = Path(logs) / (name if number == 1 else f"{name}-{number}")
         try:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from emoclf.artefacts import MODEL_FILE_NAME, ModelInfo, save_model
 from emoclf.config import Settings
 from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
-from emoclf.runtime import find_versions, make_run_folder
+from emoclf.runtime import check_run_name, find_versions, make_run_folder
 from emoclf.splits import SplitManifest, load_manifest, save_manifest
-from emoclf.storage import read_json, write_json
+from emoclf.storage import building_folder, read_json, write_json
 from emoclf.training.copying import fetch_run
 from emoclf.training.state import refuse_another
 
@@ -48,7 +48,7 @@ def start_run(
     resume: bool = False,
     copies: str | Path | None = None,
 ) -> Path:
-    """Make the folder of a run and write down what it is made from.
+    """Make the folder of a run and write down what it is made from, all of it or nothing.
 
     Args:
         settings: The run's settings, written to `settings.json`.
@@ -65,21 +65,25 @@ def start_run(
 
     Raises:
         ResumeRefusedError: If that run has other settings or another split.
-        ValueError: If it is to go on and has no name.
+        FileExistsError: If it is to go on and the folder of its name holds something else.
+        ValueError: If it is to go on and has no name, or the name is no plain folder name.
     """
     if resume:
         if name is None:
             raise ValueError("resume=True needs the name of the run: name='first'.")
+        check_run_name(name)
         folder = Path(logs) / name
         if copies is not None:
             fetch_run(copies, folder)
         if (folder / "settings.json").is_file():
             _refuse_another_run(folder, settings, manifest)
             return folder
-    folder = make_run_folder(logs, name=name)
-    write_json(folder / "settings.json", settings.to_dict())
-    write_json(folder / "versions.json", find_versions())
-    save_manifest(manifest, folder / "split.json")
+    else:
+        folder = make_run_folder(logs, name=name)
+    with building_folder(folder) as unfinished:
+        write_json(unfinished / "settings.json", settings.to_dict())
+        write_json(unfinished / "versions.json", find_versions())
+        save_manifest(manifest, unfinished / "split.json")
     return folder
 
 
