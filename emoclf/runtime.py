@@ -244,12 +244,15 @@ def check_run_name(name: str) -> None:
         )
 
 
-def make_run_folder(logs: str | Path = "logs", *, name: str | None = None) -> Path:
+def make_run_folder(
+    logs: str | Path = "logs", *, name: str | None = None, copies: str | Path | None = None
+) -> Path:
     """Make a new folder for one run; never reuse one.
 
     Args:
         logs: The folder that holds all runs.
         name: Name of the run; default: the time, as in `2026-05-04_13-59-01`.
+        copies: The folder that holds copies of all runs, where the name must be free, too.
 
     Returns:
         The new, empty folder. When the name is taken, `-2`, `-3` ... is appended.
@@ -261,6 +264,8 @@ def make_run_folder(logs: str | Path = "logs", *, name: str | None = None) -> Pa
     check_run_name(name)
     for number in range(1, 10_000):
         folder = Path(logs) / (name if number == 1 else f"{name}-{number}")
+        if copies is not None and (Path(copies) / folder.name).exists():
+            continue
         try:
             folder.mkdir(parents=True)
         except FileExistsError:
