@@ -6,6 +6,7 @@ killed leaves an empty file. Everything emoclf writes for keeps goes through `re
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
@@ -42,13 +43,15 @@ def replacing(path: str | Path, *, flush: bool = True) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        yield temporary
-        if flush:
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-        temporary.replace(path)
+        with _naming(path, temporary):
+            yield temporary
+            if flush:
+                with temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+            temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only disk has refused to make it, too
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -86,7 +89,8 @@ def building_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
-    temporary.mkdir()
+    with _naming(path, temporary):
+        temporary.mkdir()
     try:
         yield temporary
         if replace:
@@ -98,6 +102,18 @@ def building_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path
         for parent in made:
             with suppress(OSError):  # not empty: the folder was finished, or others use it
                 parent.rmdir()
+
+
+@contextmanager
+def _naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Let an error of the disk name the place that the user knows, not the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        is_full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if is_full or str(error.filename) == str(temporary):
+            error.filename = str(path)
+        raise
 
 
 def _make_taken(path: Path) -> FileExistsError:

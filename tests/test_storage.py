@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from emoclf.storage import building_folder, read_json, replacing, write_json
@@ -78,3 +80,11 @@ def test_a_link_to_an_empty_folder_stays_a_link(tmp_path):
     assert (tmp_path / "link").is_symlink()
     assert [each.name for each in (tmp_path / "disk" / "place").iterdir()] == ["one.txt"]
     assert [each.name for each in (tmp_path / "disk").iterdir()] == ["place"]
+
+
+def test_errors_of_the_disk_name_the_file_of_the_user(tmp_path):
+    path = tmp_path / "notes.txt"
+    with pytest.raises(OSError, match=r"No space left on device: .*/notes\.txt'"), replacing(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError, match=r"/notes\.txt'"), replacing(path) as temporary:
+        temporary.read_bytes()
