@@ -318,3 +318,17 @@ def test_a_network_that_cannot_be_built_leaves_no_run_behind(folder, tmp_path):
 
 def test_an_empty_name_cannot_be_gone_on_with(folder):
     assert "--name" in run("train", folder / "data", "--name", "", "--resume", code=2).stderr
+
+
+def test_what_is_for_one_machine_is_refused_for_several(folder, tmp_path):
+    options = ("--name", "a", "--machines", "a:1,b:1")
+    for more in (("--copies", tmp_path), ("--devices", "all")):
+        assert "one machine" in run("train", folder / "data", *options, *more, code=2).stderr
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path, monkeypatch):
+    def leave(*_, **__):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("emoclf.sources.stage_data", leave)
+    assert run("stage", tmp_path, tmp_path / "copy", code=1).stderr == ""

@@ -195,6 +195,8 @@ def train_command(
         raise click.UsageError(
             "--resume and --machines need the name of the run: --name first --resume"
         )
+    if machines and (copies is not None or devices != "one"):
+        raise click.UsageError("--copies and --devices are for one machine: leave out --machines.")
     with plain_warnings(), clear_errors(stopped=stopped):
         settings = Settings(**values)
         manifest = _find_split(folder, split_file, class_map, settings)

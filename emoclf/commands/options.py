@@ -132,6 +132,8 @@ def clear_errors(*, stopped: str = "Stopped.") -> Iterator[None]:
         raise click.ClickException(
             f"{error}. Install what emoclf needs: pip install -r requirements.txt"
         ) from error
+    except BrokenPipeError:
+        raise  # who read the output has gone, as `head` does: click ends quietly then
     except OSError as error:
         raise click.ClickException(_explain(error)) from error
     except (ValueError, RuntimeError) as error:
