@@ -119,15 +119,15 @@ def train_classifier(
     say(cache.describe())
     size = settings.batch_size
     train = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
-    run_folder = start_run(
-        settings, cache.manifest, logs=logs, name=name, resume=resume, copies=copies
-    )
-    say(f"run folder: {run_folder}")
     policy = choose_precision(find_hardware()) if settings.precision == "auto" else "float32"
     train_it = train_in_stages if settings.knows_something else train_model
     with use_devices(devices) as count:
         with use_precision(policy):
             model = build_network(settings, manifest.class_names)
+        run_folder = start_run(
+            settings, cache.manifest, logs=logs, name=name, resume=resume, copies=copies
+        )
+        say(f"run folder: {run_folder}")
         if count > 1:
             say(f"{count} graphics cards share every batch.")
             synchronise_normalisation(model)

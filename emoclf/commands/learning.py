@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from emoclf.commands.answering import plain_warnings
 from emoclf.commands.options import (
     Command,
     DetectorChoice,
@@ -18,6 +19,7 @@ from emoclf.commands.options import (
     clear_errors,
     detector_options,
     is_watched,
+    quote,
 )
 from emoclf.config import SPLIT_NAMES, NetworkName, Precision, Settings
 
@@ -189,11 +191,13 @@ def train_command(
         "Stopped. If a run folder is named above, best.keras in it is the best epoch so far, and "
         "the same command with --resume and --name (the folder's name) goes on."
     )
-    if (resume or machines) and name is None:
+    if (resume or machines) and not name:
         raise click.UsageError(
             "--resume and --machines need the name of the run: --name first --resume"
         )
-    with clear_errors(stopped=stopped):
+    if machines and (copies is not None or devices != "one"):
+        raise click.UsageError("--copies and --devices are for one machine: leave out --machines.")
+    with plain_warnings(), clear_errors(stopped=stopped):
         settings = Settings(**values)
         manifest = _find_split(folder, split_file, class_map, settings)
         click.echo(manifest.describe())
@@ -213,7 +217,7 @@ def train_command(
             addresses = [each.strip() for each in machines.split(",")]
             options |= {"addresses": addresses, "index": machine, "name": name}
             train_on_cluster(manifest, settings, **options)
-            click.echo(f"Next: python -m emoclf evaluate {logs / str(name)}")
+            click.echo(f"Next: python -m emoclf evaluate {quote(logs / str(name))}")
             return
         result = train_classifier(
             manifest,
@@ -227,7 +231,7 @@ def train_command(
         )
     click.echo(describe_history(result.history))
     click.echo(result.collapse or "Both classes are used.")
-    click.echo(f"Next: python -m emoclf evaluate {result.run_folder}")
+    click.echo(f"Next: python -m emoclf evaluate {quote(result.run_folder)}")
 
 
 def _check_train_source(
@@ -297,10 +301,14 @@ def evaluate_command(
       python -m emoclf evaluate packaged data
       python -m emoclf evaluate logs/first-run other_photos --json
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
+    if model != _PACKAGED and not Path(model).exists():
+        raise click.UsageError(
+            f"{model} does not exist: name a run folder, such as logs/first, or a .keras file."
+        )
     if folder is None and not Path(model).is_dir():
         raise click.UsageError(
             f"{model} is no run folder: name the photos to test it on. "
-            f"For example: python -m emoclf evaluate {model} data"
+            f"For example: python -m emoclf evaluate {quote(model)} data"
         )
     with clear_errors():
         test = _test(model, folder, part, class_map, choice)
