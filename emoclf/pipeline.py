@@ -197,6 +197,7 @@ def train_on_cluster(
             f"averaging={settings.averaging} is for one machine. Set averaging=0 for several."
         )
     os.environ["TF_CONFIG"] = describe_cluster(addresses, index)
+    say(f"Machine {index} of {len(addresses)} waits for the others: {', '.join(addresses)}")
     strategy = join_machines()
     cache = _cache(manifest, settings, detector, without_face, Path(logs) / "cache", progress)
     say(cache.describe())

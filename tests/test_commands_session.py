@@ -326,6 +326,13 @@ def test_what_is_for_one_machine_is_refused_for_several(folder, tmp_path):
         assert "one machine" in run("train", folder / "data", *options, *more, code=2).stderr
 
 
+def test_options_that_would_be_left_out_are_refused(folder):
+    error = run("train", folder / "data", "--machine", 0, code=2).stderr
+    assert "--machine needs the list of all" in error
+    error = run("train", folder / "data", "--weights", "my.h5", code=2).stderr
+    assert "no meaning with --network small" in error
+
+
 def test_a_reader_that_leaves_is_no_error(tmp_path, monkeypatch):
     def leave(*_, **__):
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")

@@ -21,7 +21,7 @@ from emoclf.commands.options import (
     is_watched,
     quote,
 )
-from emoclf.config import SPLIT_NAMES, NetworkName, Precision, Settings
+from emoclf.config import SPLIT_NAMES, BackboneName, NetworkName, Precision, Settings
 
 if TYPE_CHECKING:
     from emoclf.datasets import WithoutFace
@@ -191,12 +191,7 @@ def train_command(
         "Stopped. If a run folder is named above, best.keras in it is the best epoch so far, and "
         "the same command with --resume and --name (the folder's name) goes on."
     )
-    if (resume or machines) and not name:
-        raise click.UsageError(
-            "--resume and --machines need the name of the run: --name first --resume"
-        )
-    if machines and (copies is not None or devices != "one"):
-        raise click.UsageError("--copies and --devices are for one machine: leave out --machines.")
+    _check_train_options(context, values["network"])
     with plain_warnings(), clear_errors(stopped=stopped):
         settings = Settings(**values)
         manifest = _find_split(folder, split_file, class_map, settings)
@@ -244,12 +239,35 @@ def _check_train_source(
             "Without photos, draw some: python -m emoclf draw-faces data"
         )
     for name in ("validation_share", "test_share", "class_map"):
-        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if split_file and given:
+        if split_file and _is_on_command_line(context, name):
             raise click.UsageError(
                 f"--{_OPTION_NAMES.get(name, name.replace('_', '-'))} has no meaning with --split: "
                 "the file decides."
             )
+
+
+def _check_train_options(context: click.Context, network: NetworkName) -> None:
+    """Refuse options that do not fit together, instead of leaving one out."""
+    given = {name for name in ("resume", "machines", "name") if context.params[name]}
+    options = ("copies", "devices", "machine", "weights")
+    on_line = {name for name in options if _is_on_command_line(context, name)}
+    if {"resume", "machines"} & given and "name" not in given:
+        raise click.UsageError(
+            "--resume and --machines need the name of the run: --name first --resume"
+        )
+    if "machines" in given and {"copies", "devices"} & on_line:
+        raise click.UsageError("--copies and --devices are for one machine: leave out --machines.")
+    if "machine" in on_line and "machines" not in given:
+        raise click.UsageError("--machine needs the list of all: --machines a:2222,b:2222")
+    if "weights" in on_line and network not in get_args(BackboneName):
+        raise click.UsageError(
+            f"--weights has no meaning with --network {network}: it is for "
+            f"{', '.join(get_args(BackboneName))}."
+        )
+
+
+def _is_on_command_line(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
 def _find_split(
