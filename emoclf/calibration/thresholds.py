@@ -113,11 +113,11 @@ def choose_threshold(
                 f"photos; the best is {np.nanmax(right):.3f}. Ask for less."
             )
         best = good & (found == found[good].max())
-        value = float(values[best][np.argmin(np.abs(values[best] - 0.5))])
+        value = _find_nearest_to_half(values[best])
     else:
         criterion, balanced = "the best balanced accuracy", (found + sad) / 2
         best = balanced >= balanced.max() - 1e-12
-        value = float(values[best][np.argmin(np.abs(values[best] - 0.5))])
+        value = _find_nearest_to_half(values[best])
     return Threshold(value, criterion, "validation", _score(validation, value))
 
 
@@ -167,6 +167,11 @@ def _find_candidates(scores: np.ndarray) -> np.ndarray:
     distinct = np.unique(scores)
     between = (distinct[1:] + distinct[:-1]) / 2
     return np.r_[distinct[0] / 2, between, (1 + distinct[-1]) / 2]
+
+
+def _find_nearest_to_half(values: np.ndarray) -> float:
+    """Return the threshold nearest to one half; of two equally near ones the smaller."""
+    return float(values[np.argmin(np.round(np.abs(values - 0.5), 9))])
 
 
 def _count_calls(

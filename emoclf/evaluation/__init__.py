@@ -5,7 +5,9 @@ Every figure carries its interval and its number of photos: 17 right of 17 is no
 all numbers of one look at a split, `comparing` two networks on the same photos.
 """
 
+from emoclf.evaluation.classes import ClassScores, score_classes, share_right
 from emoclf.evaluation.comparing import Comparison, compare_evaluations, mcnemar_test
+from emoclf.evaluation.curves import Curves
 from emoclf.evaluation.estimates import (
     Estimate,
     average_estimates,
@@ -17,14 +19,10 @@ from emoclf.evaluation.figures import Figures, estimate_figures
 from emoclf.evaluation.metrics import (
     COLLAPSE_SHARE,
     BatchModel,
-    ClassScores,
-    Curves,
     Evaluation,
     collect_predictions,
     describe_collapse,
     evaluate_predictions,
-    score_classes,
-    share_right,
 )
 
 __all__ = [

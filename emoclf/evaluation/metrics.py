@@ -12,12 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from emoclf.config import CLASS_NAMES, SPLIT_NAMES
-from emoclf.evaluation.estimates import (
-    Estimate,
-    average_estimates,
-    count_independent,
-    wilson_interval,
-)
+from emoclf.evaluation.classes import ClassScores, score_classes, share_right
+from emoclf.evaluation.curves import Curves, measure_curves
+from emoclf.evaluation.estimates import Estimate, average_estimates
 from emoclf.evaluation.figures import Figures, estimate_figures
 from emoclf.evaluation.limits import find_limits
 from emoclf.storage import replacing
@@ -31,46 +28,6 @@ class BatchModel(Protocol):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return probabilities `(batch, classes)` for a batch of photos."""
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """How well one class is recognised.
-
-    Attributes:
-        class_name: The class.
-        precision: Of the photos called so, the share that are; n is how many were called so.
-        recall: Of the photos that are, the share called so; n is how many there are.
-        f1: Harmonic mean of precision and recall, 0 to 1.
-    """
-
-    class_name: str
-    precision: Estimate
-    recall: Estimate
-    f1: float
-
-
-@dataclass(frozen=True)
-class Curves:
-    """ROC and precision-recall curves of the last class (Happy).
-
-    Attributes:
-        false_positive_rate: float64 `(points,)`, 0 to 1, rising.
-        true_positive_rate: float64 `(points,)`, 0 to 1, rising.
-        recall: float64 `(points,)`, 0 to 1, falling.
-        precision: float64 `(points,)`, 0 to 1.
-        roc_auc: Area under the ROC curve, 0.5 is guessing.
-        average_precision: Area under the precision-recall curve; guessing gives `prevalence`.
-        prevalence: Share of the last class.
-    """
-
-    false_positive_rate: np.ndarray
-    true_positive_rate: np.ndarray
-    recall: np.ndarray
-    precision: np.ndarray
-    roc_auc: float
-    average_precision: float
-    prevalence: float
 
 
 @dataclass(frozen=True)
@@ -271,7 +228,7 @@ def evaluate_predictions(
         majority_accuracy=share_right(labels == counts.argmax(), copies),
         per_class=per_class,
         confusion=confusion,
-        curves=_measure_curves(labels, probabilities) if len(present) > 1 else None,
+        curves=measure_curves(labels, probabilities) if len(present) > 1 else None,
         collapse=describe_collapse(probabilities, class_names=class_names),
         groups=copies,
         split=split,
@@ -307,69 +264,6 @@ def _check_origin(count: int, groups: np.ndarray | None, split: str | None) -> N
         )
     if split is not None and split not in SPLIT_NAMES:
         raise ValueError(f"split={split!r} should be one of {', '.join(SPLIT_NAMES)}, or None.")
-
-
-def share_right(is_right: np.ndarray, groups: np.ndarray | None = None) -> Estimate:
-    """Estimate the share of right answers; copies count as one photo for the interval.
-
-    Args:
-        is_right: bool `(photos,)`.
-        groups: int64 `(photos,)`, equal for copies; None when there are none.
-
-    Returns:
-        The share, with Wilson's interval.
-    """
-    worth = count_independent(groups)
-    return wilson_interval(int(is_right.sum()), len(is_right), effective_count=worth)
-
-
-def score_classes(
-    labels: np.ndarray,
-    answers: np.ndarray,
-    *,
-    groups: np.ndarray | None = None,
-    class_names: Sequence[str] = CLASS_NAMES,
-) -> tuple[ClassScores, ...]:
-    """Measure precision, recall and F1 of every class.
-
-    Args:
-        labels: True labels, int64 `(photos,)`.
-        answers: Labels that were answered, int64 `(photos,)`.
-        groups: int64 `(photos,)`, equal for copies; None when there are none.
-        class_names: Names in label order.
-
-    Returns:
-        The scores in label order; those of a class without photos are nan.
-    """
-
-    def share(right: np.ndarray, chosen: np.ndarray) -> Estimate:
-        return share_right(right[chosen], None if groups is None else groups[chosen])
-
-    scores = []
-    for label, name in enumerate(class_names):
-        called, are = answers == label, labels == label
-        either = int(called.sum() + are.sum())
-        f1 = 2 * int((called & are).sum()) / either if either else float("nan")
-        scores.append(ClassScores(name, share(are, called), share(called, are), f1))
-    return tuple(scores)
-
-
-def _measure_curves(labels: np.ndarray, probabilities: np.ndarray) -> Curves:
-    from sklearn import metrics
-
-    last = probabilities.shape[1] - 1
-    is_last, score = labels == last, probabilities[:, last]
-    false_positive_rate, true_positive_rate, _ = metrics.roc_curve(is_last, score)
-    precision, recall, _ = metrics.precision_recall_curve(is_last, score)
-    return Curves(
-        false_positive_rate,
-        true_positive_rate,
-        recall,
-        precision,
-        float(metrics.roc_auc_score(is_last, score)),
-        float(metrics.average_precision_score(is_last, score)),
-        float(is_last.mean()),
-    )
 
 
 def describe_collapse(

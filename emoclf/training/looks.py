@@ -59,9 +59,11 @@ class TestLooks:
         """Say in words how fresh the test still is."""
         text = self._describe_own()
         if self.elsewhere:
+            count = len(self.elsewhere)
+            others = "1 other run beside it was" if count == 1 else f"{count} others beside it were"
             text += (
-                f" {len(self.elsewhere)} more runs beside it were tested on the same photos "
-                f"({', '.join(self.elsewhere[:3])}): the best of several looks better than it is."
+                f" {others} tested on the same photos ({', '.join(self.elsewhere[:3])}): the best "
+                "of several looks better than it is."
             )
         return text
 
