@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ from emoclf.splits import SplitManifest, load_manifest, make_splits
 if TYPE_CHECKING:
     import keras
 
-    from emoclf.training import Devices, MachinesResult, TrainingResult
+    from emoclf.training import Devices, MachinesResult, TestLooks, TrainingResult
 
 
 def split_report(report: CleaningReport, settings: Settings | None = None) -> SplitManifest:
@@ -242,14 +242,17 @@ class PhotoTest:
     Attributes:
         evaluation: The numbers, over the photos that it answered.
         left_out: The photos that it did not answer, each with the reason.
+        looks: Who has looked at these photos, with this look; None for photos of no test.
     """
 
     evaluation: Evaluation
     left_out: tuple[tuple[str, str], ...]
+    looks: TestLooks | None = None
 
     def describe(self) -> str:
         """Return the numbers as a readable text, and how many photos they leave out."""
         text = self.evaluation.describe()
+        text += f"\n\n{self.looks.describe()}" if self.looks else ""
         if not self.left_out:
             return text
         name, reason = self.left_out[0]
@@ -265,6 +268,9 @@ def evaluate_run(
     progress: bool = True,
 ) -> PhotoTest:
     """Ask the network of a run about the photos that its split kept for the test.
+
+    A look at the test is written into `test_looks.json` of the run folder: when, and by which
+    model. A second look is allowed; `describe()` says what it is worth.
 
     Args:
         run_folder: A folder made by `train_classifier` or by the lesson.
@@ -286,13 +292,22 @@ def evaluate_run(
             f"The photos of {run_folder} were in {str(root)!r}, which is not there. Work in the "
             "folder that the training was started from, or test on another folder of photos."
         )
-    return _evaluate_files(
-        predictor or Predictor.load(run_folder),
+    predictor = predictor or Predictor.load(run_folder)
+    test = _evaluate_files(
+        predictor,
         [root / file.path for file in files],
         [file.label for file in files],
         root=root,
+        groups=[file.group for file in files],
+        split=split,
         progress=progress,
     )
+    if split != "test":
+        return test
+    from emoclf.training import save_test_look
+
+    looks = save_test_look(test.evaluation, run_folder, model_file=predictor.file)
+    return replace(test, looks=looks)
 
 
 def evaluate_folder(
@@ -338,24 +353,31 @@ def _evaluate_files(
     *,
     root: Path,
     progress: bool,
+    groups: Sequence[int] | None = None,
+    split: str | None = None,
 ) -> PhotoTest:
-    names, truth, answers = [], [], []
+    names, answers, answered = [], [], []
     left_out: list[tuple[str, str]] = []
     found = tqdm(
         predictor.predict_each(files), total=len(files), desc="Testing", disable=not progress
     )
-    for path, label, (prediction, _) in zip(files, labels, found, strict=True):
+    for position, (path, (prediction, _)) in enumerate(zip(files, found, strict=True)):
         name = path.relative_to(root).as_posix()
         if not prediction.probabilities:
             left_out.append((name, prediction.problem or prediction.note or "no answer"))
             continue
         names.append(name)
-        truth.append(label)
+        answered.append(position)
         answers.append([prediction.probabilities[each] for each in predictor.info.class_names])
     if not answers:
         reason = f" The first: {left_out[0][1]}" if left_out else ""
         raise ValueError(f"None of the {len(files)} photos in {root} has an answer.{reason}")
     evaluation = evaluate_predictions(
-        truth, np.array(answers), paths=names, class_names=predictor.info.class_names
+        np.asarray(labels)[answered],
+        np.array(answers),
+        paths=names,
+        class_names=predictor.info.class_names,
+        groups=None if groups is None else np.asarray(groups)[answered],
+        split=split,
     )
     return PhotoTest(evaluation, tuple(left_out))

@@ -143,8 +143,11 @@ def test_the_test_photos_of_a_run_are_those_of_its_split(trained):
     count = len(load_manifest(run_folder / "split.json").select("test"))
     assert f"n = {count})" in output
     numbers = json.loads((run_folder / "metrics.json").read_text())
+    assert "First recorded look" in output
     document = json.loads(run("evaluate", run_folder, "--json").stdout)
     assert document["accuracy"] == numbers["accuracy"]
+    assert document["intervals"] == numbers["intervals"]
+    assert (numbers["test_looks"], document["test_looks"]) == (1, 2)
     assert document["left_out"] == []
     assert f"{numbers['accuracy']['value']:.3f}" in output
     run("evaluate", run_folder, "--part", "validation")

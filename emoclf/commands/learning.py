@@ -310,7 +310,8 @@ def evaluate_command(
 
     MODEL is a run folder, a .keras file of yours, or "packaged" for the face network that comes
     with emoclf. Without FOLDER, a run is tested on the photos that its split has kept for the test,
-    and the numbers and every answer are written into the run folder. FOLDER is another folder with
+    and the numbers, every answer and the time of this look are written into the run folder; a
+    second look is allowed, and what it is worth is said. FOLDER is another folder with
     one folder of photos per class.
 
     \b
@@ -333,10 +334,13 @@ def evaluate_command(
         if folder is None:
             from emoclf.training import save_evaluation
 
-            kept = save_evaluation(test.evaluation, model, split=part)
+            kept = save_evaluation(test.evaluation, model)
     if as_json:
         left_out = [{"file": name, "reason": reason} for name, reason in test.left_out]
-        click.echo(json.dumps({**test.evaluation.to_dict(), "left_out": left_out}, indent=1))
+        document = {**test.evaluation.to_dict(), "left_out": left_out}
+        if test.looks:
+            document["test_looks"] = len(test.looks.looks)
+        click.echo(json.dumps(document, indent=1))
         return
     click.echo(test.describe())
     if folder is None:

@@ -110,6 +110,10 @@ class PhotoCache:
         """Return the relative paths of one split's photos."""
         return [self.files[index].path for index in self.indices(split)]
 
+    def groups(self, split: str) -> np.ndarray:
+        """Return one number per photo of a split, equal for copies, int64 `(photos,)`."""
+        return np.array([self.files[index].group for index in self.indices(split)], dtype=np.int64)
+
     def describe(self) -> str:
         """Say how many photos there are, how large, where they lie, and who has no face."""
         count, height, width, _ = self.images.shape

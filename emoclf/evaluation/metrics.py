@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, Protocol
 
 import numpy as np
 
-from emoclf.config import CLASS_NAMES
+from emoclf.config import CLASS_NAMES, SPLIT_NAMES
+from emoclf.evaluation.classes import ClassScores, score_classes, share_right
+from emoclf.evaluation.curves import Curves, measure_curves
+from emoclf.evaluation.estimates import Estimate, average_estimates
+from emoclf.evaluation.figures import Figures, estimate_figures
+from emoclf.evaluation.limits import find_limits
 from emoclf.storage import replacing
 
 COLLAPSE_SHARE = 0.98
@@ -23,69 +28,6 @@ class BatchModel(Protocol):
 
     def predict_on_batch(self, x: Any) -> Any:
         """Return probabilities `(batch, classes)` for a batch of photos."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A share measured on `count` photos, with its 95 % interval.
-
-    Attributes:
-        value: The measured share, 0 to 1.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
-        count: Photos it was measured on.
-    """
-
-    value: float
-    low: float
-    high: float
-    count: int
-
-    def __str__(self) -> str:
-        """Return for example `0.934 (95 % interval 0.912 to 0.951, n = 600)`."""
-        return (
-            f"{self.value:.3f} (95 % interval {self.low:.3f} to {self.high:.3f}, n = {self.count})"
-        )
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """How well one class is recognised.
-
-    Attributes:
-        class_name: The class.
-        precision: Of the photos called so, the share that are; n is how many were called so.
-        recall: Of the photos that are, the share called so; n is how many there are.
-        f1: Harmonic mean of precision and recall, 0 to 1.
-    """
-
-    class_name: str
-    precision: Estimate
-    recall: Estimate
-    f1: float
-
-
-@dataclass(frozen=True)
-class Curves:
-    """ROC and precision-recall curves of the last class (Happy).
-
-    Attributes:
-        false_positive_rate: float64 `(points,)`, 0 to 1, rising.
-        true_positive_rate: float64 `(points,)`, 0 to 1, rising.
-        recall: float64 `(points,)`, 0 to 1, falling.
-        precision: float64 `(points,)`, 0 to 1.
-        roc_auc: Area under the ROC curve, 0.5 is guessing.
-        average_precision: Area under the precision-recall curve; guessing gives `prevalence`.
-        prevalence: Share of the last class.
-    """
-
-    false_positive_rate: np.ndarray
-    true_positive_rate: np.ndarray
-    recall: np.ndarray
-    precision: np.ndarray
-    roc_auc: float
-    average_precision: float
-    prevalence: float
 
 
 @dataclass(frozen=True)
@@ -105,6 +47,8 @@ class Evaluation:
         confusion: int64 `(classes, classes)`: rows are true labels, columns are answers.
         curves: ROC and precision-recall; None when the photos hold one class only.
         collapse: A sentence when nearly all answers are one class, else None.
+        groups: int64 `(photos,)`, equal for copies of one photo; None when copies are not known.
+        split: `"train"`, `"validation"` or `"test"`; None for photos of no split.
     """
 
     class_names: tuple[str, ...]
@@ -119,6 +63,13 @@ class Evaluation:
     confusion: np.ndarray
     curves: Curves | None
     collapse: str | None
+    groups: np.ndarray | None = None
+    split: str | None = None
+
+    @cached_property
+    def estimates(self) -> Figures:
+        """Areas, F1 and calibration error with their intervals, measured when first asked for."""
+        return estimate_figures(self.labels, self.probabilities, groups=self.groups)
 
     @property
     def predicted_labels(self) -> np.ndarray:
@@ -137,19 +88,34 @@ class Evaluation:
             f"balanced accuracy  {self.balanced_accuracy}",
             f"always {self.majority_class:12}{self.majority_accuracy}",
         ]
-        if self.curves:
-            lines.append(f"ROC AUC            {self.curves.roc_auc:.3f}   (guessing: 0.500)")
+        figures = self.estimates
+        if self.curves and figures.roc_auc and figures.average_precision:
+            prevalence = self.curves.prevalence
+            lines.append(f"ROC AUC            {figures.roc_auc}   (guessing: 0.500)")
             lines.append(
-                f"average precision  {self.curves.average_precision:.3f}   "
-                f"(guessing: {self.curves.prevalence:.3f})"
+                f"average precision  {figures.average_precision}   (guessing: {prevalence:.3f})"
             )
+        lines.append(f"F1 of {self.class_names[-1]:13}{figures.f1[-1]}")
+        lines.append(f"calibration error  {figures.calibration_error}   (0 is honest)")
         lines += ["", f"{'class':8}{'precision':>11}{'recall':>9}{'F1':>8}{'photos':>9}"]
         for scores in self.per_class:
             lines.append(
                 f"{scores.class_name:8}{scores.precision.value:11.3f}{scores.recall.value:9.3f}"
                 f"{scores.f1:8.3f}{scores.recall.count:9d}"
             )
-        return "\n".join(lines + ([self.collapse] if self.collapse else []))
+        lines += [self.collapse] if self.collapse else []
+        return "\n".join([*lines, *self.find_limits()])
+
+    def find_limits(self) -> list[str]:
+        """Say in sentences what cannot be concluded from so few photos; empty when nothing."""
+        return find_limits(
+            self.labels,
+            self.accuracy,
+            self.majority_accuracy,
+            class_names=self.class_names,
+            majority_class=self.majority_class,
+            groups=self.groups,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return all numbers except the per-file table as a dictionary that JSON can hold."""
@@ -165,6 +131,8 @@ class Evaluation:
             "roc_auc": self.curves.roc_auc if self.curves else None,
             "average_precision": self.curves.average_precision if self.curves else None,
             "collapse": self.collapse,
+            "intervals": self.estimates.to_dict(),
+            "limits": self.find_limits(),
         }
 
     def save_table(self, path: str | Path) -> Path:
@@ -189,39 +157,6 @@ class Evaluation:
                     [name, truth, guess, int(label == answer), *map(repr, row.tolist())]
                 )
         return Path(path)
-
-
-def wilson_interval(successes: int, count: int, *, confidence: float = 0.95) -> Estimate:
-    """Estimate a share and its interval after Wilson (1927).
-
-    Unlike the textbook interval it is right for few photos and for shares near 0 or 1.
-
-    Args:
-        successes: Number of right answers, 0 to `count`.
-        count: Number of photos.
-        confidence: Share of intervals that hold the true value, between 0 and 1.
-
-    Returns:
-        The share with its interval. For no photos the value is nan and the interval 0 to 1.
-
-    Raises:
-        ValueError: If `successes` is not between 0 and `count`.
-
-    Example:
-        >>> print(wilson_interval(17, 17))
-        1.000 (95 % interval 0.816 to 1.000, n = 17)
-    """
-    if not 0 <= successes <= count:
-        raise ValueError(f"successes={successes} should be between 0 and count={count}.")
-    if count == 0:
-        return Estimate(float("nan"), 0.0, 1.0, 0)
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share = successes / count
-    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z * (share * (1 - share) / count + z**2 / (4 * count**2)) ** 0.5 / (1 + z**2 / count)
-    return Estimate(
-        share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)), count
-    )
 
 
 def collect_predictions(
@@ -249,6 +184,8 @@ def evaluate_predictions(
     *,
     paths: Sequence[str] | None = None,
     class_names: tuple[str, ...] = CLASS_NAMES,
+    groups: Sequence[int] | np.ndarray | None = None,
+    split: str | None = None,
 ) -> Evaluation:
     """Measure everything about one set of answers.
 
@@ -257,6 +194,10 @@ def evaluate_predictions(
         probabilities: `(photos, classes)`, each row from 0 to 1 and summing to 1.
         paths: One path per photo, in the same order; default: the photos' numbers.
         class_names: Names in label order.
+        groups: One number per photo, equal for copies of one photo, so that the intervals do not
+            count copies as further photos: `cache.groups("test")`. Default: no copies.
+        split: Which part of the split these photos are, `"validation"` for what a threshold or a
+            temperature may be chosen on. Default: none.
 
     Returns:
         The numbers, each with its interval, and the per-file table they come from.
@@ -267,26 +208,30 @@ def evaluate_predictions(
     labels = np.asarray(labels, dtype=np.int64)
     probabilities = np.asarray(probabilities, dtype=np.float64)
     names = [str(i) for i in range(len(labels))] if paths is None else [str(p) for p in paths]
+    copies = None if groups is None else np.asarray(groups, dtype=np.int64)
     _check_predictions(labels, probabilities, names, class_names)
+    _check_origin(len(labels), copies, split)
     answers = probabilities.argmax(axis=1)
     confusion = np.zeros((len(class_names), len(class_names)), dtype=np.int64)
     np.add.at(confusion, (labels, answers), 1)
     counts = confusion.sum(axis=1)
-    per_class = tuple(_score_class(confusion, i, name) for i, name in enumerate(class_names))
+    per_class = score_classes(labels, answers, groups=copies, class_names=class_names)
     present = [scores.recall for scores in per_class if scores.recall.count]
     return Evaluation(
         class_names=tuple(class_names),
         paths=tuple(names),
         labels=labels,
         probabilities=probabilities,
-        accuracy=wilson_interval(int(confusion.trace()), len(labels)),
+        accuracy=share_right(labels == answers, copies),
         balanced_accuracy=average_estimates(present),
         majority_class=class_names[int(counts.argmax())],
-        majority_accuracy=wilson_interval(int(counts.max()), len(labels)),
+        majority_accuracy=share_right(labels == counts.argmax(), copies),
         per_class=per_class,
         confusion=confusion,
-        curves=_measure_curves(labels, probabilities) if len(present) > 1 else None,
+        curves=measure_curves(labels, probabilities) if len(present) > 1 else None,
         collapse=describe_collapse(probabilities, class_names=class_names),
+        groups=copies,
+        split=split,
     )
 
 
@@ -311,47 +256,14 @@ def _check_predictions(
         )
 
 
-def average_estimates(estimates: Sequence[Estimate]) -> Estimate:
-    """Average independent shares, with an interval from the intervals of the parts.
-
-    The distances of the parts' limits are added as squares: "method of variance estimates
-    recovery", Zou and Donner (2008), on Wilson limits as in Newcombe (1998).
-
-    Args:
-        estimates: At least one share.
-
-    Returns:
-        The mean share; `count` is the sum of the counts.
-    """
-    mean = sum(e.value for e in estimates) / len(estimates)
-    below = sum((e.value - e.low) ** 2 for e in estimates) ** 0.5 / len(estimates)
-    above = sum((e.high - e.value) ** 2 for e in estimates) ** 0.5 / len(estimates)
-    return Estimate(mean, mean - below, mean + above, sum(e.count for e in estimates))
-
-
-def _score_class(confusion: np.ndarray, label: int, class_name: str) -> ClassScores:
-    right = int(confusion[label, label])
-    called, are = int(confusion[:, label].sum()), int(confusion[label].sum())
-    f1 = 2 * right / (called + are) if called + are else float("nan")
-    return ClassScores(class_name, wilson_interval(right, called), wilson_interval(right, are), f1)
-
-
-def _measure_curves(labels: np.ndarray, probabilities: np.ndarray) -> Curves:
-    from sklearn import metrics
-
-    last = probabilities.shape[1] - 1
-    is_last, score = labels == last, probabilities[:, last]
-    false_positive_rate, true_positive_rate, _ = metrics.roc_curve(is_last, score)
-    precision, recall, _ = metrics.precision_recall_curve(is_last, score)
-    return Curves(
-        false_positive_rate,
-        true_positive_rate,
-        recall,
-        precision,
-        float(metrics.roc_auc_score(is_last, score)),
-        float(metrics.average_precision_score(is_last, score)),
-        float(is_last.mean()),
-    )
+def _check_origin(count: int, groups: np.ndarray | None, split: str | None) -> None:
+    if groups is not None and groups.shape != (count,):
+        raise ValueError(
+            f"Expected one group per photo, {count} of them, received groups of shape "
+            f"{groups.shape}. Photos without copies have a number of their own."
+        )
+    if split is not None and split not in SPLIT_NAMES:
+        raise ValueError(f"split={split!r} should be one of {', '.join(SPLIT_NAMES)}, or None.")
 
 
 def describe_collapse(

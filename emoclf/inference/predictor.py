@@ -29,7 +29,7 @@ from emoclf.inference.views import (
     view_nothing,
     view_photo,
 )
-from emoclf.packaged import FACE_MODEL_FOLDER, PackagedNetwork
+from emoclf.packaged import FACE_MODEL_FOLDER, NETWORK_FILE_NAME, PackagedNetwork
 
 if TYPE_CHECKING:
     import keras
@@ -51,10 +51,12 @@ class Predictor:
         detector: What finds faces, or a function that makes it when it is first needed; None stands
             for `emoclf.make_detector`.
         rule: When an answer is "uncertain"; None answers with a class always.
+        file: The file that the network was loaded from; None when it comes from elsewhere.
 
     Attributes:
         model: As given.
         info: As given.
+        file: As given.
         rule: As given. `rule.describe()` says it in a sentence.
 
     Example:
@@ -70,9 +72,11 @@ class Predictor:
         *,
         detector: FaceDetector | MakeDetector | None = None,
         rule: UncertaintyRule | None = None,
+        file: Path | None = None,
     ) -> None:
         """Keep the network; nothing is read or written."""
         self.model = model
+        self.file = file
         self.info = info
         self.rule = rule
         self._detector = detector
@@ -98,7 +102,7 @@ class Predictor:
         path = Path(path)
         path = path / MODEL_FILE_NAME if path.is_dir() else path
         model, info = load_model(path)
-        return cls(model, info, detector=detector)
+        return cls(model, info, detector=detector, file=path)
 
     @classmethod
     def packaged(
@@ -127,7 +131,8 @@ class Predictor:
         card = network.card
         info = ModelInfo(CLASS_NAMES, card.image_size, "pad", "face")
         rule = UncertaintyRule(card.uncertain_below, card.neither_above)
-        return cls(network, info, detector=detector, rule=rule)
+        file = Path(folder) / NETWORK_FILE_NAME
+        return cls(network, info, detector=detector, rule=rule, file=file)
 
     @property
     def detector(self) -> FaceDetector:

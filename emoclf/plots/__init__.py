@@ -3,8 +3,9 @@
 The two classes keep their colours in every figure: Sad blue, Happy orange. Both can be told apart
 by readers who are colour-blind, and every bar and every line carries its name as well.
 
-`photos` shows pictures, `folder` what is in a folder, `learning` curves and comparisons; `style`
-holds the colours and the figure they share.
+`photos` shows pictures, `folder` what is in a folder, `learning` curves and comparisons,
+`statistics` how honest and how unsure the answers are; `style` holds the colours and the figure
+they share.
 """
 
 from emoclf.plots.folder import plot_class_balance, plot_problem_counts
@@ -16,6 +17,7 @@ from emoclf.plots.learning import (
     plot_roc_and_precision_recall,
 )
 from emoclf.plots.photos import plot_augmentation, plot_photo_grid, plot_predictions
+from emoclf.plots.statistics import plot_reliability, plot_risk_coverage
 from emoclf.plots.style import (
     BAD_COLOUR,
     CLASS_COLOURS,
@@ -41,5 +43,7 @@ __all__ = [
     "plot_photo_grid",
     "plot_predictions",
     "plot_problem_counts",
+    "plot_reliability",
+    "plot_risk_coverage",
     "plot_roc_and_precision_recall",
 ]

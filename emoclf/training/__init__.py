@@ -20,6 +20,13 @@ from emoclf.training.copying import CopyRun, copy_run, fetch_run
 from emoclf.training.curves import OVERFITTING_GAP, describe_history
 from emoclf.training.devices import Devices, use_devices
 from emoclf.training.fitting import compile_model, make_learning_rate, train_model
+from emoclf.training.looks import (
+    LOOKS_FILE_NAME,
+    TestLook,
+    TestLooks,
+    find_test_looks,
+    save_test_look,
+)
 from emoclf.training.machines import MachineLostError, MachinesResult
 from emoclf.training.precision import choose_precision, use_precision
 from emoclf.training.rate_finder import LearningRateCurve, find_learning_rate
@@ -30,6 +37,7 @@ from emoclf.training.state import ResumeRefusedError
 
 __all__ = [
     "CHECKPOINT_FILE_NAME",
+    "LOOKS_FILE_NAME",
     "OVERFITTING_GAP",
     "AveragedWeights",
     "BestCheckpoint",
@@ -42,6 +50,8 @@ __all__ = [
     "MachinesResult",
     "ResumeRefusedError",
     "Stage",
+    "TestLook",
+    "TestLooks",
     "TrainingResult",
     "choose_precision",
     "compile_model",
@@ -50,11 +60,13 @@ __all__ = [
     "describe_stage",
     "fetch_run",
     "find_learning_rate",
+    "find_test_looks",
     "finish_run",
     "make_callbacks",
     "make_learning_rate",
     "plan_stages",
     "save_evaluation",
+    "save_test_look",
     "start_run",
     "train_in_stages",
     "train_model",

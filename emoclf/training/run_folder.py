@@ -15,6 +15,7 @@ from emoclf.runtime import check_run_name, find_versions, make_run_folder
 from emoclf.splits import SplitManifest, load_manifest, save_manifest
 from emoclf.storage import building_folder, read_json, write_json
 from emoclf.training.copying import fetch_run, find_newest_state
+from emoclf.training.looks import save_look_once
 from emoclf.training.state import ResumeRefusedError, refuse_another
 
 if TYPE_CHECKING:
@@ -151,18 +152,34 @@ def finish_run(
     )
 
 
-def save_evaluation(evaluation: Evaluation, run_folder: str | Path, *, split: str = "test") -> Path:
+def save_evaluation(
+    evaluation: Evaluation, run_folder: str | Path, *, split: str | None = None
+) -> Path:
     """Keep an evaluation in the run folder: the numbers and one row per photo.
+
+    A look at the test is recorded in `test_looks.json` (`find_test_looks` says what it means).
 
     Args:
         evaluation: The numbers of one split.
         run_folder: The run's folder.
-        split: Name of the split; the test's numbers go to `metrics.json`.
+        split: Name of the split; the test's numbers go to `metrics.json`. Default: the one that
+            the evaluation names, else `"test"`.
 
     Returns:
         The path of the JSON file; the table lies beside it, in `predictions.csv`.
+
+    Raises:
+        ValueError: If the evaluation is of another split, or the record of looks is damaged.
     """
-    folder, prefix = Path(run_folder), "" if split == "test" else f"{split}_"
+    folder, name = Path(run_folder), split or evaluation.split or "test"
+    if evaluation.split not in (None, name):
+        raise ValueError(
+            f"split={split!r}, but these are the numbers of the {evaluation.split} photos. Leave "
+            "split out."
+        )
+    prefix = "" if name == "test" else f"{name}_"
+    numbers: dict[str, Any] = {"split": name, **evaluation.to_dict()}
+    if name == "test":
+        numbers["test_looks"] = len(save_look_once(evaluation, folder).looks)
     evaluation.save_table(folder / f"{prefix}predictions.csv")
-    numbers: dict[str, Any] = {"split": split, **evaluation.to_dict()}
     return write_json(folder / f"{prefix}metrics.json", numbers)
