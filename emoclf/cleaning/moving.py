@@ -139,7 +139,7 @@ def _find_state(root: Path, folder: Path, move: Move) -> str:
     if here == "" or not move.sha256:
         return "its content cannot be read"
     if here != move.sha256:
-        return "it changed since the report; run `find_problems` again"
+        return "it changed since it was examined; examine the folder again"
     if not exists(target):
         return "waiting"
     where = "quarantine" if move.place == "quarantine" else "other class"
