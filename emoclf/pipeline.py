@@ -69,6 +69,7 @@ def train_classifier(
     devices: Devices = "one",
     detector: FaceDetector | None = None,
     without_face: WithoutFace = "leave_out",
+    cache: PhotoCache | None = None,
     say: Callable[[str], None] = lambda _: None,
     verbose: int | str = 0,
     progress: bool = False,
@@ -89,6 +90,8 @@ def train_classifier(
         devices: `"all"` lets all graphics cards of this machine share every batch.
         detector: What finds faces, for `settings.subject="face"`; default: `make_detector()`.
         without_face: What becomes of a photo without a face: see `cache_photos`.
+        cache: The photos of the split, decoded already as the settings say; default: they are
+            decoded here.
         say: Called with a line of progress now and then, such as `print`.
         verbose: As in Keras' `fit`.
         progress: Whether decoding shows a progress bar.
@@ -103,76 +106,33 @@ def train_classifier(
         PretrainedWeightsError: If the network's weights cannot be downloaded or read.
         ValueError: If the settings do not fit together.
     """
-    settings = settings or Settings()
-    cache = cache_split(
-        manifest,
-        settings,
-        detector=detector,
-        without_face=without_face,
-        folder=Path(logs) / "cache",
-        progress=progress,
-    )
-    say(cache.describe())
-    return train_on_cache(
-        cache,
-        settings,
-        logs=logs,
-        name=name,
-        resume=resume,
-        copies=copies,
-        devices=devices,
-        say=say,
-        verbose=verbose,
-    )
-
-
-def train_on_cache(
-    cache: PhotoCache,
-    settings: Settings,
-    *,
-    logs: str | Path = "logs",
-    name: str | None = None,
-    resume: bool = False,
-    copies: str | Path | None = None,
-    devices: Devices = "one",
-    say: Callable[[str], None] = lambda _: None,
-    verbose: int | str = 0,
-) -> TrainingResult:
-    """Train the network of the settings on photos that are decoded already.
-
-    Args:
-        cache: From `cache_split`; its manifest says what is learned from.
-        settings: The settings that the photos were cached with.
-        logs: As for `train_classifier`, and so are the others.
-        name: Name of the run.
-        resume: Whether to go on with the run of this name.
-        copies: Where a second copy of the run goes.
-        devices: One graphics card or all.
-        say: Called with a line of progress now and then.
-        verbose: As in Keras' `fit`.
-
-    Returns:
-        The run folder, the history, the best epoch and whether the model collapsed.
-
-    Raises:
-        ResumeRefusedError: If the run to go on with is another training.
-        PretrainedWeightsError: If the network's weights cannot be downloaded or read.
-        ValueError: If the settings do not fit together.
-    """
     from emoclf.models import synchronise_normalisation
-    from emoclf.training import start_run, train_in_stages, train_model, use_devices, use_precision
-
-    set_seeds(settings.seed)
-    size, class_names = settings.batch_size, cache.class_names
-    train = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
-    run_folder = start_run(
-        settings, cache.manifest, logs=logs, name=name, resume=resume, copies=copies
+    from emoclf.training import (
+        choose_precision,
+        start_run,
+        train_in_stages,
+        train_model,
+        use_devices,
+        use_precision,
     )
-    say(f"run folder: {run_folder}")
+
+    settings = settings or Settings()
+    set_seeds(settings.seed)
+    if cache is None:
+        cache = _cache(manifest, settings, detector, without_face, Path(logs) / "cache", progress)
+    _check_cache(cache, settings)
+    say(cache.describe())
+    size = settings.batch_size
+    train = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
+    policy = choose_precision(find_hardware()) if settings.precision == "auto" else "float32"
     train_it = train_in_stages if settings.knows_something else train_model
     with use_devices(devices) as count:
-        with use_precision(find_policy(settings)):
-            model = build_network(settings, class_names)
+        with use_precision(policy):
+            model = build_network(settings, manifest.class_names)
+        run_folder = start_run(
+            settings, cache.manifest, logs=logs, name=name, resume=resume, copies=copies
+        )
+        say(f"run folder: {run_folder}")
         if count > 1:
             say(f"{count} graphics cards share every batch.")
             synchronise_normalisation(model)
@@ -182,18 +142,11 @@ def train_on_cache(
             validation=make_dataset(cache, "validation", batch_size=size),
             run_folder=run_folder,
             settings=settings,
-            class_names=class_names,
+            class_names=manifest.class_names,
             copies=copies,
             say=say,
             verbose=verbose,
         )
-
-
-def find_policy(settings: Settings) -> str:
-    """Return the precision in which this machine trains a network with these settings."""
-    from emoclf.training import choose_precision
-
-    return choose_precision(find_hardware()) if settings.precision == "auto" else "float32"
 
 
 def train_on_cluster(
@@ -249,15 +202,9 @@ def train_on_cluster(
             f"averaging={settings.averaging} is for one machine. Set averaging=0 for several."
         )
     os.environ["TF_CONFIG"] = describe_cluster(addresses, index)
+    say(f"Machine {index} of {len(addresses)} waits for the others: {', '.join(addresses)}")
     strategy = join_machines()
-    cache = cache_split(
-        manifest,
-        settings,
-        detector=detector,
-        without_face=without_face,
-        folder=Path(logs) / "cache",
-        progress=progress,
-    )
+    cache = _cache(manifest, settings, detector, without_face, Path(logs) / "cache", progress)
     say(cache.describe())
     run_folder = Path(logs) / name
     if index == 0:
@@ -273,28 +220,24 @@ def train_on_cluster(
     )
 
 
-def cache_split(
+def _check_cache(cache: PhotoCache, settings: Settings) -> None:
+    received = (tuple(cache.images.shape[1:3]), cache.subject)
+    expected = (settings.image_size, settings.subject)
+    if received != expected:
+        raise ValueError(
+            f"cache: expected photos of the settings' image_size and subject, {expected}, received "
+            f"{received}. Make it with cache_photos and these settings, or leave it out."
+        )
+
+
+def _cache(
     manifest: SplitManifest,
     settings: Settings,
-    *,
-    detector: FaceDetector | None = None,
-    without_face: WithoutFace = "leave_out",
-    folder: str | Path = "logs/cache",
-    progress: bool = False,
+    detector: FaceDetector | None,
+    without_face: WithoutFace,
+    folder: Path,
+    progress: bool,
 ) -> PhotoCache:
-    """Decode the photos of a split in the way that the settings ask for.
-
-    Args:
-        manifest: Which photos.
-        settings: Size, resize mode and subject.
-        detector: As for `cache_photos`, and so are the others.
-        without_face: What becomes of a photo without a face.
-        folder: Where photos go that do not fit into memory.
-        progress: Whether a progress bar is shown.
-
-    Returns:
-        The decoded photos, or faces.
-    """
     return cache_photos(
         manifest,
         image_size=settings.image_size,

@@ -268,6 +268,30 @@ def test_file_names_stay_unique_in_a_large_data_set():
     assert len(names) == 3000
 
 
+def test_wrong_labels_are_the_other_class_and_are_named(tmp_path):
+    """The same file without wrong labels shows the other expression; all others are the same."""
+    right = make_drawn_faces(tmp_path / "right", photos_per_class=12, size=(32, 32))
+    turned = make_drawn_faces(
+        tmp_path / "turned", photos_per_class=12, size=(32, 32), wrong_labels=3
+    )
+    named = {flaw.paths[0] for flaw in turned.planted_flaws}
+    assert {flaw.kind for flaw in turned.planted_flaws} == {"wrong_label"}
+    assert sorted(path.split("/")[0] for path in named) == ["happy"] * 3 + ["sad"] * 3
+    assert turned.counts == right.counts
+    for path in (path for path in right.folder.rglob("*.jp*g")):
+        name = path.relative_to(right.folder).as_posix()
+        is_same = path.read_bytes() == (turned.folder / name).read_bytes()
+        assert is_same == (name not in named), name
+    again = make_drawn_faces(
+        tmp_path / "turned", photos_per_class=12, size=(32, 32), wrong_labels=3
+    )
+    assert again == turned
+    with pytest.raises(ValueError, match="wrong_labels"):
+        make_drawn_faces(tmp_path / "many", photos_per_class=2, size=(32, 32), wrong_labels=3)
+    with pytest.raises(FileExistsError, match="wrong_labels=3"):
+        make_drawn_faces(tmp_path / "turned", photos_per_class=12, size=(32, 32))
+
+
 def test_a_finished_data_set_is_returned_as_it_is(tmp_path):
     first = make_drawn_faces(tmp_path, photos_per_class=3, size=TINY)
     removed = next((tmp_path / "sad").iterdir())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emoclf.commands.options import class_map_option, clear_errors, is_watched
+from emoclf.commands.options import class_map_option, clear_errors, is_watched, quote
 from emoclf.config import SEED, Settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,16 @@ _DEFAULTS = Settings()
 @click.option("--per-class", type=click.IntRange(1), default=1000, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=SEED, show_default=True)
 @click.option("--no-flaws", is_flag=True, help="Leave out the damaged files and the copies.")
-def draw_faces_command(folder: Path, per_class: int, seed: int, no_flaws: bool) -> None:
+@click.option(
+    "--wrong-labels",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="So many pictures of each class show the other expression, to try finding them.",
+)
+def draw_faces_command(
+    folder: Path, per_class: int, seed: int, no_flaws: bool, wrong_labels: int
+) -> None:
     """Draw happy and sad faces into FOLDER/happy and FOLDER/sad, to try everything without photos.
 
     FOLDER is "data" unless you name one. Nothing is overwritten; stopped and started again, the
@@ -42,6 +51,7 @@ def draw_faces_command(folder: Path, per_class: int, seed: int, no_flaws: bool) 
             photos_per_class=per_class,
             seed=seed,
             with_flaws=not no_flaws,
+            wrong_labels=wrong_labels,
             progress=is_watched(),
         )
     counts = ", ".join(f"{count:,} {name}" for name, count in drawn.counts.items())
@@ -88,8 +98,8 @@ def clean_command(
         result = quarantine(report, dry_run=False) if move else None
     if as_json:
         click.echo(json.dumps(_make_document(report, result), indent=1))
-    elif result:
-        click.echo(f"\n{result.describe()}\nUndo it: python -m emoclf restore {folder}")
+    elif result and result.moved:
+        click.echo(f"\n{result.describe()}\nUndo it: python -m emoclf restore {quote(folder)}")
     elif report.rejects:
         click.echo("\nNothing was moved. Add --move to set the rejected files aside.")
 

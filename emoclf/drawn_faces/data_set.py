@@ -20,6 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES, SEED
+from emoclf.drawn_faces.arguments import check_size, check_whole_number, find_label
 from emoclf.drawn_faces.flaws import COPIES_PER_CLASS, PlantedFlaw, SourceFace, flawed_files
 from emoclf.drawn_faces.photo import DrawnPhoto, draw_photo
 from emoclf.storage import replacing
@@ -30,10 +31,11 @@ PHOTOS_PER_CLASS: int = 1000
 SETTINGS_NAME: str = ".drawn_faces.json"
 """File beside the class folders that says how they were drawn."""
 
-MIN_SIDE_PX: int = 32
-MAX_SIDE_PX: int = 1024
+WRONG_LABEL: str = "wrong_label"
+"""Kind of a planted flaw: the picture shows the other expression."""
 
 _FORMAT = 1
+_WRONG_NOTE = "The picture shows the other expression: its label is wrong."
 _DIRECTIONS = (-1.0, 1.0)
 _FLAW_INDEX = 1_000_000_000
 _NAME_PATTERNS = (
@@ -55,7 +57,7 @@ class DrawnFaces:
         folder: Holds one folder per class, named like the class in lower case.
         counts: Ordinary pictures that are there now, by class name, in label order; planted
             flaws are not counted.
-        planted_flaws: What was planted for the lesson on cleaning; empty without flaws.
+        planted_flaws: What was planted for the lesson: flaws, wrong labels; empty without.
     """
 
     folder: Path
@@ -92,9 +94,9 @@ def draw_face(
         >>> draw_face("Happy", seed=1).shape
         (128, 128, 3)
     """
-    label = _label_of(class_name)
-    _check_size(size)
-    _check_whole_number("seed", seed, minimum=0)
+    label = find_label(class_name)
+    check_size(size)
+    check_whole_number("seed", seed, minimum=0)
     if strength is not None and not 0.0 <= strength <= 1.0:
         raise ValueError(
             f"Expected `strength` from 0 (no expression) to 1 (a clear one), or None to draw it "
@@ -110,6 +112,7 @@ def make_drawn_faces(
     seed: int = SEED,
     size: tuple[int, int] = (128, 128),
     with_flaws: bool = False,
+    wrong_labels: int = 0,
     progress: bool = False,
 ) -> DrawnFaces:
     """Draw the built-in data set into `folder/sad` and `folder/happy`.
@@ -124,6 +127,8 @@ def make_drawn_faces(
         size: `(height, width)` in pixels, each from 32 to 1024.
         with_flaws: Whether to plant what a scraped folder suffers from: copies, damaged files,
             files that are no pictures.
+        wrong_labels: How many of the pictures of each class show the other expression, for trying
+            to find them; they are named among the planted flaws.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -140,11 +145,12 @@ def make_drawn_faces(
         >>> faces.counts  # doctest: +SKIP
         {'Sad': 2, 'Happy': 2}
     """
-    _check_whole_number(
+    check_whole_number(
         "photos_per_class", photos_per_class, minimum=COPIES_PER_CLASS if with_flaws else 1
     )
-    _check_whole_number("seed", seed, minimum=0)
-    _check_size(size)
+    check_whole_number("wrong_labels", wrong_labels, minimum=0, maximum=photos_per_class)
+    check_whole_number("seed", seed, minimum=0)
+    check_size(size)
     root = Path(folder)
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(
@@ -157,15 +163,19 @@ def make_drawn_faces(
         "seed": int(seed),
         "size": [int(side) for side in size],
         "with_flaws": bool(with_flaws),
+        **({"wrong_labels": int(wrong_labels)} if wrong_labels else {}),
     }
+    wrong = _choose_wrong_labels(settings)
     keys = [(label, i) for i in range(photos_per_class) for label in range(len(CLASS_NAMES))]
     places = {key: _relative_path(seed, *key) for key in keys}
     record = _open_record(root, settings)
     if not record.complete:
         missing = [key for key, place in places.items() if not (root / place).exists()]
         for key in tqdm(missing, desc="Drawing faces", disable=not progress):
-            _write_whole(root / places[key], _encode(_picture(settings, *key)))
+            picture = _picture(settings, *key, is_turned=key in wrong)
+            _write_whole(root / places[key], _encode(picture))
         flaws = _plant_flaws(root, settings, places) if with_flaws else ()
+        flaws += tuple(PlantedFlaw(WRONG_LABEL, (places[key],), _WRONG_NOTE) for key in wrong)
         record = _Record(settings, complete=True, flaws=flaws)
         _save_record(root, record)
     counts = {
@@ -184,11 +194,24 @@ class _Record:
     flaws: tuple[PlantedFlaw, ...]
 
 
-def _picture(settings: Mapping[str, Any], label: int, index: int) -> DrawnPhoto:
-    """Draw one picture of a data set."""
+def _choose_wrong_labels(settings: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Return label and index of the pictures that show the other expression."""
+    count, chosen = settings.get("wrong_labels", 0), []
+    for label in range(len(CLASS_NAMES)):
+        generator = np.random.default_rng(np.random.SeedSequence((settings["seed"], label, 2)))
+        order = generator.permutation(settings["photos_per_class"])
+        chosen += [(label, int(index)) for index in sorted(order[:count])]
+    return chosen
+
+
+def _picture(
+    settings: Mapping[str, Any], label: int, index: int, *, is_turned: bool = False
+) -> DrawnPhoto:
+    """Draw one picture of a data set; a turned one shows the other expression."""
     state = np.random.SeedSequence((settings["seed"], label, index)).generate_state(2, np.uint64)
     height, width = settings["size"]
-    return draw_photo(_DIRECTIONS[label], seed=int(state[0]), size=(height, width))
+    direction = -_DIRECTIONS[label] if is_turned else _DIRECTIONS[label]
+    return draw_photo(direction, seed=int(state[0]), size=(height, width))
 
 
 def _relative_path(seed: int, label: int, index: int) -> str:
@@ -288,36 +311,3 @@ def _save_record(root: Path, record: _Record) -> None:
         "planted_flaws": [asdict(flaw) for flaw in record.flaws],
     }
     _write_whole(root / SETTINGS_NAME, f"{json.dumps(value, indent=1)}\n".encode())
-
-
-def _label_of(class_name: str) -> int:
-    """Return the label of a class name, upper or lower case."""
-    names = [name.lower() for name in CLASS_NAMES]
-    if not isinstance(class_name, str) or class_name.lower() not in names:
-        raise ValueError(
-            f"Expected `class_name` to be one of {', '.join(CLASS_NAMES)}. "
-            f"Received: class_name={class_name!r}."
-        )
-    return names.index(class_name.lower())
-
-
-def _check_size(size: tuple[int, int]) -> None:
-    """Refuse a size that is not two whole numbers in range."""
-    is_pair = isinstance(size, (tuple, list)) and len(size) == 2
-    if not is_pair or not all(
-        isinstance(side, (int, np.integer)) and MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in size
-    ):
-        raise ValueError(
-            f"Expected `size` as (height, width) in whole pixels, each from {MIN_SIDE_PX} to "
-            f"{MAX_SIDE_PX}, such as (128, 128). Received: size={size!r}."
-        )
-
-
-def _check_whole_number(name: str, value: int, *, minimum: int) -> None:
-    """Refuse what is not a whole number of at least `minimum`."""
-    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_whole or value < minimum:
-        raise ValueError(
-            f"Expected `{name}` to be a whole number of at least {minimum}. "
-            f"Received: {name}={value!r}."
-        )

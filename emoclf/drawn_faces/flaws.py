@@ -42,7 +42,7 @@ class PlantedFlaw:
     """One flawed file.
 
     Attributes:
-        kind: A key of `FLAW_COUNTS`.
+        kind: A key of `FLAW_COUNTS`, or `wrong_label`.
         paths: Relative to the data set's folder, with `/`: the flawed file and, for a copy,
             the picture it was copied from.
         note: One sentence for the learner.
