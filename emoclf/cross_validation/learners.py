@@ -12,7 +12,8 @@ from emoclf.artefacts import MODEL_FILE_NAME, load_model
 from emoclf.config import FACE_SIZE, Settings
 from emoclf.datasets import PhotoCache, make_dataset
 from emoclf.evaluation import collect_predictions
-from emoclf.pipeline import train_on_cache
+from emoclf.packaged import PackagedNetwork
+from emoclf.pipeline import train_classifier
 
 Learner = Literal["network", "face_features"]
 """A network that is trained anew in every fold; or the packaged face network as it is, with a
@@ -21,7 +22,6 @@ logistic regression on its features, which takes a fraction of a second."""
 REGULARISATION = 0.1
 """scikit-learn's `C` of the regression; not tuned on anything."""
 
-_FEATURE_LAYER = "average_over_face"
 _BATCH_SIZE = 64
 
 
@@ -51,7 +51,14 @@ def answer_with_network(cache: PhotoCache, settings: Settings, *, folder: Path) 
     Returns:
         The answers of the best epoch.
     """
-    result = train_on_cache(cache, settings, logs=folder.parent, name=folder.name, resume=True)
+    result = train_classifier(
+        cache.manifest,
+        settings,
+        logs=folder.parent,
+        name=folder.name,
+        resume=True,
+        cache=cache,
+    )
     model, _ = load_model(result.run_folder / MODEL_FILE_NAME, compiled=False)
     test = make_dataset(cache, "test", batch_size=_BATCH_SIZE)
     _, probabilities = collect_predictions(model, test)
@@ -76,15 +83,7 @@ def find_face_features(cache: PhotoCache) -> np.ndarray:
             f"Received: {cache.subject}s of {cache.images.shape[1:3]}. Set subject='face' and "
             f"image_size={FACE_SIZE}."
         )
-    import keras
-
-    from emoclf.packaged import load_face_network
-
-    network = load_face_network()
-    features = keras.Model(network.input, network.get_layer(_FEATURE_LAYER).output)
-    starts = range(0, len(cache.images), _BATCH_SIZE)
-    batches = [cache.images[start : start + _BATCH_SIZE] for start in starts]
-    return np.concatenate([np.asarray(features.predict_on_batch(batch)) for batch in batches])
+    return PackagedNetwork().predict_features(cache.images[:])
 
 
 def answer_with_features(

@@ -26,10 +26,9 @@ from emoclf.cross_validation.result import (
     load_cross_validation,
 )
 from emoclf.cross_validation.timing import estimate_time, format_seconds
-from emoclf.datasets import PhotoCache, WithoutFace, take_order
+from emoclf.datasets import PhotoCache, WithoutFace, cache_photos, take_order
 from emoclf.faces import FaceDetector
 from emoclf.folds import Folds, make_folds
-from emoclf.pipeline import cache_split
 from emoclf.runtime import set_seeds
 from emoclf.splits import SplitManifest
 from emoclf.storage import read_json, write_json
@@ -94,12 +93,14 @@ def cross_validate(
     chosen = manifest.files
     if not include_test:
         chosen = tuple(file for file in chosen if file.split != "test")
-    cache = cache_split(
+    cache = cache_photos(
         replace(manifest, files=chosen),
-        settings,
+        image_size=settings.image_size,
+        resize_mode=settings.resize_mode,
+        subject=settings.subject,
         detector=detector,
         without_face=without_face,
-        folder=Path(logs) / "cache",
+        cache_folder=Path(logs) / "cache",
         progress=progress,
     )
     say(cache.describe())

@@ -10,7 +10,7 @@ from typing import Any
 from emoclf.config import Settings
 from emoclf.datasets import PhotoCache, make_dataset
 from emoclf.networks import build_network
-from emoclf.pipeline import find_policy
+from emoclf.runtime import find_hardware
 
 _TIMED_STEPS = 3
 
@@ -70,14 +70,15 @@ def estimate_time(cache: PhotoCache, settings: Settings, *, trainings: int) -> T
         The estimate.
     """
     from emoclf.models import freeze_for_fine_tuning
-    from emoclf.training import compile_model, plan_stages, use_precision
+    from emoclf.training import choose_precision, compile_model, plan_stages, use_precision
 
     size = settings.batch_size
     train = make_dataset(cache, "train", batch_size=size)
     validation = make_dataset(cache, "validation", batch_size=size)
     batch = tuple(part.numpy() for part in next(iter(train)))
+    policy = choose_precision(find_hardware()) if settings.precision == "auto" else "float32"
     begun = time.perf_counter()
-    with use_precision(find_policy(settings)):
+    with use_precision(policy):
         model = build_network(settings, cache.class_names)
     start, total = time.perf_counter() - begun, 0.0
     stages = plan_stages(settings) if settings.knows_something else (None,)

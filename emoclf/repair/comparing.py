@@ -12,6 +12,7 @@ from emoclf.config import Settings
 from emoclf.datasets import WithoutFace
 from emoclf.evaluation import Evaluation
 from emoclf.faces import FaceDetector
+from emoclf.inference import Predictor
 from emoclf.pipeline import evaluate_run, train_classifier
 from emoclf.repair.decisions import Decision
 from emoclf.splits import SplitFile, SplitManifest, verify_manifest
@@ -214,7 +215,8 @@ def compare_repair(
             say=say,
             progress=progress,
         )
-        test = evaluate_run(result.run_folder, progress=progress)
+        predictor = Predictor.load(result.run_folder, detector=detector)
+        test = evaluate_run(result.run_folder, predictor=predictor, progress=progress)
         found.append((result.run_folder, test.evaluation))
     runs, answers = zip(*found, strict=True)
     before, after, left_out = _keep_common(*answers)
