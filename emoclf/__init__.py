@@ -44,6 +44,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "measure_reliability",
             "measure_risk_coverage",
         ),
+        "cross_validation": ("CrossValidation", "cross_validate", "load_cross_validation"),
         "datasets": ("balanced_class_weights", "cache_photos", "make_dataset"),
         "drawn_faces": ("draw_face", "make_drawn_faces"),
         "evaluation": (
@@ -55,6 +56,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "wilson_interval",
         ),
         "exporting": ("export_model", "export_network", "load_export"),
+        "folds": ("Folds", "make_folds"),
         "folders": ("find_class_folders", "list_files"),
         "images": (
             "UnreadableImageError",
@@ -105,6 +107,18 @@ _MODULE_OF_NAME: dict[str, str] = {
             "plot_reliability",
             "plot_risk_coverage",
             "plot_roc_and_precision_recall",
+        ),
+        "repair": (
+            "Decision",
+            "Suspect",
+            "apply_decisions",
+            "compare_repair",
+            "find_label_errors",
+            "find_suspect_labels",
+            "load_decisions",
+            "repair_split",
+            "save_decisions",
+            "save_review_sheet",
         ),
         "runtime": (
             "doctor",

@@ -19,6 +19,12 @@ from emoclf.commands.face_model import train_face_model_command
 from emoclf.commands.learning import evaluate_command, train_command
 from emoclf.commands.live import live_command
 from emoclf.commands.predict import predict_command
+from emoclf.commands.repair import (
+    apply_decisions_command,
+    compare_repair_command,
+    cross_validate_command,
+    find_suspects_command,
+)
 
 
 class InOrder(click.Group):
@@ -62,6 +68,10 @@ for command in (
     split_command,
     train_command,
     evaluate_command,
+    cross_validate_command,
+    find_suspects_command,
+    apply_decisions_command,
+    compare_repair_command,
     export_command,
     live_command,
     demo_command,

@@ -141,7 +141,7 @@ def make_splits(
         )
     own_groups = _number_groups(paths, groups)
     members = _collect_members(labels, own_groups, class_names)
-    chosen = _assign_groups(members, shares, seed)
+    chosen = [SPLIT_NAMES[part] for part in assign_groups(members, shares, seed=seed)]
     files = tuple(
         SplitFile(str(path), int(label), group, chosen[group])
         for path, label, group in zip(paths, labels, own_groups, strict=True)
@@ -183,18 +183,31 @@ def _collect_members(
     return members
 
 
-def _assign_groups(members: np.ndarray, shares: Sequence[float], seed: int) -> list[str]:
+def assign_groups(
+    members: np.ndarray, shares: Sequence[float], *, seed: int | Sequence[int] = SEED
+) -> np.ndarray:
+    """Give whole groups to parts, so that every part gets its share of every class.
+
+    Args:
+        members: Photos of every class in every group, int64 `(groups, classes)`; every class has
+            some.
+        shares: Share of the photos that each part is to get, above 0, summing to 1.
+        seed: Seed of the draw.
+
+    Returns:
+        The part of every group, int64 `(groups,)`, counted from 0.
+    """
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(len(members))
     order = shuffled[np.argsort(-members[shuffled].sum(axis=1), kind="stable")]
     wanted = np.outer(shares, members.sum(axis=0)).astype(float)
     filled = np.zeros_like(wanted)
-    chosen = [""] * len(members)
+    chosen = np.zeros(len(members), dtype=np.int64)
     for group in order:
         lacking = np.where(members[group] > 0, (wanted - filled) / wanted, 0.0)
-        split = int(np.argmax(lacking @ members[group]))
-        filled[split] += members[group]
-        chosen[group] = SPLIT_NAMES[split]
+        part = int(np.argmax(lacking @ members[group]))
+        filled[part] += members[group]
+        chosen[group] = part
     return chosen
 
 

@@ -1,13 +1,21 @@
 """From a folder to a report of what is wrong with its files; and moving rejects aside and back.
 
 `problems` reads the folder, `checks` judges one file, `duplicates` compares files, `report` holds
-what was found, `quarantining` moves what the report rejects. No file is deleted or rewritten.
+what was found, `quarantining` moves what the report rejects, `moving` is how, `restoring` brings it
+back. No file is deleted or rewritten.
 """
 
 from emoclf.cleaning.checks import CleaningThresholds
 from emoclf.cleaning.problems import find_problems
-from emoclf.cleaning.quarantining import QuarantineResult, RestoreResult, quarantine, restore
-from emoclf.cleaning.report import PROBLEM_KINDS, CleaningReport, FileRecord, Problem
+from emoclf.cleaning.quarantining import QuarantineResult, quarantine
+from emoclf.cleaning.report import (
+    PROBLEM_KINDS,
+    CleaningReport,
+    FileRecord,
+    Problem,
+    show_path,
+)
+from emoclf.cleaning.restoring import RestoreResult, restore
 
 __all__ = [
     "PROBLEM_KINDS",
@@ -20,4 +28,5 @@ __all__ = [
     "find_problems",
     "quarantine",
     "restore",
+    "show_path",
 ]

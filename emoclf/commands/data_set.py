@@ -119,7 +119,7 @@ def _make_document(report: CleaningReport, result: QuarantineResult | None) -> d
 @click.argument("folder", type=_FOLDER)
 @click.option("--id", "quarantine_id", help="Undo one run only: the name of its folder.")
 def restore_command(folder: Path, quarantine_id: str | None) -> None:
-    """Bring back the files that `clean --move` moved out of FOLDER.
+    """Bring back the files of FOLDER that `clean --move` or `apply-decisions --move` moved.
 
     \b
     Example:

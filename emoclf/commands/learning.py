@@ -185,7 +185,7 @@ def train_command(
       python -m emoclf train data --network mobilenetv3small
       python -m emoclf train --split split.json --image-size 128 --no-augment
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
-    _check_train_source(context, folder, split_file)
+    check_train_source(context, folder, split_file)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     stopped = (
         "Stopped. If a run folder is named above, best.keras in it is the best epoch so far, and "
@@ -194,7 +194,7 @@ def train_command(
     _check_train_options(context, values["network"])
     with plain_warnings(), clear_errors(stopped=stopped):
         settings = Settings(**values)
-        manifest = _find_split(folder, split_file, class_map, settings)
+        manifest = find_split(folder, split_file, class_map, settings)
         click.echo(manifest.describe())
         from emoclf.runtime import quiet_start
 
@@ -229,7 +229,7 @@ def train_command(
     click.echo(f"Next: python -m emoclf evaluate {quote(result.run_folder)}")
 
 
-def _check_train_source(
+def check_train_source(
     context: click.Context, folder: Path | None, split_file: Path | None
 ) -> None:
     """Refuse calls that do not say what to train on, or say it twice."""
@@ -270,9 +270,10 @@ def _is_on_command_line(context: click.Context, name: str) -> bool:
     return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
-def _find_split(
+def find_split(
     folder: Path | None, split_file: Path | None, class_map: dict[str, str], settings: Settings
 ) -> SplitManifest:
+    """Load the split that a command was given, or clean and split its folder."""
     from emoclf.cleaning import find_problems
     from emoclf.pipeline import split_report
     from emoclf.splits import load_manifest

@@ -33,7 +33,7 @@ from emoclf.training.rate_finder import LearningRateCurve, find_learning_rate
 from emoclf.training.resuming import KeepState
 from emoclf.training.run_folder import TrainingResult, finish_run, save_evaluation, start_run
 from emoclf.training.stages import Stage, describe_stage, plan_stages, train_in_stages
-from emoclf.training.state import ResumeRefusedError
+from emoclf.training.state import ResumeRefusedError, refuse_another
 
 __all__ = [
     "CHECKPOINT_FILE_NAME",
@@ -65,6 +65,7 @@ __all__ = [
     "make_callbacks",
     "make_learning_rate",
     "plan_stages",
+    "refuse_another",
     "save_evaluation",
     "save_test_look",
     "start_run",

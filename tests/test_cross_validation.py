@@ -1,0 +1,243 @@
+"""Cross-validation: nobody answers a photo it has learned from, and nothing finished is lost."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from emoclf.__main__ import main
+from emoclf.config import Settings
+from emoclf.cross_validation import TimeEstimate, cross_validate, load_cross_validation, running
+from emoclf.cross_validation.learners import FoldAnswers, find_face_features
+from emoclf.datasets import cache_photos
+from emoclf.faces import Face
+from emoclf.repair import load_decisions
+from emoclf.splits import SplitFile, SplitManifest
+from emoclf.training import ResumeRefusedError
+
+TINY = Settings(image_size=(32, 32), epochs=1, batch_size=8, augment=False)
+
+
+class WholePhoto:
+    """A detector to which every photo is a face."""
+
+    name, description, note = "whole", "Finds a face in every photo.", ""
+
+    def find(self, image):
+        return (Face((0.0, 0.0, float(image.shape[1]), float(image.shape[0])), 0.9),)
+
+
+@pytest.fixture
+def parts(manifest):
+    """What of the forty drawn faces of each class is no test photo."""
+    return [file for file in manifest.files if file.split != "test"]
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """In place of a training: remember who learned, answer with the photo's own mean."""
+    seen = []
+
+    def answer(cache, settings, *, folder):
+        seen.append((cache.manifest, settings.seed, folder))
+        light = cache.images[cache.indices("test")].mean(axis=(1, 2, 3)) / 255
+        return FoldAnswers(np.stack([1 - light, light], axis=1), 1)
+
+    estimate = TimeEstimate(4, 1.0, 2.0, 3)
+    monkeypatch.setattr(running, "answer_with_network", answer)
+    monkeypatch.setattr(running, "estimate_time", lambda *_, **__: estimate)
+    return seen
+
+
+def test_every_photo_is_answered_by_folds_that_have_not_seen_it(manifest, parts, fake, tmp_path):
+    said = []
+    result = cross_validate(
+        manifest, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a", say=said.append
+    )
+    assert [file.path for file in result.manifest.files] == [file.path for file in parts]
+    assert result.answers.shape == (2, len(parts), 2)
+    assert not np.isnan(result.answers).any()
+    np.testing.assert_allclose(result.answers[0], result.answers[1])
+    root = Path(manifest.root)
+    for number, (split, _, _) in enumerate(fake):
+        tested = {file.path for file in split.select("test")}
+        expected = result.folds.find_tested(number // 4, number % 4)
+        assert tested == {parts[index].path for index in expected}
+        learned = {file.group for file in split.files if file.split != "test"}
+        assert not learned & {file.group for file in split.select("test")}
+    assert len({seed for _, seed, _ in fake}) == 8
+    first = result.manifest.files[0]
+    cache = cache_photos(
+        SplitManifest(str(root), manifest.class_names, 0, (first,)),
+        image_size=(32, 32),
+        progress=False,
+    )
+    assert result.answers[0, 0, 1] == pytest.approx(cache.images.mean() / 255)
+    assert any("about 28 s in all, measured on 3 steps" in line for line in said)
+    assert any("left" in line for line in said)
+    with (tmp_path / "a/cross_validation_predictions.csv").open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == len(parts)
+
+
+@pytest.mark.usefixtures("fake")
+def test_the_numbers_are_pooled_and_the_caveats_are_said(manifest, tmp_path):
+    result = cross_validate(manifest, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a")
+    right = result.answers[0].argmax(axis=1) == result.labels
+    assert result.repeat_accuracies[0].value == pytest.approx(right.mean())
+    assert result.repeat_accuracies[0].count == len(result.labels)
+    own = [score for score in result.scores if score.repeat == 1]
+    pooled = sum(score.accuracy.value * score.accuracy.count for score in own)
+    assert pooled == pytest.approx(right.sum())
+    text = result.describe()
+    assert "fold 4" in text and "repeat 2" in text
+    assert "The folds are not independent" in text
+    assert "cannot be concluded" in text
+    again = load_cross_validation(tmp_path / "a")
+    np.testing.assert_array_equal(again.answers, result.answers)
+    assert again.describe() == text
+
+
+def test_one_that_was_stopped_goes_on_after_the_last_finished_fold(
+    manifest, fake, tmp_path, monkeypatch
+):
+    whole = cross_validate(manifest, TINY, fold_count=3, logs=tmp_path, name="whole")
+    kept = running._keep
+    finished = []
+
+    def stop_at_the_third(*arguments, **options):
+        if len(finished) == 2:
+            raise KeyboardInterrupt
+        finished.append(arguments[2])
+        kept(*arguments, **options)
+
+    monkeypatch.setattr(running, "_keep", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(manifest, TINY, fold_count=3, logs=tmp_path, name="a")
+    with pytest.raises(FileNotFoundError, match="finished fold"):
+        load_cross_validation(tmp_path / "a")
+    monkeypatch.setattr(running, "_keep", kept)
+    fake.clear()
+    said = []
+    result = cross_validate(
+        manifest, TINY, fold_count=3, logs=tmp_path, name="a", resume=True, say=said.append
+    )
+    assert "2 of 3 folds were finished before." in said
+    assert len(fake) == 1
+    np.testing.assert_array_equal(result.answers, whole.answers)
+
+
+@pytest.mark.usefixtures("fake")
+def test_another_cross_validation_is_not_gone_on_with(manifest, tmp_path):
+    cross_validate(manifest, TINY, fold_count=3, logs=tmp_path, name="a")
+    for options in ({"fold_count": 4}, {"fold_count": 3, "repeats": 2}, {"include_test": True}):
+        with pytest.raises(ResumeRefusedError, match="another training"):
+            cross_validate(manifest, TINY, logs=tmp_path, name="a", resume=True, **options)
+
+
+@pytest.mark.usefixtures("fake")
+def test_test_photos_are_answered_only_when_asked_for(manifest, tmp_path):
+    result = cross_validate(
+        manifest, TINY, fold_count=3, include_test=True, logs=tmp_path, name="a"
+    )
+    assert len(result.manifest.files) == len(manifest.files)
+    assert {file.split for file in result.manifest.files} == {"train", "validation", "test"}
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_damaged_fold_is_not_taken_for_an_answer(manifest, tmp_path):
+    cross_validate(manifest, TINY, fold_count=3, logs=tmp_path, name="a")
+    path = tmp_path / "a/folds/repeat-1-fold-2.json"
+    value = json.loads(path.read_text())
+    path.write_text(json.dumps({**value, "positions": value["positions"][::-1]}))
+    with pytest.raises(ValueError, match="other photos"):
+        load_cross_validation(tmp_path / "a")
+
+
+@pytest.mark.usefixtures("fake")
+def test_ten_photos_of_each_class_work_and_say_what_they_do_not_show(manifest, tmp_path):
+    few = [file for label in (0, 1) for file in manifest.files if file.label == label]
+    chosen = [*few[:10], *few[-10:]]
+    files = [SplitFile(f.path, f.label, n, "train") for n, f in enumerate(chosen)]
+    small = SplitManifest(manifest.root, manifest.class_names, 1, tuple(files))
+    text = cross_validate(small, TINY, repeats=3, logs=tmp_path, name="a").describe()
+    assert "With 10 photos of the smallest class" in text
+    assert "It is not shown that the answers are better than always saying" in text
+
+
+def test_the_packaged_features_with_a_regression(manifest, tmp_path):
+    settings = Settings(image_size=(48, 48), subject="face")
+    result = cross_validate(
+        manifest,
+        settings,
+        fold_count=4,
+        learner="face_features",
+        detector=WholePhoto(),
+        logs=tmp_path,
+        name="a",
+    )
+    # Whole drawings are no face crops, but expressions are seen in them all the same.
+    assert result.evaluation.accuracy.value > 0.6
+    assert "4 regressions on the face features" in result.describe()
+    photos = cache_photos(manifest, image_size=(48, 48), progress=False)
+    with pytest.raises(ValueError, match="subject='face'"):
+        find_face_features(photos)
+    with pytest.raises(ValueError, match="learner='forest'"):
+        cross_validate(manifest, learner="forest")
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(main, [str(each) for each in arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
+    data = tmp_path / "data"
+    for number in range(12):
+        for name, other in (("sad", "happy"), ("happy", "sad")):
+            folder = other if number == 0 else name
+            (data / folder).mkdir(parents=True, exist_ok=True)
+            source = sorted((drawn_folder / name).iterdir())[number]
+            (data / folder / f"{name}{number}{source.suffix}").write_bytes(source.read_bytes())
+    logs = ("--logs", tmp_path / "logs")
+    tiny = ("--image-size", "32", "--epochs", 1, "--batch-size", 8, "--no-augment")
+    output = run("cross-validate", data, *tiny, *logs, "--folds", 2, "--name", "check")
+    assert "not independent" in output
+    assert "2 trainings of at most 1 epochs: about" in output
+    output = run("cross-validate", data, *tiny, *logs, "--folds", 2, "--name", "check", "--resume")
+    assert "2 of 2 folds were finished before" in output
+    check = tmp_path / "logs/check"
+    answers = load_cross_validation(check).answers
+    np.testing.assert_allclose(answers.sum(axis=2), 1, atol=1e-6)
+    assert len(set(answers[0, :, 0].round(6))) > 2
+    assert not (check / "unfinished_fold").exists()
+    assert "review.html" in run("find-suspects", check, "--mistakes", 50)
+    table = check / "review/decisions.csv"
+    found = load_decisions(table)
+    text = table.read_text(encoding="utf-8-sig")
+    for row, action in zip(found[:2], ("move", "set aside"), strict=True):
+        start = f"{row.path},{row.class_name},{row.suggested_class},"
+        text = text.replace(f"{start},", f"{start}{action},")
+    (tmp_path / "decisions.csv").write_text(text, encoding="utf-8")
+    before = sorted(path.name for path in data.rglob("*.*"))
+    assert "Nothing was moved" in run("apply-decisions", data, tmp_path / "decisions.csv")
+    output = run("apply-decisions", data, tmp_path / "decisions.csv", "--move")
+    assert "2 photos moved" in output
+    assert not (data / found[0].path).exists()
+    output = run("compare-repair", check, tmp_path / "decisions.csv", *logs)
+    assert "1 labels changed, 1 photos set aside" in output
+    assert "accuracy after" in output
+    assert json.loads((tmp_path / "logs/repair/comparison.json").read_text())["moved"] == 1
+    assert "2 files restored" in run("restore", data)
+    after = [path.name for path in data.rglob("*.*") if path.name != "manifest.jsonl"]
+    assert sorted(after) == before
+
+
+@pytest.mark.parametrize(
+    "command", ["cross-validate", "find-suspects", "apply-decisions", "compare-repair"]
+)
+def test_the_commands_explain_themselves(command):
+    assert "Example" in run(command, "--help")

@@ -1,0 +1,471 @@
+"""Suspects, decisions that come back as they were, moves that can be undone, the repaired split."""
+
+import csv
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emoclf.cleaning import find_problems, restore
+from emoclf.evaluation import evaluate_predictions
+from emoclf.repair import (
+    Decision,
+    apply_decisions,
+    find_suspect_labels,
+    load_decisions,
+    repair_split,
+    save_decisions,
+    save_review_sheet,
+)
+from emoclf.repair.comparing import describe_difference
+from emoclf.splits import SplitFile, SplitManifest
+
+HOSTILE = (
+    "<img src=x onerror=alert(1)>.jpg",
+    "</script><script>alert(1)<",
+    "\"quotes\" and 'more'.jpg",
+    "line\nbreak\r\n.jpg",
+    "right\u202eto-left\u200f.jpg",
+    "=HYPERLINK(1).jpg",
+    "+1;2,3\t.jpg",
+    "-cmd|' C'!A0.jpg",
+    "@sum.jpg",
+    " blanks .jpg ",
+    "\u05e9\u05dc\u05d5\u05dd.jpg",
+    os.fsdecode(b"no utf-8 \xff\xe9.jpg"),
+    "n" * 251 + ".jpg",
+    "\u2028separator\u2028.jpg",
+    "\\u003c\\.jpg",
+)
+
+
+def save_picture(path, seed):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(seed).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    with path.open("wb") as file:
+        Image.fromarray(values).save(file, "PNG")
+
+
+def hash_files(root):
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and "quarantine" not in path.relative_to(root).parts
+    }
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Ten pictures in each of two class folders; one name is in both."""
+    for number in range(10):
+        save_picture(tmp_path / "data" / "sad" / f"{number}.png", number)
+        save_picture(tmp_path / "data" / "happy" / f"h{number}.png", 100 + number)
+    save_picture(tmp_path / "data" / "happy" / "0.png", 200)
+    save_picture(tmp_path / "data" / "sad" / "deep" / "d.png", 300)
+    return tmp_path / "data"
+
+
+def decide(root, path, action, reason=""):
+    own, other = ("Sad", "Happy") if path.startswith("sad") else ("Happy", "Sad")
+    sha256 = hashlib.sha256((root / path).read_bytes()).hexdigest()
+    return Decision(path, sha256, own, other, action, reason)
+
+
+@pytest.fixture
+def decisions(root):
+    return (
+        decide(root, "sad/0.png", "move"),
+        decide(root, "sad/1.png", "move"),
+        decide(root, "sad/deep/d.png", "move"),
+        decide(root, "happy/h1.png", "set_aside"),
+        decide(root, "happy/h2.png", "keep"),
+        decide(root, "happy/h3.png", ""),
+    )
+
+
+def answer(report, wrong, *, certain=0.95):
+    """Out-of-fold answers: right with 0.9, but the other class for some paths."""
+    records = report.kept
+    own = np.array([1 - certain if record.path in wrong else 0.9 for record in records])
+    labels = np.array([record.label for record in records])
+    probabilities = np.where(np.eye(2)[labels] > 0, own[:, None], 1 - own[:, None])
+    return evaluate_predictions(labels, probabilities, paths=[record.path for record in records])
+
+
+# --- suspects -------------------------------------------------------------------------------
+
+
+def test_wrong_answers_are_suspects_the_surest_first(root):
+    report = find_problems(root, progress=False)
+    review = find_suspect_labels(answer(report, {"sad/3.png", "happy/h4.png"}), report)
+    assert [suspect.path for suspect in review.suspects] == ["happy/h4.png", "sad/3.png"]
+    first = review.suspects[0]
+    assert (first.class_name, first.suggested_class) == ("Happy", "Sad")
+    assert first.kinds == ("confident_learning",)
+    assert first.probability == pytest.approx(0.95)
+    assert "say Sad with probability 0.95" in first.reason
+    assert first.sha256 == hashlib.sha256((root / "happy/h4.png").read_bytes()).hexdigest()
+    assert review.noise_shares["Sad"] == pytest.approx(1 / 11)
+    assert "2 are worth a look" in review.describe()
+
+
+def test_mistakes_beyond_the_estimate_are_listed_last_and_only_so_many(root):
+    report = find_problems(root, progress=False)
+    answers = answer(report, set())
+    unsure = answers.probabilities.copy()
+    for index, path in enumerate(answers.paths):
+        if path in ("sad/5.png", "sad/6.png", "sad/7.png"):
+            unsure[index] = (0.4, 0.6)
+    answers = evaluate_predictions(answers.labels, unsure, paths=answers.paths)
+    review = find_suspect_labels(answers, report, mistakes=2)
+    assert [each.kinds for each in review.suspects] == [("confident_mistake",)] * 2
+    assert find_suspect_labels(answers, report, mistakes=0).suspects == ()
+
+
+def test_copies_with_two_labels_come_first_whether_answered_or_not(root):
+    shutil.copy(root / "sad/2.png", root / "happy/copy.png")
+    report = find_problems(root, progress=False)
+    review = find_suspect_labels(answer(report, {"sad/3.png"}), report)
+    assert [suspect.path for suspect in review.suspects] == [
+        "happy/copy.png",
+        "sad/2.png",
+        "sad/3.png",
+    ]
+    assert review.suspects[0].kinds == ("copies_disagree",)
+    assert review.suspects[0].probability is None
+    assert "One of the two labels is wrong" in review.suspects[0].reason
+
+
+def test_test_photos_and_their_copies_are_left_out(root):
+    shutil.copy(root / "sad/2.png", root / "happy/copy.png")
+    report = find_problems(root, progress=False)
+    files = [
+        SplitFile(record.path, record.label, number, "test" if "h4" in record.path else "train")
+        for number, record in enumerate(report.records)
+        if record.path != "happy/copy.png"
+    ]
+    files = [
+        SplitFile(f.path, f.label, f.group, "test") if f.path == "sad/2.png" else f for f in files
+    ]
+    manifest = SplitManifest(str(root), ("Sad", "Happy"), 0, tuple(files))
+    answers = answer(report, {"happy/h4.png", "sad/3.png"})
+    review = find_suspect_labels(answers, report, manifest=manifest)
+    assert [suspect.path for suspect in review.suspects] == ["sad/3.png"]
+    assert review.test_photos_left_out == 3
+    assert "3 more are test photos" in review.describe()
+    everything = find_suspect_labels(answers, report, manifest=manifest, include_test=True)
+    assert len(everything.suspects) == 4
+
+
+def test_answers_for_a_folder_that_has_changed_are_refused(root):
+    report = find_problems(root, progress=False)
+    answers = answer(report, set())
+    (root / "sad/3.png").rename(root / "happy/3.png")
+    with pytest.raises(ValueError, match=r"sad/3\.png .*not there now.*cross-validate again"):
+        find_suspect_labels(answers, find_problems(root, progress=False))
+
+
+# --- decisions ------------------------------------------------------------------------------
+
+
+def test_decisions_come_back_exactly_whatever_the_files_are_called(tmp_path):
+    made = tuple(
+        Decision(f"{folder}/{name}", "ab" * 32, "Sad", "Happy", action, f"why {name}")
+        for folder in ("sad", "=sad")
+        for name in HOSTILE
+        for action in ("move",)
+    )
+    path = save_decisions(made, tmp_path / "decisions.csv")
+    assert load_decisions(path) == made
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for row in list(csv.reader(file))[1:]:
+            for cell in row:
+                assert cell[:1].isalnum() or cell[:1] in ('"', ""), cell
+                assert "\n" not in cell and "\r" not in cell
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("word", ["Set aside", "set-aside", " SET_ASIDE "])
+def test_a_spreadsheet_may_have_saved_them(tmp_path, separator, word):
+    path = save_decisions([Decision("sad/a, b.jpg", "ab", "Sad", "Happy")], tmp_path / "a.csv")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.reader(file))
+    rows[1][3] = word
+    with (tmp_path / "b.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=separator, lineterminator="\n").writerows(rows)
+    (found,) = load_decisions(tmp_path / "b.csv")
+    assert (found.path, found.action) == ("sad/a, b.jpg", "set_aside")
+
+
+def test_what_is_no_table_of_decisions_is_refused_with_the_line(tmp_path):
+    head = "file,class,suggested_class,decision,reason,sha256\n"
+    cases = {
+        head + "sad/a.jpg,Sad,Happy,delete,,ab\n": "line 2: expected keep, move.*'delete'",
+        head + "sad/a.jpg,Sad,Happy,keep,,ab\n" * 2: "line 3: .*twice",
+        head + '"""sad/a",Sad,Happy,keep,,ab\n': "line 2: .*quotation mark",
+        "file,class\nsad/a.jpg,Sad\n": "decision, reason, sha256 is missing",
+        "": "is missing",
+    }
+    for text, message in cases.items():
+        (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+        with pytest.raises(ValueError, match=message):
+            load_decisions(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_bytes(head.encode() + "sad/\u00e9.jpg".encode("cp1252"))
+    with pytest.raises(ValueError, match="CSV UTF-8"):
+        load_decisions(tmp_path / "a.csv")
+    with pytest.raises(FileNotFoundError, match="review sheet"):
+        load_decisions(tmp_path / "none.csv")
+
+
+def test_decisions_are_never_overwritten(tmp_path):
+    path = save_decisions([], tmp_path / "a.csv")
+    with pytest.raises(FileExistsError, match="another name"):
+        save_decisions([], path)
+
+
+# --- moving ---------------------------------------------------------------------------------
+
+
+def test_a_dry_run_is_the_default_and_touches_nothing(root, decisions):
+    before = sorted(root.rglob("*"))
+    result = apply_decisions(root, decisions)
+    assert sorted(root.rglob("*")) == before
+    assert dict(result.moved)["sad/1.png"] == "happy/1.png"
+    assert result.locations == {}
+    assert (result.kept, result.undecided) == (1, 1)
+    assert "4 photos would be moved" in result.describe()
+
+
+def test_photos_move_to_the_other_class_or_aside_and_all_come_back(root, decisions):
+    before = hash_files(root)
+    result = apply_decisions(root, decisions, dry_run=False)
+    now = hash_files(root)
+    assert now["happy/0 (2).png"] == before["sad/0.png"]
+    assert now["happy/0.png"] == before["happy/0.png"]
+    assert now["happy/1.png"] == before["sad/1.png"]
+    assert now["happy/deep/d.png"] == before["sad/deep/d.png"]
+    assert not {"sad/0.png", "sad/1.png", "happy/h1.png"} & set(now)
+    assert now["happy/h2.png"] == before["happy/h2.png"]
+    again = apply_decisions(root, decisions, dry_run=False)
+    assert again.moved == ()
+    assert set(again.already_moved) == set(result.moved)
+    assert again.locations == result.locations
+    back = restore(root)
+    assert len(back.restored) == 4
+    assert back.left == ()
+    assert hash_files(root) == before
+    assert len(apply_decisions(root, decisions, dry_run=False).moved) == 4
+    assert hash_files(root) == now
+
+
+def test_a_photo_that_changed_or_is_gone_stays_and_is_named(root, decisions):
+    (root / "sad/0.png").write_bytes(b"another photo")
+    (root / "sad/1.png").unlink()
+    foreign = Decision("../outside.png", "ab", "Sad", "Happy", "move")
+    elsewhere = Decision("happy/h5.png", "ab", "Sad", "Happy", "move")
+    no_checksum = Decision("happy/h6.png", "", "Happy", "Sad", "move")
+    no_class = Decision("happy/h7.png", "ab", "Happy", "Angry", "move")
+    more = (foreign, elsewhere, no_checksum, no_class)
+    result = apply_decisions(root, (*decisions, *more), dry_run=False)
+    assert sorted(path for path, _ in result.moved) == ["happy/h1.png", "sad/deep/d.png"]
+    reasons = dict(result.left)
+    assert "changed since" in reasons["sad/0.png"]
+    assert "gone" in reasons["sad/1.png"]
+    assert "no folder of class Sad" in reasons["../outside.png"]
+    assert "no folder of class Sad" in reasons["happy/h5.png"]
+    assert "sha256" in reasons["happy/h6.png"]
+    assert "'Angry'" in reasons["happy/h7.png"]
+    assert (root / "sad/0.png").read_bytes() == b"another photo"
+
+
+def test_names_that_are_taken_get_a_number_even_the_longest(root):
+    name = "n" * 251 + ".png"
+    for folder, seed in (("sad", 1000), ("happy", 1001), ("sad/x", 1002), ("happy/x", 1003)):
+        save_picture(root / folder / name, seed)
+    wanted = [decide(root, f"sad/{name}", "move"), decide(root, f"sad/x/{name}", "move")]
+    before = hash_files(root)
+    moved = dict(apply_decisions(root, wanted, dry_run=False).moved)
+    assert moved[f"sad/{name}"] == "happy/" + "n" * 247 + " (2).png"
+    assert len(set(hash_files(root).values())) == len(set(before.values()))
+    restore(root)
+    assert hash_files(root) == before
+
+
+def test_photos_moved_there_and_back_again_return_to_where_they_began(root):
+    before = hash_files(root)
+    for age, wanted in enumerate(
+        (
+            [("sad/1.png", "move")],
+            [("happy/1.png", "move"), ("happy/h1.png", "set_aside")],
+            [("sad/1.png", "set_aside")],
+        )
+    ):
+        made = [decide(root, path, action) for path, action in wanted]
+        folder = apply_decisions(root, made, dry_run=False).folder
+        os.utime(folder / "manifest.jsonl", (1000 + age, 1000 + age))
+    back = restore(root)
+    assert back.left == ()
+    assert hash_files(root) == before
+
+
+def test_a_tampered_manifest_moves_nothing_outside(root, decisions, tmp_path):
+    result = apply_decisions(root, decisions, dry_run=False)
+    manifest = result.folder / "manifest.jsonl"
+    text = manifest.read_text().replace('"happy/1.png"', '"../stolen.png"')
+    (tmp_path / "stolen.png").write_bytes(b"private")
+    manifest.write_text(text)
+    back = restore(root)
+    assert "outside" in dict(back.left)["sad/1.png"]
+    assert (tmp_path / "stolen.png").read_bytes() == b"private"
+    manifest.write_text(text + "rubbish\n")
+    with pytest.raises(FileExistsError, match="changed"):
+        apply_decisions(root, decisions, dry_run=False)
+
+
+def test_hostile_names_are_moved_and_restored(tmp_path):
+    root = tmp_path / "data"
+    (root / "happy").mkdir(parents=True)
+    for number, name in enumerate(HOSTILE):
+        path = root / "sad" / name.replace("/", "_")
+        save_picture(path, number)
+    before = hash_files(root)
+    made = [decide(root, path, "move") for path in before]
+    table = save_decisions(made, tmp_path / "decisions.csv")
+    result = apply_decisions(root, table, dry_run=False)
+    assert len(result.moved) == len(HOSTILE)
+    assert {f"sad/{Path(path).name}" for path in hash_files(root)} == set(before)
+    restore(root)
+    assert hash_files(root) == before
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from emoclf.cleaning import restore
+from emoclf.repair import apply_decisions
+
+left, when, task = int(sys.argv[3]), sys.argv[4], sys.argv[5]
+real = Path.rename
+
+def rename(source, target):
+    global left
+    if source.suffix != ".png":
+        return real(source, target)
+    left -= 1
+    if left == 0 and when == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    moved = real(source, target)
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return moved
+
+Path.rename = rename
+if task == "apply":
+    apply_decisions(sys.argv[1], sys.argv[2], dry_run=False)
+else:
+    restore(sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+@pytest.mark.parametrize("task", ["apply", "restore"])
+@pytest.mark.parametrize(("count", "when"), [(1, "before"), (2, "after"), (4, "before")])
+def test_a_kill_in_the_middle_can_be_finished_and_undone(
+    root, decisions, repository, tmp_path, task, count, when
+):
+    before = hash_files(root)
+    table = save_decisions(decisions, tmp_path / "decisions.csv")
+    if task == "restore":
+        apply_decisions(root, table, dry_run=False)
+    command = [sys.executable, "-c", KILLED, root, table, str(count), when, task]
+    environment = {**os.environ, "PYTHONPATH": str(repository)}
+    run = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert run.returncode == -signal.SIGKILL, run.stderr
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    restore(copy)
+    assert hash_files(copy) == before
+    finished = apply_decisions(root, table, dry_run=False)
+    assert len(finished.moved) + len(finished.already_moved) == 4
+    assert finished.left == ()
+    restore(root)
+    assert hash_files(root) == before
+
+
+# --- before and after -----------------------------------------------------------------------
+
+
+def split_of(root, *, tested=()):
+    report = find_problems(root, progress=False)
+    files = [
+        SplitFile(each.path, each.label, number, "test" if each.path in tested else "train")
+        for number, each in enumerate(report.kept)
+    ]
+    return SplitManifest(str(root), ("Sad", "Happy"), 0, tuple(files))
+
+
+def test_the_repaired_split_differs_in_the_decided_labels_alone(root, decisions):
+    manifest = split_of(root, tested=("sad/9.png", "happy/h9.png"))
+    split = repair_split(manifest, decisions)
+    assert split.before == manifest
+    assert (split.moved, split.set_aside) == (3, 1)
+    labels = {file.path: file.label for file in manifest.files}
+    repaired = {file.path: file.label for file in split.after.files}
+    assert set(labels) - set(repaired) == {"happy/h1.png"}
+    changed = {path for path in repaired if repaired[path] != labels[path]}
+    assert changed == {"sad/0.png", "sad/1.png", "sad/deep/d.png"}
+    assert split.after.select("test") == manifest.select("test")
+
+
+def test_both_splits_find_the_photos_after_they_were_moved(root, decisions):
+    manifest = split_of(root)
+    apply_decisions(root, decisions, dry_run=False)
+    split = repair_split(manifest, decisions, locations=apply_decisions(root, decisions).locations)
+    for part in (split.before, split.after):
+        for file in part.files:
+            assert (root / file.path).is_file(), file.path
+    assert len(split.before.files) == len(manifest.files)
+
+
+def test_a_decision_about_a_test_photo_is_refused(root, decisions):
+    manifest = split_of(root, tested=("sad/1.png",))
+    with pytest.raises(ValueError, match=r"sad/1\.png is a test photo"):
+        repair_split(manifest, decisions)
+
+
+def test_the_difference_counts_photos_that_only_one_answers_rightly():
+    labels = [0, 0, 1, 1]
+    before = evaluate_predictions(labels, np.eye(2)[[0, 1, 1, 0]])
+    after = evaluate_predictions(labels, np.eye(2)[[1, 0, 1, 1]])
+    text = describe_difference(before, after)
+    assert "2 test photos are answered rightly only after the repair, 1 only before" in text
+
+
+# --- the sheet, without a browser -----------------------------------------------------------
+
+
+def test_the_sheet_is_one_page_with_nothing_from_elsewhere(root, tmp_path):
+    report = find_problems(root, progress=False)
+    review = find_suspect_labels(answer(report, {"sad/3.png", "happy/h4.png"}), report)
+    (root / "happy/h4.png").write_bytes(b"")
+    sheet = save_review_sheet(review, tmp_path / "review")
+    page = sheet.page.read_text(encoding="utf-8")
+    assert "default-src 'none'" in page.replace("&#x27;", "'")
+    assert "http://" not in page and "https://" not in page
+    assert page.count("data:image/jpeg;base64,") == 1
+    assert "No picture: The file has 0 bytes" in page
+    assert len(load_decisions(sheet.table)) == sheet.photos == 2
+    assert all(each.action == "" for each in load_decisions(sheet.table))
+    assert 'sandbox="allow-scripts allow-downloads' in sheet._repr_html_()
+    assert "<script" not in sheet._repr_html_()
+    with pytest.raises(FileExistsError, match="another folder"):
+        save_review_sheet(review, tmp_path / "review")
+    short = save_review_sheet(review, tmp_path / "short", limit=1)
+    assert short.photos == 1
