@@ -133,8 +133,9 @@ def explain(
     most, least = _hide(predictor, view.crops[face], label, marks, is_on_photo)
     total = float(marks.sum(dtype=np.float64))
     placed = _place(marks, view, face)
+    placed /= placed.max() or 1.0
     return Explanation(
-        map=placed / placed.max() if placed.max() > 0 else placed,
+        map=placed,
         class_name=class_name,
         probability=prediction.faces[face].probabilities[class_name],
         method=method,
