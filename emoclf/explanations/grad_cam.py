@@ -22,13 +22,12 @@ class _Tap:
 
     Attributes:
         maps: Its last maps, `(batch, rows, columns, features)`: what it averages over the photo.
-        before_softmax: What the softmax, or the fully connected layer with it, is given.
-        dense: That fully connected layer; None where `before_softmax` holds the logits.
+        layers: What leads from them to the answer, one layer after the other, the softmax or the
+            fully connected layer with it last.
     """
 
     maps: keras.KerasTensor
-    before_softmax: keras.KerasTensor
-    dense: keras.layers.Dense | None
+    layers: tuple[keras.layers.Layer, ...]
 
 
 def make_grad_cam_maps(
@@ -66,10 +65,9 @@ def make_grad_cam_maps(
     if computes_in_half_precision(model):  # small gradients would become 0
         model = copy_network(model, as_float32=True)
     tap = _find_tap(model)
-    tapped = keras.Model(model.inputs, [tap.maps, tap.before_softmax])
-    maps, gradients = _differentiate(tapped, tap.dense, images, labels)
-    weights = gradients.mean(axis=(1, 2))
-    marks = np.einsum("nrcf,nf->nrc", maps, weights).clip(0)
+    maps = keras.Model(model.inputs[0], tap.maps)(images, training=False)
+    weights = _differentiate(maps, tap.layers, labels).mean(axis=(1, 2))
+    marks = np.einsum("nrcf,nf->nrc", np.asarray(maps), weights).clip(0)
     return np.stack([_enlarge(each, images.shape[1:3]) for each in marks])
 
 
@@ -89,35 +87,30 @@ def _find_tap(model: keras.Model) -> _Tap:
     A layer that is used in several networks, as a backbone is, has an output in each of them;
     tensors know the one they are in, layers do not (tensorflow#44462).
     """
+    import keras
     from keras import activations, layers
 
-    answer = model.outputs[0]
-    layer = answer._keras_history.operation
-    dense = None
-    if isinstance(layer, layers.Dense) and layer.activation is activations.softmax:
-        dense = layer
-    elif not isinstance(layer, layers.Softmax):
+    tensor = model.outputs[0]
+    last = tensor._keras_history.operation
+    ends_in_softmax = isinstance(last, layers.Softmax) or (
+        isinstance(last, layers.Dense) and last.activation is activations.softmax
+    )
+    if not ends_in_softmax:
         raise ValueError(
             f"model: expected a network that ends in a softmax, received one that ends in "
-            f"{layer.name!r}. {_OTHER_WAY}"
+            f"{last.name!r}. {_OTHER_WAY}"
         )
-    before_softmax = tensor = _step_back(answer, model)
+    found: list[keras.layers.Layer] = []
     while len(tensor.shape) != 4:
-        tensor = _step_back(tensor, model)
+        layer, node_index, _ = tensor._keras_history
+        given = layer._inbound_nodes[node_index].input_tensors
+        if len(given) != 1 or isinstance(layer, keras.Model):
+            raise _make_unknown(model)
+        found.insert(0, layer)
+        tensor = given[0]
     if isinstance(tensor._keras_history.operation, layers.InputLayer):
         raise _make_unknown(model)
-    return _Tap(tensor, before_softmax, dense)
-
-
-def _step_back(tensor: keras.KerasTensor, model: keras.Model) -> keras.KerasTensor:
-    """Return what the layer was given that made a tensor."""
-    import keras
-
-    layer, node_index, _ = tensor._keras_history
-    given = layer._inbound_nodes[node_index].input_tensors
-    if len(given) != 1 or isinstance(layer, keras.Model):
-        raise _make_unknown(model)
-    return given[0]
+    return _Tap(tensor, tuple(found))
 
 
 def _make_unknown(model: keras.Model) -> ValueError:
@@ -129,22 +122,28 @@ def _make_unknown(model: keras.Model) -> ValueError:
 
 
 def _differentiate(
-    tapped: keras.Model, dense: keras.layers.Dense | None, images: np.ndarray, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the last maps, and how the log-odds of the class rise with each value of them."""
+    maps: tf.Tensor, layers: Sequence[keras.layers.Layer], labels: np.ndarray
+) -> np.ndarray:
+    """Return how the log-odds of the class rise with each value of the maps."""
     import tensorflow as tf
 
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        # The tape follows what depends on a watched value; a frozen network has none of its own.
-        tape.watch([weight.value for weight in tapped.weights if "float" in weight.dtype])
-        maps, values = tapped(tf.convert_to_tensor(images), training=False)
-        logits = values if dense is None else tf.matmul(values, dense.kernel) + _find_bias(dense)
-        score = tf.reduce_sum(_find_log_odds(logits, labels))
-    return maps.numpy(), tape.gradient(score, maps).numpy()
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        values = maps
+        for layer in layers[:-1]:
+            values = layer(values)
+        score = tf.reduce_sum(_find_log_odds(_find_logits(layers[-1], values), labels))
+    return tape.gradient(score, maps).numpy()
 
 
-def _find_bias(dense: keras.layers.Dense) -> Any:
-    return dense.bias if dense.use_bias else 0.0
+def _find_logits(last: keras.layers.Layer, values: tf.Tensor) -> tf.Tensor:
+    """Return what the softmax is given; 1.0 has no gradient any more, its logits have."""
+    from keras import layers, ops
+
+    if isinstance(last, layers.Softmax):
+        return values
+    logits = ops.matmul(values, last.kernel)
+    return ops.add(logits, last.bias) if last.use_bias else logits
 
 
 def _find_log_odds(logits: tf.Tensor, labels: np.ndarray) -> tf.Tensor:
