@@ -214,7 +214,7 @@ def test_the_map_appears_when_asked_for_and_goes_again(driver, tmp_path):
     assert driver.find_elements("css selector", name) == []
     box = wait_for(driver, "input[type=checkbox]", text="Show what speaks for the answer")
     box.click()
-    wait_for_text(driver, "With the tenth hidden that is marked most")
+    wait_for_text(driver, "With the most marked tenth")
     picture = wait_for(driver, name)
     assert picture.is_displayed()
     assert driver.execute_script("return arguments[0].naturalWidth", picture) >= 320
@@ -223,7 +223,7 @@ def test_the_map_appears_when_asked_for_and_goes_again(driver, tmp_path):
     while driver.find_elements("css selector", name) and time.monotonic() < end:
         time.sleep(0.1)
     assert driver.find_elements("css selector", name) == []
-    assert "With the tenth hidden" not in driver.find_element("css selector", "body").text
+    assert "With the most marked tenth" not in driver.find_element("css selector", "body").text
     assert read_errors(driver) == []
 
 

@@ -409,7 +409,7 @@ def test_the_command_writes_a_picture_per_photo(tmp_path):
     assert result.exit_code == 1
     rows = result.stdout.splitlines()
     assert len(rows) == 3
-    assert all("With the tenth hidden that is marked most" in row for row in rows[:2])
+    assert all("With the most marked tenth" in row for row in rows[:2])
     assert "text.jpg: not read" in rows[2]
     assert len(list(output.iterdir())) == 2
     assert all(np.asarray(Image.open(each)).ndim == 3 for each in output.iterdir())

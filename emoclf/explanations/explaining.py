@@ -75,9 +75,9 @@ class Explanation:
     def describe(self) -> str:
         """Return what was found in two sentences."""
         text = (
-            f"{self.class_name} {self.probability:.0%} ({self.method}). With the tenth hidden that "
-            f"is marked most {self.probability_hiding_most:.0%}, with the tenth that is marked "
-            f"least {self.probability_hiding_least:.0%}."
+            f"{self.class_name} {self.probability:.0%} ({self.method}). With the most marked tenth "
+            f"of the picture hidden: {self.probability_hiding_most:.0%}; with the least marked tenth: "
+            f"{self.probability_hiding_least:.0%}."
         )
         return f"{text} {self.note}" if self.note else text
 
@@ -120,7 +120,7 @@ def explain(
     Example:
         >>> explanation = explain(Predictor.load("logs/first"), "photo.jpg")  # doctest: +SKIP
         >>> print(explanation.describe())  # doctest: +SKIP
-        Happy 97% (occlusion). With the tenth hidden that is marked most 41%, with the tenth ...
+        Happy 97% (occlusion). With the most marked tenth of the picture hidden: 41%; ...
     """
     _check_method(predictor, method)
     view = predictor.view(photo, whole_photo=whole_photo)
