@@ -74,10 +74,10 @@ class Explanation:
 
     def describe(self) -> str:
         """Return what was found in two sentences."""
+        most, least = self.probability_hiding_most, self.probability_hiding_least
         text = (
             f"{self.class_name} {self.probability:.0%} ({self.method}). With the most marked tenth "
-            f"of the picture hidden: {self.probability_hiding_most:.0%}; with the least marked tenth: "
-            f"{self.probability_hiding_least:.0%}."
+            f"of the picture hidden: {most:.0%}; with the least marked tenth: {least:.0%}."
         )
         return f"{text} {self.note}" if self.note else text
 
