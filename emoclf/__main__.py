@@ -14,6 +14,7 @@ from emoclf.commands.data_set import (
 from emoclf.commands.data_sets import data_sets_command, fetch_command, stage_command
 from emoclf.commands.demo import demo_command
 from emoclf.commands.doctor import doctor_command
+from emoclf.commands.explain import explain_command
 from emoclf.commands.export import export_command
 from emoclf.commands.face_model import train_face_model_command
 from emoclf.commands.learning import evaluate_command, train_command
@@ -59,6 +60,7 @@ def main() -> None:
 
 for command in (
     predict_command,
+    explain_command,
     draw_faces_command,
     data_sets_command,
     stage_command,

@@ -92,13 +92,36 @@ def save_annotated(photo: np.ndarray, prediction: Prediction, *, folder: str | P
         OSError: If the folder cannot be made or written.
         ValueError: If `photo` has another shape or dtype.
     """
-    picture = Image.fromarray(annotate_photo(photo, prediction))
-    source = Path(prediction.file or "photo.png")
+    return save_picture(annotate_photo(photo, prediction), folder, file=prediction.file)
+
+
+def save_picture(
+    picture: np.ndarray, folder: str | Path, *, file: str | None = None, ending: str = ""
+) -> Path:
+    """Write a picture into a folder, named after the photo it was made from.
+
+    Args:
+        picture: uint8 RGB `(height, width, 3)`, 0 to 255.
+        folder: Where to; made when it is missing.
+        file: The photo: `sunny.jpg` becomes `sunny.jpg`, other formats than JPEG become PNG;
+            without it the picture is `photo.png`.
+        ending: What is added to the name of the photo.
+
+    Returns:
+        The path of the new picture. Nothing is ever overwritten: when the name is taken, `-2`,
+        `-3` ... is added. The picture is there as a whole or not at all.
+
+    Raises:
+        OSError: If the folder cannot be made or written.
+    """
+    source = Path(file or "photo.png")
     is_jpeg = source.suffix.lower() in FORMAT_EXTENSIONS["JPEG"]
-    path = _claim_name(Path(folder), _shorten(source.stem), ".jpg" if is_jpeg else ".png")
+    stem = f"{_shorten(source.stem)}{ending}"
+    path = _claim_name(Path(folder), stem, ".jpg" if is_jpeg else ".png")
     try:
         with replacing(path, flush=False) as temporary:
-            picture.save(temporary, "JPEG" if is_jpeg else "PNG", quality=_JPEG_QUALITY)
+            made = Image.fromarray(picture)
+            made.save(temporary, "JPEG" if is_jpeg else "PNG", quality=_JPEG_QUALITY)
     except BaseException:
         path.unlink(missing_ok=True)
         raise

@@ -78,6 +78,24 @@ def test_no_face_is_said_and_the_whole_photo_answered_when_asked(tmp_path):
     assert "| whole photo | **Sad** |" in whole.text
 
 
+def test_the_map_is_made_when_asked_for_and_where_there_is_an_answer(tmp_path):
+    path = save(tmp_path / "wide.png", 255)
+    assert answer_photo(path, make_predictor()).map_picture is None
+    answer = answer_photo(path, make_predictor(), show_map=True)
+    assert answer.map_picture.shape[1] == answer.picture.shape[1]
+    assert answer.map_picture.shape[0] > answer.picture.shape[0], "the legend is below"
+    assert "**What speaks for the answer, face 1.** Happy 100% \\(occlusion\\)" in answer.text
+    tall = save(tmp_path / "tall.png", 10, size=(90, 60))
+    assert answer_photo(tall, make_predictor(), show_map=True).map_picture is None
+    whole = answer_photo(tall, make_predictor(), whole_photo=True, show_map=True)
+    assert "the whole photo" in whole.text
+
+
+def test_a_map_of_a_large_photo_is_shown_smaller(tmp_path):
+    path = save(tmp_path / "crowd.png", 200, size=(60, 60 * 30))
+    assert max(answer_photo(path, make_predictor(), show_map=True).map_picture.shape) == 1280
+
+
 def test_only_so_many_rows_and_pixels_are_shown(tmp_path):
     path = save(tmp_path / "crowd.png", 255, size=(60, 60 * 30))
     answer = answer_photo(path, make_predictor())

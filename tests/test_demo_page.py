@@ -208,6 +208,25 @@ def test_photos_of_people_come_out_right(real_data, driver, name):
     assert read_errors(driver) == []
 
 
+def test_the_map_appears_when_asked_for_and_goes_again(driver, tmp_path):
+    upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
+    name = "img[alt='What speaks for the answer']"
+    assert driver.find_elements("css selector", name) == []
+    box = wait_for(driver, "input[type=checkbox]", text="Show what speaks for the answer")
+    box.click()
+    wait_for_text(driver, "With the most marked tenth")
+    picture = wait_for(driver, name)
+    assert picture.is_displayed()
+    assert driver.execute_script("return arguments[0].naturalWidth", picture) >= 320
+    box.click()
+    end = time.monotonic() + 30
+    while driver.find_elements("css selector", name) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert driver.find_elements("css selector", name) == []
+    assert "With the most marked tenth" not in driver.find_element("css selector", "body").text
+    assert read_errors(driver) == []
+
+
 def test_a_photo_is_pasted(driver, address, tmp_path):
     driver.execute_cdp_cmd(
         "Browser.grantPermissions",
@@ -366,7 +385,7 @@ def test_files_of_this_machine_stay_here(address, path):
 def test_a_file_beside_the_uploads_cannot_be_answered(address):
     """The page takes what was uploaded to it, not any path that a client names."""
     file = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
-    body = {"data": [file, "squares", False]}
+    body = {"data": [file, "squares", False, False]}
     call = f"{address}gradio_api/call/answer"
     request = urllib.request.Request(
         call,

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from emoclf.annotation import annotate_photo
+from emoclf.explanations import Explanation, draw_explanation, explain
 from emoclf.faces import FaceDetectorUnavailableError
 from emoclf.images import UnreadableImageError, load_image
 from emoclf.inference import (
@@ -46,11 +47,14 @@ class PageAnswer:
             be read.
         shares: Answer to probability, for the bars: of the largest face, or of the whole photo.
         text: What was found, in Markdown; nothing in it comes from the file.
+        map_picture: uint8 RGB `(height, width, 3)`, the photo with the map of what speaks for the
+            answer; None when it was not asked for, or there is no answer.
     """
 
     picture: np.ndarray | None
     shares: dict[str, float]
     text: str
+    map_picture: np.ndarray | None = None
 
 
 class Models:
@@ -117,7 +121,11 @@ class Models:
 
 
 def answer_photo(
-    path: str | Path, predictor: Predictor, *, whole_photo: bool = False
+    path: str | Path,
+    predictor: Predictor,
+    *,
+    whole_photo: bool = False,
+    show_map: bool = False,
 ) -> PageAnswer:
     """Answer an uploaded photo.
 
@@ -125,6 +133,7 @@ def answer_photo(
         path: Where the upload lies.
         predictor: Who answers.
         whole_photo: Whether the whole photo is answered where there is no face.
+        show_map: Whether the map of what speaks for the answer is made, by occlusion.
 
     Returns:
         What to show; a photo that cannot be read, or no detector, is said in its text.
@@ -138,8 +147,13 @@ def answer_photo(
         ((prediction, _),) = predictor.predict_each([photo], whole_photo=whole_photo)
     except FaceDetectorUnavailableError as error:
         return PageAnswer(photo, {}, f"**Faces cannot be found here.** {_escape(str(error))}")
+    text, map_picture = _describe(prediction, predictor.rule), None
+    if show_map and prediction.faces:
+        explanation = explain(predictor, photo, whole_photo=whole_photo)
+        map_picture = _shrink(draw_explanation(photo, explanation))
+        text = f"{text}\n\n{_describe_map(explanation)}"
     picture = _shrink(annotate_photo(photo, prediction))
-    return PageAnswer(picture, _find_shares(prediction), _describe(prediction, predictor.rule))
+    return PageAnswer(picture, _find_shares(prediction), text, map_picture)
 
 
 def _find_shares(prediction: Prediction) -> dict[str, float]:
@@ -170,6 +184,12 @@ def _find_cells(number: int, face: FacePrediction) -> list[str]:
     place = "whole photo" if face.is_whole_photo else f"face {number}"
     shares = [*face.probabilities.values(), *([] if face.neither is None else [face.neither])]
     return [place, f"**{face.answer}**", *(f"{share:.0%}" for share in shares)]
+
+
+def _describe_map(explanation: Explanation) -> str:
+    """Say what the map shows, and whether it is to be believed."""
+    of = "the whole photo" if explanation.prediction.faces[0].is_whole_photo else "face 1"
+    return f"**What speaks for the answer, {of}.** {_escape(explanation.describe())}"
 
 
 def _join(cells: list[str]) -> str:

@@ -111,6 +111,9 @@ def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Block
                     visible=len(models.names) > 1,
                 )
                 whole = gradio.Checkbox(label="Answer for the whole photo where no face is found")
+                show_map = gradio.Checkbox(
+                    label="Show what speaks for the answer (takes a second or two)"
+                )
             with gradio.Column(min_width=240):
                 picture = gradio.Image(
                     label="The answer",
@@ -121,22 +124,33 @@ def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Block
                 )
                 bars = gradio.HTML()
                 text = gradio.Markdown(HINT)
+                map_picture = gradio.Image(
+                    label="What speaks for the answer",
+                    interactive=False,
+                    height=360,
+                    format="jpeg",
+                    buttons=["fullscreen"],
+                    visible=False,
+                )
 
-        def answer(path: str | None, name: str, whole_photo: bool) -> tuple[Any, str, str]:
+        def answer(
+            path: str | None, name: str, whole_photo: bool, wants_map: bool
+        ) -> tuple[Any, str, str, Any]:
             if path is None:
-                return None, "", HINT
+                return None, "", HINT, gradio.Image(None, visible=False)
             try:
                 predictor = models.get(name)
             except NetworkUnavailableError as error:
                 raise gradio.Error(str(error), print_exception=False) from error
-            found = answer_photo(path, predictor, whole_photo=whole_photo)
-            return found.picture, draw_bars(found.shares), found.text
+            found = answer_photo(path, predictor, whole_photo=whole_photo, show_map=wants_map)
+            shown = gradio.Image(found.map_picture, visible=found.map_picture is not None)
+            return found.picture, draw_bars(found.shares), found.text, shown
 
         gradio.on(
-            [photo.change, choice.change, whole.change],
+            [photo.change, choice.change, whole.change, show_map.change],
             answer,
-            [photo, choice, whole],
-            [picture, bars, text],
+            [photo, choice, whole, show_map],
+            [picture, bars, text, map_picture],
             api_name="answer",
             concurrency_limit=2,
             show_progress_on=picture,

@@ -6,7 +6,7 @@ the network expects it, `squares` cuts turned squares out of photos, `face` hold
 `opencv` loads OpenCV when it is needed.
 """
 
-from emoclf.faces.cropping import crop_face, measure_roll
+from emoclf.faces.cropping import Square, crop_face, find_square, measure_roll
 from emoclf.faces.detecting import DetectorKind, find_faces, make_detector
 from emoclf.faces.face import (
     Face,
@@ -17,6 +17,7 @@ from emoclf.faces.face import (
 )
 from emoclf.faces.haar import HaarDetector
 from emoclf.faces.opencv import import_opencv, silence_opencv
+from emoclf.faces.squares import map_square
 from emoclf.faces.yunet import YuNetDetector
 from emoclf.faces.yunet_file import YuNetFile, find_cache_folder, load_yunet_file
 
@@ -27,14 +28,17 @@ __all__ = [
     "FaceDetectorUnavailableError",
     "FaceModelError",
     "HaarDetector",
+    "Square",
     "YuNetDetector",
     "YuNetFile",
     "crop_face",
     "find_cache_folder",
     "find_faces",
+    "find_square",
     "import_opencv",
     "load_yunet_file",
     "make_detector",
+    "map_square",
     "measure_overlap",
     "measure_roll",
     "silence_opencv",

@@ -9,6 +9,7 @@ height and 0.36 of the width apart; half of those faces are tilted by less than 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,6 +26,21 @@ _HAAR_SHARE, _HAAR_CENTRE = 0.975, 0.5
 
 _MIN_EYE_DISTANCE = 0.2
 """Eyes closer than this share of the box belong to a profile: their line says nothing of tilt."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """The turned square around a face that `crop_face` cuts out.
+
+    Attributes:
+        centre: x and y in pixels of the photo, counted from its corner.
+        side: In pixels of the photo.
+        roll: By how much it is turned, in radians clockwise.
+    """
+
+    centre: tuple[float, float]
+    side: float
+    roll: float
 
 
 def crop_face(
@@ -67,6 +83,21 @@ def crop_face(
     """
     check_image(image)
     _check_crop(image, face, size, margin)
+    square = find_square(face, margin=margin, align=align)
+    return cut_square(image, square.centre, side=square.side, size=size, roll=square.roll)
+
+
+def find_square(face: Face, *, margin: float = 0.0, align: bool = True) -> Square:
+    """Find the square around a face that `crop_face` cuts out.
+
+    Args:
+        face: Where the face is.
+        margin: As for `crop_face`.
+        align: As for `crop_face`.
+
+    Returns:
+        The square.
+    """
     share, centre_height = (
         (_HAAR_SHARE, _HAAR_CENTRE) if face.landmarks is None else (_YUNET_SHARE, _YUNET_CENTRE)
     )
@@ -78,8 +109,7 @@ def crop_face(
         left + width / 2 - down * math.sin(roll),
         top + height / 2 + down * math.cos(roll),
     )
-    side = face_side * (1 + 2 * margin)
-    return cut_square(image, centre, side=side, size=size, roll=roll)
+    return Square(centre, face_side * (1 + 2 * margin), roll)
 
 
 def measure_roll(face: Face) -> float:

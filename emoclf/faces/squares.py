@@ -48,10 +48,8 @@ def cut_square(
     pixels = side / shrinkage / min(size)
     oversampling = min(max(1, math.ceil(pixels)), _MAX_OVERSAMPLING)
     height, width = (length * oversampling for length in size)
-    step = side / (min(size) * oversampling)
-    turn = step * np.array([[math.cos(roll), -math.sin(roll)], [math.sin(roll), math.cos(roll)]])
-    start = np.asarray(centre) - origin - turn @ (width / 2, height / 2)
-    matrix = np.column_stack([turn, start]) * scale[:, None]
+    on_patch = (float(centre[0] - origin[0]), float(centre[1] - origin[1]))
+    matrix = map_square(on_patch, side=side, size=(height, width), roll=roll) * scale[:, None]
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
     method = cv2.INTER_CUBIC if oversampling == 1 else cv2.INTER_LINEAR
     cut = cv2.warpAffine(
@@ -64,6 +62,30 @@ def cut_square(
     if oversampling == 1:
         return cut
     return cv2.resize(cut, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+
+
+def map_square(
+    centre: tuple[float, float], *, side: float, size: tuple[int, int], roll: float = 0.0
+) -> np.ndarray:
+    """Say where in the photo each point of a square lies that `cut_square` cuts out.
+
+    Args:
+        centre: As for `cut_square`.
+        side: As for `cut_square`.
+        size: As for `cut_square`.
+        roll: As for `cut_square`.
+
+    Returns:
+        float64 `(2, 3)`: `matrix @ (x, y, 1)` is the point of the photo that the point `(x, y)` of
+        the result shows, both counted from the corner.
+
+    Example:
+        >>> map_square((50, 40), side=20, size=(10, 10)) @ (0, 0, 1)
+        array([40., 30.])
+    """
+    step = side / min(size)
+    turn = step * np.array([[math.cos(roll), -math.sin(roll)], [math.sin(roll), math.cos(roll)]])
+    return np.column_stack([turn, np.asarray(centre) - turn @ (size[1] / 2, size[0] / 2)])
 
 
 def _cut_patch(

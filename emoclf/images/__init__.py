@@ -21,7 +21,7 @@ from emoclf.images.formats import (
     find_format,
 )
 from emoclf.images.pillow_warnings import OldPillowWarning, quiet_pillow, warn_if_pillow_is_old
-from emoclf.images.resizing import PADDING_GREY, resize_image
+from emoclf.images.resizing import PADDING_GREY, Placement, find_placement, resize_image
 
 __all__ = [
     "FORMAT_EXTENSIONS",
@@ -31,10 +31,12 @@ __all__ = [
     "PADDING_GREY",
     "DecodedImage",
     "OldPillowWarning",
+    "Placement",
     "UnreadableImageError",
     "decode_image",
     "explain_unknown_content",
     "find_format",
+    "find_placement",
     "load_image",
     "load_resized",
     "quiet_pillow",

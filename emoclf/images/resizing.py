@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
@@ -11,6 +12,51 @@ from emoclf.config import ResizeMode
 
 PADDING_GREY: int = 128
 """What `resize_image` puts beside a photo: mid-grey, which is near 0 after rescaling."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which part of a photo `resize_image` shows, and where.
+
+    Attributes:
+        source: `(left, top, right, bottom)` in pixels of the photo: what is shown.
+        target: `(left, top, right, bottom)` in pixels of the result: where it lies. Beside it is
+            `PADDING_GREY`.
+    """
+
+    source: tuple[float, float, float, float]
+    target: tuple[int, int, int, int]
+
+
+def find_placement(
+    photo_size: tuple[int, int], size: tuple[int, int], *, mode: ResizeMode = "pad"
+) -> Placement:
+    """Find out which part of a photo a network sees, and where in its picture that lies.
+
+    Args:
+        photo_size: `(height, width)` of the photo in pixels.
+        size: `(height, width)` of the result of `resize_image` in pixels.
+        mode: As for `resize_image`.
+
+    Returns:
+        The two boxes.
+
+    Example:
+        >>> find_placement((200, 100), (96, 96)).target
+        (24, 0, 72, 96)
+    """
+    height, width = photo_size
+    if mode == "crop":
+        scale = max(size[0] / height, size[1] / width)
+        # rounding must not push the box over the border
+        top = max(0.0, (height - size[0] / scale) / 2)
+        left = max(0.0, (width - size[1] / scale) / 2)
+        return Placement((left, top, width - left, height - top), (0, 0, size[1], size[0]))
+    scale = min(size[0] / height, size[1] / width)
+    inner = (_scale_side(height, scale, size[0]), _scale_side(width, scale, size[1]))
+    first = ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2)
+    target = (first[1], first[0], first[1] + inner[1], first[0] + inner[0])
+    return Placement((0.0, 0.0, float(width), float(height)), target)
 
 
 def resize_image(
@@ -43,17 +89,11 @@ def resize_image(
     height, width = image.shape[:2]
     if (height, width) == tuple(size):
         return image.copy()
-    if mode == "crop":
-        scale = max(size[0] / height, size[1] / width)
-        # rounding must not push the box over the border
-        top = max(0.0, (height - size[0] / scale) / 2)
-        left = max(0.0, (width - size[1] / scale) / 2)
-        return _resample(image, size, box=(left, top, width - left, height - top))
-    scale = min(size[0] / height, size[1] / width)
-    inner = (_scale_side(height, scale, size[0]), _scale_side(width, scale, size[1]))
-    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    placement = find_placement((height, width), size, mode=mode)
+    left, top, right, bottom = placement.target
     canvas = np.full((*size, 3), PADDING_GREY, dtype=np.uint8)
-    canvas[top : top + inner[0], left : left + inner[1]] = _resample(image, inner)
+    inner = (bottom - top, right - left)
+    canvas[top:bottom, left:right] = _resample(image, inner, box=placement.source)
     return canvas
 
 
@@ -85,9 +125,9 @@ def _resample(
     image: np.ndarray,
     size: tuple[int, int],
     *,
-    box: tuple[float, float, float, float] | None = None,
+    box: tuple[float, float, float, float],
 ) -> np.ndarray:
-    """Resample uint8 (height, width, 3) to `size` with a bicubic filter as wide as the step."""
+    """Bring a part of uint8 (height, width, 3) to `size`, bicubic, as wide as the step."""
     height, width = size
     resized = Image.fromarray(np.ascontiguousarray(image)).resize(
         (width, height), Image.Resampling.BICUBIC, box=box

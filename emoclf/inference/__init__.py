@@ -14,7 +14,7 @@ from emoclf.inference.answers import (
 )
 from emoclf.inference.asking import predict
 from emoclf.inference.predictor import Predictor
-from emoclf.inference.views import Photo
+from emoclf.inference.views import Photo, View
 
 __all__ = [
     "UNCERTAIN",
@@ -23,6 +23,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "UncertaintyRule",
+    "View",
     "find_most_probable",
     "make_printable",
     "predict",

@@ -185,8 +185,7 @@ class Predictor:
             return self._predict_many(found, whole_photo, batch_size)
         if isinstance(photos, Sequence) and not isinstance(photos, (str, bytes, bytearray)):
             return self._predict_many(photos, whole_photo, batch_size)
-        decoded, search = decode_for(photos, self.info), self._prepare_search(whole_photo)
-        return self._answer([view_photo(photos, decoded, info=self.info, search=search)])[0]
+        return self.answer(self.view(photos, whole_photo=whole_photo))
 
     def predict_each(
         self, photos: Iterable[Photo], *, whole_photo: bool = False, keep_pixels: bool = False
@@ -211,6 +210,27 @@ class Predictor:
             view, decoded = self._look(photo, search)
             pixels = load_full_pixels(photo, decoded) if keep_pixels and decoded else None
             yield self._answer([view])[0], pixels
+
+    def view(self, photo: Photo, *, whole_photo: bool = False) -> View:
+        """Cut out what the network is shown of a photo.
+
+        Args:
+            photo: One photo, as for `predict`.
+            whole_photo: As for `predict`.
+
+        Returns:
+            The whole photo or its faces at the network's size, and where they lie in the photo.
+
+        Raises:
+            UnreadableImageError: If the photo cannot be read.
+            FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
+        """
+        decoded, search = decode_for(photo, self.info), self._prepare_search(whole_photo)
+        return view_photo(photo, decoded, info=self.info, search=search)
+
+    def answer(self, view: View) -> Prediction:
+        """Answer for what `view` cut out of a photo."""
+        return self._answer([view])[0]
 
     def predict_probabilities(self, images: np.ndarray) -> np.ndarray:
         """Run the network on photos or face crops that already have its size.

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emoclf.artefacts import ModelInfo
-from emoclf.faces import FaceDetector, crop_face
-from emoclf.images import DecodedImage, decode_image, load_image, resize_image
+from emoclf.faces import Face, FaceDetector, crop_face, find_square, map_square
+from emoclf.images import DecodedImage, decode_image, find_placement, load_image, resize_image
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -52,7 +52,10 @@ class View:
     Attributes:
         file: The path of the photo; None for a picture without one.
         crops: uint8 RGB `(faces, height, width, 3)`, 0 to 255, of the network's size.
+        size: `(height, width)` of the upright photo in pixels; None when it could not be read.
         boxes: `(left, top, width, height)` in pixels of the photo, one per crop.
+        matrices: float64 `(2, 3)` per crop: `matrix @ (x, y, 1)` is the point of the photo that the
+            point `(x, y)` of the crop shows, both counted from the corner.
         scores: How sure the detector is, 0 to 1; None for a whole photo.
         is_whole_photo: Whether the one crop is the whole photo.
         problem: Why the photo could not be read, else None.
@@ -62,7 +65,9 @@ class View:
 
     file: str | None
     crops: np.ndarray
+    size: tuple[int, int] | None = None
     boxes: tuple[tuple[float, float, float, float], ...] = ()
+    matrices: tuple[np.ndarray, ...] = ()
     scores: tuple[float | None, ...] = ()
     is_whole_photo: bool = False
     problem: str | None = None
@@ -119,7 +124,9 @@ def view_photo(
         crops=_stack(
             [crop_face(decoded.pixels, face, size=info.image_size) for face in faces], info
         ),
+        size=decoded.size,
         boxes=tuple(face.box for face in faces),
+        matrices=tuple(_map_face(face, info) for face in faces),
         scores=tuple(face.score for face in faces),
         note=None if faces else NO_FACE_NOTE,
         detector=name,
@@ -172,12 +179,29 @@ def _view_whole(
     return View(
         file=name_file(photo),
         crops=_stack([whole], info),
+        size=decoded.size,
         boxes=((0.0, 0.0, float(width), float(height)),),
+        matrices=(_map_whole(decoded, info),),
         scores=(None,),
         is_whole_photo=True,
         note=note,
         detector=detector,
     )
+
+
+def _map_face(face: Face, info: ModelInfo) -> np.ndarray:
+    square = find_square(face)
+    return map_square(square.centre, side=square.side, size=info.image_size, roll=square.roll)
+
+
+def _map_whole(decoded: DecodedImage, info: ModelInfo) -> np.ndarray:
+    """Undo `resize_image`, and the reduced scale in which a large photo is decoded."""
+    shown = decoded.pixels.shape[:2]
+    placement = find_placement(shown, info.image_size, mode=info.resize_mode)
+    source, target = np.array(placement.source), np.array(placement.target, dtype=float)
+    step = (source[2:] - source[:2]) / (target[2:] - target[:2])
+    matrix = np.column_stack([np.diag(step), source[:2] - step * target[:2]])
+    return matrix * np.divide(decoded.size, shown)[::-1, None]
 
 
 def _stack(crops: Sequence[np.ndarray], info: ModelInfo) -> np.ndarray:

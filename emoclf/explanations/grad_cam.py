@@ -1,0 +1,160 @@
+"""Grad-CAM: which places of its last maps speak for a class, asked of the network itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+_OTHER_WAY = "method='occlusion' (--method occlusion) explains any network."
+
+
+@dataclass(frozen=True)
+class _Tap:
+    """Where a network is looked into.
+
+    Attributes:
+        maps: Its last maps, `(batch, rows, columns, features)`: what it averages over the photo.
+        layers: What leads from them to the answer, one layer after the other, the softmax or the
+            fully connected layer with it last.
+    """
+
+    maps: keras.KerasTensor
+    layers: tuple[keras.layers.Layer, ...]
+
+
+def make_grad_cam_maps(
+    model: keras.Model, images: np.ndarray, labels: Sequence[int] | np.ndarray
+) -> np.ndarray:
+    """Find what in photos speaks for a class, by Grad-CAM (Selvaraju et al., 2017).
+
+    The last maps of the network are added up, each weighed by how much the score of the class
+    rises with it on average; what speaks against the class is left out. The score is the log-odds
+    of the class, `log(p / (1 - p))`: a logit alone, the score of the paper, may rise without the
+    probability doing so. Only the outer graph of the network is looked at, so networks inside it
+    stay whole. The map is as coarse as the last maps are: 6 x 6 places for the lesson's network,
+    3 x 3 for a backbone of `keras.applications` at 96 x 96 pixels.
+
+    Args:
+        model: A network of `emoclf.models`, built or loaded; not changed.
+        images: uint8 RGB `(photos, height, width, 3)`, 0 to 255, of the network's size.
+        labels: For each photo the label of the class to explain.
+
+    Returns:
+        float32 `(photos, height, width)`, 0 or more: in each photo what a place adds to the
+        log-odds, enlarged to the photo.
+
+    Raises:
+        ValueError: If the network does not end in maps, an average or flattening, fully connected
+            layers and a softmax; or labels and images do not fit.
+    """
+    labels = _check_labels(images, labels, classes=model.outputs[0].shape[-1])
+    if not len(images):
+        return np.zeros(images.shape[:3], dtype=np.float32)
+    import keras
+
+    from emoclf.models import computes_in_half_precision, copy_network
+
+    if computes_in_half_precision(model):  # small gradients would become 0
+        model = copy_network(model, as_float32=True)
+    tap = _find_tap(model)
+    maps = keras.Model(model.inputs[0], tap.maps)(images, training=False)
+    weights = _differentiate(maps, tap.layers, labels).mean(axis=(1, 2))
+    marks = np.einsum("nrcf,nf->nrc", np.asarray(maps), weights).clip(0)
+    return np.stack([_enlarge(each, images.shape[1:3]) for each in marks])
+
+
+def _check_labels(images: np.ndarray, labels: Any, *, classes: int) -> np.ndarray:
+    labels = np.asarray(labels, dtype=np.int64)
+    if labels.shape != (len(images),) or not ((labels >= 0) & (labels < classes)).all():
+        raise ValueError(
+            f"labels: expected one label from 0 to {classes - 1} for each of {len(images)} photos, "
+            f"received {labels.tolist()}."
+        )
+    return labels
+
+
+def _find_tap(model: keras.Model) -> _Tap:
+    """Walk back from the answer to the last maps, along the outer graph alone.
+
+    A layer that is used in several networks, as a backbone is, has an output in each of them;
+    tensors know the one they are in, layers do not (tensorflow#44462).
+    """
+    import keras
+    from keras import activations, layers
+
+    tensor = model.outputs[0]
+    last = tensor._keras_history.operation
+    ends_in_softmax = isinstance(last, layers.Softmax) or (
+        isinstance(last, layers.Dense) and last.activation is activations.softmax
+    )
+    if not ends_in_softmax:
+        raise ValueError(
+            f"model: expected a network that ends in a softmax, received one that ends in "
+            f"{last.name!r}. {_OTHER_WAY}"
+        )
+    found: list[keras.layers.Layer] = []
+    while len(tensor.shape) != 4:
+        layer, node_index, _ = tensor._keras_history
+        given = layer._inbound_nodes[node_index].input_tensors
+        if len(given) != 1 or isinstance(layer, keras.Model):
+            raise _make_unknown(model)
+        found.insert(0, layer)
+        tensor = given[0]
+    if isinstance(tensor._keras_history.operation, layers.InputLayer):
+        raise _make_unknown(model)
+    return _Tap(tensor, tuple(found))
+
+
+def _make_unknown(model: keras.Model) -> ValueError:
+    return ValueError(
+        f"model: expected a network whose last maps stand in its own layers, before one chain of "
+        f"layers to the answer, as in emoclf.models. Received: {model.name!r} with the layers "
+        f"{', '.join(layer.name for layer in model.layers)}. {_OTHER_WAY}"
+    )
+
+
+def _differentiate(
+    maps: tf.Tensor, layers: Sequence[keras.layers.Layer], labels: np.ndarray
+) -> np.ndarray:
+    """Return how the log-odds of the class rise with each value of the maps."""
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        values = maps
+        for layer in layers[:-1]:
+            values = layer(values)
+        score = tf.reduce_sum(_find_log_odds(_find_logits(layers[-1], values), labels))
+    return tape.gradient(score, maps).numpy()
+
+
+def _find_logits(last: keras.layers.Layer, values: tf.Tensor) -> tf.Tensor:
+    """Return what the softmax is given; 1.0 has no gradient any more, its logits have."""
+    from keras import layers, ops
+
+    if isinstance(last, layers.Softmax):
+        return values
+    logits = ops.matmul(values, last.kernel)
+    return ops.add(logits, last.bias) if last.use_bias else logits
+
+
+def _find_log_odds(logits: tf.Tensor, labels: np.ndarray) -> tf.Tensor:
+    import tensorflow as tf
+
+    is_class = tf.one_hot(labels, logits.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
+    of_class = tf.boolean_mask(logits, is_class)
+    others = tf.where(is_class, tf.constant(-np.inf, logits.dtype), logits)
+    return of_class - tf.reduce_logsumexp(others, axis=-1)
+
+
+def _enlarge(marks: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    picture = Image.fromarray(marks.astype(np.float32))
+    return np.asarray(picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
