@@ -58,6 +58,31 @@ def swap(folder, name, content):
     change_card(folder, sha256=hashes)
 
 
+def test_features_are_those_of_the_layer_before_the_last(network, faces):
+    keras = pytest.importorskip("keras")
+    model = load_face_network(network.card.emotions)
+    cut = keras.Model(model.input, model.get_layer("average_over_face").output)
+    received = network.predict_features(faces, mirror=False)
+    assert received.dtype == np.float32
+    np.testing.assert_allclose(received, np.asarray(cut(faces)), atol=1e-4)
+
+
+def test_the_last_layer_turns_features_into_logits(network, faces):
+    logits = network.predict_logits(faces, mirror=True)
+    with np.load(FACE_MODEL_FOLDER / WEIGHTS_FILE_NAME) as weights:
+        kernel, bias = weights["logits/kernel"], weights["logits/bias"]
+    features = network.predict_features(faces, mirror=True)
+    np.testing.assert_allclose(features @ kernel + bias, logits, atol=2e-2)
+    np.testing.assert_array_equal(network.predict_logits(faces, mirror=True), logits)
+
+
+def test_no_faces_give_no_features_and_a_wrong_size_is_refused(network, faces):
+    wide = len(network.predict_features(faces[:1])[0])
+    assert network.predict_features(faces[:0]).shape == (0, wide)
+    with pytest.raises(ValueError, match="crop_face"):
+        network.predict_features(faces[:, :20])
+
+
 def test_the_card_describes_the_files():
     card = ModelCard.load()
     assert {"happiness", "sadness"} <= set(card.emotions)

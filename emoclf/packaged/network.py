@@ -19,6 +19,9 @@ from emoclf.packaged.card import (
     read_checked,
 )
 
+FEATURE_LAYER = "average_over_face"
+"""Name of the layer before the last one, in Keras and, with more around it, in the ONNX file."""
+
 
 @dataclass(frozen=True)
 class FaceProbabilities:
@@ -80,6 +83,47 @@ class PackagedNetwork:
         Raises:
             ValueError: If the shape or dtype is another.
         """
+        return self._run(faces, mirror=mirror, output=None)
+
+    def predict_features(self, faces: np.ndarray, *, mirror: bool | None = None) -> np.ndarray:
+        """Run the network up to its last layer but one: what it sees in a face, before any answer.
+
+        The last layer weighs these features and nothing else, so a logistic regression on them
+        takes its place for other classes or other faces (Donahue et al., 2014, call them deep
+        convolutional activation features).
+
+        Args:
+            faces: uint8 RGB `(faces, height, width, 3)`, 0 to 255, of the card's size.
+            mirror: As for `predict_logits`.
+
+        Returns:
+            float32 `(faces, features)`, 0 or more: every feature's average over the face.
+
+        Raises:
+            ValueError: If the shape or dtype is another.
+            DamagedModelError: If the network has no such layer.
+
+        Example:
+            >>> network = PackagedNetwork()
+            >>> network.predict_features(np.zeros((2, 48, 48, 3), dtype=np.uint8)).shape
+            (2, 136)
+        """
+        return self._run(faces, mirror=mirror, output=self._find_feature_layer())
+
+    def _find_feature_layer(self) -> str:
+        """Return the name by which this OpenCV knows the features; OpenCV 5 names tensors."""
+        import cv2
+
+        own = [name for name in self._network.getLayerNames() if FEATURE_LAYER in name]
+        if not own:
+            raise DamagedModelError(
+                f"{NETWORK_FILE_NAME} has no layer {FEATURE_LAYER!r}, so it gives no features. "
+                f"{REMEDY}"
+            )
+        return own[-1] if int(cv2.__version__.split(".")[0]) < 5 else f"{own[-1]}:0"
+
+    def _run(self, faces: np.ndarray, *, mirror: bool | None, output: str | None) -> np.ndarray:
+        """Return float32 `(faces, values)` of one layer, averaged over the views of each face."""
         expected = (*self.card.image_size, 3)
         if faces.dtype != np.uint8 or faces.ndim != 4 or faces.shape[1:] != expected:
             raise ValueError(
@@ -87,13 +131,17 @@ class PackagedNetwork:
                 f"Received: {faces.dtype} {faces.shape}. emoclf.crop_face makes such crops."
             )
         mirror = self.card.mirror if mirror is None else mirror
-        logits = np.zeros((len(faces), len(self.card.emotions)), dtype=np.float32)
-        for number, face in enumerate(faces):
+        rows = []
+        blank = np.zeros((1, *expected), dtype=np.uint8)  # no faces: how many values there are
+        for face in faces if len(faces) else blank:
             views = (face, face[:, ::-1]) if mirror else (face,)
+            answers = []
             for view in views:
                 self._network.setInput(np.ascontiguousarray(view[np.newaxis]))
-                logits[number] += self._network.forward()[0] / len(views)
-        return logits
+                # a copy: OpenCV may use the same memory again
+                answers.append(self._network.forward(*([output] if output else []))[0].copy())
+            rows.append(np.mean(answers, axis=0, dtype=np.float32))
+        return np.array(rows, dtype=np.float32)[: len(faces)]
 
     def predict(self, faces: np.ndarray) -> FaceProbabilities:
         """Say how sad and how happy some faces look.
