@@ -25,6 +25,9 @@ MEMBER_NAME = "emoclf.json"
 MODEL_FILE_NAME = "model.keras"
 """Name of the finished model inside a run folder."""
 
+CHECKPOINT_FILE_NAME = "best.keras"
+"""Name of the best epoch so far inside a run folder."""
+
 FORMAT_VERSION = 1
 
 
@@ -104,6 +107,12 @@ def load_info(path: str | Path) -> ModelInfo:
     """
     path = Path(path)
     if not path.is_file():
+        best = path.with_name(CHECKPOINT_FILE_NAME)
+        if path.name == MODEL_FILE_NAME and best.is_file():
+            raise FileNotFoundError(
+                f"{path} does not exist: the training in {path.parent} has not ended. Go on with "
+                f"it (train --resume), or take its best epoch so far: {best}"
+            )
         raise FileNotFoundError(
             f"{path} does not exist. Expected a model saved by a run, such as "
             f"logs/<run>/{MODEL_FILE_NAME}."

@@ -237,7 +237,16 @@ def _load_votes(path: Path, count: int) -> np.ndarray:
             f"{path} has {len(rows):,} rows of votes for {count:,} faces. Expected FER+'s "
             "fer2013new.csv and FER2013's fer2013.csv, row by row the same faces."
         )
-    return np.array([row[-len(VOTE_COLUMNS) :] for row in rows], dtype=np.uint8)
+    try:
+        return np.array([row[-len(VOTE_COLUMNS) :] for row in rows], dtype=np.uint8).reshape(
+            count, len(VOTE_COLUMNS)
+        )
+    except (ValueError, OverflowError) as error:
+        raise ValueError(
+            f"{path} should end every row with ten votes of 0 to 10 ({', '.join(VOTE_COLUMNS)}). "
+            f"Received for example: {', '.join(rows[0][-len(VOTE_COLUMNS) :])[:100]!r}. Expected "
+            "FER+'s fer2013new.csv."
+        ) from error
 
 
 def _find_usage(file_name: str, usage: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from emoclf.config import CLASS_NAMES
 
+_NO_CLASS_NAME = "no class name"
 _WORD = re.compile(r"[^\W\d_]+")
 _WORD_BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 """Where a capital begins a new word inside a name: `HappyFaces` has two words."""
@@ -261,7 +262,7 @@ def _explain_unplaced(entry: Path, class_names: tuple[str, ...]) -> str | None:
         return kind
     named = _find_named_classes(entry.name, class_names)
     if not named:
-        return "no class name"
+        return _NO_CLASS_NAME
     if len(named) > 1:
         return f"ambiguous: names {' and '.join(named)}"
     return "negated or set aside" if _is_overruled(entry.name) else None
@@ -278,6 +279,9 @@ def _explain_missing(found: ClassFolders, missing: list[str], class_names: tuple
         if inner
         else f"Create the missing folder and put its photos in: {str(found.root / missing[0])!r}."
     )
+    unnamed = [path.name for path, reason in found.unplaced if reason == _NO_CLASS_NAME]
+    if unnamed and not inner:
+        step += f" Or name the class of a folder: --map {unnamed[0]}={missing[0]} (class_map)."
     return (
         f"{str(found.root)!r}: expected a folder for each of {', '.join(class_names)}; "
         f"none for {', '.join(missing)}. Found: {shown}. {step}"

@@ -119,15 +119,15 @@ def train_classifier(
     say(cache.describe())
     size = settings.batch_size
     train = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
-    run_folder = start_run(
-        settings, cache.manifest, logs=logs, name=name, resume=resume, copies=copies
-    )
-    say(f"run folder: {run_folder}")
     policy = choose_precision(find_hardware()) if settings.precision == "auto" else "float32"
     train_it = train_in_stages if settings.knows_something else train_model
     with use_devices(devices) as count:
         with use_precision(policy):
             model = build_network(settings, manifest.class_names)
+        run_folder = start_run(
+            settings, cache.manifest, logs=logs, name=name, resume=resume, copies=copies
+        )
+        say(f"run folder: {run_folder}")
         if count > 1:
             say(f"{count} graphics cards share every batch.")
             synchronise_normalisation(model)
@@ -197,6 +197,7 @@ def train_on_cluster(
             f"averaging={settings.averaging} is for one machine. Set averaging=0 for several."
         )
     os.environ["TF_CONFIG"] = describe_cluster(addresses, index)
+    say(f"Machine {index} of {len(addresses)} waits for the others: {', '.join(addresses)}")
     strategy = join_machines()
     cache = _cache(manifest, settings, detector, without_face, Path(logs) / "cache", progress)
     say(cache.describe())

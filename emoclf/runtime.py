@@ -229,12 +229,30 @@ def set_seeds(seed: int = SEED) -> None:
     keras.utils.set_random_seed(seed)
 
 
-def make_run_folder(logs: str | Path = "logs", *, name: str | None = None) -> Path:
+def check_run_name(name: str) -> None:
+    """Refuse the name of a run that cannot be one.
+
+    Args:
+        name: The name.
+
+    Raises:
+        ValueError: If it is not a plain folder name.
+    """
+    if not name or Path(name).name != name or name in (".", ".."):
+        raise ValueError(
+            f"name={name!r} should be a plain folder name without slashes, such as 'first-run'."
+        )
+
+
+def make_run_folder(
+    logs: str | Path = "logs", *, name: str | None = None, copies: str | Path | None = None
+) -> Path:
     """Make a new folder for one run; never reuse one.
 
     Args:
         logs: The folder that holds all runs.
         name: Name of the run; default: the time, as in `2026-05-04_13-59-01`.
+        copies: The folder that holds copies of all runs, where the name must be free, too.
 
     Returns:
         The new, empty folder. When the name is taken, `-2`, `-3` ... is appended.
@@ -243,12 +261,11 @@ def make_run_folder(logs: str | Path = "logs", *, name: str | None = None) -> Pa
         ValueError: If `name` is not a plain folder name.
     """
     name = name or time.strftime("%Y-%m-%d_%H-%M-%S")
-    if Path(name).name != name or name in (".", ".."):
-        raise ValueError(
-            f"name={name!r} should be a plain folder name without slashes, such as 'first-run'."
-        )
+    check_run_name(name)
     for number in range(1, 10_000):
         folder = Path(logs) / (name if number == 1 else f"{name}-{number}")
+        if copies is not None and (Path(copies) / folder.name).exists():
+            continue
         try:
             folder.mkdir(parents=True)
         except FileExistsError:

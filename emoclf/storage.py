@@ -6,6 +6,7 @@ killed leaves an empty file. Everything emoclf writes for keeps goes through `re
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
@@ -42,13 +43,15 @@ def replacing(path: str | Path, *, flush: bool = True) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        yield temporary
-        if flush:
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-        temporary.replace(path)
+        with _naming(path, temporary):
+            yield temporary
+            if flush:
+                with temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+            temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only disk has refused to make it, too
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -69,32 +72,66 @@ def building_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path
         The temporary folder.
 
     Raises:
-        FileExistsError: If there is something at `path`, and it is not to be replaced.
+        FileExistsError: If there is something at `path`, from the beginning or put there meanwhile,
+            and it is not to be replaced.
 
     Example:
         >>> with building_folder(folder / "photos") as temporary:  # doctest: +SKIP
         ...     (temporary / "notes.txt").write_text("whole or not at all")
     """
     path = Path(path)
+    if path.is_symlink():
+        path = path.resolve()
     is_taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
     if is_taken and not (replace and path.is_dir()):
-        raise FileExistsError(
-            f"{path} is there already and is never overwritten. Give another folder, or move it "
-            "away."
-        )
+        raise _make_taken(path)
     made = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
-    temporary.mkdir()
+    with _naming(path, temporary):
+        temporary.mkdir()
     try:
         yield temporary
-        _put_in_place(temporary, path)
+        if replace:
+            _put_in_place(temporary, path)
+        else:
+            _put_in_empty_place(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         for parent in made:
             with suppress(OSError):  # not empty: the folder was finished, or others use it
                 parent.rmdir()
+
+
+@contextmanager
+def _naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Let an error of the disk name the place that the user knows, not the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        is_full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if is_full or str(error.filename) == str(temporary):
+            error.filename = str(path)
+        raise
+
+
+def _make_taken(path: Path) -> FileExistsError:
+    return FileExistsError(
+        f"{path} is there already and is never overwritten. Give another folder, or move it away."
+    )
+
+
+def _put_in_empty_place(temporary: Path, path: Path) -> None:
+    """Move a folder to where nothing or an empty folder is, also if that has changed meanwhile."""
+    try:
+        with suppress(FileNotFoundError):
+            path.rmdir()
+        temporary.rename(path)
+    except OSError as error:
+        if path.exists():
+            raise _make_taken(path) from error
+        raise
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:

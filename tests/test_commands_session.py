@@ -1,7 +1,9 @@
 """A whole session on the command line, from drawn faces to a tested network."""
 
 import csv
+import errno
 import json
+import shlex
 from dataclasses import fields
 
 import pytest
@@ -261,3 +263,79 @@ def test_without_the_extra_the_trained_face_networks_are_kept(tmp_path, monkeypa
     error = run("train-face-model", tmp_path, *options, code=1).stderr
     assert "pip install 'emoclf[train]'" in error
     assert str(tmp_path / "networks") in error
+
+
+def test_what_the_system_refuses_is_said_with_the_file_and_the_way_out(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    error = run("stage", folder / "data", tmp_path / "file" / "copy", code=1).stderr
+    assert str(tmp_path / "file") in error
+    assert "Check the path" in error
+    assert "Errno" not in error
+
+
+def test_a_full_disk_is_said_with_what_to_do(folder, tmp_path, monkeypatch):
+    def fill(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "split.json")
+
+    monkeypatch.setattr("emoclf.splits.save_manifest", fill)
+    error = run("split", folder / "data", "--output", tmp_path / "split.json", code=1).stderr
+    assert error == (
+        "Error: split.json: No space left on device. Make room on that disk, or choose another "
+        "place, and give the command again (a training goes on with --resume).\n"
+    )
+
+
+def test_a_model_that_is_missing_and_a_training_that_has_not_ended_are_told_apart(tmp_path):
+    assert "does not exist" in run("evaluate", tmp_path / "none", code=2).stderr
+    (tmp_path / "best.keras").write_text("")
+    error = run("predict", tmp_path, "--model", tmp_path, code=1).stderr
+    assert "has not ended" in error
+    assert "--resume" in error
+    assert str(tmp_path / "best.keras") in error
+
+
+def test_a_next_command_can_be_copied_as_it_is(tmp_path):
+    data = tmp_path / "my faces"
+    run("draw-faces", data, "--per-class", 12)
+    output = run("clean", data, "--move").stdout
+    assert shlex.split(output.splitlines()[-1])[-1] == str(data)
+    assert "Undo it" not in run("clean", data, "--move").stdout
+
+
+def test_folders_without_a_class_name_are_pointed_to_the_class_map(tmp_path):
+    for name in ("joy", "gloom"):
+        (tmp_path / name).mkdir()
+    assert "--map gloom=Sad" in run("clean", tmp_path, code=1).stderr
+
+
+def test_a_network_that_cannot_be_built_leaves_no_run_behind(folder, tmp_path):
+    weights = tmp_path / "nothing.h5"
+    weights.write_text("no weights")
+    options = ("--network", "vgg16", "--weights", weights, "--image-size", 32)
+    run("train", folder / "data", *options, "--logs", tmp_path, "--name", "a", code=1)
+    assert not (tmp_path / "a").exists()
+
+
+def test_an_empty_name_cannot_be_gone_on_with(folder):
+    assert "--name" in run("train", folder / "data", "--name", "", "--resume", code=2).stderr
+
+
+def test_what_is_for_one_machine_is_refused_for_several(folder, tmp_path):
+    options = ("--name", "a", "--machines", "a:1,b:1")
+    for more in (("--copies", tmp_path), ("--devices", "all")):
+        assert "one machine" in run("train", folder / "data", *options, *more, code=2).stderr
+
+
+def test_options_that_would_be_left_out_are_refused(folder):
+    error = run("train", folder / "data", "--machine", 0, code=2).stderr
+    assert "--machine needs the list of all" in error
+    error = run("train", folder / "data", "--weights", "my.h5", code=2).stderr
+    assert "no meaning with --network small" in error
+
+
+def test_a_reader_that_leaves_is_no_error(tmp_path, monkeypatch):
+    def leave(*_, **__):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("emoclf.sources.stage_data", leave)
+    assert run("stage", tmp_path, tmp_path / "copy", code=1).stderr == ""

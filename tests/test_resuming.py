@@ -21,6 +21,7 @@ from emoclf.training import (
     compile_model,
     start_run,
 )
+from emoclf.training import run_folder as run_folder_module
 from emoclf.training.state import SavedState, list_states, load_state, save_state
 from tests.conftest import REPOSITORY
 from tests.resumed_training import build, collect, train
@@ -201,6 +202,33 @@ def test_a_run_goes_on_by_its_name_only(manifest, tmp_path):
     first = start_run(Settings(), manifest, logs=tmp_path, name="a", resume=True)
     assert start_run(Settings(), manifest, logs=tmp_path, name="a", resume=True) == first
     assert start_run(Settings(), manifest, logs=tmp_path, name="a").name == "a-2"
+
+
+def test_a_run_that_was_killed_while_it_was_written_down_is_begun_again(
+    manifest, tmp_path, monkeypatch
+):
+    def be_killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_folder_module, "save_manifest", be_killed)
+        for resume in (True, False):
+            with pytest.raises(KeyboardInterrupt):
+                start_run(Settings(), manifest, logs=tmp_path, name="a", resume=resume)
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
+    for _ in range(2):
+        assert start_run(Settings(), manifest, logs=tmp_path, name="a", resume=True).name == "a"
+
+
+def test_a_folder_that_is_no_run_is_not_gone_on_with(manifest, tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "mine.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"a is there already"):
+        start_run(Settings(), manifest, logs=tmp_path, name="a", resume=True)
+    assert [each.name for each in (tmp_path / "a").iterdir()] == ["mine.txt"]
+    for name in ("", "../a"):
+        with pytest.raises(ValueError, match="plain folder name"):
+            start_run(Settings(), manifest, logs=tmp_path, name=name, resume=True)
 
 
 # --- the parts ------------------------------------------------------------------------------

@@ -267,6 +267,16 @@ def test_other_things_are_no_fer2013(tmp_path):
         make_fer2013_folders(tmp_path / "empty", tmp_path / "out")
 
 
+def test_votes_and_archives_of_something_else_are_named(tmp_path, faces):
+    write_csv(tmp_path / "fer2013.csv", faces)
+    with pytest.raises(ValueError, match=r"fer2013\.csv should end every row with ten votes"):
+        load_fer2013(tmp_path / "fer2013.csv", votes=tmp_path / "fer2013.csv")
+    write_csv(tmp_path / "mine.csv", faces)
+    write_zip_of(tmp_path / "mine.zip", tmp_path / "mine.csv")
+    with pytest.raises(ValueError, match=r"mine\.zip holds no FER2013: expected fer2013\.csv"):
+        make_fer2013_folders(tmp_path / "mine.zip", tmp_path / "faces", progress=False)
+
+
 @pytest.mark.usefixtures("small_parts")
 def test_the_published_split_leaves_crossing_copies_out(tmp_path, faces):
     happy = np.flatnonzero(faces.labels == EMOTIONS.index("happiness"))

@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from emoclf.storage import building_folder, read_json, replacing, write_json
@@ -51,3 +53,38 @@ def test_a_folder_is_whole_or_as_it_was(tmp_path):
         (temporary / "two.txt").write_text("two")
     assert [each.name for each in place.iterdir()] == ["two.txt"]
     assert [each.name for each in place.parent.iterdir()] == ["place"]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_is_put_there_meanwhile_is_never_overwritten(tmp_path, is_there):
+    place = tmp_path / "place"
+    if is_there:
+        place.mkdir()
+    with (
+        pytest.raises(FileExistsError, match=r"place is there already.*never overwritten"),
+        building_folder(place) as temporary,
+    ):
+        (temporary / "one.txt").write_text("one")
+        place.mkdir(exist_ok=True)
+        (place / "mine.txt").write_text("mine")
+    assert (place / "mine.txt").read_text() == "mine"
+    assert [each.name for each in place.iterdir()] == ["mine.txt"]
+    assert [each.name for each in tmp_path.iterdir()] == ["place"]
+
+
+def test_a_link_to_an_empty_folder_stays_a_link(tmp_path):
+    (tmp_path / "disk" / "place").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "place")
+    with building_folder(tmp_path / "link") as temporary:
+        (temporary / "one.txt").write_text("one")
+    assert (tmp_path / "link").is_symlink()
+    assert [each.name for each in (tmp_path / "disk" / "place").iterdir()] == ["one.txt"]
+    assert [each.name for each in (tmp_path / "disk").iterdir()] == ["place"]
+
+
+def test_errors_of_the_disk_name_the_file_of_the_user(tmp_path):
+    path = tmp_path / "notes.txt"
+    with pytest.raises(OSError, match=r"No space left on device: .*/notes\.txt'"), replacing(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(OSError, match=r"/notes\.txt'"), replacing(path) as temporary:
+        temporary.read_bytes()

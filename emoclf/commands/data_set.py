@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emoclf.commands.options import class_map_option, clear_errors, is_watched
+from emoclf.commands.options import class_map_option, clear_errors, is_watched, quote
 from emoclf.config import SEED, Settings
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ def clean_command(
         result = quarantine(report, dry_run=False) if move else None
     if as_json:
         click.echo(json.dumps(_make_document(report, result), indent=1))
-    elif result:
-        click.echo(f"\n{result.describe()}\nUndo it: python -m emoclf restore {folder}")
+    elif result and result.moved:
+        click.echo(f"\n{result.describe()}\nUndo it: python -m emoclf restore {quote(folder)}")
     elif report.rejects:
         click.echo("\nNothing was moved. Add --move to set the rejected files aside.")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from emoclf.commands.answering import plain_warnings
 from emoclf.commands.options import (
     Command,
     DetectorChoice,
@@ -18,8 +19,9 @@ from emoclf.commands.options import (
     clear_errors,
     detector_options,
     is_watched,
+    quote,
 )
-from emoclf.config import SPLIT_NAMES, NetworkName, Precision, Settings
+from emoclf.config import SPLIT_NAMES, BackboneName, NetworkName, Precision, Settings
 
 if TYPE_CHECKING:
     from emoclf.datasets import WithoutFace
@@ -189,11 +191,8 @@ def train_command(
         "Stopped. If a run folder is named above, best.keras in it is the best epoch so far, and "
         "the same command with --resume and --name (the folder's name) goes on."
     )
-    if (resume or machines) and name is None:
-        raise click.UsageError(
-            "--resume and --machines need the name of the run: --name first --resume"
-        )
-    with clear_errors(stopped=stopped):
+    _check_train_options(context, values["network"])
+    with plain_warnings(), clear_errors(stopped=stopped):
         settings = Settings(**values)
         manifest = _find_split(folder, split_file, class_map, settings)
         click.echo(manifest.describe())
@@ -213,7 +212,7 @@ def train_command(
             addresses = [each.strip() for each in machines.split(",")]
             options |= {"addresses": addresses, "index": machine, "name": name}
             train_on_cluster(manifest, settings, **options)
-            click.echo(f"Next: python -m emoclf evaluate {logs / str(name)}")
+            click.echo(f"Next: python -m emoclf evaluate {quote(logs / str(name))}")
             return
         result = train_classifier(
             manifest,
@@ -227,7 +226,7 @@ def train_command(
         )
     click.echo(describe_history(result.history))
     click.echo(result.collapse or "Both classes are used.")
-    click.echo(f"Next: python -m emoclf evaluate {result.run_folder}")
+    click.echo(f"Next: python -m emoclf evaluate {quote(result.run_folder)}")
 
 
 def _check_train_source(
@@ -240,12 +239,35 @@ def _check_train_source(
             "Without photos, draw some: python -m emoclf draw-faces data"
         )
     for name in ("validation_share", "test_share", "class_map"):
-        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if split_file and given:
+        if split_file and _is_on_command_line(context, name):
             raise click.UsageError(
                 f"--{_OPTION_NAMES.get(name, name.replace('_', '-'))} has no meaning with --split: "
                 "the file decides."
             )
+
+
+def _check_train_options(context: click.Context, network: NetworkName) -> None:
+    """Refuse options that do not fit together, instead of leaving one out."""
+    given = {name for name in ("resume", "machines", "name") if context.params[name]}
+    options = ("copies", "devices", "machine", "weights")
+    on_line = {name for name in options if _is_on_command_line(context, name)}
+    if {"resume", "machines"} & given and "name" not in given:
+        raise click.UsageError(
+            "--resume and --machines need the name of the run: --name first --resume"
+        )
+    if "machines" in given and {"copies", "devices"} & on_line:
+        raise click.UsageError("--copies and --devices are for one machine: leave out --machines.")
+    if "machine" in on_line and "machines" not in given:
+        raise click.UsageError("--machine needs the list of all: --machines a:2222,b:2222")
+    if "weights" in on_line and network not in get_args(BackboneName):
+        raise click.UsageError(
+            f"--weights has no meaning with --network {network}: it is for "
+            f"{', '.join(get_args(BackboneName))}."
+        )
+
+
+def _is_on_command_line(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
 def _find_split(
@@ -297,10 +319,14 @@ def evaluate_command(
       python -m emoclf evaluate packaged data
       python -m emoclf evaluate logs/first-run other_photos --json
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
+    if model != _PACKAGED and not Path(model).exists():
+        raise click.UsageError(
+            f"{model} does not exist: name a run folder, such as logs/first, or a .keras file."
+        )
     if folder is None and not Path(model).is_dir():
         raise click.UsageError(
             f"{model} is no run folder: name the photos to test it on. "
-            f"For example: python -m emoclf evaluate {model} data"
+            f"For example: python -m emoclf evaluate {quote(model)} data"
         )
     with clear_errors():
         test = _test(model, folder, part, class_map, choice)

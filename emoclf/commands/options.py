@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -129,8 +132,46 @@ def clear_errors(*, stopped: str = "Stopped.") -> Iterator[None]:
         raise click.ClickException(
             f"{error}. Install what emoclf needs: pip install -r requirements.txt"
         ) from error
-    except (OSError, ValueError, RuntimeError) as error:
+    except BrokenPipeError:
+        raise  # who read the output has gone, as `head` does: click ends quietly then
+    except OSError as error:
+        raise click.ClickException(_explain(error)) from error
+    except (ValueError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _explain(error: OSError) -> str:
+    """Say what the system refused, where, and what to do; emoclf's own errors say it already."""
+    if error.errno is None or error.strerror is None:
+        return str(error)
+    steps = {
+        errno.ENOSPC: "Make room on that disk, or choose another place, and give the command again "
+        "(a training goes on with --resume).",
+        errno.EROFS: "Choose another place.",
+        errno.EACCES: "Change the permissions, or choose another place.",
+        errno.EPERM: "Change the permissions, or choose another place.",
+    }
+    where = "" if error.filename is None else f"{error.filename}: "
+    step = steps.get(error.errno, "Check the path, or choose another place.")
+    return f"{where}{error.strerror}. {step}"
+
+
+def quote(argument: str | Path) -> str:
+    """Return an argument as it is typed into the shell of this system.
+
+    Args:
+        argument: For example a path with spaces.
+
+    Returns:
+        The same, in quotation marks where it needs them.
+
+    Example:
+        >>> quote("photos")
+        'photos'
+    """
+    if sys.platform == "win32":
+        return subprocess.list2cmdline([str(argument)])
+    return shlex.quote(str(argument))
 
 
 def is_watched() -> bool:

@@ -136,7 +136,14 @@ def _open_source(source: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory() as temporary:
             inside = Path(temporary) / "fer2013"
             extract_archive(source, inside, also=_PLAIN_EXTENSIONS, progress=False)
-            yield _locate(inside)
+            found = _locate(inside)
+            has_folders = (found / "train").is_dir()
+            if found.is_dir() and not has_folders and not list(found.glob("*.npz")):
+                raise ValueError(
+                    f"{source} holds no FER2013: expected {' or '.join(_CSV_NAMES)}, .npz files, "
+                    "or train/ and test/ folders of class folders in it."
+                )
+            yield found
 
 
 def _locate(folder: Path) -> Path:

@@ -9,9 +9,9 @@ it, `averaging` averages the weights, `run_folder` keeps what comes of it, `curv
 the numbers on GPUs that gain from it.
 """
 
+from emoclf.artefacts import CHECKPOINT_FILE_NAME
 from emoclf.training.averaging import AveragedWeights
 from emoclf.training.callbacks import (
-    CHECKPOINT_FILE_NAME,
     BestCheckpoint,
     HistoryFile,
     make_callbacks,

@@ -8,12 +8,9 @@ from pathlib import Path
 
 import keras
 
-from emoclf.artefacts import ModelInfo, save_model
+from emoclf.artefacts import CHECKPOINT_FILE_NAME, ModelInfo, save_model
 from emoclf.storage import replacing
 from emoclf.training.averaging import AveragedWeights
-
-CHECKPOINT_FILE_NAME = "best.keras"
-"""Name of the checkpoint of the best epoch inside a run folder."""
 
 
 class BestCheckpoint(keras.callbacks.Callback):

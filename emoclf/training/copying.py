@@ -39,11 +39,21 @@ class CopyRun(keras.callbacks.Callback):
         try:
             copy_run(self.run_folder, self.folder, known=self._copied)
         except OSError as error:
-            warnings.warn(
-                f"The run was not copied to {self.folder} ({error}). It is whole in "
-                f"{self.run_folder}, and copying is tried again after the next epoch.",
-                stacklevel=2,
-            )
+            self._warn(error, "copying is tried again after the next epoch")
+
+    def finish(self) -> None:
+        """Copy what the end of the training has written; call it when all of the run is there."""
+        try:
+            copy_run(self.run_folder, self.folder, known=self._copied)
+        except OSError as error:
+            self._warn(error, "going on with the finished run (--resume) does nothing but copy it")
+
+    def _warn(self, error: OSError, what_next: str) -> None:
+        warnings.warn(
+            f"The run was not copied to {self.folder} ({error}). It is whole in "
+            f"{self.run_folder}, and {what_next}.",
+            stacklevel=3,
+        )
 
 
 def copy_run(
@@ -103,6 +113,20 @@ def fetch_run(folder: str | Path, run_folder: str | Path) -> bool:
             if not path.name.startswith("."):
                 copy_verified(path, unfinished / path.relative_to(source))
     return True
+
+
+def find_newest_state(run_folder: str | Path) -> str:
+    """Return which state of a training is its newest, such as `2-all/epoch-00004.npz`.
+
+    Args:
+        run_folder: The run's folder, or a copy of it.
+
+    Returns:
+        Its path inside the folder of the states; later ones are larger. Empty without one.
+    """
+    states = Path(run_folder) / STATE_FOLDER_NAME
+    found = (path.relative_to(states).as_posix() for path in states.rglob("epoch-*.npz"))
+    return max(found, default="")
 
 
 def copy_verified(source: Path, target: Path) -> Path:

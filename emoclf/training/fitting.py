@@ -13,7 +13,7 @@ from emoclf.config import CLASS_NAMES, Settings
 from emoclf.datasets import balanced_class_weights
 from emoclf.splits import load_manifest
 from emoclf.training.callbacks import make_callbacks
-from emoclf.training.copying import CopyRun, copy_run
+from emoclf.training.copying import CopyRun
 from emoclf.training.resuming import KeepState
 from emoclf.training.run_folder import TrainingResult, finish_run
 
@@ -130,7 +130,7 @@ def train_model(
     )
     if keep.epochs_done:
         say(keep.describe())
-    copying = [] if copies is None else [CopyRun(run_folder, copies)]
+    copying = [CopyRun(run_folder, copies)] if copies is not None else []
     history = model.fit(
         train,
         validation_data=validation,
@@ -142,8 +142,8 @@ def train_model(
         verbose=verbose,
     )
     result = finish_run(model, history.history, validation, run_folder=run_folder, info=info)
-    if copies is not None:
-        copy_run(run_folder, copies)
+    for each in copying:
+        each.finish()
     return result
 
 

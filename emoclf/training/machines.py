@@ -67,8 +67,14 @@ def describe_cluster(addresses: Sequence[str], index: int) -> str:
         JSON.
 
     Raises:
-        ValueError: If there is no machine of this index.
+        ValueError: If an address has no port, or there is no machine of this index.
     """
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+            raise ValueError(
+                f"{address!r} should be host:port with a port of 1 to 65535, such as a.local:2222."
+            )
     if not 0 <= index < len(addresses):
         raise ValueError(
             f"index={index} should be one of the {len(addresses)} machines, counted from 0."

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from emoclf.artefacts import MODEL_FILE_NAME, ModelInfo, save_model
 from emoclf.config import Settings
 from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
-from emoclf.runtime import find_versions, make_run_folder
+from emoclf.runtime import check_run_name, find_versions, make_run_folder
 from emoclf.splits import SplitManifest, load_manifest, save_manifest
-from emoclf.storage import read_json, write_json
-from emoclf.training.copying import fetch_run
-from emoclf.training.state import refuse_another
+from emoclf.storage import building_folder, read_json, write_json
+from emoclf.training.copying import fetch_run, find_newest_state
+from emoclf.training.state import ResumeRefusedError, refuse_another
 
 if TYPE_CHECKING:
     import keras
@@ -48,7 +48,7 @@ def start_run(
     resume: bool = False,
     copies: str | Path | None = None,
 ) -> Path:
-    """Make the folder of a run and write down what it is made from.
+    """Make the folder of a run and write down what it is made from, all of it or nothing.
 
     Args:
         settings: The run's settings, written to `settings.json`.
@@ -64,23 +64,44 @@ def start_run(
         The run folder, with `settings.json`, `split.json` and `versions.json`.
 
     Raises:
-        ResumeRefusedError: If that run has other settings or another split.
-        ValueError: If it is to go on and has no name.
+        ResumeRefusedError: If that run or its copy has other settings or another split, or the copy
+            is further.
+        FileExistsError: If it is to go on and the folder of its name holds something else.
+        ValueError: If it is to go on and has no name, or the name is no plain folder name.
     """
     if resume:
         if name is None:
             raise ValueError("resume=True needs the name of the run: name='first'.")
+        check_run_name(name)
         folder = Path(logs) / name
-        if copies is not None:
+        if copies is not None and (Path(copies) / name / "split.json").is_file():
             fetch_run(copies, folder)
         if (folder / "settings.json").is_file():
             _refuse_another_run(folder, settings, manifest)
+            if copies is not None:
+                _refuse_another_copy(Path(copies) / name, folder, settings, manifest)
             return folder
-    folder = make_run_folder(logs, name=name)
-    write_json(folder / "settings.json", settings.to_dict())
-    write_json(folder / "versions.json", find_versions())
-    save_manifest(manifest, folder / "split.json")
+    else:
+        folder = make_run_folder(logs, name=name, copies=copies)
+    with building_folder(folder) as unfinished:
+        write_json(unfinished / "settings.json", settings.to_dict())
+        write_json(unfinished / "versions.json", find_versions())
+        save_manifest(manifest, unfinished / "split.json")
     return folder
+
+
+def _refuse_another_copy(
+    copy: Path, folder: Path, settings: Settings, manifest: SplitManifest
+) -> None:
+    """Raise where going on would overwrite the copy of another run, or one that is further."""
+    if (copy / "split.json").is_file():  # it is copied after the settings
+        _refuse_another_run(copy, settings, manifest)
+    there, here = find_newest_state(copy), find_newest_state(folder)
+    if there > here:
+        raise ResumeRefusedError(
+            f"The copy {copy} is further ({there}) than {folder} ({here or 'no state'}), and would "
+            f"be overwritten. Move {folder} away: the same call then goes on with the copy."
+        )
 
 
 def _refuse_another_run(folder: Path, settings: Settings, manifest: SplitManifest) -> None:

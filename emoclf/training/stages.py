@@ -16,7 +16,7 @@ from emoclf.datasets import balanced_class_weights
 from emoclf.models import FineTuningStage, freeze_for_fine_tuning
 from emoclf.splits import load_manifest
 from emoclf.training.callbacks import make_callbacks
-from emoclf.training.copying import CopyRun, copy_run
+from emoclf.training.copying import CopyRun
 from emoclf.training.fitting import compile_model, describe_facts, make_learning_rate
 from emoclf.training.resuming import KeepState
 from emoclf.training.run_folder import TrainingResult, finish_run
@@ -113,7 +113,7 @@ def train_in_stages(
     callbacks = make_callbacks(
         run_folder, info=info, patience=settings.patience, averaging=settings.averaging > 0
     )
-    copying = [] if copies is None else [CopyRun(run_folder, copies)]
+    copying = [CopyRun(run_folder, copies)] if copies is not None else []
     history: dict[str, list[float]] = {}
     best = (float("inf"), model.get_weights())
     for number, stage in enumerate(stages, start=1):
@@ -142,8 +142,8 @@ def train_in_stages(
         best = min(best, (min(fitted.history["val_loss"]), model.get_weights()), key=_loss_of)
         model.set_weights(best[1])
     result = finish_run(model, history, validation, run_folder=run_folder, info=info)
-    if copies is not None:
-        copy_run(run_folder, copies)
+    for each in copying:
+        each.finish()
     return result
 
 

@@ -61,7 +61,7 @@ def save_state(folder: str | Path, state: SavedState) -> Path:
         arrays: dict[str, Any] = {_FACTS: np.array(json.dumps(document)), **state.arrays}
         np.savez(file, **arrays)
     for older in list_states(folder)[GENERATIONS:]:
-        older.unlink()
+        older.unlink(missing_ok=True)  # another process of the same run may have done it
     return path
 
 
