@@ -26,6 +26,7 @@ _MODULE_OF_NAME: dict[str, str] = {
     for module, names in {
         "annotation": ("annotate_photo", "save_annotated"),
         "artefacts": ("ModelInfo", "load_info", "load_model", "save_model"),
+        "baselines": ("Ladder", "compare_areas", "measure_colours", "train_ladder"),
         "cleaning": (
             "CleaningReport",
             "CleaningThresholds",
@@ -40,7 +41,14 @@ _MODULE_OF_NAME: dict[str, str] = {
         ),
         "datasets": ("balanced_class_weights", "cache_photos", "make_dataset"),
         "drawn_faces": ("draw_face", "make_drawn_faces"),
-        "evaluation": ("collect_predictions", "evaluate_predictions", "wilson_interval"),
+        "evaluation": (
+            "collect_predictions",
+            "evaluate_predictions",
+            "harm_photo",
+            "measure_robustness",
+            "slice_evaluation",
+            "wilson_interval",
+        ),
         "exporting": ("export_model", "export_network", "load_export"),
         "folders": ("find_class_folders", "list_files"),
         "images": (
@@ -84,12 +92,15 @@ _MODULE_OF_NAME: dict[str, str] = {
             "plot_class_balance",
             "plot_comparison",
             "plot_confusion_matrix",
+            "plot_ladder",
             "plot_learning_curves",
             "plot_learning_rate_curve",
             "plot_photo_grid",
             "plot_predictions",
             "plot_problem_counts",
+            "plot_robustness",
             "plot_roc_and_precision_recall",
+            "plot_slices",
         ),
         "runtime": (
             "doctor",
@@ -140,6 +151,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "train_model",
             "use_precision",
         ),
+        "weak_spots": ("evaluate_robustness", "evaluate_slices", "measure_photos"),
     }.items()
     for name in names
 }

@@ -69,6 +69,7 @@ def train_classifier(
     devices: Devices = "one",
     detector: FaceDetector | None = None,
     without_face: WithoutFace = "leave_out",
+    cache: PhotoCache | None = None,
     say: Callable[[str], None] = lambda _: None,
     verbose: int | str = 0,
     progress: bool = False,
@@ -89,6 +90,8 @@ def train_classifier(
         devices: `"all"` lets all graphics cards of this machine share every batch.
         detector: What finds faces, for `settings.subject="face"`; default: `make_detector()`.
         without_face: What becomes of a photo without a face: see `cache_photos`.
+        cache: The photos of the split, decoded already as the settings say; default: they are
+            decoded here.
         say: Called with a line of progress now and then, such as `print`.
         verbose: As in Keras' `fit`.
         progress: Whether decoding shows a progress bar.
@@ -115,7 +118,9 @@ def train_classifier(
 
     settings = settings or Settings()
     set_seeds(settings.seed)
-    cache = _cache(manifest, settings, detector, without_face, Path(logs) / "cache", progress)
+    if cache is None:
+        cache = _cache(manifest, settings, detector, without_face, Path(logs) / "cache", progress)
+    _check_cache(cache, settings)
     say(cache.describe())
     size = settings.batch_size
     train = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
@@ -213,6 +218,16 @@ def train_on_cluster(
     return train_on_machines(
         build, cache, settings=settings, run_folder=run_folder, strategy=strategy, say=say
     )
+
+
+def _check_cache(cache: PhotoCache, settings: Settings) -> None:
+    received = (tuple(cache.images.shape[1:3]), cache.subject)
+    expected = (settings.image_size, settings.subject)
+    if received != expected:
+        raise ValueError(
+            f"cache: expected photos of the settings' image_size and subject, {expected}, received "
+            f"{received}. Make it with cache_photos and these settings, or leave it out."
+        )
 
 
 def _cache(

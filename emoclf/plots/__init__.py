@@ -3,11 +3,12 @@
 The two classes keep their colours in every figure: Sad blue, Happy orange. Both can be told apart
 by readers who are colour-blind, and every bar and every line carries its name as well.
 
-`photos` shows pictures, `folder` what is in a folder, `learning` curves and comparisons; `style`
-holds the colours and the figure they share.
+`photos` shows pictures, `folder` what is in a folder, `learning` curves and comparisons, `ladder`
+baselines, slices and harm; `style` holds the colours and the figure they share.
 """
 
 from emoclf.plots.folder import plot_class_balance, plot_problem_counts
+from emoclf.plots.ladder import plot_ladder, plot_robustness, plot_slices
 from emoclf.plots.learning import (
     plot_comparison,
     plot_confusion_matrix,
@@ -36,10 +37,13 @@ __all__ = [
     "plot_class_balance",
     "plot_comparison",
     "plot_confusion_matrix",
+    "plot_ladder",
     "plot_learning_curves",
     "plot_learning_rate_curve",
     "plot_photo_grid",
     "plot_predictions",
     "plot_problem_counts",
+    "plot_robustness",
     "plot_roc_and_precision_recall",
+    "plot_slices",
 ]
