@@ -16,9 +16,11 @@ from emoclf.commands.demo import demo_command
 from emoclf.commands.doctor import doctor_command
 from emoclf.commands.export import export_command
 from emoclf.commands.face_model import train_face_model_command
+from emoclf.commands.ladder import ladder_command
 from emoclf.commands.learning import evaluate_command, train_command
 from emoclf.commands.live import live_command
 from emoclf.commands.predict import predict_command
+from emoclf.commands.weak_spots import weak_spots_command
 
 
 class InOrder(click.Group):
@@ -62,6 +64,8 @@ for command in (
     split_command,
     train_command,
     evaluate_command,
+    ladder_command,
+    weak_spots_command,
     export_command,
     live_command,
     demo_command,

@@ -36,10 +36,11 @@ def plot_ladder(ladder: Ladder) -> Figure:
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for row, rung in enumerate(rungs):
         _draw_share(left, rung.evaluation.accuracy, row, colour="black")
+        _write_beside(left, row, f"{rung.evaluation.accuracy.value:.3f}")
         if rung.evaluation.curves:
             area = rung.evaluation.curves.roc_auc
             right.plot(area, row, "o", color="black", markersize=6)
-            right.annotate(f" {area:.3f}", (area, row - 0.32), ha="center", fontsize=8)
+            _write_beside(right, row, f"{area:.3f}")
     first = rungs[0].evaluation
     majority = first.majority_accuracy.value
     left.axvline(majority, color=BAD_COLOUR, linestyle=":", label=f"always {first.majority_class}")
@@ -75,9 +76,7 @@ def plot_slices(report: SliceReport) -> Figure:
         labels.append(f"{each.measure}: {each.name}")
         previous = each.measure
         text = f"n = {each.accuracy.count}" + (", few" if each.is_small else "")
-        axis.annotate(
-            text, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=8
-        )
+        _write_beside(axis, row, text)
     share = report.overall.value
     axis.axvline(share, color=CLASS_COLOURS[0], linestyle=":", label=f"all photos, {share:.3f}")
     axis.plot([], [], "x", color=BAD_COLOUR, label=f"always {report.majority_class}")
@@ -132,3 +131,8 @@ def _draw_share(axis: Axes, share: Estimate, row: int, *, colour: str) -> None:
     line = NEUTRAL_COLOUR if colour == "black" else colour
     axis.plot([share.low, share.high], [row, row], color=line, linewidth=3)
     axis.plot(share.value, row, "o", color=colour, markersize=6)
+
+
+def _write_beside(axis: Axes, row: int, text: str) -> None:
+    """Write a row's number into the right margin."""
+    axis.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=8)
