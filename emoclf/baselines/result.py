@@ -128,6 +128,11 @@ class Ladder:
                 f"{'-' if rung.answers.seconds is None else f'{rung.answers.seconds:.1f}':>9}"
             )
         notes = [f"{rung.title}: {rung.answers.note}" for rung in self.rungs if rung.answers.note]
+        notes += [
+            f"{rung.title}: {rung.evaluation.collapse}"
+            for rung in self.rungs
+            if rung.evaluation.collapse and rung.name != "majority"
+        ]
         if self.without_face:
             notes.append(
                 f"{self.without_face} of the test photos show no face that was found: there the "
