@@ -128,6 +128,20 @@ def test_every_harm_sees_the_same_photos_and_batches_do_not_matter():
     assert report.curves[0].accuracy[0].count == 37
 
 
+def test_one_answer_to_everything_is_seen_where_classes_are_uneven():
+    """In the dark all are called Sad, which is right for four in five and knows nothing."""
+    photos = [np.full((20, 30, 3), level, dtype=np.uint8) for level in [90] * 16 + [250] * 4]
+    labels = [0] * 16 + [1] * 4
+    harms = (Harm("darkness", "darkness", (50,)), Harm("blur", "blur", (1,)))
+    report = measure_robustness(ask_brightness, photos, labels=labels, harms=harms)
+    dark, blurred = report.curves
+    assert (report.unharmed.value, report.unharmed_balanced.value) == (1, 1)
+    assert (dark.accuracy[0].value, dark.balanced[0].value) == (0.8, 0.5)
+    assert blurred.balanced[0].value == 1
+    assert report.majority.value == 0.8
+    assert report.most_harmful is dark
+
+
 def test_a_photo_without_an_answer_counts_as_wrong():
     photos, labels = make_photos(4)
 

@@ -16,6 +16,8 @@ from emoclf.evaluation import Evaluation
 FEWEST_OF_A_CLASS = 10
 """With fewer photos of a class an interval of an area cannot be relied on, and none is given."""
 
+_UNEVEN = 0.6
+
 FEW_PHOTOS = 100
 """Below this many test photos an accuracy is uncertain by ten points and more either way."""
 
@@ -115,18 +117,21 @@ class Ladder:
     def describe(self) -> str:
         """Return the table of all rungs, and the verdict."""
         test = self.rungs[0].evaluation
-        lines = [f"{len(test.labels)} test photos, the same for all rungs", ""]
-        lines.append(
-            f"{'':40}{'accuracy':>9}  {'95 % interval':16}{'balanced':>9}{'AUC':>7}{'s':>8}"
-        )
+        names = f"{'accuracy':>9}  {'95 % interval':16}{'balanced':>9}{'AUC':>7}{'seconds':>9}"
+        lines = [f"{len(test.labels)} test photos, the same for all rungs", "", f"{'':32}{names}"]
         for rung in self.rungs:
             share, area = rung.evaluation.accuracy, rung.evaluation.curves
+            seconds = rung.answers.seconds
             lines.append(
                 f"{rung.title:32}{share.value:9.3f}  {f'{share.low:.3f} to {share.high:.3f}':16}"
                 f"{rung.evaluation.balanced_accuracy.value:9.3f}"
                 f"{'-' if area is None else f'{area.roc_auc:.3f}':>7}"
-                f"{'-' if rung.answers.seconds is None else f'{rung.answers.seconds:.1f}':>9}"
+                f"{'-' if seconds is None else f'{seconds:.1f}':>9}"
             )
+        return "\n".join([*lines, "", *self._list_notes(), "", self.describe_verdict()])
+
+    def _list_notes(self) -> list[str]:
+        """Return what the reader of the table should know, a line each."""
         notes = [f"{rung.title}: {rung.answers.note}" for rung in self.rungs if rung.answers.note]
         notes += [
             f"{rung.title}: {rung.evaluation.collapse}"
@@ -138,7 +143,13 @@ class Ladder:
                 f"{self.without_face} of the test photos show no face that was found: there the "
                 "rungs that look at faces were shown the whole photo."
             )
-        return "\n".join([*lines, "", *notes, "", self.describe_verdict()])
+        if self.rungs[0].evaluation.majority_accuracy.value > _UNEVEN:
+            notes.append(
+                "The classes are uneven, and with class weights the rarer one counts for more: a "
+                "rung may get fewer right than the majority and know more. Compare the balanced "
+                "accuracy and the AUC."
+            )
+        return notes
 
     def describe_verdict(self) -> str:
         """Say whether the networks learned faces or that sad photos are dark, from the numbers."""

@@ -21,7 +21,7 @@ from emoclf.evaluation.harming import (
     harm_photo,
     load_at_working_size,
 )
-from emoclf.evaluation.metrics import Estimate, wilson_interval
+from emoclf.evaluation.metrics import Estimate, average_estimates, wilson_interval
 
 BATCH_SIZE = 16
 """Photos that are decoded, harmed and answered at a time."""
@@ -57,17 +57,20 @@ class HarmCurve:
     Attributes:
         harm: The kind and its strengths.
         accuracy: One share per strength, on the same photos each.
+        balanced: The mean recall of the classes, likewise: where the classes are uneven, a network
+            that gives one answer to everything has a good accuracy and a balanced one of 0.5.
         unanswered: Photos without an answer, per strength; they count as wrong.
     """
 
     harm: Harm
     accuracy: tuple[Estimate, ...]
+    balanced: tuple[Estimate, ...]
     unanswered: tuple[int, ...]
 
     @property
     def mean(self) -> float:
-        """The mean accuracy over the strengths."""
-        return sum(each.value for each in self.accuracy) / len(self.accuracy)
+        """The mean balanced accuracy over the strengths."""
+        return sum(each.value for each in self.balanced) / len(self.balanced)
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class RobustnessReport:
 
     Attributes:
         unharmed: Accuracy at the working size, without harm.
+        unharmed_balanced: The mean recall of the classes, likewise.
         majority: What always giving the more frequent class reaches.
         curves: One per kind of harm.
         working_side_px: The longer side of the photos that were harmed.
@@ -83,6 +87,7 @@ class RobustnessReport:
     """
 
     unharmed: Estimate
+    unharmed_balanced: Estimate
     majority: Estimate
     curves: tuple[HarmCurve, ...]
     working_side_px: int
@@ -90,41 +95,40 @@ class RobustnessReport:
 
     @property
     def most_harmful(self) -> HarmCurve:
-        """The kind of harm with the lowest mean accuracy over its strengths."""
+        """The kind of harm with the lowest mean balanced accuracy over its strengths."""
         return min(self.curves, key=lambda curve: curve.mean)
 
     def describe(self) -> str:
-        """Return a row per kind of harm, and what can be concluded in words."""
-        lines = [f"unharmed: {self.unharmed}", ""]
+        """Return two rows per kind of harm, and what can be concluded in words."""
+        lines = [f"unharmed: {self.unharmed}", f"balanced: {self.unharmed_balanced}", ""]
         for curve in self.curves:
-            pairs = zip(curve.harm.strengths, curve.accuracy, strict=True)
-            row = "".join(f"{f'{strength:g}: {share.value:.3f}':>12}" for strength, share in pairs)
-            lines.append(f"{curve.harm.title:40}{row}")
+            lines.append(_write_row(curve.harm.title, curve.harm.strengths, curve.accuracy))
+            lines.append(_write_row("  balanced", curve.harm.strengths, curve.balanced))
         if self.note:
             lines += ["", self.note]
         return "\n".join([*lines, "", self.describe_worst()])
 
     def describe_worst(self) -> str:
         """Name the most harmful kind, and from which strength on the loss is more than chance."""
-        curve = self.most_harmful
-        lost = self.unharmed.value - curve.mean
+        curve, unharmed = self.most_harmful, self.unharmed_balanced
         text = (
-            f"Most harmful: {curve.harm.name}. Over its strengths the accuracy is {curve.mean:.3f} "
-            f"on average, {lost:.3f} below the unharmed {self.unharmed.value:.3f} "
-            f"(n = {self.unharmed.count}, {self.working_side_px} pixels)."
+            f"Most harmful: {curve.harm.name}. Over its strengths the balanced accuracy is "
+            f"{curve.mean:.3f} on average, {unharmed.value - curve.mean:.3f} below the unharmed "
+            f"{unharmed.value:.3f} (n = {unharmed.count}, {self.working_side_px} pixels)."
         )
         clear = [
             strength
-            for strength, share in zip(curve.harm.strengths, curve.accuracy, strict=True)
-            if share.high < self.unharmed.low
+            for strength, share in zip(curve.harm.strengths, curve.balanced, strict=True)
+            if share.high < unharmed.low
         ]
         if clear:
-            return f"{text} From {clear[0]:g} on ({curve.harm.title}) the intervals lie apart."
-        return (
-            f"{text} At no strength do the intervals lie apart: with {self.unharmed.count} photos "
-            "no harm is shown to matter. The strengths are no common scale, so which harm is worst "
-            "depends on them."
-        )
+            text += f" From {clear[0]:g} on ({curve.harm.title}) the intervals lie apart."
+        else:
+            text += (
+                f" At no strength do the intervals lie apart: with {unharmed.count} photos no harm "
+                "is shown to matter."
+            )
+        return f"{text} The strengths are no common scale, so which harm is worst depends on them."
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary that JSON can hold."""
@@ -214,24 +218,37 @@ def measure_harmed(
         )
     kinds: list[tuple[Harm | None, float]] = [(None, 0.0)]
     kinds += [(harm, strength) for harm in harms for strength in harm.strengths]
-    right, silent = (np.zeros(len(kinds), dtype=np.int64) for _ in range(2))
+    answers = np.full((len(kinds), len(truth)), -1, dtype=np.int64)
     batches = [range(i, min(i + BATCH_SIZE, len(truth))) for i in range(0, len(truth), BATCH_SIZE)]
     for batch in watch(batches):
         loaded = [load_at_working_size(photos[index], working_side_px) for index in batch]
-        for place, (harm, strength) in enumerate(kinds):
-            rows = answer(_harm_batch(loaded, batch, harm, strength, seed))
-            answers = _check_answers(rows, len(batch))
-            silent[place] += (answers < 0).sum()
-            right[place] += (answers == truth[batch]).sum()
-    shares = [wilson_interval(int(count), len(truth)) for count in right]
-    curves, place = [], 1
+        for row, (harm, strength) in zip(answers, kinds, strict=True):
+            given = answer(_harm_batch(loaded, batch, harm, strength, seed))
+            row[batch.start : batch.stop] = _check_answers(given, len(batch))
+    unharmed, *others = [(*_score(row, truth), int((row < 0).sum())) for row in answers]
+    curves = []
     for harm in harms:
-        end = place + len(harm.strengths)
-        unanswered = tuple(int(count) for count in silent[place:end])
-        curves.append(HarmCurve(harm, tuple(shares[place:end]), unanswered))
-        place = end
+        own, others = others[: len(harm.strengths)], others[len(harm.strengths) :]
+        accuracy, balanced, silent = zip(*own, strict=True)
+        curves.append(HarmCurve(harm, accuracy, balanced, silent))
     majority = wilson_interval(int(np.bincount(truth).max()), len(truth))
-    return RobustnessReport(shares[0], majority, tuple(curves), working_side_px, note)
+    return RobustnessReport(*unharmed[:2], majority, tuple(curves), working_side_px, note)
+
+
+def _score(answers: np.ndarray, truth: np.ndarray) -> tuple[Estimate, Estimate]:
+    """Return the accuracy and the balanced accuracy; no answer (-1) is a wrong one."""
+    is_right = answers == truth
+    recalls = [
+        wilson_interval(int(is_right[truth == label].sum()), int((truth == label).sum()))
+        for label in np.unique(truth)
+    ]
+    return wilson_interval(int(is_right.sum()), len(truth)), average_estimates(recalls)
+
+
+def _write_row(title: str, strengths: Sequence[float], shares: Sequence[Estimate]) -> str:
+    pairs = zip(strengths, shares, strict=True)
+    cells = "".join(f"{f'{strength:g}: {share.value:.3f}':>12}" for strength, share in pairs)
+    return f"{title:40}{cells}"
 
 
 def _harm_batch(

@@ -93,8 +93,9 @@ def plot_robustness(report: RobustnessReport) -> Figure:
         report: From `measure_robustness` or `evaluate_robustness`.
 
     Returns:
-        The figure: a panel per harm, the accuracy with its 95 % band, and lines for the unharmed
-        accuracy and for always giving the more frequent class. Steps are drawn equally wide.
+        The figure: a panel per harm, the accuracy with its 95 % band, the balanced accuracy
+        dashed, and lines for the unharmed accuracy and for always giving the more frequent class.
+        Steps are drawn equally wide.
     """
     columns = min(3, len(report.curves))
     rows = -(-len(report.curves) // columns)
@@ -107,7 +108,7 @@ def plot_robustness(report: RobustnessReport) -> Figure:
     for axis in axes[:, 0]:
         axis.set_ylabel("share of right answers")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure
 
 
@@ -116,7 +117,10 @@ def _draw_curve(axis: Axes, curve: HarmCurve, report: RobustnessReport) -> None:
     places = range(len(shares))
     lows, highs = [share.low for share in shares], [share.high for share in shares]
     axis.fill_between(places, lows, highs, color=CLASS_COLOURS[0], alpha=0.2, linewidth=0)
-    axis.plot(places, [share.value for share in shares], "o-", color=CLASS_COLOURS[0], markersize=4)
+    values = [share.value for share in shares]
+    axis.plot(places, values, "o-", color=CLASS_COLOURS[0], markersize=4, label="accuracy")
+    balanced = [report.unharmed_balanced.value, *(share.value for share in curve.balanced)]
+    axis.plot(places, balanced, "--", color=CLASS_COLOURS[1], linewidth=1.2, label="balanced")
     unharmed, majority = report.unharmed.value, report.majority.value
     axis.axhline(unharmed, color="black", linewidth=0.9, label=f"unharmed, {unharmed:.3f}")
     axis.axhline(
