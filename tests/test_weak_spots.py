@@ -82,7 +82,7 @@ def test_photos_are_measured(tmp_path):
     assert found.brightness[0] == pytest.approx(green, abs=1)
     measures = found.to_measures()
     assert measures["face"].tolist() == ["found", "none found"]
-    assert measures["people"].tolist() == ["1", "none found"]
+    assert measures["people"].tolist() == ["1", ""]
     assert "face" not in measure_photos(paths).to_measures()
 
 

@@ -109,6 +109,7 @@ def _try(
     class_weights: bool,
 ) -> list[tuple[float, LogisticRegression]]:
     """Return the validation loss and the fitted model; nothing if the fit did not end."""
+    from scipy.optimize import OptimizeWarning
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
@@ -117,6 +118,8 @@ def _try(
     weighting = "balanced" if class_weights else None
     model = LogisticRegression(C=strength, class_weight=weighting, max_iter=_MAX_STEPS)
     with warnings.catch_warnings():
+        # scikit-learn 1.6 hands an option to SciPy that newer ones no longer know
+        warnings.simplefilter("ignore", OptimizeWarning)
         warnings.simplefilter("error", ConvergenceWarning)
         try:
             model.fit(*train)

@@ -40,7 +40,11 @@ class PhotoMeasures:
     detector: str
 
     def to_measures(self) -> dict[str, np.ndarray]:
-        """Return name to one value per photo, as `slice_evaluation` takes them."""
+        """Return name to one value per photo, as `slice_evaluation` takes them.
+
+        A photo without a face stands in a slice of `face` and in none of the slices by how many
+        people there are and how large they are.
+        """
         measures = {
             "brightness": self.brightness,
             "sharpness": self.sharpness,
@@ -48,7 +52,7 @@ class PhotoMeasures:
         }
         if self.detector:
             counts = np.minimum(self.face_count, _MANY_FACES)
-            people = ["none found", "1", "2", f"{_MANY_FACES} or more"]
+            people = ["", "1", "2", f"{_MANY_FACES} or more"]
             measures["face"] = np.where(self.face_count > 0, "found", "none found")
             measures["people"] = np.array(people)[counts]
             measures["face, % of longer side"] = self.face_share
