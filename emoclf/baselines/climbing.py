@@ -109,7 +109,8 @@ class Climb:
     def describe_facts(self, name: RungName) -> dict[str, Any]:
         """Return what decides about a rung beside the photos and the settings of the ladder."""
         facts: dict[str, Any] = {"rung": name}
-        if name in FACE_RUNGS and self.detector:
+        shows_faces = choose_network_settings(self.settings).subject == "face"
+        if self.detector and (name in FACE_RUNGS or (name == "network" and shows_faces)):
             facts["detector"] = self.detector.description
         if self.is_from_run(name) and self.trained:
             facts["model"] = find_sha256(self.trained / MODEL_FILE_NAME)

@@ -46,9 +46,12 @@ def estimate_seconds(
     photos = [root / manifest.files[index].path for index in some]
     needs_photos = set(rungs) - {"majority"}
     seconds = _time_each(load_image, photos) * count if needs_photos else 0.0
-    if detector is not None and set(rungs) & {*FACE_RUNGS}:
+    shows_faces = choose_network_settings(settings).subject == "face"
+    searches = bool(set(rungs) & {*FACE_RUNGS}) + ("network" in rungs and shows_faces)
+    if detector is not None and searches:
         finder = detector
-        seconds += _time_each(lambda path: finder.find(load_image(path)), photos) * count
+        search = _time_each(lambda path: finder.find(load_image(path)), photos)
+        seconds += search * count * searches
     trained = len(manifest.select("train"))
     for name, chosen in (
         ("network", choose_network_settings(settings)),

@@ -111,8 +111,9 @@ class RobustnessReport:
     def describe_worst(self) -> str:
         """Name the most harmful kind, and from which strength on the loss is more than chance."""
         curve, unharmed = self.most_harmful, self.unharmed_balanced
+        name = curve.harm.title.partition(":")[0]
         text = (
-            f"Most harmful: {curve.harm.name}. Over its strengths the balanced accuracy is "
+            f"Most harmful: {name}. Over its strengths the balanced accuracy is "
             f"{curve.mean:.3f} on average, {unharmed.value - curve.mean:.3f} below the unharmed "
             f"{unharmed.value:.3f} (n = {unharmed.count}, {self.working_side_px} pixels)."
         )
