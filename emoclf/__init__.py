@@ -26,6 +26,7 @@ _MODULE_OF_NAME: dict[str, str] = {
     for module, names in {
         "annotation": ("annotate_photo", "save_annotated"),
         "artefacts": ("ModelInfo", "load_info", "load_model", "save_model"),
+        "baselines": ("Ladder", "compare_areas", "measure_colours", "train_ladder"),
         "cleaning": (
             "CleaningReport",
             "CleaningThresholds",
@@ -52,7 +53,10 @@ _MODULE_OF_NAME: dict[str, str] = {
             "compare_evaluations",
             "estimate_figures",
             "evaluate_predictions",
+            "harm_photo",
             "mcnemar_test",
+            "measure_robustness",
+            "slice_evaluation",
             "wilson_interval",
         ),
         "explanations": (
@@ -112,6 +116,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "plot_comparison",
             "plot_confusion_matrix",
             "plot_explanations",
+            "plot_ladder",
             "plot_learning_curves",
             "plot_learning_rate_curve",
             "plot_photo_grid",
@@ -119,8 +124,10 @@ _MODULE_OF_NAME: dict[str, str] = {
             "plot_problem_counts",
             "plot_reliability",
             "plot_risk_coverage",
+            "plot_robustness",
             "plot_roc_and_precision_recall",
             "plot_shares_on_person",
+            "plot_slices",
         ),
         "repair": (
             "Decision",
@@ -184,6 +191,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "train_model",
             "use_precision",
         ),
+        "weak_spots": ("evaluate_robustness", "evaluate_slices", "measure_photos"),
     }.items()
     for name in names
 }

@@ -17,6 +17,7 @@ from emoclf.commands.doctor import doctor_command
 from emoclf.commands.explain import explain_command
 from emoclf.commands.export import export_command
 from emoclf.commands.face_model import train_face_model_command
+from emoclf.commands.ladder import ladder_command
 from emoclf.commands.learning import evaluate_command, train_command
 from emoclf.commands.live import live_command
 from emoclf.commands.predict import predict_command
@@ -26,6 +27,7 @@ from emoclf.commands.repair import (
     cross_validate_command,
     find_suspects_command,
 )
+from emoclf.commands.weak_spots import weak_spots_command
 
 
 class InOrder(click.Group):
@@ -70,6 +72,8 @@ for command in (
     split_command,
     train_command,
     evaluate_command,
+    ladder_command,
+    weak_spots_command,
     cross_validate_command,
     find_suspects_command,
     apply_decisions_command,

@@ -16,6 +16,14 @@ from emoclf.evaluation.estimates import (
     wilson_interval,
 )
 from emoclf.evaluation.figures import Figures, estimate_figures
+from emoclf.evaluation.harming import (
+    HARMS,
+    WORKING_SIDE,
+    Harm,
+    HarmName,
+    harm_photo,
+    load_at_working_size,
+)
 from emoclf.evaluation.metrics import (
     COLLAPSE_SHARE,
     BatchModel,
@@ -24,9 +32,26 @@ from emoclf.evaluation.metrics import (
     describe_collapse,
     evaluate_predictions,
 )
+from emoclf.evaluation.robustness import (
+    HarmCurve,
+    HarmedPhoto,
+    RobustnessReport,
+    measure_harmed,
+    measure_robustness,
+)
+from emoclf.evaluation.slices import (
+    SMALL_SLICE,
+    Slice,
+    SliceReport,
+    SliceTest,
+    slice_evaluation,
+)
 
 __all__ = [
     "COLLAPSE_SHARE",
+    "HARMS",
+    "SMALL_SLICE",
+    "WORKING_SIDE",
     "BatchModel",
     "ClassScores",
     "Comparison",
@@ -34,6 +59,14 @@ __all__ = [
     "Estimate",
     "Evaluation",
     "Figures",
+    "Harm",
+    "HarmCurve",
+    "HarmName",
+    "HarmedPhoto",
+    "RobustnessReport",
+    "Slice",
+    "SliceReport",
+    "SliceTest",
     "average_estimates",
     "collect_predictions",
     "compare_evaluations",
@@ -41,9 +74,14 @@ __all__ = [
     "describe_collapse",
     "estimate_figures",
     "evaluate_predictions",
+    "harm_photo",
+    "load_at_working_size",
     "mcnemar_test",
+    "measure_harmed",
+    "measure_robustness",
     "score_classes",
     "share_right",
+    "slice_evaluation",
     "subtract_estimates",
     "wilson_interval",
 ]

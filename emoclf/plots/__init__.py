@@ -4,12 +4,13 @@ The two classes keep their colours in every figure: Sad blue, Happy orange. Both
 by readers who are colour-blind, and every bar and every line carries its name as well.
 
 `photos` shows pictures, `folder` what is in a folder, `learning` curves and comparisons,
-`statistics` how honest and how unsure the answers are, `explanations` what speaks for an answer;
-`style` holds the colours and the figure they share.
+`statistics` how honest and how unsure the answers are, `ladder` baselines, slices and harm,
+`explanations` what speaks for an answer; `style` holds the colours and the figure they share.
 """
 
 from emoclf.plots.explanations import plot_explanations, plot_shares_on_person
 from emoclf.plots.folder import plot_class_balance, plot_problem_counts
+from emoclf.plots.ladder import plot_ladder, plot_robustness, plot_slices
 from emoclf.plots.learning import (
     plot_comparison,
     plot_confusion_matrix,
@@ -40,6 +41,7 @@ __all__ = [
     "plot_comparison",
     "plot_confusion_matrix",
     "plot_explanations",
+    "plot_ladder",
     "plot_learning_curves",
     "plot_learning_rate_curve",
     "plot_photo_grid",
@@ -47,6 +49,8 @@ __all__ = [
     "plot_problem_counts",
     "plot_reliability",
     "plot_risk_coverage",
+    "plot_robustness",
     "plot_roc_and_precision_recall",
     "plot_shares_on_person",
+    "plot_slices",
 ]

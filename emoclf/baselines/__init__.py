@@ -1,0 +1,25 @@
+"""The baseline ladder: from always guessing to the fine-tuned face network, on the same photos.
+
+`rungs` names the rungs, `colours` and `regression` make the simple ones, `networks` the others,
+`estimating` says how long it will take, `ladder` climbs and keeps what is done, `result` compares.
+"""
+
+from emoclf.baselines.colours import COLOUR_NAMES, measure_colours
+from emoclf.baselines.ladder import train_ladder
+from emoclf.baselines.regression import RegressionFit, fit_regression
+from emoclf.baselines.result import AreaDifference, Ladder, compare_areas
+from emoclf.baselines.rungs import RUNG_NAMES, Rung, RungName
+
+__all__ = [
+    "COLOUR_NAMES",
+    "RUNG_NAMES",
+    "AreaDifference",
+    "Ladder",
+    "RegressionFit",
+    "Rung",
+    "RungName",
+    "compare_areas",
+    "fit_regression",
+    "measure_colours",
+    "train_ladder",
+]

@@ -1,0 +1,54 @@
+"""What is left of a photo when everything is taken away but its light and its colours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from emoclf.images import load_image
+
+COLOUR_NAMES: tuple[str, ...] = (
+    "brightness",
+    "red",
+    "green",
+    "blue",
+    "spread of red",
+    "spread of green",
+    "spread of blue",
+)
+"""What `measure_colours` measures, in the order of its columns."""
+
+_SUFFICIENT_SIZE = (64, 64)
+
+
+def measure_colours(paths: Sequence[str | Path], *, progress: bool = False) -> np.ndarray:
+    """Measure the light and the colours of whole photos, without the grey of any padding.
+
+    Args:
+        paths: The files.
+        progress: Whether a progress bar is shown.
+
+    Returns:
+        float64 `(photos, 7)`, 0 to 255: the mean grey value, then means and standard deviations
+        of red, green and blue, as `COLOUR_NAMES` says.
+
+    Raises:
+        UnreadableImageError: If a photo cannot be read; the message names it.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = pool.map(_measure, paths)
+        rows = list(tqdm(jobs, "measuring colours", len(paths), unit="photo", disable=not progress))
+    return np.array(rows, dtype=np.float64).reshape(-1, len(COLOUR_NAMES))
+
+
+def _measure(path: str | Path) -> list[float]:
+    pixels = load_image(path, min_size=_SUFFICIENT_SIZE)
+    grey = np.asarray(Image.fromarray(pixels).convert("L"))
+    colours = pixels.reshape(-1, 3)
+    return [float(grey.mean()), *colours.mean(axis=0).tolist(), *colours.std(axis=0).tolist()]

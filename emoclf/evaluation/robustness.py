@@ -1,0 +1,280 @@
+"""How much harm a network bears: its accuracy on the same photos, blurred, darkened, turned.
+
+Every photo is brought to a working size, harmed, and only then prepared for the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from emoclf.config import SEED
+from emoclf.evaluation.estimates import Estimate, average_estimates, wilson_interval
+from emoclf.evaluation.harming import (
+    HARMS,
+    WORKING_SIDE,
+    Harm,
+    HarmName,
+    choose_degrees,
+    harm_photo,
+    load_at_working_size,
+)
+
+BATCH_SIZE = 16
+"""Photos that are decoded, harmed and answered at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class HarmedPhoto:
+    """A photo that was harmed, for those who must know how.
+
+    Attributes:
+        pixels: uint8 RGB `(height, width, 3)`, 0 to 255, of the working size.
+        unharmed: The same before the harm.
+        index: Which of the photos it is.
+        harm: What was done; None for nothing.
+        degrees: How far it was turned to the left, about its centre; 0 without rotation.
+    """
+
+    pixels: np.ndarray
+    unharmed: np.ndarray
+    index: int
+    harm: HarmName | None = None
+    degrees: float = 0.0
+
+
+AnswerHarmed = Callable[[Sequence[HarmedPhoto]], np.ndarray]
+"""Returns probabilities `(photos, classes)`; a row of nan for a photo it has no answer for."""
+
+
+@dataclass(frozen=True)
+class HarmCurve:
+    """The accuracy under one kind of harm.
+
+    Attributes:
+        harm: The kind and its strengths.
+        accuracy: One share per strength, on the same photos each.
+        balanced: The mean recall of the classes, likewise: where the classes are uneven, a network
+            that gives one answer to everything has a good accuracy and a balanced one of 0.5.
+        unanswered: Photos without an answer, per strength; they count as wrong.
+    """
+
+    harm: Harm
+    accuracy: tuple[Estimate, ...]
+    balanced: tuple[Estimate, ...]
+    unanswered: tuple[int, ...]
+
+    @property
+    def mean(self) -> float:
+        """The mean balanced accuracy over the strengths."""
+        return sum(each.value for each in self.balanced) / len(self.balanced)
+
+
+@dataclass(frozen=True)
+class RobustnessReport:
+    """The accuracy on harmed photos beside that on the same photos unharmed.
+
+    Attributes:
+        unharmed: Accuracy at the working size, without harm.
+        unharmed_balanced: The mean recall of the classes, likewise.
+        majority: What always giving the more frequent class reaches.
+        curves: One per kind of harm.
+        working_side_px: The longer side of the photos that were harmed.
+        note: How the photos were looked at, such as where faces were searched for.
+    """
+
+    unharmed: Estimate
+    unharmed_balanced: Estimate
+    majority: Estimate
+    curves: tuple[HarmCurve, ...]
+    working_side_px: int
+    note: str = ""
+
+    @property
+    def most_harmful(self) -> HarmCurve:
+        """The kind of harm with the lowest mean balanced accuracy over its strengths."""
+        return min(self.curves, key=lambda curve: curve.mean)
+
+    def describe(self) -> str:
+        """Return two rows per kind of harm, and what can be concluded in words."""
+        lines = [f"unharmed: {self.unharmed}", f"balanced: {self.unharmed_balanced}", ""]
+        for curve in self.curves:
+            lines.append(_write_row(curve.harm.title, curve.harm.strengths, curve.accuracy))
+            lines.append(_write_row("  balanced", curve.harm.strengths, curve.balanced))
+        if self.note:
+            lines += ["", self.note]
+        return "\n".join([*lines, "", self.describe_worst()])
+
+    def describe_worst(self) -> str:
+        """Name the most harmful kind, and from which strength on the loss is more than chance."""
+        curve, unharmed = self.most_harmful, self.unharmed_balanced
+        name = curve.harm.title.partition(":")[0]
+        text = (
+            f"Most harmful: {name}. Over its strengths the balanced accuracy is "
+            f"{curve.mean:.3f} on average, {unharmed.value - curve.mean:.3f} below the unharmed "
+            f"{unharmed.value:.3f} (n = {unharmed.count}, {self.working_side_px} pixels)."
+        )
+        clear = [
+            strength
+            for strength, share in zip(curve.harm.strengths, curve.balanced, strict=True)
+            if share.high < unharmed.low
+        ]
+        if clear:
+            text += f" From {clear[0]:g} on ({curve.harm.title}) the intervals lie apart."
+        else:
+            text += (
+                f" At no strength do the intervals lie apart: with {unharmed.count} photos no harm "
+                "is shown to matter."
+            )
+        return f"{text} The strengths are no common scale, so which harm is worst depends on them."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as a dictionary that JSON can hold."""
+        return {**asdict(self), "text": self.describe_worst()}
+
+
+def measure_robustness(
+    answer: Callable[[Sequence[np.ndarray]], np.ndarray],
+    photos: Sequence[Any],
+    *,
+    labels: Sequence[int] | np.ndarray,
+    harms: Sequence[Harm] = HARMS,
+    seed: int = SEED,
+    working_side_px: int = WORKING_SIDE,
+    watch: Callable[[Iterable[range]], Iterable[range]] = iter,
+) -> RobustnessReport:
+    """Measure the accuracy of any function of photos on the same photos, harmed.
+
+    Args:
+        answer: Gets uint8 RGB `(height, width, 3)` arrays of the working size, of different
+            shapes, and returns probabilities `(photos, classes)`.
+        photos: As for `emoclf.load_image`: paths, arrays or bytes. Each is decoded once.
+        labels: Their true labels.
+        harms: What is done to them.
+        seed: Seed of everything random; every photo has noise, a patch and a direction of its own.
+        working_side_px: As for `load_at_working_size`.
+        watch: Passes on batches of photos, for a progress bar: `tqdm`.
+
+    Returns:
+        The accuracy for every harm and strength.
+
+    Raises:
+        UnreadableImageError: If a photo cannot be read.
+        ValueError: If the number of photos and labels differs, there is none, or an answer has
+            another shape.
+    """
+
+    def answer_pixels(harmed: Sequence[HarmedPhoto]) -> np.ndarray:
+        return answer([each.pixels for each in harmed])
+
+    return measure_harmed(
+        answer_pixels,
+        photos,
+        labels=labels,
+        harms=harms,
+        seed=seed,
+        working_side_px=working_side_px,
+        watch=watch,
+    )
+
+
+def measure_harmed(
+    answer: AnswerHarmed,
+    photos: Sequence[Any],
+    *,
+    labels: Sequence[int] | np.ndarray,
+    harms: Sequence[Harm] = HARMS,
+    seed: int = SEED,
+    working_side_px: int = WORKING_SIDE,
+    watch: Callable[[Iterable[range]], Iterable[range]] = iter,
+    note: str = "",
+) -> RobustnessReport:
+    """Measure the accuracy on harmed photos, for those who must know how each was harmed.
+
+    Args:
+        answer: Gets harmed photos, returns probabilities; nan where it has no answer.
+        photos: As for `measure_robustness`, and so are the others.
+        labels: Their true labels.
+        harms: What is done to them.
+        seed: Seed of everything random.
+        working_side_px: The longer side.
+        watch: Passes on batches.
+        note: What the reader of the report should know.
+
+    Returns:
+        The accuracy for every harm and strength.
+
+    Raises:
+        UnreadableImageError: If a photo cannot be read.
+        ValueError: As for `measure_robustness`.
+    """
+    truth = np.asarray(labels, dtype=np.int64)
+    if len(truth) != len(photos) or not len(truth) or not harms:
+        raise ValueError(
+            "Expected at least one photo, a label for each, and at least one harm. Received: "
+            f"{len(photos)} photos, {len(truth)} labels, {len(harms)} harms."
+        )
+    kinds: list[tuple[Harm | None, float]] = [(None, 0.0)]
+    kinds += [(harm, strength) for harm in harms for strength in harm.strengths]
+    answers = np.full((len(kinds), len(truth)), -1, dtype=np.int64)
+    batches = [range(i, min(i + BATCH_SIZE, len(truth))) for i in range(0, len(truth), BATCH_SIZE)]
+    for batch in watch(batches):
+        loaded = [load_at_working_size(photos[index], working_side_px) for index in batch]
+        for row, (harm, strength) in zip(answers, kinds, strict=True):
+            given = answer(_harm_batch(loaded, batch, harm, strength, seed))
+            row[batch.start : batch.stop] = _check_answers(given, len(batch))
+    unharmed, *others = [(*_score(row, truth), int((row < 0).sum())) for row in answers]
+    curves = []
+    for harm in harms:
+        own, others = others[: len(harm.strengths)], others[len(harm.strengths) :]
+        accuracy, balanced, silent = zip(*own, strict=True)
+        curves.append(HarmCurve(harm, accuracy, balanced, silent))
+    majority = wilson_interval(int(np.bincount(truth).max()), len(truth))
+    return RobustnessReport(*unharmed[:2], majority, tuple(curves), working_side_px, note)
+
+
+def _score(answers: np.ndarray, truth: np.ndarray) -> tuple[Estimate, Estimate]:
+    """Return the accuracy and the balanced accuracy; no answer (-1) is a wrong one."""
+    is_right = answers == truth
+    recalls = [
+        wilson_interval(int(is_right[truth == label].sum()), int((truth == label).sum()))
+        for label in np.unique(truth)
+    ]
+    return wilson_interval(int(is_right.sum()), len(truth)), average_estimates(recalls)
+
+
+def _write_row(title: str, strengths: Sequence[float], shares: Sequence[Estimate]) -> str:
+    pairs = zip(strengths, shares, strict=True)
+    cells = "".join(f"{f'{strength:g}: {share.value:.3f}':>12}" for strength, share in pairs)
+    return f"{title:40}{cells}"
+
+
+def _harm_batch(
+    loaded: Sequence[np.ndarray], batch: range, harm: Harm | None, strength: float, seed: int
+) -> list[HarmedPhoto]:
+    """Harm photos of the working size, each with a seed of its own."""
+    if harm is None:
+        pairs = zip(batch, loaded, strict=True)
+        return [HarmedPhoto(pixels, pixels, index) for index, pixels in pairs]
+    harmed = []
+    for index, pixels in zip(batch, loaded, strict=True):
+        own = seed + index
+        degrees = choose_degrees(strength, seed=own) if harm.name == "rotation" else 0.0
+        changed = harm_photo(pixels, harm.name, strength=strength, seed=own)
+        harmed.append(HarmedPhoto(changed, pixels, index, harm.name, degrees))
+    return harmed
+
+
+def _check_answers(rows: np.ndarray, count: int) -> np.ndarray:
+    """Return the answered labels, int64 `(photos,)`, -1 where there is no answer."""
+    rows = np.asarray(rows, dtype=np.float64)
+    if rows.ndim != 2 or len(rows) != count:
+        raise ValueError(
+            f"answer: expected probabilities (photos, classes) for {count} photos, received an "
+            f"array of shape {rows.shape}. Let it return one row per photo."
+        )
+    is_silent = np.isnan(rows).any(axis=1)
+    return np.where(is_silent, -1, np.argmax(np.nan_to_num(rows), axis=1))

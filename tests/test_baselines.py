@@ -1,0 +1,345 @@
+"""The ladder: known answers on data sets in which one thing decides, the same photos for all."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn import metrics
+
+from emoclf import baselines
+from emoclf.baselines import (
+    RUNG_NAMES,
+    climbing,
+    compare_areas,
+    estimating,
+    fit_regression,
+    measure_colours,
+    train_ladder,
+)
+from emoclf.baselines.estimating import describe_seconds, estimate_seconds
+from emoclf.config import Settings
+from emoclf.evaluation import evaluate_predictions
+from emoclf.plots import plot_ladder
+from emoclf.splits import make_splits, save_manifest
+from emoclf.training import ResumeRefusedError
+
+SIMPLE = ("majority", "brightness", "colours", "pixels")
+REST = tuple(name for name in RUNG_NAMES if name not in SIMPLE)
+SETTINGS = Settings(image_size=(32, 32), epochs=1, validation_share=0.25, test_share=0.25)
+
+
+class NoFaces:
+    """Finds no face in any photo."""
+
+    name = "none"
+    description = "A detector that finds nothing."
+    note = ""
+
+    def find(self, image):
+        del image
+        return ()
+
+
+def make_data(folder, draw, *, per_class=40):
+    """Draw photos of two classes: `draw(label, generator)` returns uint8 RGB."""
+    generator, paths, labels = np.random.default_rng(0), [], []
+    for label, name in enumerate(("sad", "happy")):
+        (folder / name).mkdir(parents=True)
+        for number in range(per_class):
+            Image.fromarray(draw(label, generator)).save(folder / name / f"{number}.png")
+            paths.append(f"{name}/{number}.png")
+            labels.append(label)
+    return make_splits(paths, labels, root=folder, validation_share=0.25, test_share=0.25)
+
+
+def draw_by_light(label, generator):
+    """Happy photos are brighter; their colours say nothing else."""
+    level = generator.uniform(30, 100) + 110 * label
+    return np.clip(generator.normal(level, 12, (40, 50, 3)), 0, 255).astype(np.uint8)
+
+
+def draw_by_colour(label, generator):
+    """Happy photos are red, sad ones blue, of the same grey (0.299 R + 0.114 B)."""
+    grey = generator.uniform(20, 27)
+    photo = np.zeros((40, 50, 3))
+    photo[..., 2 - 2 * label] = grey / (0.299 if label else 0.114)
+    return np.clip(photo + generator.normal(0, 3, photo.shape), 0, 255).astype(np.uint8)
+
+
+def draw_by_place(label, generator):
+    """Happy photos are brighter on the left, sad ones on the right, and all as bright."""
+    photo = np.full((40, 50, 3), generator.uniform(60, 180))
+    photo[:, :25] += 40 if label else -40
+    photo[:, 25:] -= 40 if label else -40
+    return np.clip(photo + generator.normal(0, 10, photo.shape), 0, 255).astype(np.uint8)
+
+
+def draw_nothing(label, generator):
+    del label
+    return generator.integers(0, int(generator.uniform(60, 256)), (40, 50, 3)).astype(np.uint8)
+
+
+def find_accuracy(ladder):
+    return {rung.name: rung.evaluation.accuracy.value for rung in ladder.rungs}
+
+
+def test_where_only_brightness_decides_the_brightness_rung_is_near_1(tmp_path):
+    manifest = make_data(tmp_path / "data", draw_by_light)
+    ladder = train_ladder(manifest, SETTINGS, logs=tmp_path, skip=REST)
+    accuracy = find_accuracy(ladder)
+    assert accuracy["majority"] == 0.5
+    assert accuracy["brightness"] >= 0.95
+    assert "bright photos are taken for Happy" in ladder.find("brightness").answers.note
+    assert "light is shown to tell them apart" in ladder.describe_verdict()
+
+
+def test_where_only_colour_decides_brightness_does_not_help(tmp_path):
+    manifest = make_data(tmp_path / "data", draw_by_colour)
+    ladder = train_ladder(manifest, SETTINGS, logs=tmp_path, skip=REST)
+    assert find_accuracy(ladder)["colours"] == 1
+    assert abs(ladder.find("brightness").evaluation.curves.roc_auc - 0.5) < 0.3
+    assert "light is not shown to tell them apart" in ladder.describe_verdict()
+
+
+def test_where_only_the_place_decides_pixels_help_and_light_does_not(tmp_path):
+    manifest = make_data(tmp_path / "data", draw_by_place)
+    ladder = train_ladder(manifest, SETTINGS, logs=tmp_path, skip=REST)
+    accuracy = find_accuracy(ladder)
+    assert accuracy["pixels"] >= 0.95
+    assert accuracy["brightness"] < 0.8
+    assert accuracy["colours"] < 0.8
+
+
+def test_where_nothing_decides_no_rung_is_shown_to_know_anything(tmp_path):
+    manifest = make_data(tmp_path / "data", draw_nothing)
+    ladder = train_ladder(manifest, SETTINGS, logs=tmp_path, skip=REST)
+    for rung in ladder.rungs:
+        assert rung.evaluation.accuracy.low < 0.5 < rung.evaluation.accuracy.high
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """A whole ladder of one epoch, and what it said."""
+    folder = tmp_path_factory.mktemp("full")
+    manifest, said = make_data(folder / "data", draw_by_light, per_class=16), []
+    arguments = {"logs": folder, "name": "ladder", "resume": True, "detector": NoFaces()}
+    ladder = train_ladder(manifest, SETTINGS, say=said.append, **arguments)
+    return ladder, manifest, arguments, said
+
+
+def test_all_rungs_answer_the_same_test_photos(full):
+    ladder, manifest, _, _ = full
+    assert [rung.name for rung in ladder.rungs] == list(RUNG_NAMES)
+    expected = tuple(file.path for file in manifest.select("test"))
+    for rung in ladder.rungs:
+        assert rung.evaluation.paths == expected
+        np.testing.assert_array_equal(rung.evaluation.labels, manifest.labels("test"))
+    assert ladder.without_face == len(expected) == 8
+    assert "8 of the test photos show no face" in ladder.describe()
+    assert "8 test photos (4 of the rarer class)" in ladder.describe_verdict()
+    assert "nothing can be concluded" in ladder.describe_verdict()
+
+
+def test_the_time_is_estimated_before_it_starts(full):
+    said = full[3]
+    assert said[0].startswith("majority, brightness, colours, pixels, network, face_features")
+    assert "about" in said[0]
+    assert any("small network, whole photos: accuracy" in line for line in said)
+
+
+def test_a_finished_rung_is_kept_and_an_interrupted_ladder_goes_on(full, monkeypatch, tmp_path):
+    ladder, manifest, arguments, _ = full
+    copy = shutil.copytree(ladder.folder, tmp_path / "ladder")
+    (copy / "rung-brightness.json").unlink()
+    trained = []
+    fit = climbing.fit_regression
+
+    def count(*given, **named):
+        trained.append("regression")
+        return fit(*given, **named)
+
+    monkeypatch.setattr(climbing, "fit_regression", count)
+    monkeypatch.setattr(climbing, "train_network_rung", lambda *_, **__: trained.append("network"))
+    said = []
+    again = train_ladder(manifest, SETTINGS, say=said.append, **{**arguments, "logs": tmp_path})
+    assert trained == ["regression"]
+    assert said[0].startswith("6 of 7 rungs are done already")
+    assert find_accuracy(again) == find_accuracy(ladder)
+    assert again.without_face == 8
+
+
+def test_another_ladder_in_the_same_folder_is_refused(full):
+    _, manifest, arguments, _ = full
+    with pytest.raises(ResumeRefusedError, match="epochs"):
+        train_ladder(manifest, Settings(image_size=(32, 32), epochs=2), **arguments)
+    other = NoFaces()
+    other.description = "Another detector."
+    with pytest.raises(ResumeRefusedError, match="Another detector"):
+        train_ladder(manifest, SETTINGS, **{**arguments, "detector": other})
+
+
+def test_numbers_and_figure_are_there(full):
+    ladder = full[0]
+    numbers = json.loads((ladder.folder / "ladder.json").read_text())
+    assert [rung["name"] for rung in numbers["rungs"]] == list(RUNG_NAMES)
+    assert numbers["rungs"][0]["accuracy"]["count"] == 8
+    assert numbers["verdict"] == ladder.describe_verdict()
+    figure = plot_ladder(ladder)
+    titles = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert titles == [rung.title for rung in ladder.rungs]
+
+
+def test_a_damaged_rung_is_named(full, tmp_path):
+    ladder, manifest, arguments, _ = full
+    copy = shutil.copytree(ladder.folder, tmp_path / "ladder")
+    (copy / "rung-pixels.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"rung-pixels\.json is no rung"):
+        train_ladder(manifest, SETTINGS, **{**arguments, "logs": tmp_path})
+
+
+def test_the_network_of_a_run_is_a_rung_and_is_not_trained_again(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(climbing, "train_network_rung", None)
+    folder = shutil.copytree(run[1].run_folder, tmp_path / "run")
+    skip = ("pixels", "face_features", "fine_tuned")
+    ladder = train_ladder(run_folder=folder, skip=skip)
+    assert ladder.folder == folder / "ladder"
+    network = ladder.find("network")
+    assert "trained before" in network.answers.note
+    assert network.answers.seconds is None
+    from emoclf.pipeline import evaluate_run
+
+    expected = evaluate_run(folder, progress=False).evaluation
+    assert network.evaluation.paths == expected.paths
+    np.testing.assert_allclose(network.evaluation.probabilities, expected.probabilities, atol=1e-5)
+
+
+def test_arguments_that_do_not_fit_are_named(run, manifest, tmp_path):
+    with pytest.raises(ValueError, match="give a manifest"):
+        train_ladder()
+    with pytest.raises(ValueError, match="Received: everything"):
+        train_ladder(manifest, skip=("everything",))
+    with pytest.raises(ValueError, match="not all"):
+        train_ladder(manifest, skip=RUNG_NAMES)
+    with pytest.raises(ValueError, match="the run decides"):
+        train_ladder(manifest, run_folder=run[1].run_folder)
+    with pytest.raises(FileNotFoundError, match="the run is not finished"):
+        train_ladder(run_folder=tmp_path)
+
+
+def test_colours_are_those_of_the_photo(tmp_path):
+    photo = np.zeros((30, 20, 3), dtype=np.uint8)
+    photo[:15, :, 0], photo[..., 2] = 200, 50
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    row = measure_colours([tmp_path / "photo.png"])[0]
+    expected = [0.299 * 100 + 0.114 * 50, 100, 0, 50, 100, 0, 0]
+    np.testing.assert_allclose(row, expected, atol=0.6)
+
+
+def test_validation_and_not_test_chooses_how_strict_the_regression_is():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, 60)
+    noise = generator.normal(size=(60, 40))
+    informed = noise.copy()
+    informed[:, 0] += 4 * labels
+    strict = fit_regression((noise, labels), (noise[::-1], labels), test=noise)
+    free = fit_regression((informed, labels), (informed, labels), test=informed)
+    assert strict.strength < free.strength
+    assert free.weights[0] > 0
+    other = fit_regression((informed, labels), (informed, labels), test=-informed)
+    assert other.strength == free.strength
+    np.testing.assert_allclose(free.probabilities.sum(axis=1), 1)
+
+
+def test_class_weights_find_the_rarer_class():
+    generator = np.random.default_rng(1)
+    labels = (generator.random(400) < 0.15).astype(int)
+    features = (labels + generator.normal(size=400))[:, None]
+    halves = (features[:200], labels[:200]), (features[200:], labels[200:])
+    share = {
+        weighted: fit_regression(*halves, test=features, class_weights=weighted)
+        .probabilities.argmax(axis=1)
+        .mean()
+        for weighted in (True, False)
+    }
+    assert share[True] > 2 * share[False]
+
+
+def test_a_class_without_a_training_photo_is_named():
+    features, labels = np.zeros((4, 1)), np.zeros(4, dtype=int)
+    with pytest.raises(ValueError, match="none of label 1"):
+        fit_regression((features, labels), (features, labels), test=features)
+
+
+def make_answers(labels, shift, generator):
+    score = 1 / (1 + np.exp(-(generator.normal(size=len(labels)) + shift * labels)))
+    return evaluate_predictions(labels, np.stack([1 - score, score], axis=1))
+
+
+def test_areas_are_those_of_scikit_learn():
+    generator = np.random.default_rng(2)
+    labels = generator.integers(0, 2, 150)
+    first, second = (make_answers(labels, shift, generator) for shift in (1.5, 0.3))
+    areas = [metrics.roc_auc_score(labels, each.probabilities[:, 1]) for each in (first, second)]
+    found = compare_areas(first, second)
+    assert found.value == pytest.approx(areas[0] - areas[1])
+    assert found.is_shown
+    assert compare_areas(first).value == pytest.approx(areas[0] - 0.5)
+    back = compare_areas(second, first)
+    assert (back.value, back.low) == pytest.approx((-found.value, -found.high))
+    same = compare_areas(first, first)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+
+
+def test_intervals_of_differences_cover_in_95_percent_of_draws():
+    """Two networks that see the same noise and are equally good: the true difference is 0."""
+    generator, covered = np.random.default_rng(3), 0
+    labels = np.arange(120) % 2
+    known = make_answers(labels, 1, generator)
+    for _ in range(1000):
+        common, pair = generator.normal(size=120) + labels, []
+        for _ in range(2):
+            score = 1 / (1 + np.exp(-common - generator.normal(size=120)))
+            pair.append(replace(known, probabilities=np.stack([1 - score, score], axis=1)))
+        found = compare_areas(*pair)
+        covered += found.low <= 0 <= found.high
+    assert 0.925 <= covered / 1000 <= 0.975
+
+
+def test_too_few_photos_of_a_class_are_not_compared_and_neither_are_different_ones():
+    generator = np.random.default_rng(4)
+    few = make_answers(np.array([0] * 30 + [1] * 9), 1, generator)
+    assert compare_areas(few) is None
+    many = make_answers(np.arange(40) % 2, 1, generator)
+    with pytest.raises(ValueError, match="40 and 39 photos"):
+        compare_areas(many, few)
+
+
+def test_the_estimate_is_measured_steps_times_their_number(manifest, monkeypatch):
+    monkeypatch.setattr(estimating, "_time_training", lambda *_: (2.0, 0.5))
+    monkeypatch.setattr(estimating, "_time_each", lambda *_: 0.01)
+    settings = Settings(batch_size=10, epochs=3)
+    photos, steps = len(manifest.files), -(-len(manifest.select("train")) // 10) * 3
+
+    def estimate(*rungs, detector=None):
+        return estimate_seconds(manifest, settings, rungs=rungs, detector=detector)
+
+    assert estimate("majority") == 0
+    assert estimate("majority", "pixels") == pytest.approx(0.01 * photos)
+    assert estimate("network") == pytest.approx(0.01 * photos + 2 + 0.5 * steps)
+    both = estimate("network", "fine_tuned", detector=NoFaces())
+    assert both == pytest.approx(0.02 * photos + 2 * (2 + 0.5 * steps))
+    assert describe_seconds(45.2) == "about 45 seconds"
+
+
+def test_a_run_whose_photos_are_gone_says_so(run, tmp_path, manifest):
+    folder = shutil.copytree(run[1].run_folder, tmp_path / "run")
+    save_manifest(replace(manifest, root=str(tmp_path / "gone")), folder / "split.json")
+    with pytest.raises(FileNotFoundError, match="which is not there"):
+        train_ladder(run_folder=folder)
+
+
+def test_every_rung_has_a_place():
+    assert set(baselines.rungs.FACE_RUNGS) | set(baselines.rungs.LIGHT_RUNGS) < set(RUNG_NAMES)
