@@ -5,7 +5,7 @@ the figure moves. Here it draws within each class, so that every draw holds both
 of copies, so that copies stay together; one group fewer than there are, weighted up (Rao and Wu,
 1988), because with few groups the plain draw moves too little.
 
-The ends of the interval are not the quantiles of the draws: those held the truth in 39 to 94 of
+The ends of the interval are not the quantiles of the draws: those held the truth in 39 to 92 of
 100 simulated sets of 20 photos, where 95 are promised. The draws say how many independent photos
 the figure is worth, and Wilson's interval for so many is what is given (Korn and Graubard, 1998).
 """
