@@ -228,7 +228,7 @@ def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
     assert "2 photos moved" in output
     assert not (data / found[0].path).exists()
     output = run("compare-repair", check, tmp_path / "decisions.csv", *logs)
-    assert "1 labels changed, 1 photos set aside" in output
+    assert "labels changed: 1; photos set aside: 1" in output
     assert "accuracy after" in output
     assert json.loads((tmp_path / "logs/repair/comparison.json").read_text())["moved"] == 1
     assert "2 files restored" in run("restore", data)

@@ -60,8 +60,8 @@ class RepairComparison:
     def describe(self) -> str:
         """Return the comparison as text for reading."""
         lines = [
-            f"{self.split.moved:,} labels changed, {self.split.set_aside:,} photos set aside; the "
-            f"same {len(self.before.labels):,} test photos, untouched by the repair",
+            f"labels changed: {self.split.moved:,}; photos set aside: {self.split.set_aside:,}; "
+            f"tested on the same {len(self.before.labels):,} photos, untouched by the repair",
             f"accuracy before  {self.before.accuracy}",
             f"accuracy after   {self.after.accuracy}",
             describe_difference(self.before, self.after),
