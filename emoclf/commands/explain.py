@@ -154,4 +154,6 @@ def _print_person(shares: Sequence[PersonShare | None]) -> None:
     if any(shares):
         click.echo(summarise_shares_on_person(shares).describe())
     else:
-        click.echo("No face was found in these photos, so nothing can be said of the person.")
+        click.echo(
+            "No photo has both a face and something marked, so nothing can be said of the person."
+        )
