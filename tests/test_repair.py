@@ -445,7 +445,8 @@ def test_the_difference_counts_photos_that_only_one_answers_rightly():
     before = evaluate_predictions(labels, np.eye(2)[[0, 1, 1, 0]])
     after = evaluate_predictions(labels, np.eye(2)[[1, 0, 1, 1]])
     text = describe_difference(before, after)
-    assert "2 test photos are answered rightly only after the repair, 1 only before" in text
+    assert "2 photos only after gets right, 1 only before" in text
+    assert "do not tell which of the two is right more often" in text
 
 
 # --- the sheet, without a browser -----------------------------------------------------------

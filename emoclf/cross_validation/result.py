@@ -83,7 +83,10 @@ class CrossValidation:
     def _evaluate(self, probabilities: np.ndarray) -> Evaluation:
         paths = [file.path for file in self.manifest.files]
         names = self.manifest.class_names
-        return evaluate_predictions(self.labels, probabilities, paths=paths, class_names=names)
+        groups = [file.group for file in self.manifest.files]
+        return evaluate_predictions(
+            self.labels, probabilities, paths=paths, class_names=names, groups=groups
+        )
 
     def describe(self) -> str:
         """Return the numbers as a readable text, with what cannot be concluded from them."""
@@ -104,8 +107,8 @@ class CrossValidation:
         notes = [
             "The folds are not independent: any two networks have learned mostly from the same "
             "photos, so no interval can be made from the spread of the folds (Bengio and "
-            "Grandvalet, 2004). The intervals above count photos, each once; they know nothing of "
-            "the chance that lies in a training, and are too narrow where copies are counted."
+            "Grandvalet, 2004). The intervals above count photos, copies once; they know nothing "
+            "of the chance that lies in a training."
         ]
         collapsed = sum(score.collapse is not None for score in self.scores)
         if collapsed:

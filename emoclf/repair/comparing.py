@@ -10,7 +10,7 @@ from typing import Any
 from emoclf.cleaning import show_path
 from emoclf.config import Settings
 from emoclf.datasets import WithoutFace
-from emoclf.evaluation import Evaluation
+from emoclf.evaluation import Evaluation, compare_evaluations, evaluate_predictions
 from emoclf.faces import FaceDetector
 from emoclf.inference import Predictor
 from emoclf.pipeline import evaluate_run, train_classifier
@@ -84,22 +84,19 @@ class RepairComparison:
 
 
 def describe_difference(before: Evaluation, after: Evaluation) -> str:
-    """Say how the answers of two networks for the same photos differ: the place of a paired test.
+    """Say how the answers of two networks for the same photos differ.
 
     Args:
         before: Answers of one network.
         after: Answers of the other, for the same photos in the same order.
 
     Returns:
-        A sentence with the counts of photos that only one of them answers rightly.
+        The paired comparison of `compare_evaluations`, and what it does not cover.
     """
-    first = before.predicted_labels == before.labels
-    second = after.predicted_labels == after.labels
-    gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
+    comparison = compare_evaluations(before, after, names=("before", "after"))
     return (
-        f"{gained} test photos are answered rightly only after the repair, {lost} only before it. "
-        "Each network was trained once, and two trainings differ by chance alone, too: few photos "
-        "more or less are no proof."
+        f"{comparison.describe()}\nEach network was trained once, and two trainings differ by "
+        "chance alone, too: few photos more or less are no proof."
     )
 
 
@@ -229,8 +226,6 @@ def _keep_common(
     first: Evaluation, second: Evaluation
 ) -> tuple[Evaluation, Evaluation, tuple[str, ...]]:
     """Keep the photos that both have answered, in the same order."""
-    from emoclf.evaluation import evaluate_predictions
-
     common = [path for path in first.paths if path in set(second.paths)]
     if not common:
         raise ValueError("No test photo was answered by both networks.")
@@ -244,6 +239,8 @@ def _keep_common(
                 each.probabilities[order],
                 paths=common,
                 class_names=each.class_names,
+                groups=None if each.groups is None else each.groups[order],
+                split=each.split,
             )
         )
     left_out = tuple(sorted(set(first.paths) ^ set(second.paths)))
