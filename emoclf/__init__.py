@@ -26,7 +26,7 @@ _MODULE_OF_NAME: dict[str, str] = {
     for module, names in {
         "annotation": ("annotate_photo", "save_annotated"),
         "artefacts": ("ModelInfo", "load_info", "load_model", "save_model"),
-        "baselines": ("Ladder", "compare_areas", "measure_colours", "train_ladder"),
+        "baselines": ("Ladder", "measure_colours", "train_ladder"),
         "cleaning": (
             "CleaningReport",
             "CleaningThresholds",

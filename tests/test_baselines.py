@@ -3,23 +3,26 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn import metrics
 
 from emoclf import baselines
 from emoclf.baselines import (
     RUNG_NAMES,
+    Ladder,
+    Rung,
     climbing,
-    compare_areas,
+    compare_rungs,
     estimating,
     fit_regression,
     measure_colours,
     train_ladder,
 )
 from emoclf.baselines.estimating import describe_seconds, estimate_seconds
+from emoclf.baselines.rungs import Answers
 from emoclf.config import Settings
 from emoclf.evaluation import evaluate_predictions
 from emoclf.plots import plot_ladder
@@ -93,7 +96,7 @@ def test_where_only_brightness_decides_the_brightness_rung_is_near_1(tmp_path):
     assert accuracy["majority"] == 0.5
     assert accuracy["brightness"] >= 0.95
     assert "bright photos are taken for Happy" in ladder.find("brightness").answers.note
-    assert "light is shown to tell them apart" in ladder.describe_verdict()
+    assert "light is shown to tell the classes apart" in ladder.describe_verdict()
 
 
 def test_where_only_colour_decides_brightness_does_not_help(tmp_path):
@@ -101,7 +104,7 @@ def test_where_only_colour_decides_brightness_does_not_help(tmp_path):
     ladder = train_ladder(manifest, SETTINGS, logs=tmp_path, skip=REST)
     assert find_accuracy(ladder)["colours"] == 1
     assert abs(ladder.find("brightness").evaluation.curves.roc_auc - 0.5) < 0.3
-    assert "light is not shown to tell them apart" in ladder.describe_verdict()
+    assert "light is not shown to tell the classes apart" in ladder.describe_verdict()
 
 
 def test_where_only_the_place_decides_pixels_help_and_light_does_not(tmp_path):
@@ -273,48 +276,44 @@ def test_a_class_without_a_training_photo_is_named():
         fit_regression((features, labels), (features, labels), test=features)
 
 
-def make_answers(labels, shift, generator):
-    score = 1 / (1 + np.exp(-(generator.normal(size=len(labels)) + shift * labels)))
-    return evaluate_predictions(labels, np.stack([1 - score, score], axis=1))
+def make_rung(name, labels, shift):
+    generator = np.random.default_rng(len(name))
+    score = 1 / (1 + np.exp(-(generator.normal(size=len(labels)) + shift * (2 * labels - 1))))
+    evaluation = evaluate_predictions(labels, np.stack([1 - score, score], axis=1))
+    return Rung(name, name, evaluation, Answers(evaluation.probabilities, 0.0, ""))
 
 
-def test_areas_are_those_of_scikit_learn():
-    generator = np.random.default_rng(2)
-    labels = generator.integers(0, 2, 150)
-    first, second = (make_answers(labels, shift, generator) for shift in (1.5, 0.3))
-    areas = [metrics.roc_auc_score(labels, each.probabilities[:, 1]) for each in (first, second)]
-    found = compare_areas(first, second)
-    assert found.value == pytest.approx(areas[0] - areas[1])
-    assert found.is_shown
-    assert compare_areas(first).value == pytest.approx(areas[0] - 0.5)
-    back = compare_areas(second, first)
-    assert (back.value, back.low) == pytest.approx((-found.value, -found.high))
-    same = compare_areas(first, first)
-    assert (same.value, same.low, same.high) == (0, 0, 0)
+def climb(labels, **shifts):
+    rungs = tuple(make_rung(name, labels, shift) for name, shift in shifts.items())
+    return Ladder(Path("logs"), rungs, {}, compare_rungs(rungs))
 
 
-def test_intervals_of_differences_cover_in_95_percent_of_draws():
-    """Two networks that see the same noise and are equally good: the true difference is 0."""
-    generator, covered = np.random.default_rng(3), 0
-    labels = np.arange(120) % 2
-    known = make_answers(labels, 1, generator)
-    for _ in range(1000):
-        common, pair = generator.normal(size=120) + labels, []
-        for _ in range(2):
-            score = 1 / (1 + np.exp(-common - generator.normal(size=120)))
-            pair.append(replace(known, probabilities=np.stack([1 - score, score], axis=1)))
-        found = compare_areas(*pair)
-        covered += found.low <= 0 <= found.high
-    assert 0.925 <= covered / 1000 <= 0.975
+def test_the_network_is_compared_with_the_better_rung_of_light_and_faces_with_the_one_below():
+    ladder = climb(
+        np.arange(120) % 2, brightness=0, colours=0.5, network=1.5, face_features=0, fine_tuned=0.1
+    )
+    assert [each.names for each in ladder.comparisons] == [
+        ("colours", "network"),
+        ("network", "face_features"),
+        ("face_features", "fine_tuned"),
+    ]
+    verdict = ladder.describe_verdict()
+    assert "Network: its area lies +" in verdict
+    assert "has learned more than light and colour" in verdict
+    assert "from that of network: worse." in verdict
+    assert "from that of face_features: not shown to be better." in verdict
 
 
-def test_too_few_photos_of_a_class_are_not_compared_and_neither_are_different_ones():
-    generator = np.random.default_rng(4)
-    few = make_answers(np.array([0] * 30 + [1] * 9), 1, generator)
-    assert compare_areas(few) is None
-    many = make_answers(np.arange(40) % 2, 1, generator)
-    with pytest.raises(ValueError, match="40 and 39 photos"):
-        compare_areas(many, few)
+def test_a_network_that_knows_the_light_alone_is_not_said_to_know_more():
+    verdict = climb(np.arange(120) % 2, brightness=1, network=1).describe_verdict()
+    assert "light is shown to tell the classes apart" in verdict
+    assert "not shown to have learned more than light and colour" in verdict
+
+
+def test_too_few_photos_of_a_class_are_not_compared():
+    ladder = climb(np.array([0] * 60 + [1] * 9), brightness=0, network=2)
+    assert ladder.comparisons == ()
+    assert "nothing can be concluded" in ladder.describe_verdict()
 
 
 def test_the_estimate_is_measured_steps_times_their_number(manifest, monkeypatch):

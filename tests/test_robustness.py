@@ -142,6 +142,15 @@ def test_one_answer_to_everything_is_seen_where_classes_are_uneven():
     assert report.most_harmful is dark
 
 
+def test_copies_widen_the_intervals():
+    photos, labels = make_photos(20)
+    named = {"photos": photos * 3, "labels": [*labels] * 3, "harms": HARMS[:1]}
+    alone = measure_robustness(ask_brightness, **named)
+    copies = measure_robustness(ask_brightness, **named, groups=[*range(20)] * 3)
+    assert alone.unharmed.value == copies.unharmed.value == 1
+    assert copies.unharmed.low < alone.unharmed.low
+
+
 def test_a_photo_without_an_answer_counts_as_wrong():
     photos, labels = make_photos(4)
 

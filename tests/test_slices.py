@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
-from emoclf.evaluation import evaluate_predictions, slice_evaluation, slices
-from emoclf.evaluation.slices import SMALL_SLICE, _correct
+from emoclf.evaluation import chance, evaluate_predictions, slice_evaluation
+from emoclf.evaluation.chance import correct_for_many
+from emoclf.evaluation.slices import SMALL_SLICE
 
 
 def answer(is_right, labels=None):
@@ -97,7 +98,7 @@ def test_two_slices_are_tested_as_fisher_would():
 
 def test_among_many_slices_of_nothing_the_worst_is_said_to_be_chance(monkeypatch):
     """Of 60 data sets in which nothing matters, at most about one in twenty is called a find."""
-    monkeypatch.setattr(slices, "DRAWS", 499)
+    monkeypatch.setattr(chance, "DRAWS", 499)
     random = np.random.default_rng(2)
     finds = 0
     for seed in range(60):
@@ -109,8 +110,30 @@ def test_among_many_slices_of_nothing_the_worst_is_said_to_be_chance(monkeypatch
     assert finds <= 8  # 3 expected; more than 8 in one of 200 tries
 
 
+def test_copies_are_no_further_photos():
+    """Five photos in twelve copies each: what looks like 60 answers is five."""
+    right = np.repeat([True, True, True, False, False], 12)
+    light = np.repeat([5.0, 4.0, 3.0, 1.0, 2.0], 12)
+    labels, groups = np.zeros(60, dtype=int), np.repeat(np.arange(5), 12)
+    rows = np.eye(2)[np.where(right, 0, 1)]
+    found = {
+        name: slice_evaluation(
+            evaluate_predictions(labels, rows, groups=given), {"light": light}, cuts={"light": [3]}
+        )
+        for name, given in (("photos", None), ("groups", groups))
+    }
+    p_value = {name: report.tests[0].p_value for name, report in found.items()}
+    assert p_value["photos"] < 0.001
+    assert p_value["groups"] == pytest.approx(1 / 10, abs=0.02)  # one of the ten ways to choose two
+    width = {
+        name: report.slices[1].accuracy.high - report.slices[1].accuracy.low
+        for name, report in found.items()
+    }
+    assert width["groups"] > 2 * width["photos"]
+
+
 def test_holm_corrects_by_hand():
-    corrected = _correct({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
+    corrected = correct_for_many({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
     assert corrected == pytest.approx({"d": 0.02, "a": 0.03, "c": 0.06, "b": 0.06})
 
 

@@ -7,18 +7,17 @@
 from emoclf.baselines.colours import COLOUR_NAMES, measure_colours
 from emoclf.baselines.ladder import train_ladder
 from emoclf.baselines.regression import RegressionFit, fit_regression
-from emoclf.baselines.result import AreaDifference, Ladder, compare_areas
+from emoclf.baselines.result import Ladder, compare_rungs
 from emoclf.baselines.rungs import RUNG_NAMES, Rung, RungName
 
 __all__ = [
     "COLOUR_NAMES",
     "RUNG_NAMES",
-    "AreaDifference",
     "Ladder",
     "RegressionFit",
     "Rung",
     "RungName",
-    "compare_areas",
+    "compare_rungs",
     "fit_regression",
     "measure_colours",
     "train_ladder",

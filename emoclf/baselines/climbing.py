@@ -90,7 +90,8 @@ class Climb:
     def reach(self, name: RungName) -> Rung:
         """Read a rung that is done, or train it and keep its answers."""
         facts = self.describe_facts(name)
-        if self.file_of(name).is_file():
+        is_done = self.file_of(name).is_file()
+        if is_done:
             answers = _read_answers(self.file_of(name), facts)
         else:
             self.say(f"{self.find_title(name)} ...")
@@ -101,8 +102,14 @@ class Climb:
             [file.label for file in files],
             answers.probabilities,
             paths=[file.path for file in files],
+            groups=[file.group for file in files],
+            split="test",
             class_names=self.manifest.class_names,
         )
+        if self.is_from_run(name) and self.trained and not is_done:
+            from emoclf.training import save_test_look
+
+            save_test_look(evaluation, self.trained, model_file=self.trained / MODEL_FILE_NAME)
         self.say(f"{self.find_title(name)}: accuracy {evaluation.accuracy}")
         return Rung(name, self.find_title(name), evaluation, answers)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emoclf.artefacts import MODEL_FILE_NAME
 from emoclf.baselines.climbing import Climb
-from emoclf.baselines.result import Ladder
+from emoclf.baselines.result import Ladder, compare_rungs
 from emoclf.baselines.rungs import FACE_RUNGS, RUNG_NAMES, RungName
 from emoclf.config import Settings
 from emoclf.faces import FaceDetector, make_detector
@@ -83,7 +83,7 @@ def train_ladder(
     climb = Climb(manifest, settings, folder, trained, detector, say, verbose, progress)
     climb.announce(names)
     rungs = [climb.reach(each) for each in names]
-    ladder = Ladder(folder, tuple(rungs), manifest.counts())
+    ladder = Ladder(folder, tuple(rungs), manifest.counts(), compare_rungs(rungs))
     write_json(folder / "ladder.json", ladder.to_dict())
     return ladder
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
-import numpy as np
-
-from emoclf.baselines.rungs import LIGHT_RUNGS, Rung, RungName
-from emoclf.evaluation import Evaluation
+from emoclf.baselines.rungs import FACE_RUNGS, LIGHT_RUNGS, Rung, RungName
+from emoclf.evaluation import Comparison, compare_evaluations
 
 FEWEST_OF_A_CLASS = 10
 """With fewer photos of a class an interval of an area cannot be relied on, and none is given."""
@@ -22,72 +19,30 @@ FEW_PHOTOS = 100
 """Below this many test photos an accuracy is uncertain by ten points and more either way."""
 
 
-@dataclass(frozen=True)
-class AreaDifference:
-    """How far two areas under ROC lie apart, or one from guessing, with a 95 % interval.
-
-    Attributes:
-        value: The first area minus the second, -1 to 1.
-        low: Lower end.
-        high: Upper end.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.low > 0 or self.high < 0
-
-    def __str__(self) -> str:
-        """Return for example `0.120 (0.031 to 0.209)`."""
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
-
-
-def compare_areas(first: Evaluation, second: Evaluation | None = None) -> AreaDifference | None:
-    """Compare the areas under ROC of two networks on the same photos, after DeLong et al. (1988).
+def compare_rungs(rungs: Sequence[Rung]) -> tuple[Comparison, ...]:
+    """Compare the network with the best rung of light, and the rungs of faces with the one below.
 
     Args:
-        first: The answers of one.
-        second: Those of the other, about the same photos; None compares with guessing, 0.5.
+        rungs: From the lowest to the highest, asked about the same photos.
 
     Returns:
-        The difference with its interval; None if a class has fewer than `FEWEST_OF_A_CLASS`
-        photos.
-
-    Raises:
-        ValueError: If they were asked about different photos.
+        The comparisons, the higher rung second; none with fewer than `FEWEST_OF_A_CLASS` photos of
+        a class.
     """
-    if second is not None and second.paths != first.paths:
-        raise ValueError(
-            "Expected answers about the same photos in the same order, received "
-            f"{len(first.paths)} and {len(second.paths)} photos. Evaluate both on one list."
-        )
-    is_last = first.labels == len(first.class_names) - 1
-    if min(is_last.sum(), (~is_last).sum()) < FEWEST_OF_A_CLASS:
-        return None
-    gains, losses = _place_scores(first.probabilities[:, -1], is_last)
-    if second is not None:
-        others = _place_scores(second.probabilities[:, -1], is_last)
-        gains, losses = gains - others[0], losses - others[1]
-    value = float(gains.mean()) - (0.5 if second is None else 0.0)
-    error = (gains.var(ddof=1) / len(gains) + losses.var(ddof=1) / len(losses)) ** 0.5
-    half = NormalDist().inv_cdf(0.975) * float(error)
-    limit = 0.5 if second is None else 1.0
-    return AreaDifference(value, max(-limit, value - half), min(limit, value + half))
-
-
-def _place_scores(scores: np.ndarray, is_last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each photo of the last class the share of others that it beats, and vice versa."""
-    last, others = np.sort(scores[is_last]), np.sort(scores[~is_last])
-
-    def place(values: np.ndarray, among: np.ndarray) -> np.ndarray:
-        below = np.searchsorted(among, values, "left") + np.searchsorted(among, values, "right")
-        return below / (2 * len(among))
-
-    return place(scores[is_last], others), 1 - place(scores[~is_last], last)
+    if min(scores.recall.count for scores in rungs[0].evaluation.per_class) < FEWEST_OF_A_CLASS:
+        return ()
+    pairs = []
+    for rung in rungs:
+        if rung.name == "network":
+            light = [each for each in rungs if each.name in LIGHT_RUNGS]
+            pairs += [(max(light, key=_find_area), rung)] if light else []
+        elif rung.name in FACE_RUNGS:
+            below = rungs[: rungs.index(rung)]
+            pairs += [(below[-1], rung)] if below else []
+    return tuple(
+        compare_evaluations(lower.evaluation, higher.evaluation, names=(lower.title, higher.title))
+        for lower, higher in pairs
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +53,13 @@ class Ladder:
         folder: Where everything of it is kept.
         rungs: From the lowest to the highest, without those that were skipped.
         counts: Split -> class name -> number of photos.
+        comparisons: From `compare_rungs`.
     """
 
     folder: Path
     rungs: tuple[Rung, ...]
     counts: dict[str, dict[str, int]]
+    comparisons: tuple[Comparison, ...]
 
     @property
     def without_face(self) -> int | None:
@@ -183,6 +140,7 @@ class Ladder:
                 }
                 for rung in self.rungs
             ],
+            "comparisons": [each.to_dict() for each in self.comparisons],
             "verdict": self.describe_verdict(),
         }
 
@@ -190,68 +148,39 @@ class Ladder:
 def _describe_light(ladder: Ladder) -> list[str]:
     """Say what brightness alone reaches."""
     rung = ladder.find("brightness")
-    if rung is None:
+    area = None if rung is None else rung.evaluation.estimates.roc_auc
+    if rung is None or area is None:
         return []
     numbers = rung.evaluation
-    reached = (
+    tells = "" if area.low > 0.5 else "not "
+    return [
         f"Brightness alone gets {numbers.accuracy} right; always {numbers.majority_class} gets "
-        f"{numbers.majority_accuracy.value:.3f}."
-    )
-    difference = compare_areas(numbers)
-    if difference is None or numbers.curves is None:
-        return [
-            f"{reached} Too few photos of one class to say whether light tells the classes apart."
-        ]
-    area = f"area under ROC {numbers.curves.roc_auc:.3f}, {_shift(difference)}"
-    tells = difference.low > 0
-    return [f"{reached} Its {area}: light is {'' if tells else 'not '}shown to tell them apart."]
-
-
-def _shift(difference: AreaDifference) -> str:
-    return f"95 % interval {0.5 + difference.low:.3f} to {0.5 + difference.high:.3f}"
+        f"{numbers.majority_accuracy.value:.3f}. Its area under ROC is {area.value:.3f} "
+        f"({area.low:.3f} to {area.high:.3f}): light is {tells}shown to tell the classes apart."
+    ]
 
 
 def _describe_networks(ladder: Ladder) -> list[str]:
-    """Compare the networks with the best that light and colour reach, and with each other."""
-    light = [rung for rung in map(ladder.find, LIGHT_RUNGS) if rung and rung.evaluation.curves]
+    """Say what each comparison shows, by the area under ROC."""
     network = ladder.find("network")
     sentences = []
-    if light and network:
-        best = max(light, key=_area)
-        gain = compare_areas(network.evaluation, best.evaluation)
-        if gain is not None:
-            learned = (
-                "it has learned more than that one class is darker; whether that is the face, a "
-                "comparison with faces has to show"
+    for comparison in ladder.comparisons:
+        lower, higher = comparison.names
+        gain = comparison.differences["roc_auc"]
+        shown = "better" if gain.low > 0 else "worse" if gain.high < 0 else "not shown to be better"
+        if network and higher == network.title:
+            shown = (
+                "it has learned more than light and colour; whether that is the face, only the "
+                "comparison with faces can show"
                 if gain.low > 0
                 else "it is not shown to have learned more than light and colour"
             )
-            sentences.append(
-                f"{_capital(network.title)}: an area {gain} above {best.title}, the better of the "
-                f"rungs of light: {learned}."
-            )
-    for rung in (ladder.find("face_features"), ladder.find("fine_tuned")):
-        below = _find_below(ladder.rungs, rung)
-        if rung and below:
-            gain = compare_areas(rung.evaluation, below.evaluation)
-            if gain is not None:
-                shown = "better" if gain.low > 0 else "not shown to be better"
-                shown = "worse" if gain.high < 0 else shown
-                sentences.append(
-                    f"{_capital(rung.title)}: an area {gain} above {below.title}: {shown}."
-                )
+        sentences.append(
+            f"{higher[:1].upper()}{higher[1:]}: its area lies {gain.value:+.3f} "
+            f"({gain.low:+.3f} to {gain.high:+.3f}) from that of {lower}: {shown}."
+        )
     return sentences
 
 
-def _find_below(rungs: Sequence[Rung], rung: Rung | None) -> Rung | None:
-    """Return the next lower rung; None for the lowest, and where there is no rung."""
-    place = rungs.index(rung) if rung in rungs else 0
-    return rungs[place - 1] if rung and place else None
-
-
-def _area(rung: Rung) -> float:
+def _find_area(rung: Rung) -> float:
     return rung.evaluation.curves.roc_auc if rung.evaluation.curves else 0.5
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

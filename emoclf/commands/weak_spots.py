@@ -140,6 +140,7 @@ def _find(
             predictor,
             [root / path for path in test.evaluation.paths],
             labels=test.evaluation.labels,
+            groups=test.evaluation.groups,
             search_again=search_again,
             progress=watched,
         )

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from emoclf.config import SEED
-from emoclf.evaluation.estimates import Estimate, average_estimates, wilson_interval
+from emoclf.evaluation.classes import score_classes, share_right
+from emoclf.evaluation.estimates import Estimate, average_estimates
 from emoclf.evaluation.harming import (
     HARMS,
     WORKING_SIDE,
@@ -143,6 +144,7 @@ def measure_robustness(
     labels: Sequence[int] | np.ndarray,
     harms: Sequence[Harm] = HARMS,
     seed: int = SEED,
+    groups: Sequence[int] | np.ndarray | None = None,
     working_side_px: int = WORKING_SIDE,
     watch: Callable[[Iterable[range]], Iterable[range]] = iter,
 ) -> RobustnessReport:
@@ -155,6 +157,7 @@ def measure_robustness(
         labels: Their true labels.
         harms: What is done to them.
         seed: Seed of everything random; every photo has noise, a patch and a direction of its own.
+        groups: One number per photo, equal for copies, which count once in the intervals.
         working_side_px: As for `load_at_working_size`.
         watch: Passes on batches of photos, for a progress bar: `tqdm`.
 
@@ -176,6 +179,7 @@ def measure_robustness(
         labels=labels,
         harms=harms,
         seed=seed,
+        groups=groups,
         working_side_px=working_side_px,
         watch=watch,
     )
@@ -188,6 +192,7 @@ def measure_harmed(
     labels: Sequence[int] | np.ndarray,
     harms: Sequence[Harm] = HARMS,
     seed: int = SEED,
+    groups: Sequence[int] | np.ndarray | None = None,
     working_side_px: int = WORKING_SIDE,
     watch: Callable[[Iterable[range]], Iterable[range]] = iter,
     note: str = "",
@@ -200,6 +205,7 @@ def measure_harmed(
         labels: Their true labels.
         harms: What is done to them.
         seed: Seed of everything random.
+        groups: Which photos are copies.
         working_side_px: The longer side.
         watch: Passes on batches.
         note: What the reader of the report should know.
@@ -226,24 +232,25 @@ def measure_harmed(
         for row, (harm, strength) in zip(answers, kinds, strict=True):
             given = answer(_harm_batch(loaded, batch, harm, strength, seed))
             row[batch.start : batch.stop] = _check_answers(given, len(batch))
-    unharmed, *others = [(*_score(row, truth), int((row < 0).sum())) for row in answers]
+    copies = None if groups is None else np.asarray(groups, dtype=np.int64)
+    unharmed, *others = [(*_score(row, truth, copies), int((row < 0).sum())) for row in answers]
     curves = []
     for harm in harms:
         own, others = others[: len(harm.strengths)], others[len(harm.strengths) :]
         accuracy, balanced, silent = zip(*own, strict=True)
         curves.append(HarmCurve(harm, accuracy, balanced, silent))
-    majority = wilson_interval(int(np.bincount(truth).max()), len(truth))
+    majority = share_right(truth == np.bincount(truth).argmax(), copies)
     return RobustnessReport(*unharmed[:2], majority, tuple(curves), working_side_px, note)
 
 
-def _score(answers: np.ndarray, truth: np.ndarray) -> tuple[Estimate, Estimate]:
+def _score(
+    answers: np.ndarray, truth: np.ndarray, groups: np.ndarray | None
+) -> tuple[Estimate, Estimate]:
     """Return the accuracy and the balanced accuracy; no answer (-1) is a wrong one."""
-    is_right = answers == truth
-    recalls = [
-        wilson_interval(int(is_right[truth == label].sum()), int((truth == label).sum()))
-        for label in np.unique(truth)
-    ]
-    return wilson_interval(int(is_right.sum()), len(truth)), average_estimates(recalls)
+    names = [str(label) for label in range(int(truth.max()) + 1)]
+    scores = score_classes(truth, answers, groups=groups, class_names=names)
+    recalls = [each.recall for each in scores if each.recall.count]
+    return share_right(answers == truth, groups), average_estimates(recalls)
 
 
 def _write_row(title: str, strengths: Sequence[float], shares: Sequence[Estimate]) -> str:

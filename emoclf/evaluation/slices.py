@@ -15,17 +15,20 @@ from typing import Any
 import numpy as np
 
 from emoclf.config import SEED
-from emoclf.evaluation.estimates import Estimate, wilson_interval
+from emoclf.evaluation.chance import (
+    DRAWS,
+    correct_for_many,
+    draw_right_counts,
+    find_p_value,
+)
+from emoclf.evaluation.classes import share_right
+from emoclf.evaluation.estimates import Estimate
 from emoclf.evaluation.metrics import Evaluation
 
 SMALL_SLICE = 20
 """Below this many photos a slice is marked: its interval is wider than about 40 points."""
 
-DRAWS = 4_999
-"""Random orders of the right and wrong answers: p-values come in steps of 1 / 5,000."""
-
 _SIGNIFICANT = 0.05
-_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -158,8 +161,9 @@ def slice_evaluation(
 
     Whether the slices of a measure differ is tested with the chi-square statistic of right and
     wrong answers per slice; its distribution comes from random orders of the answers, which is
-    right for few photos too (Fisher's permutation principle, 1935). The worst slice is compared
-    with the worst of the same random orders (Westfall and Young, 1993).
+    right for few photos too (Fisher's permutation principle, 1935). Copies of a photo change
+    places together. The worst slice is compared with the worst of the same random orders
+    (Westfall and Young, 1993).
 
     Args:
         evaluation: The answers.
@@ -190,7 +194,7 @@ def slice_evaluation(
         raise ValueError(
             "measures: expected at least one, received none. emoclf.measure_photos makes some."
         )
-    is_right = evaluation.predicted_labels == evaluation.labels
+    groups, is_right = evaluation.groups, evaluation.predicted_labels == evaluation.labels
     is_majority = evaluation.labels == evaluation.class_names.index(evaluation.majority_class)
     parted = [
         (measure, name, inside)
@@ -204,14 +208,14 @@ def slice_evaluation(
         Slice(
             measure,
             name,
-            wilson_interval(int(is_right[inside].sum()), int(inside.sum())),
+            share_right(is_right[inside], None if groups is None else groups[inside]),
             float(is_majority[inside].mean()),
             bool(inside.sum() < SMALL_SLICE),
         )
         for measure, name, inside in parted
     )
     members = np.array([inside for *_, inside in parted], dtype=bool).reshape(-1, len(is_right))
-    tests, expected, worst_p = _test_slices(slices, members, is_right, seed)
+    tests, expected, worst_p = _test_slices(slices, members, is_right, groups, seed)
     majority = evaluation.majority_class
     return SliceReport(evaluation.accuracy, majority, slices, tests, expected, worst_p)
 
@@ -257,7 +261,11 @@ def _name_range(low: float, high: float) -> str:
 
 
 def _test_slices(
-    slices: Sequence[Slice], inside: np.ndarray, is_right: np.ndarray, seed: int
+    slices: Sequence[Slice],
+    inside: np.ndarray,
+    is_right: np.ndarray,
+    groups: np.ndarray | None,
+    seed: int,
 ) -> tuple[tuple[SliceTest, ...], float | None, float | None]:
     """Compare slices with those of random orders; `inside` is bool `(slices, photos)`."""
     owner = np.array([each.measure for each in slices])
@@ -265,41 +273,16 @@ def _test_slices(
     large = np.array([not each.is_small for each in slices], dtype=bool)
     counts = inside.sum(axis=1).astype(np.float64)
     share = float(is_right.mean())
-    rights = _draw_rights(inside, is_right, seed)
+    rights = draw_right_counts(inside, is_right, groups, seed)
     rows = {name: owner == name for name in tested}
     p_values = {}
     for name, own in rows.items():
         expected = counts[own, None] * rights[own].sum(axis=0) / counts[own].sum()
         statistic = ((rights[own] - expected) ** 2 / counts[own, None]).sum(axis=0)
-        p_values[name] = _find_p_value(statistic)
-    corrected = _correct(p_values)
+        p_values[name] = find_p_value(statistic)
+    corrected = correct_for_many(p_values)
     tests = tuple(SliceTest(name, p_values[name], corrected[name]) for name in tested)
     if not large.any() or share in (0.0, 1.0):
         return tests, None, None
     lowest = -(rights[large] / counts[large, None]).min(axis=0)
-    return tests, float(-lowest[1:].mean()), _find_p_value(lowest)
-
-
-def _draw_rights(inside: np.ndarray, is_right: np.ndarray, seed: int) -> np.ndarray:
-    """Count the right answers per slice, float64 `(slices, 1 + DRAWS)`: as they are, then drawn."""
-    generator = np.random.default_rng(seed)
-    members, right = inside.astype(np.float32), is_right.astype(np.float32)
-    columns = [members @ right[:, None]]
-    for start in range(0, DRAWS, _CHUNK):
-        orders = np.tile(right, (min(_CHUNK, DRAWS - start), 1))
-        columns.append(members @ generator.permuted(orders, axis=1).T)
-    return np.concatenate(columns, axis=1).astype(np.float64)
-
-
-def _find_p_value(statistics: np.ndarray) -> float:
-    """Return how often a drawn value is at least the first, which counts as drawn itself."""
-    return float(np.mean(statistics >= statistics[0] - 1e-9))
-
-
-def _correct(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Correct p-values for their number after Holm (1979)."""
-    corrected, largest = {}, 0.0
-    for rank, name in enumerate(sorted(p_values, key=lambda each: p_values[each])):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[name]))
-        corrected[name] = largest
-    return corrected
+    return tests, float(-lowest[1:].mean()), find_p_value(lowest)

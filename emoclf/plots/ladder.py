@@ -28,8 +28,8 @@ def plot_ladder(ladder: Ladder) -> Figure:
         ladder: From `train_ladder`.
 
     Returns:
-        The figure: on the left a dot for the accuracy and a line for its 95 % interval, on the
-        right a dot for the area; dotted lines show what guessing reaches.
+        The figure: on the left the accuracy, on the right the area, a dot each and a line for
+        its 95 % interval; dotted lines show what guessing reaches.
     """
     rungs = ladder.rungs
     figure = make_figure(10, 1.3 + 0.42 * len(rungs))
@@ -37,10 +37,10 @@ def plot_ladder(ladder: Ladder) -> Figure:
     for row, rung in enumerate(rungs):
         _draw_share(left, rung.evaluation.accuracy, row, colour="black")
         _write_beside(left, row, f"{rung.evaluation.accuracy.value:.3f}")
-        if rung.evaluation.curves:
-            area = rung.evaluation.curves.roc_auc
-            right.plot(area, row, "o", color="black", markersize=6)
-            _write_beside(right, row, f"{area:.3f}")
+        area = rung.evaluation.estimates.roc_auc
+        if area is not None:
+            _draw_share(right, area, row, colour="black")
+            _write_beside(right, row, f"{area.value:.3f}")
     first = rungs[0].evaluation
     majority = first.majority_accuracy.value
     left.axvline(majority, color=BAD_COLOUR, linestyle=":", label=f"always {first.majority_class}")

@@ -63,6 +63,7 @@ def evaluate_robustness(
     *,
     labels: Sequence[int] | np.ndarray,
     harms: Sequence[Harm] = HARMS,
+    groups: Sequence[int] | np.ndarray | None = None,
     search_again: bool = False,
     seed: int = SEED,
     working_side_px: int = WORKING_SIDE,
@@ -75,6 +76,7 @@ def evaluate_robustness(
         files: Photos that it has not learned from.
         labels: Their true labels, indices into `predictor.info.class_names`.
         harms: What is done to the photos.
+        groups: One number per photo, equal for copies, which count once in the intervals.
         search_again: Whether faces are searched for in the harmed photos; default: in the unharmed
             ones, so that the harm is to the network and not to the detector.
         seed: Seed of everything random.
@@ -96,6 +98,7 @@ def evaluate_robustness(
         labels=labels,
         harms=harms,
         seed=seed,
+        groups=groups,
         working_side_px=working_side_px,
         watch=partial(tqdm, desc="Harming", unit="batch", disable=not progress),
         note=note,
