@@ -152,12 +152,40 @@ def test_the_tiny_run_goes_deeper_and_to_another_data_set(tiny):
 
 def test_every_run_of_the_tiny_lesson_was_copied(tiny):
     folder, _ = tiny
-    runs = sorted(path.name for path in (folder / "logs").iterdir() if path.name != "cache")
-    assert len(runs) == 4
-    assert sorted(path.name for path in (folder / "drive").iterdir()) == runs
-    for name in runs:
-        here, there = (folder / place / name / "history.csv" for place in ("logs", "drive"))
-        assert here.read_bytes() == there.read_bytes()
+    names = ("tiny", "tiny-deep", "tiny-fine-tuned", "tiny-mobilenetv3small-none")
+    assert sorted(path.name for path in (folder / "drive").iterdir()) == sorted(names)
+    for name in names:
+        for file in ("history.csv", "model.keras"):
+            here, there = (folder / place / name / file for place in ("logs", "drive"))
+            assert here.read_bytes() == there.read_bytes()
+    assert (folder / "drive" / "tiny" / "metrics.json").is_file()
+
+
+def test_the_ladder_of_the_tiny_run_asks_all_about_the_same_photos(tiny):
+    folder, document = tiny
+    run = run_of(folder)
+    metrics = json.loads((run / "metrics.json").read_text())
+    rungs = json.loads((run / "ladder" / "ladder.json").read_text())["rungs"]
+    assert {rung["photos"] for rung in rungs} == {metrics["photos"]}
+    own = next(rung for rung in rungs if rung["name"] == "network")
+    assert own["accuracy"] == metrics["accuracy"]
+    assert rungs[0]["accuracy"]["value"] == pytest.approx(0.5, abs=0.05)
+    printed = "\n".join(read_outputs(document))
+    assert re.search(r"^Brightness alone gets \d", printed, re.MULTILINE)
+    assert "First recorded look at the" in printed
+
+
+def test_the_tiny_run_finds_wrong_labels_and_compares_before_and_after(tiny):
+    folder, document = tiny
+    printed = "\n".join(read_outputs(document))
+    found, planted = map(int, re.search(r"(\d+) of (\d+) wrong labels were", printed).groups())
+    assert 0 <= found <= planted <= 2
+    review = run_of(folder) / "review"
+    assert {path.name for path in review.iterdir()} == {"review.html", "decisions.csv"}
+    assert f"{found} photos would be moved" in printed
+    drawn = list((folder / "data" / "drawn_faces").glob("wrong_labels*/*/*"))
+    assert len(drawn) == 40, "nothing was moved"
+    assert ("accuracy before" in printed) == (found > 0)
 
 
 def test_the_lesson_goes_on_with_a_run_of_its_name(tiny, lesson, tmp_path):
@@ -241,7 +269,7 @@ def test_the_tiny_run_has_no_warning_and_shows_its_figures(tiny):
                 text = re.sub(PROGRESS_BAR_OR_OLD_PILLOW, "", output["text"])
                 assert not text.strip(), text
             figures += "image/png" in output.get("data", {})
-    assert figures >= 14
+    assert figures >= 22
 
 
 @pytest.mark.slow
