@@ -18,7 +18,7 @@ from emoclf.commands.explain import explain_command
 from emoclf.commands.export import export_command
 from emoclf.commands.face_model import train_face_model_command
 from emoclf.commands.ladder import ladder_command
-from emoclf.commands.learning import evaluate_command, train_command
+from emoclf.commands.learning import train_command
 from emoclf.commands.live import live_command
 from emoclf.commands.predict import predict_command
 from emoclf.commands.repair import (
@@ -27,6 +27,7 @@ from emoclf.commands.repair import (
     cross_validate_command,
     find_suspects_command,
 )
+from emoclf.commands.testing import evaluate_command
 from emoclf.commands.weak_spots import weak_spots_command
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emoclf.commands.figures import save_figure
-from emoclf.commands.learning import settings_options
 from emoclf.commands.options import (
     DetectorChoice,
     class_map_option,
@@ -19,6 +18,7 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
+from emoclf.commands.settings import settings_options
 from emoclf.config import Settings
 
 if TYPE_CHECKING:

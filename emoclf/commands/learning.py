@@ -1,11 +1,9 @@
-"""The commands `train` and `evaluate`."""
+"""The command `train`."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -13,7 +11,6 @@ import click
 
 from emoclf.commands.answering import plain_warnings
 from emoclf.commands.options import (
-    Command,
     DetectorChoice,
     class_map_option,
     clear_errors,
@@ -21,82 +18,17 @@ from emoclf.commands.options import (
     is_watched,
     quote,
 )
-from emoclf.config import SPLIT_NAMES, BackboneName, NetworkName, Precision, Settings
+from emoclf.commands.settings import (
+    check_train_source,
+    find_split,
+    is_on_command_line,
+    settings_options,
+)
+from emoclf.config import BackboneName, NetworkName, Settings
 
 if TYPE_CHECKING:
     from emoclf.datasets import WithoutFace
-    from emoclf.pipeline import PhotoTest
-    from emoclf.splits import SplitManifest
     from emoclf.training import Devices
-
-_DEFAULTS = Settings()
-_PACKAGED = "packaged"
-_OPTION_NAMES = {"class_map": "map"}
-
-
-class ImageSize(click.ParamType):
-    """`96` or `96x128`: height and width in pixels."""
-
-    name = "pixels"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, context: click.Context | None
-    ) -> tuple[int, int]:
-        """Read the two numbers."""
-        if isinstance(value, tuple):
-            return value
-        numbers = str(value).lower().split("x")
-        if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
-            self.fail(f"{value!r} is no size: give 96, or height x width: 96x128.", param, context)
-        return int(numbers[0]), int(numbers[-1])
-
-
-_SETTINGS_HELP: dict[str, tuple[Any, str]] = {
-    "image_size": (ImageSize(), "What the network sees: 96, or 96x128 (height x width)."),
-    "resize_mode": (click.Choice(["pad", "crop"]), "The whole photo, or its centre."),
-    "subject": (click.Choice(["photo", "face"]), "Whole photos, or the largest face of each."),
-    "network": (
-        click.Choice(get_args(NetworkName)),
-        "small and deep learn from your photos alone, face goes on from the packaged network, the "
-        "others from one of keras.applications.",
-    ),
-    "weights": (str, "What those others know: imagenet (downloaded once), none, or a file."),
-    "validation_share": (float, "Share of the photos that choose the best epoch."),
-    "test_share": (float, "Share of the photos that are kept for the test."),
-    "batch_size": (int, "Photos per training step."),
-    "epochs": (int, "Passes over the training photos at most."),
-    "learning_rate": (float, "Largest step size of the optimizer."),
-    "patience": (int, "Epochs without a better validation loss before it stops."),
-    "dropout": (float, "Share of the features switched off at random while training."),
-    "averaging": (float, "Momentum of the average of the weights, such as 0.99; 0 for none."),
-    "augment": (bool, "Whether photos are flipped, moved, turned and re-lit at random."),
-    "class_weights": (bool, "Whether the rarer class counts for more."),
-    "precision": (
-        click.Choice(get_args(Precision)),
-        "auto: half precision while training on a GPU that gains from it.",
-    ),
-    "seed": (int, "Seed of everything random."),
-}
-"""Every field of `Settings` with its type on the command line and its help text."""
-
-
-def settings_options(command: Command) -> Command:
-    """Give a command one option for every field of `Settings`."""
-    for field in reversed(fields(Settings)):
-        kind, text = _SETTINGS_HELP[field.name]
-        name = field.name.replace("_", "-")
-        default = getattr(_DEFAULTS, field.name)
-        if kind is bool:
-            option = click.option(
-                f"--{name}/--no-{name}", default=default, show_default=True, help=text
-            )
-        else:
-            shown = "x".join(map(str, default)) if isinstance(default, tuple) else True
-            option = click.option(
-                f"--{name}", type=kind, default=default, show_default=shown, help=text
-            )
-        command = option(command)
-    return command
 
 
 @click.command("train")
@@ -229,28 +161,11 @@ def train_command(
     click.echo(f"Next: python -m emoclf evaluate {quote(result.run_folder)}")
 
 
-def check_train_source(
-    context: click.Context, folder: Path | None, split_file: Path | None
-) -> None:
-    """Refuse calls that do not say what to train on, or say it twice."""
-    if (folder is None) == (split_file is None):
-        raise click.UsageError(
-            "Say what to train on: a FOLDER with one folder of photos per class, or --split FILE. "
-            "Without photos, draw some: python -m emoclf draw-faces data"
-        )
-    for name in ("validation_share", "test_share", "class_map"):
-        if split_file and _is_on_command_line(context, name):
-            raise click.UsageError(
-                f"--{_OPTION_NAMES.get(name, name.replace('_', '-'))} has no meaning with --split: "
-                "the file decides."
-            )
-
-
 def _check_train_options(context: click.Context, network: NetworkName) -> None:
     """Refuse options that do not fit together, instead of leaving one out."""
     given = {name for name in ("resume", "machines", "name") if context.params[name]}
     options = ("copies", "devices", "machine", "weights")
-    on_line = {name for name in options if _is_on_command_line(context, name)}
+    on_line = {name for name in options if is_on_command_line(context, name)}
     if {"resume", "machines"} & given and "name" not in given:
         raise click.UsageError(
             "--resume and --machines need the name of the run: --name first --resume"
@@ -264,110 +179,3 @@ def _check_train_options(context: click.Context, network: NetworkName) -> None:
             f"--weights has no meaning with --network {network}: it is for "
             f"{', '.join(get_args(BackboneName))}."
         )
-
-
-def _is_on_command_line(context: click.Context, name: str) -> bool:
-    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-
-
-def find_split(
-    folder: Path | None, split_file: Path | None, class_map: dict[str, str], settings: Settings
-) -> SplitManifest:
-    """Load the split that a command was given, or clean and split its folder."""
-    from emoclf.cleaning import find_problems
-    from emoclf.pipeline import split_report
-    from emoclf.splits import load_manifest
-
-    if split_file is not None:
-        return load_manifest(split_file)
-    report = find_problems(folder or ".", class_map=class_map, progress=is_watched())
-    rejected = len(report.rejects)
-    click.echo(f"{len(report.records):,} files, {rejected:,} left out (`clean` says why)")
-    return split_report(report, settings)
-
-
-@click.command("evaluate")
-@click.argument("model")
-@click.argument("folder", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--part",
-    type=click.Choice(SPLIT_NAMES),
-    default="test",
-    show_default=True,
-    help="Which photos of the run's split, without FOLDER.",
-)
-@class_map_option
-@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
-@detector_options
-def evaluate_command(
-    model: str,
-    folder: Path | None,
-    part: str,
-    class_map: dict[str, str],
-    as_json: bool,
-    choice: DetectorChoice,
-) -> None:
-    """Test MODEL on photos with known classes: accuracy with its interval, and what it confuses.
-
-    MODEL is a run folder, a .keras file of yours, or "packaged" for the face network that comes
-    with emoclf. Without FOLDER, a run is tested on the photos that its split has kept for the test,
-    and the numbers, every answer and the time of this look are written into the run folder; a
-    second look is allowed, and what it is worth is said. FOLDER is another folder with
-    one folder of photos per class.
-
-    \b
-    Examples:
-      python -m emoclf evaluate logs/first-run
-      python -m emoclf evaluate packaged data
-      python -m emoclf evaluate logs/first-run other_photos --json
-    """  # noqa: D301 - click reads the backspace: keep the lines as they are
-    if model != _PACKAGED and not Path(model).exists():
-        raise click.UsageError(
-            f"{model} does not exist: name a run folder, such as logs/first, or a .keras file."
-        )
-    if folder is None and not Path(model).is_dir():
-        raise click.UsageError(
-            f"{model} is no run folder: name the photos to test it on. "
-            f"For example: python -m emoclf evaluate {quote(model)} data"
-        )
-    with clear_errors():
-        test = _test(model, folder, part, class_map, choice)
-        if folder is None:
-            from emoclf.training import save_evaluation
-
-            kept = save_evaluation(test.evaluation, model)
-    if as_json:
-        left_out = [{"file": name, "reason": reason} for name, reason in test.left_out]
-        document = {**test.evaluation.to_dict(), "left_out": left_out}
-        if test.looks:
-            document["test_looks"] = len(test.looks.looks)
-        click.echo(json.dumps(document, indent=1))
-        return
-    click.echo(test.describe())
-    if folder is None:
-        click.echo(f"\nWritten to {kept} and, photo by photo, to the table beside it")
-
-
-def _test(
-    model: str,
-    folder: Path | None,
-    part: str,
-    class_map: dict[str, str],
-    choice: DetectorChoice,
-) -> PhotoTest:
-    from emoclf.commands.answering import load_predictor
-    from emoclf.pipeline import evaluate_folder, evaluate_run
-    from emoclf.splits import load_manifest
-
-    is_packaged = model == _PACKAGED and folder is not None
-    predictor = load_predictor(None if is_packaged else Path(model), choice)
-    if folder is None:
-        return evaluate_run(model, split=part, predictor=predictor, progress=is_watched())
-    split_file = Path(model) / "split.json"
-    if split_file.is_file() and Path(load_manifest(split_file).root).resolve() == folder.resolve():
-        click.echo(
-            "Note: the network has learned from photos in this folder, so the numbers are too "
-            "good. Leave FOLDER out to test on the photos that were kept for it.",
-            err=True,
-        )
-    return evaluate_folder(predictor, folder, class_map=class_map, progress=is_watched())

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emoclf.commands.learning import check_train_source, find_split, settings_options
 from emoclf.commands.options import (
     DetectorChoice,
     class_map_option,
@@ -16,6 +15,7 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
+from emoclf.commands.settings import check_train_source, find_split, settings_options
 from emoclf.config import Settings
 
 if TYPE_CHECKING:
