@@ -93,7 +93,7 @@ def fit_regression(
         )
     _, best = min(tried, key=lambda each: each[0])
     left = len(STRENGTHS) - len(tried)
-    note = f"C = {best.C:g} of {len(STRENGTHS)}, by validation"
+    note = f"C = {best.C:g}, chosen from {len(STRENGTHS)} by validation"
     return RegressionFit(
         best.predict_proba(scaler.transform(test)).astype(np.float64),
         float(best.C),

@@ -38,7 +38,7 @@ def plot_ladder(ladder: Ladder) -> Figure:
         _draw_share(left, rung.evaluation.accuracy, row, colour="black")
         _write_beside(left, row, f"{rung.evaluation.accuracy.value:.3f}")
         area = rung.evaluation.estimates.roc_auc
-        if area is not None:
+        if area is not None and rung.name != "majority":  # which is the dotted line
             _draw_share(right, area, row, colour="black")
             _write_beside(right, row, f"{area.value:.3f}")
     first = rungs[0].evaluation
