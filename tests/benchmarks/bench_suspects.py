@@ -1,7 +1,7 @@
 """How many wrong labels are found, when one in twenty is turned at random?
 
-    python tests/benchmarks/bench_suspects.py drawn --per-class 500
-    python tests/benchmarks/bench_suspects.py FER2013 --per-class 1500
+    python tests/benchmarks/bench_suspects.py drawn
+    python tests/benchmarks/bench_suspects.py FER2013 --per-class 1000 --epochs 15
 
 The faces are split into folds, the lesson's small network answers each fold after it has learned
 from the others with the wrong labels among them, and `find_suspect_labels` makes its list. Reported
