@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emoclf.evaluation import share_right
+from emoclf.evaluation import share_right, wilson_interval
 from tests.interval_coverage import (
     draw_set,
     measure_coverage,
@@ -29,6 +29,24 @@ def test_intervals_hold_the_truth(copies):
     for name, share in found.items():
         # a calibration error is estimated with care: see find_error_interval
         assert LOW <= share <= (1 if name == "calibration_error" else HIGH), (name, share)
+
+
+def test_in_2000_draws_93_to_97_of_100_intervals_hold_the_truth():
+    found = measure_coverage(100, 100, lead=2.0, sets=2000, draws=150)
+    careful = found.pop("calibration_error")
+    assert min(found.values()) >= 0.93, found
+    assert max(found.values()) <= 0.97, found
+    assert 0.93 <= careful <= 0.98
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.8, 20), (0.9, 60), (0.5, 100), (0.97, 300)])
+def test_wilson_holds_the_truth_in_93_to_97_of_100(share, count):
+    drawn = np.random.default_rng(3).binomial(count, share, 2000)
+    hits = [
+        found.low <= share <= found.high
+        for found in (wilson_interval(int(right), count) for right in drawn)
+    ]
+    assert 0.93 <= np.mean(hits) <= 0.97
 
 
 def test_a_rare_class_does_not_narrow_the_intervals():
