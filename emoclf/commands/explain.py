@@ -15,6 +15,7 @@ from emoclf.commands.options import (
     clear_errors,
     detector_options,
     model_option,
+    photos_argument,
 )
 
 if TYPE_CHECKING:
@@ -23,13 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command("explain")
-@click.argument(
-    "paths",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE_OR_FOLDER...",
-)
+@photos_argument
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),

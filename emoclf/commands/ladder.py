@@ -18,7 +18,10 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
-from emoclf.commands.settings import settings_options
+from emoclf.commands.settings import (
+    logs_option,
+    settings_options,
+)
 from emoclf.config import Settings
 
 if TYPE_CHECKING:
@@ -38,13 +41,7 @@ _RUNGS = (
 
 @click.command("ladder")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--logs",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("logs"),
-    show_default=True,
-    help="Holds a folder for every run.",
-)
+@logs_option
 @click.option("--name", help="Name of the ladder's folder.  [default: the time]")
 @click.option("--resume", is_flag=True, help="Go on with the ladder of this --name.")
 @click.option(

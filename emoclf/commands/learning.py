@@ -22,7 +22,9 @@ from emoclf.commands.settings import (
     check_train_source,
     find_split,
     is_on_command_line,
+    logs_option,
     settings_options,
+    without_face_option,
 )
 from emoclf.config import BackboneName, NetworkName, Settings
 
@@ -39,13 +41,7 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Train on a split that `split` wrote, instead of on FOLDER.",
 )
-@click.option(
-    "--logs",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("logs"),
-    show_default=True,
-    help="Holds a folder for every run.",
-)
+@logs_option
 @click.option("--name", help="Name of the run.  [default: the time]")
 @click.option(
     "--resume",
@@ -74,13 +70,7 @@ if TYPE_CHECKING:
     "--machine", type=click.IntRange(0), default=0, help="Which of --machines this one is, from 0."
 )
 @settings_options
-@click.option(
-    "--without-face",
-    type=click.Choice(["leave_out", "whole_photo"]),
-    default="leave_out",
-    show_default=True,
-    help="What becomes of a photo without a face, with --subject face.",
-)
+@without_face_option
 @detector_options
 @click.pass_context
 def train_command(

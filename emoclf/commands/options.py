@@ -23,6 +23,15 @@ EXIT_INTERRUPTED = 130
 
 Command = Callable[..., Any]
 
+photos_argument = click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE_OR_FOLDER...",
+)
+"""Which photos a command answers."""
+
 
 @dataclass
 class DetectorChoice:

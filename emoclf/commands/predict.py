@@ -49,7 +49,13 @@ from emoclf.commands.answering import (
     load_predictor,
     plain_warnings,
 )
-from emoclf.commands.options import EXIT_INTERRUPTED, DetectorChoice, detector_options, model_option
+from emoclf.commands.options import (
+    EXIT_INTERRUPTED,
+    DetectorChoice,
+    detector_options,
+    model_option,
+    photos_argument,
+)
 from emoclf.commands.rows import choose_layout, format_rows, summarise
 
 if TYPE_CHECKING:
@@ -57,13 +63,7 @@ if TYPE_CHECKING:
 
 
 @click.command("predict")
-@click.argument(
-    "paths",
-    nargs=-1,
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE_OR_FOLDER...",
-)
+@photos_argument
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 @click.option(
     "--save-annotated",

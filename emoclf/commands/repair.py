@@ -15,7 +15,13 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
-from emoclf.commands.settings import check_train_source, find_split, settings_options
+from emoclf.commands.settings import (
+    check_train_source,
+    find_split,
+    logs_option,
+    settings_options,
+    without_face_option,
+)
 from emoclf.config import Settings
 
 if TYPE_CHECKING:
@@ -26,21 +32,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _RUN = click.Path(exists=True, file_okay=False, path_type=Path)
 
-_logs_option = click.option(
-    "--logs",
-    type=_FOLDER,
-    default=Path("logs"),
-    show_default=True,
-    help="Holds a folder for every run.",
-)
-
 
 @click.command("cross-validate")
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--split", "split_file", type=_FILE, help="Take the photos of a split that `split` wrote."
 )
-@_logs_option
+@logs_option
 @click.option("--name", help="Name of the run.  [default: the time]")
 @click.option("--resume", is_flag=True, help="Go on with the run of this --name, else begin it.")
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True)
@@ -64,13 +62,7 @@ _logs_option = click.option(
 )
 @class_map_option
 @settings_options
-@click.option(
-    "--without-face",
-    type=click.Choice(["leave_out", "whole_photo"]),
-    default="leave_out",
-    show_default=True,
-    help="What becomes of a photo without a face, with --subject face.",
-)
+@without_face_option
 @detector_options
 @click.pass_context
 def cross_validate_command(
@@ -230,16 +222,10 @@ def apply_decisions_command(
 @click.command("compare-repair")
 @click.argument("run", type=_RUN)
 @click.argument("decisions", type=_FILE)
-@_logs_option
+@logs_option
 @click.option("--name", default="repair", show_default=True, help="Name of the comparison.")
 @class_map_option
-@click.option(
-    "--without-face",
-    type=click.Choice(["leave_out", "whole_photo"]),
-    default="leave_out",
-    show_default=True,
-    help="As for the run.",
-)
+@without_face_option
 @detector_options
 def compare_repair_command(
     run: Path,

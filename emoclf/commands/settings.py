@@ -18,6 +18,25 @@ _DEFAULTS = Settings()
 _OPTION_NAMES = {"class_map": "map"}
 
 
+logs_option = click.option(
+    "--logs",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("logs"),
+    show_default=True,
+    help="Holds a folder for every run.",
+)
+"""Where a command puts its run."""
+
+without_face_option = click.option(
+    "--without-face",
+    type=click.Choice(["leave_out", "whole_photo"]),
+    default="leave_out",
+    show_default=True,
+    help="What becomes of a photo without a face, with --subject face.",
+)
+"""What a command does where it is to look at faces and finds none."""
+
+
 class ImageSize(click.ParamType):
     """`96` or `96x128`: height and width in pixels."""
 
