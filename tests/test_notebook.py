@@ -200,8 +200,9 @@ def test_the_lesson_goes_on_with_a_run_of_its_name(tiny, lesson, tmp_path):
     assert "2 epochs are done. The training had ended." in printed
     assert "Epoch 1/2" not in printed
     assert "Epoch 1/2" in "\n".join(read_outputs(document))
-    histories = [run_of(place) / "history.csv" for place in (folder, tmp_path)]
-    assert histories[0].read_bytes() == histories[1].read_bytes()
+    for name in ("history.csv", "model.keras"):
+        first, second = (run_of(place) / name for place in (folder, tmp_path))
+        assert first.read_bytes() == second.read_bytes(), name
 
 
 def test_the_tiny_run_names_no_home_folder(tiny):

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoclf.artefacts import MODEL_FILE_NAME, ModelInfo, save_model
+import numpy as np
+
+from emoclf.artefacts import MODEL_FILE_NAME, ModelInfo, load_model, save_model
 from emoclf.config import Settings
 from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
 from emoclf.runtime import check_run_name, find_versions, make_run_folder
@@ -129,6 +131,9 @@ def finish_run(
 ) -> TrainingResult:
     """Save the finished model and look whether it has collapsed to one class.
 
+    The file of a run that had ended before stays as it is, so that what was made from it (exports,
+    a ladder, looks at the test) still knows it.
+
     Args:
         model: The trained model.
         history: Metric name to one value per epoch, with `val_loss`.
@@ -140,7 +145,8 @@ def finish_run(
         The best epoch and whether the model collapsed.
     """
     folder = Path(run_folder)
-    save_model(model, folder / MODEL_FILE_NAME, info=info)
+    if not _is_saved(model, folder / MODEL_FILE_NAME):
+        save_model(model, folder / MODEL_FILE_NAME, info=info)
     _, probabilities = collect_predictions(model, validation)
     numbers = {name: [float(value) for value in values] for name, values in history.items()}
     losses = numbers["val_loss"]
@@ -150,6 +156,15 @@ def finish_run(
         best_epoch=losses.index(min(losses)) + 1,
         collapse=describe_collapse(probabilities, class_names=info.class_names),
     )
+
+
+def _is_saved(model: keras.Model, path: Path) -> bool:
+    """Return whether a file holds the weights that the model has."""
+    if not path.is_file():
+        return False
+    saved = load_model(path, compiled=False)[0].get_weights()
+    own = model.get_weights()
+    return len(saved) == len(own) and all(map(np.array_equal, saved, own))
 
 
 def save_evaluation(
