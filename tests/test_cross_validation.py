@@ -195,7 +195,7 @@ def run(*arguments, code=0):
 
 
 def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
-    data = tmp_path / "data"
+    data = tmp_path / "my data"
     for number in range(12):
         for name, other in (("sad", "happy"), ("happy", "sad")):
             folder = other if number == 0 else name
@@ -214,7 +214,9 @@ def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
     np.testing.assert_allclose(answers.sum(axis=2), 1, atol=1e-6)
     assert len(set(answers[0, :, 0].round(6))) > 2
     assert not (check / "unfinished_fold").exists()
-    assert "review.html" in run("find-suspects", check, "--mistakes", 50)
+    output = run("find-suspects", check, "--mistakes", 50)
+    assert "review.html" in output
+    assert f"apply-decisions '{data}'" in output
     table = check / "review/decisions.csv"
     found = load_decisions(table)
     text = table.read_text(encoding="utf-8-sig")
@@ -226,6 +228,7 @@ def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
     assert "Nothing was moved" in run("apply-decisions", data, tmp_path / "decisions.csv")
     output = run("apply-decisions", data, tmp_path / "decisions.csv", "--move")
     assert "2 photos moved" in output
+    assert f"restore '{data}'" in output
     assert not (data / found[0].path).exists()
     output = run("compare-repair", check, tmp_path / "decisions.csv", *logs)
     assert "labels changed: 1; photos set aside: 1" in output

@@ -14,6 +14,7 @@ from emoclf.commands.options import (
     clear_errors,
     detector_options,
     is_watched,
+    quote,
 )
 from emoclf.commands.settings import (
     check_train_source,
@@ -125,7 +126,7 @@ def cross_validate_command(
             progress=is_watched(),
         )
     click.echo(f"\n{result.describe()}")
-    click.echo(f"Next: python -m emoclf find-suspects {result.run_folder}")
+    click.echo(f"Next: python -m emoclf find-suspects {quote(result.run_folder)}")
 
 
 @click.command("find-suspects")
@@ -185,7 +186,7 @@ def find_suspects_command(
         sheet = save_review_sheet(review, output or run / "review", limit=limit)
     click.echo(f"\n{sheet.photos:,} photos are on {sheet.page}: open it in a browser.")
     click.echo(f"The same as a table to fill in: {sheet.table}")
-    click.echo(f"Next: python -m emoclf apply-decisions {manifest.root} decisions.csv")
+    click.echo(f"Next: python -m emoclf apply-decisions {quote(manifest.root)} decisions.csv")
 
 
 @click.command("apply-decisions")
@@ -216,7 +217,7 @@ def apply_decisions_command(
     if not move:
         click.echo("\nNothing was moved. Add --move to do it.")
     elif result.moved:
-        click.echo(f"\nUndo it: python -m emoclf restore {folder} --id {result.folder.name}")
+        click.echo(f"\nUndo it: python -m emoclf restore {quote(folder)} --id {result.folder.name}")
 
 
 @click.command("compare-repair")
