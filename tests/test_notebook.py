@@ -320,11 +320,8 @@ def test_the_committed_outputs_show_drawn_faces_and_no_path_of_a_machine(lesson)
 
 
 def test_cells_are_short_and_follow_prose(lesson):
-    tagged = [cell.metadata.get("tags", []) for cell in code_cells(lesson)]
     lines = [len(cell.source.splitlines()) for cell in code_cells(lesson)]
-    others = zip(lines, tagged, strict=True)
-    assert max(count for count, tags in others if "parameters" not in tags) <= 20
-    assert lines[tagged.index(["parameters"])] <= 30  # a list of choices, under headings
+    assert max(lines) <= 20
     assert statistics.median(lines) <= 6
     markdown = len(lesson.cells) - len(lines)
     assert 1.2 <= markdown / len(lines) <= 1.6
