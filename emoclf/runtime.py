@@ -27,6 +27,7 @@ PACKAGES: tuple[str, ...] = (
     "matplotlib",
     "scikit-learn",
     "imagehash",
+    "msgspec",
 )
 """The packages whose versions a run records."""
 

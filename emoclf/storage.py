@@ -1,23 +1,43 @@
 """Files and folders that are whole or not there: written under a temporary name, then moved.
 
 Keras writes models in place: a copy taken during the save is unreadable, and a process that is
-killed leaves an empty file. Everything emoclf writes for keeps goes through `replacing`.
+killed leaves an empty file. Everything emoclf writes for keeps goes through `replacing`; what is
+read by a name from outside goes through `open_regular`, so that no pipe or device is waited for.
 """
 
 from __future__ import annotations
 
 import errno
-import glob
 import hashlib
 import json
 import os
+import platform
+import re
 import shutil
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-_PARTIAL = ".partial"
+import msgspec
+
+from emoclf.untrusted import show_text
+
+MAX_JSON_BYTES = 128 * 2**20
+"""Largest JSON file that is read: the split of a million photos fits."""
+
+_PARTIAL = re.compile(r"\..*\.(?P<process>\d+)-(?P<machine>[0-9a-f]{8})\.partial(\.[^.]*)?", re.S)
+"""Name of what is being written: `.model.4711-0a1b2c3d.partial.keras`."""
+
+_FOREIGN_SECONDS = 24 * 3600
+"""After this long, what another machine has left on a shared disk is removed, too."""
+
+_LONGEST_PLAIN_NAME = 40
+_LONGEST_SUFFIX = 12
+
+_swept_folders: set[str] = set()
 
 
 @contextmanager
@@ -25,7 +45,8 @@ def replacing(path: str | Path, *, flush: bool = True) -> Iterator[Path]:
     """Give a temporary path to write to, and move it to `path` when the block ends well.
 
     The temporary file lies in the same folder and keeps the suffix of `path`. When the block
-    raises, the temporary file is removed and `path` is what it was before.
+    raises, the temporary file is removed and `path` is what it was before. What a killed process
+    has left in that folder is removed first.
 
     Args:
         path: Where the finished file belongs. Missing parent folders are made.
@@ -41,7 +62,8 @@ def replacing(path: str | Path, *, flush: bool = True) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    _sweep_once(path.parent)
+    temporary = _name_temporary(path)
     try:
         with _naming(path, temporary):
             yield temporary
@@ -87,8 +109,8 @@ def building_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path
         raise _make_taken(path)
     made = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
+    remove_leftovers(path.parent)
+    temporary = _name_temporary(path)
     with _naming(path, temporary):
         temporary.mkdir()
     try:
@@ -139,7 +161,7 @@ def _put_in_place(temporary: Path, path: Path) -> None:
     if not path.exists():
         temporary.rename(path)
         return
-    aside = path.with_name(f".{path.name}.old.{os.getpid()}{_PARTIAL}")
+    aside = _name_temporary(path.with_name(f"{path.name}.old"))
     path.rename(aside)
     try:
         temporary.rename(path)
@@ -149,24 +171,145 @@ def _put_in_place(temporary: Path, path: Path) -> None:
     shutil.rmtree(aside)
 
 
-def _remove_leftovers(path: Path) -> None:
-    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*{_PARTIAL}"):
-        process = leftover.name.removesuffix(_PARTIAL).rpartition(".")[2]
-        if process.isdigit() and not _is_running(int(process)):
-            shutil.rmtree(leftover, ignore_errors=True)
+def _name_temporary(path: Path) -> Path:
+    """Name what is being written, no longer than a file's name may be."""
+    stem = path.stem
+    if len(path.name) > _LONGEST_PLAIN_NAME:
+        stem = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    suffix = path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else ""
+    return path.with_name(f".{stem}.{os.getpid()}-{_find_machine()}.partial{suffix}")
 
 
-def _is_running(process: int) -> bool:
+def _find_machine() -> str:
+    """Return eight digits for this machine: process numbers count on one machine only."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _sweep_once(folder: Path) -> None:
+    """Remove leftovers the first time that this process writes to a folder: listing takes time."""
+    name = os.path.abspath(folder)  # noqa: PTH100 - no need to follow links
+    if name not in _swept_folders:
+        _swept_folders.add(name)
+        remove_leftovers(folder)
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove what processes that are gone had begun to write into a folder.
+
+    Only names that `replacing` and `building_folder` give are touched. Files of another machine
+    on a shared disk are kept for a day: whether its processes run cannot be seen from here.
+
+    Args:
+        folder: The folder; its sub-folders are not searched.
+    """
+    with suppress(OSError):  # what cannot be listed or removed does no harm
+        for entry in list(os.scandir(folder)):
+            if _is_leftover(entry):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    Path(entry.path).unlink(missing_ok=True)
+
+
+def _is_leftover(entry: os.DirEntry[str]) -> bool:
+    found = _PARTIAL.fullmatch(entry.name)
+    if found is None:
+        return False
+    if found["machine"] == _find_machine():
+        process = int(found["process"])
+        return process != os.getpid() and not is_running(process)
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > _FOREIGN_SECONDS
+
+
+def is_running(process: int) -> bool:
     """Tell whether a process runs; where that cannot be asked without harm, say yes."""
     if os.name == "nt":  # there, os.kill ends the process whatever the signal
-        return process != os.getpid()
+        return True
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
-    return process != os.getpid()
+    return True
+
+
+def open_regular(path: str | Path, *, what: str, max_bytes: int | None = None) -> BinaryIO:
+    """Open a file for reading if it is one: no folder, pipe, device or socket.
+
+    A pipe would be waited for and a device read without end. A symbolic link is followed.
+
+    Args:
+        path: The file.
+        what: What is expected, for the error message ("the split of a run").
+        max_bytes: Largest file that is opened; None for any size.
+
+    Returns:
+        The open file, to be closed.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        OSError: If it may not be read.
+        ValueError: If it is no regular file, or too large; the message names it.
+
+    Example:
+        >>> with open_regular("notes.txt", what="a text") as file:  # doctest: +SKIP
+        ...     content = file.read()
+    """
+    shown = show_text(path)
+    expected = f"Expected {what}: check the path, or make it anew."
+    try:
+        _refuse_irregular(Path(path).stat().st_mode, shown, what)
+        # Not to wait, if something else has taken its place meanwhile.
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(f"{shown} does not exist. {expected}") from error
+    except ValueError as error:
+        if "null" in str(error):
+            raise FileNotFoundError(f"No file can be called {shown}. {expected}") from error
+        raise
+    file = os.fdopen(number, "rb")
+    try:
+        status = os.fstat(number)
+        _refuse_irregular(status.st_mode, shown, what)
+        if max_bytes is not None and status.st_size > max_bytes:
+            size = f"{status.st_size:,} bytes, more than {max_bytes:,}"
+            raise ValueError(f"{shown} is too large ({size}). {expected}")
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def describe_irregular(mode: int) -> str | None:
+    """Say what a path leads to, if it is no regular file.
+
+    Args:
+        mode: `st_mode` of its status.
+
+    Returns:
+        "a folder", "a named pipe" and the like; None for a regular file.
+    """
+    if stat.S_ISREG(mode):
+        return None
+    return next((name for test, name in _KINDS if test(mode)), "something else")
+
+
+def _refuse_irregular(mode: int, shown: str, what: str) -> None:
+    kind = describe_irregular(mode)
+    if kind:
+        raise ValueError(f"{shown} is {kind}, not a file. Expected {what}: check the path.")
 
 
 def find_sha256(path: Path) -> str:
@@ -190,29 +333,57 @@ def write_json(path: str | Path, value: Any) -> Path:
     return Path(path)
 
 
-def read_json(path: str | Path, *, what: str) -> Any:
+def read_json(
+    path: str | Path, *, what: str, kind: Any = Any, max_bytes: int = MAX_JSON_BYTES
+) -> Any:
     """Read a JSON file that emoclf wrote.
 
     Args:
         path: The file.
         what: What the file is, for the error message ("the split of a run").
+        kind: The type of the value, which is checked: a dataclass, `dict[str, int]`...
+        max_bytes: Largest file that is read.
 
     Returns:
-        The value in the file.
+        The value in the file, of type `kind`.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is not JSON.
+        ValueError: If the file is not JSON, of another type, too large, or no file.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} does not exist. Expected {what}: check the path, or make it anew."
-        )
+    with open_regular(path, what=what, max_bytes=max_bytes) as file:
+        content = file.read(max_bytes + 1)
+    return parse_json(content, name=path, what=what, kind=kind)
+
+
+def parse_json(content: bytes, *, name: str | Path, what: str, kind: Any = Any) -> Any:
+    """Read a value from JSON and check its type.
+
+    Args:
+        content: UTF-8.
+        name: Where it comes from, for the error message.
+        what: What it is, for the error message.
+        kind: The type of the value: a dataclass, `dict[str, int]`... Numbers are not made from
+            text, and lists become tuples where the type says so.
+
+    Returns:
+        The value, of type `kind`.
+
+    Raises:
+        ValueError: If it is not JSON, or of another type; the message says where.
+    """
+    shown = show_text(name)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else show_text(error)
         raise ValueError(
-            f"{path} should hold {what} but is not valid JSON ({error}). It was changed or cut "
+            f"{shown} should hold {what} but is not valid JSON ({reason}). It was changed or cut "
             "off: make it anew."
+        ) from error
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise ValueError(
+            f"{shown} should hold {what} but was changed ({show_text(error)}). Make it anew."
         ) from error

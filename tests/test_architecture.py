@@ -14,6 +14,7 @@ import pytest
 import emoclf
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+FOR_ALL = {"untrusted"}  # every room shows names, and it imports nothing
 HEAVY = ("tensorflow", "keras", "cv2", "matplotlib", "sklearn", "scipy")
 
 
@@ -52,20 +53,22 @@ def read_code(files):
 
 
 def test_the_table_names_every_module(repository):
-    assert set(read_table(repository)) == set(modules(repository))
+    assert set(read_table(repository)) == set(modules(repository)) - FOR_ALL
 
 
 def test_no_import_runs_against_the_table(repository):
     table = read_table(repository)
     for name, files in modules(repository).items():
-        imported = find_imports(files) - {name}
-        assert imported <= table[name], f"{name} imports more than the README allows"
+        imported = find_imports(files) - {name} - FOR_ALL
+        assert imported <= table.get(name, set()), f"{name} imports more than the README allows"
 
 
 def test_the_table_allows_nothing_that_is_not_used(repository):
     table = read_table(repository)
     for name, files in modules(repository).items():
-        assert table[name] <= find_imports(files), f"the README allows {name} more than it imports"
+        assert table.get(name, set()) <= find_imports(files), (
+            f"the README allows {name} more than it imports"
+        )
 
 
 def test_the_table_has_no_circle(repository):

@@ -213,11 +213,18 @@ def test_the_rest_of_a_killed_run_is_removed_by_the_next(tmp_path, drive):
         text=True,
         check=True,
     )
-    rest = write_folder(tmp_path / f".data.{killed.stdout.strip()}.partial", name_pictures(2))
-    running = write_folder(tmp_path / f".data.{os.getppid()}.partial", name_pictures(2))
+    with building_folder(tmp_path / "data") as unfinished:
+        name = unfinished.name
+    gone = name.replace(str(os.getpid()), killed.stdout.strip())
+    rest = write_folder(tmp_path / gone, name_pictures(2))
+    running = write_folder(
+        tmp_path / name.replace(str(os.getpid()), str(os.getppid())), name_pictures(2)
+    )
+    own = write_folder(tmp_path / ".data.4711.partial", name_pictures(2))
     stage_data(source, tmp_path / "data", progress=False)
     assert not rest.exists()
     assert running.exists()
+    assert own.exists()  # no name that emoclf gives: somebody's own
 
 
 def test_a_folder_is_whole_or_not_there(tmp_path):

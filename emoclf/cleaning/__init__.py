@@ -13,7 +13,6 @@ from emoclf.cleaning.report import (
     CleaningReport,
     FileRecord,
     Problem,
-    show_path,
 )
 from emoclf.cleaning.restoring import RestoreResult, restore
 
@@ -28,5 +27,4 @@ __all__ = [
     "find_problems",
     "quarantine",
     "restore",
-    "show_path",
 ]

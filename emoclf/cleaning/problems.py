@@ -22,11 +22,11 @@ from emoclf.cleaning.report import (
     CleaningReport,
     FileRecord,
     Problem,
-    show_path,
 )
 from emoclf.config import CLASS_NAMES
 from emoclf.folders import find_class_folders, list_files
 from emoclf.images import quiet_pillow, warn_if_pillow_is_old
+from emoclf.untrusted import show_text
 
 
 def find_problems(
@@ -173,10 +173,10 @@ def _judge_copies(
                 other = next(
                     each for each in positions if records[each].label != records[position].label
                 )
-                reason = f"The same file is in the other class: {show_path(records[other].path)}."
+                reason = f"The same file is in the other class: {show_text(records[other].path)}."
                 yield position, Problem("in_both_classes", "reject", reason)
             elif order > 0:
-                reason = f"The same file as {show_path(records[positions[0]].path)}."
+                reason = f"The same file as {show_text(records[positions[0]].path)}."
                 yield position, Problem("exact_duplicate", "reject", reason)
 
 
@@ -192,11 +192,11 @@ def _judge_pairs(
         others = look_alikes.get(positions[0], [])
         for position in positions if others else []:
             label = records[position].label
-            reason = f"Looks like {show_path(records[others[0]].path)}."
+            reason = f"Looks like {show_text(records[others[0]].path)}."
             yield position, Problem("near_duplicate", "advice", reason)
             other = next((each for each in others if records[each].label != label), None)
             if other is not None:
-                name, place = records[other].class_name, show_path(records[other].path)
+                name, place = records[other].class_name, show_text(records[other].path)
                 reason = f"Looks like {place}, which is in {name}: check both labels."
                 yield position, Problem("in_both_classes", "advice", reason)
 

@@ -21,7 +21,8 @@ from emoclf.cleaning.moving import (
     carry_out,
     make_id,
 )
-from emoclf.cleaning.report import PROBLEM_KINDS, CleaningReport, FileRecord, show_path
+from emoclf.cleaning.report import PROBLEM_KINDS, CleaningReport, FileRecord
+from emoclf.untrusted import show_text
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class QuarantineResult:
     def describe(self) -> str:
         """Return the result as text for reading."""
         verb = "would be moved to" if self.dry_run else "moved to"
-        lines = [f"{len(self.moved):,} files {verb} {show_path(str(self.folder))}"]
+        lines = [f"{len(self.moved):,} files {verb} {show_text(self.folder)}"]
         if self.already_moved:
             lines.append(f"{len(self.already_moved):,} files had been moved there before")
-        lines += [f"left in place: {show_path(path)}: {reason}" for path, reason in self.left]
+        lines += [f"left in place: {show_text(path)}: {reason}" for path, reason in self.left]
         return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from emoclf.storage import read_json, replacing, write_json
+from emoclf.untrusted import show_text
 
 Severity = Literal["reject", "advice"]
 """A rejected file must not be trained on; advice is for you to judge."""
@@ -198,7 +199,7 @@ class CleaningReport:
             if found:
                 lines.append(f"{severity}  {kind:<18} {len(found):>6,}")
             for record, problem in found[:examples]:
-                lines.append(f"          {show_path(record.path)}: {problem.reason}")
+                lines.append(f"          {show_text(record.path)}: {problem.reason}")
         return lines
 
     def save(self, path: str | Path) -> Path:
@@ -266,22 +267,6 @@ class CleaningReport:
         return Path(path)
 
 
-def show_path(path: str) -> str:
-    """Return a path as it can be printed: control characters and broken encodings escaped.
-
-    Args:
-        path: Any path.
-
-    Returns:
-        The path itself, or its escaped form in quotes.
-
-    Example:
-        >>> show_path("happy/a.jpg")
-        'happy/a.jpg'
-    """
-    return path if path.isprintable() else ascii(path)
-
-
 def _list_kinds(record: FileRecord) -> set[str]:
     """Return the kinds of a file's problems, each once."""
     return {problem.kind for problem in record.problems}
@@ -293,7 +278,7 @@ def _describe_entries(
     """Return the lines of the table about entries that are no files of a class."""
     if not entries:
         return []
-    shown = [f"          {show_path(entry)}: {reason}" for entry, reason in entries[:examples]]
+    shown = [f"          {show_text(entry)}: {reason}" for entry, reason in entries[:examples]]
     return [f"{heading}: {len(entries):,}", *shown]
 
 

@@ -14,7 +14,7 @@ from emoclf.cleaning.moving import (
     parse_line,
     rename,
 )
-from emoclf.cleaning.report import show_path
+from emoclf.untrusted import show_text
 
 _NEITHER = "it is neither in quarantine nor in its place"
 
@@ -38,7 +38,7 @@ class RestoreResult:
         lines = [f"{len(self.restored):,} files restored"]
         if self.already_there:
             lines.append(f"{len(self.already_there):,} files were in their place")
-        lines += [f"not restored: {show_path(path)}: {reason}" for path, reason in self.left]
+        lines += [f"not restored: {show_text(path)}: {reason}" for path, reason in self.left]
         return "\n".join(lines)
 
 

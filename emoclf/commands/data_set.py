@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emoclf.commands.options import class_map_option, clear_errors, is_watched, quote
+from emoclf.commands.options import class_map_option, clear_errors, is_watched
 from emoclf.config import SEED, Settings
+from emoclf.untrusted import quote_argument
 
 if TYPE_CHECKING:
     from emoclf.cleaning import CleaningReport, QuarantineResult
@@ -99,7 +100,9 @@ def clean_command(
     if as_json:
         click.echo(json.dumps(_make_document(report, result), indent=1))
     elif result and result.moved:
-        click.echo(f"\n{result.describe()}\nUndo it: python -m emoclf restore {quote(folder)}")
+        click.echo(
+            f"\n{result.describe()}\nUndo it: python -m emoclf restore {quote_argument(folder)}"
+        )
     elif report.rejects:
         click.echo("\nNothing was moved. Add --move to set the rejected files aside.")
 

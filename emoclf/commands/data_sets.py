@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from emoclf.commands.options import class_map_option, clear_errors, is_watched, quote
+from emoclf.commands.options import class_map_option, clear_errors, is_watched
+from emoclf.untrusted import quote_argument
 
 if TYPE_CHECKING:
     from emoclf.sources import StagedData
@@ -143,7 +144,7 @@ def _fetch_fer2013(folder: Path, _class_map: dict[str, str], options: dict[str, 
         progress=is_watched(),
     )
     click.echo(made.describe())
-    click.echo(f"Next: python -m emoclf split {quote(folder)} --as-published")
+    click.echo(f"Next: python -m emoclf split {quote_argument(folder)} --as-published")
 
 
 def _fetch_votes(folder: Path, _class_map: dict[str, str], _options: dict[str, Any]) -> None:

@@ -16,7 +16,6 @@ from emoclf.commands.options import (
     clear_errors,
     detector_options,
     is_watched,
-    quote,
 )
 from emoclf.commands.settings import (
     check_train_source,
@@ -27,6 +26,7 @@ from emoclf.commands.settings import (
     without_face_option,
 )
 from emoclf.config import BackboneName, NetworkName, Settings
+from emoclf.untrusted import quote_argument
 
 if TYPE_CHECKING:
     from emoclf.datasets import WithoutFace
@@ -134,7 +134,7 @@ def train_command(
             addresses = [each.strip() for each in machines.split(",")]
             options |= {"addresses": addresses, "index": machine, "name": name}
             train_on_cluster(manifest, settings, **options)
-            click.echo(f"Next: python -m emoclf evaluate {quote(logs / str(name))}")
+            click.echo(f"Next: python -m emoclf evaluate {quote_argument(logs / str(name))}")
             return
         result = train_classifier(
             manifest,
@@ -148,7 +148,7 @@ def train_command(
         )
     click.echo(describe_history(result.history))
     click.echo(result.collapse or "Both classes are used.")
-    click.echo(f"Next: python -m emoclf evaluate {quote(result.run_folder)}")
+    click.echo(f"Next: python -m emoclf evaluate {quote_argument(result.run_folder)}")
 
 
 def _check_train_options(context: click.Context, network: NetworkName) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -163,24 +161,6 @@ def _explain(error: OSError) -> str:
     where = "" if error.filename is None else f"{error.filename}: "
     step = steps.get(error.errno, "Check the path, or choose another place.")
     return f"{where}{error.strerror}. {step}"
-
-
-def quote(argument: str | Path) -> str:
-    """Return an argument as it is typed into the shell of this system.
-
-    Args:
-        argument: For example a path with spaces.
-
-    Returns:
-        The same, in quotation marks where it needs them.
-
-    Example:
-        >>> quote("photos")
-        'photos'
-    """
-    if sys.platform == "win32":
-        return subprocess.list2cmdline([str(argument)])
-    return shlex.quote(str(argument))
 
 
 def is_watched() -> bool:

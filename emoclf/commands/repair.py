@@ -14,7 +14,6 @@ from emoclf.commands.options import (
     clear_errors,
     detector_options,
     is_watched,
-    quote,
 )
 from emoclf.commands.settings import (
     check_train_source,
@@ -24,6 +23,7 @@ from emoclf.commands.settings import (
     without_face_option,
 )
 from emoclf.config import Settings
+from emoclf.untrusted import quote_argument
 
 if TYPE_CHECKING:
     from emoclf.cross_validation import Learner
@@ -126,7 +126,7 @@ def cross_validate_command(
             progress=is_watched(),
         )
     click.echo(f"\n{result.describe()}")
-    click.echo(f"Next: python -m emoclf find-suspects {quote(result.run_folder)}")
+    click.echo(f"Next: python -m emoclf find-suspects {quote_argument(result.run_folder)}")
 
 
 @click.command("find-suspects")
@@ -186,7 +186,9 @@ def find_suspects_command(
         sheet = save_review_sheet(review, output or run / "review", limit=limit)
     click.echo(f"\n{sheet.photos:,} photos are on {sheet.page}: open it in a browser.")
     click.echo(f"The same as a table to fill in: {sheet.table}")
-    click.echo(f"Next: python -m emoclf apply-decisions {quote(manifest.root)} decisions.csv")
+    click.echo(
+        f"Next: python -m emoclf apply-decisions {quote_argument(manifest.root)} decisions.csv"
+    )
 
 
 @click.command("apply-decisions")
@@ -217,7 +219,8 @@ def apply_decisions_command(
     if not move:
         click.echo("\nNothing was moved. Add --move to do it.")
     elif result.moved:
-        click.echo(f"\nUndo it: python -m emoclf restore {quote(folder)} --id {result.folder.name}")
+        undo = f"restore {quote_argument(folder)} --id {quote_argument(result.folder.name)}"
+        click.echo(f"\nUndo it: python -m emoclf {undo}")
 
 
 @click.command("compare-repair")

@@ -14,9 +14,9 @@ from emoclf.commands.options import (
     clear_errors,
     detector_options,
     is_watched,
-    quote,
 )
 from emoclf.config import SPLIT_NAMES
+from emoclf.untrusted import quote_argument
 
 if TYPE_CHECKING:
     from emoclf.pipeline import PhotoTest
@@ -66,7 +66,7 @@ def evaluate_command(
     if folder is None and not Path(model).is_dir():
         raise click.UsageError(
             f"{model} is no run folder: name the photos to test it on. "
-            f"For example: python -m emoclf evaluate {quote(model)} data"
+            f"For example: python -m emoclf evaluate {quote_argument(model)} data"
         )
     with clear_errors():
         test = _test(model, folder, part, class_map, choice)

@@ -15,9 +15,9 @@ from emoclf.commands.options import (
     clear_errors,
     detector_options,
     is_watched,
-    quote,
 )
 from emoclf.config import SPLIT_NAMES
+from emoclf.untrusted import quote_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ def weak_spots_command(
     if folder is None and not (Path(model) / "split.json").is_file():
         raise click.UsageError(
             f"{model} is no run folder: name the photos to test it on. "
-            f"For example: python -m emoclf weak-spots {quote(model)} data"
+            f"For example: python -m emoclf weak-spots {quote_argument(model)} data"
         )
     target = output or (Path(model) if folder is None else None)
     prefix = f"{part}_" if folder is None and part != "test" else ""

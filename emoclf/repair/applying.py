@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from emoclf.cleaning import show_path
 from emoclf.cleaning.moving import (
     FILES_NAME,
     MANIFEST_NAME,
@@ -30,6 +29,7 @@ from emoclf.cleaning.moving import (
 from emoclf.config import CLASS_NAMES
 from emoclf.folders import ClassFolder, find_class_folders
 from emoclf.repair.decisions import Decision, load_decisions
+from emoclf.untrusted import show_text
 
 MAX_NAME_BYTES = 255
 """What most file systems allow for a name."""
@@ -69,11 +69,11 @@ class DecisionsResult:
         """Return the result as text for reading."""
         would = "would be moved" if self.dry_run else "moved"
         lines = [f"{len(self.moved):,} photos {would}"]
-        lines += [f"    {show_path(path)} -> {show_path(to)}" for path, to in self.moved]
+        lines += [f"    {show_text(path)} -> {show_text(to)}" for path, to in self.moved]
         if self.already_moved:
             lines.append(f"{len(self.already_moved):,} photos had been moved before")
         lines.append(f"{self.kept:,} stay as decided, {self.undecided:,} are not decided")
-        lines += [f"left in place: {show_path(path)}: {reason}" for path, reason in self.left]
+        lines += [f"left in place: {show_text(path)}: {reason}" for path, reason in self.left]
         return "\n".join(lines)
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emoclf.cleaning import show_path
 from emoclf.config import Settings
 from emoclf.datasets import WithoutFace
 from emoclf.evaluation import Evaluation, compare_evaluations, evaluate_predictions
@@ -17,6 +16,7 @@ from emoclf.pipeline import evaluate_run, train_classifier
 from emoclf.repair.decisions import Decision
 from emoclf.splits import SplitFile, SplitManifest, verify_manifest
 from emoclf.storage import write_json
+from emoclf.untrusted import show_text
 
 COMPARISON_NAME = "comparison.json"
 """File with the numbers of a comparison."""
@@ -147,7 +147,7 @@ def repair_split(
 def _refuse_test_photo(file: SplitFile) -> None:
     if file.split == "test":
         raise ValueError(
-            f"{show_path(file.path)} is a test photo, and a decision changes it. Before and after "
+            f"{show_text(file.path)} is a test photo, and a decision changes it. Before and after "
             "can only be compared on a test that the repair did not touch: leave test photos out "
             "of the review."
         )
@@ -156,7 +156,7 @@ def _refuse_test_photo(file: SplitFile) -> None:
 def _find_label(manifest: SplitManifest, decision: Decision) -> int:
     if decision.suggested_class not in manifest.class_names:
         raise ValueError(
-            f"{show_path(decision.path)}: expected one of {', '.join(manifest.class_names)} as "
+            f"{show_text(decision.path)}: expected one of {', '.join(manifest.class_names)} as "
             f"suggested_class. Received: {decision.suggested_class!r}."
         )
     return manifest.class_names.index(decision.suggested_class)

@@ -1,22 +1,19 @@
 """What a person decided about each suspect: one CSV, for a spreadsheet, a text editor and back.
 
-Every cell begins with a letter, a digit or a quotation mark, never with = + - @, a tab or a blank,
-so that no spreadsheet takes a file name for a formula. A path that is not plain is written as JSON
-text, in quotation marks; a plain path never begins with one, so nothing is ambiguous, and names
-with newlines, quotes or broken encodings come back as they were.
+No cell is a formula to a spreadsheet, and every name comes back as it was (`encode_cell`).
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 from emoclf.storage import replacing
+from emoclf.untrusted import decode_cell, encode_cell
 
 Action = Literal["", "keep", "move", "set_aside"]
 """Not decided; keep the photo where it is; move it to the suggested class; set it aside."""
@@ -88,37 +85,13 @@ def list_cells(decision: Decision) -> list[str]:
         '"=sad/a.jpg"'
     """
     return [
-        encode_text(decision.path),
-        encode_text(decision.class_name),
-        encode_text(decision.suggested_class),
+        encode_cell(decision.path),
+        encode_cell(decision.class_name),
+        encode_cell(decision.suggested_class),
         decision.action,
-        encode_text(decision.reason),
+        encode_cell(decision.reason),
         decision.sha256,
     ]
-
-
-def encode_text(text: str) -> str:
-    """Return a text as a cell: itself when it is plain, else as JSON text in quotation marks."""
-    is_plain = text.isprintable() and (text[:1].isalnum() or not text) and text == text.strip()
-    return text if is_plain else json.dumps(text)
-
-
-def decode_text(cell: str) -> str:
-    r"""Return the text of a cell that `encode_text` made.
-
-    Raises:
-        ValueError: If it begins with a quotation mark and is no JSON text.
-
-    Example:
-        >>> decode_text(encode_text("sad/a\nb.jpg")) == "sad/a\nb.jpg"
-        True
-    """
-    if not cell.startswith('"'):
-        return cell
-    text = json.loads(cell)
-    if not isinstance(text, str):
-        raise ValueError(f"{cell!r} is no text")
-    return text
 
 
 def load_decisions(path: str | Path) -> tuple[Decision, ...]:
@@ -179,7 +152,7 @@ def _read_row(row: dict[str, str | None], place: str) -> Decision:
         )
     try:
         path, own, suggested, reason = (
-            decode_text(cells[name]) for name in ("file", "class", "suggested_class", "reason")
+            decode_cell(cells[name]) for name in ("file", "class", "suggested_class", "reason")
         )
     except ValueError as error:
         raise ValueError(

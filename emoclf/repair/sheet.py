@@ -19,11 +19,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from emoclf.cleaning import show_path
 from emoclf.images import UnreadableImageError, load_resized
 from emoclf.repair.decisions import COLUMNS, Decision, list_cells, save_decisions
 from emoclf.repair.suspects import LabelReview, Suspect
 from emoclf.storage import replacing
+from emoclf.untrusted import show_text
 
 PAGE_NAME, TABLE_NAME = "review.html", "decisions.csv"
 """The files of a review sheet."""
@@ -147,7 +147,7 @@ def _write_card(root: Path, suspect: Suspect, number: int, thumbnail_px: int) ->
     )
     return _CARD.format(
         number=number,
-        name=html.escape(show_path(suspect.path)),
+        name=html.escape(show_text(suspect.path)),
         own=own,
         suggested=suggested,
         picture=_write_picture(root / suspect.path, suspect, number, thumbnail_px),

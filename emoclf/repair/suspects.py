@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emoclf.cleaning import CleaningReport, FileRecord, show_path
+from emoclf.cleaning import CleaningReport, FileRecord
 from emoclf.evaluation import Evaluation
 from emoclf.repair.confident_learning import (
     count_confident_joint,
@@ -16,6 +16,7 @@ from emoclf.repair.confident_learning import (
     find_thresholds,
 )
 from emoclf.splits import SplitManifest
+from emoclf.untrusted import show_text
 
 SUSPECT_KINDS: tuple[str, ...] = ("copies_disagree", "confident_learning", "confident_mistake")
 """Why a photo is suspected, in the order in which suspects are listed."""
@@ -86,7 +87,7 @@ class LabelReview:
         for kind in SUSPECT_KINDS:
             found = [suspect for suspect in self.suspects if suspect.kinds[0] == kind]
             lines += [f"{kind:<19} {len(found):>6,}"] if found else []
-            lines += [f"    {show_path(each.path)}: {each.reason}" for each in found[:examples]]
+            lines += [f"    {show_text(each.path)}: {each.reason}" for each in found[:examples]]
         if self.test_photos_left_out:
             lines.append(
                 f"{self.test_photos_left_out:,} more are test photos or copies of them, and are "
@@ -168,7 +169,7 @@ def _check_known(answers: Evaluation, records: dict[str, FileRecord]) -> None:
         if path not in records or records[path].class_name != name:
             where = f"in {records[path].class_name}" if path in records else "not there"
             raise ValueError(
-                f"{show_path(path)} was answered as a photo of {name} and is {where} now. The "
+                f"{show_text(path)} was answered as a photo of {name} and is {where} now. The "
                 "folder has changed since: split it and cross-validate again."
             )
 
