@@ -40,6 +40,31 @@ def show_text(text: object) -> str:
     return shown if all(map(_is_harmless, shown)) else repr(shown)
 
 
+def show_lines(text: object) -> str:
+    r"""Return a text of several lines as a terminal can show it: last, where it is printed.
+
+    The names in it should have gone through `show_text` when it was made, since a line break in a
+    name begins a line here.
+
+    Args:
+        text: What is to be printed.
+
+    Returns:
+        The text with its line breaks and tabs, and everything else that moves a cursor, turns the
+        direction of writing or is no character escaped.
+
+    Example:
+        >>> print(show_lines("first\nsecond \x1b[31mred"))
+        first
+        second \x1b[31mred
+    """
+    return "".join(map(_escape_control, str(text)))
+
+
+def _escape_control(character: str) -> str:
+    return character if character in "\n\t" or _is_harmless(character) else repr(character)[1:-1]
+
+
 def _is_harmless(character: str) -> bool:
     is_blank = character.isspace() and character not in "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029"
     return character.isprintable() or is_blank or character in _JOINERS

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emoclf.commands.options import class_map_option, clear_errors, is_watched
+from emoclf.commands.terminal import echo
 from emoclf.config import SEED, Settings
 from emoclf.untrusted import quote_argument
 
@@ -57,7 +58,7 @@ def draw_faces_command(
         )
     counts = ", ".join(f"{count:,} {name}" for name, count in drawn.counts.items())
     flaws = len(drawn.planted_flaws)
-    click.echo(f"{counts} in {drawn.folder}" + (f", and {flaws} flawed files" if flaws else ""))
+    echo(f"{counts} in {drawn.folder}" + (f", and {flaws} flawed files" if flaws else ""))
 
 
 @click.command("clean")
@@ -93,18 +94,16 @@ def clean_command(
             raise click.UsageError(f"{table} exists already: give another name to --csv.")
         report = find_problems(folder, class_map=class_map, progress=is_watched())
         if not as_json:
-            click.echo(report.describe())
+            echo(report.describe())
         if table is not None:
             report.to_csv(table)
         result = quarantine(report, dry_run=False) if move else None
     if as_json:
-        click.echo(json.dumps(_make_document(report, result), indent=1))
+        echo(json.dumps(_make_document(report, result), indent=1))
     elif result and result.moved:
-        click.echo(
-            f"\n{result.describe()}\nUndo it: python -m emoclf restore {quote_argument(folder)}"
-        )
+        echo(f"\n{result.describe()}\nUndo it: python -m emoclf restore {quote_argument(folder)}")
     elif report.rejects:
-        click.echo("\nNothing was moved. Add --move to set the rejected files aside.")
+        echo("\nNothing was moved. Add --move to set the rejected files aside.")
 
 
 def _make_document(report: CleaningReport, result: QuarantineResult | None) -> dict[str, Any]:
@@ -131,7 +130,7 @@ def restore_command(folder: Path, quarantine_id: str | None) -> None:
     from emoclf.cleaning import restore
 
     with clear_errors(stopped="Stopped. The same command does the rest."):
-        click.echo(restore(folder, quarantine_id=quarantine_id).describe())
+        echo(restore(folder, quarantine_id=quarantine_id).describe())
 
 
 @click.command("split")
@@ -185,4 +184,4 @@ def split_command(
         split = split_as_published if as_published else split_report
         manifest = split(report, settings)
         save_manifest(manifest, output)
-    click.echo(f"{manifest.describe()}\nWritten to {output}")
+    echo(f"{manifest.describe()}\nWritten to {output}")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from emoclf.commands.options import DetectorChoice, clear_errors, detector_options
+from emoclf.commands.terminal import echo
 
 
 @click.command("doctor")
@@ -31,7 +32,7 @@ def doctor_command(as_json: bool, choice: DetectorChoice) -> None:
     with clear_errors():
         found = _examine(choice)
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        echo(json.dumps(found, indent=1))
     else:
         _print_findings(found)
     is_whole = found["hardware"] and found["detector"] and found["network"]
@@ -76,10 +77,10 @@ def _examine(choice: DetectorChoice) -> dict[str, Any]:
 
 def _print_findings(found: dict[str, Any]) -> None:
     for name, version in found["versions"].items():
-        click.echo(f"{name:14} {version}")
+        echo(f"{name:14} {version}")
     for name in ("hardware", "detector", "network"):
-        click.echo(f"{name:14} {found[name] or 'none: see below'}")
+        echo(f"{name:14} {found[name] or 'none: see below'}")
     if not found["findings"]:
-        click.echo("\nNothing to mend.")
+        echo("\nNothing to mend.")
     for finding in found["findings"]:
-        click.echo(f"\n* {finding}")
+        echo(f"\n* {finding}")

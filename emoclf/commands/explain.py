@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emoclf.commands.answering import list_photos, load_predictor, plain_warnings
+from emoclf.commands.answering import list_photos, load_predictor
 from emoclf.commands.options import (
     DetectorChoice,
     clear_errors,
@@ -17,6 +17,7 @@ from emoclf.commands.options import (
     model_option,
     photos_argument,
 )
+from emoclf.commands.terminal import echo, plain_warnings
 
 if TYPE_CHECKING:
     from emoclf.explanations import Explanation, Method, PersonShare
@@ -84,7 +85,7 @@ def explain_command(
     with plain_warnings():
         photos, problems = list_photos(paths)
         for problem in problems:
-            click.echo(f"{make_printable(str(problem.file))}: {problem.problem}", err=True)
+            echo(f"{make_printable(str(problem.file))}: {problem.problem}", err=True)
         predictor = load_predictor(model, choice)
         if person and predictor.info.subject == "face":
             raise click.UsageError(
@@ -122,13 +123,13 @@ def _explain(
         )
     except UnreadableImageError as error:
         reason = str(error).removeprefix(f"{str(photo)!r}: ")
-        click.echo(make_printable(f"{photo}: not read. {reason}"))
+        echo(make_printable(f"{photo}: not read. {reason}"))
         return None
     except NothingToExplainError as error:
-        click.echo(make_printable(f"{photo}: not explained. {error}"))
+        echo(make_printable(f"{photo}: not explained. {error}"))
         return None
     written = save_explanation(load_image(photo), found, folder=output)
-    click.echo(make_printable(f"{photo}: {found.describe()} {written}"))
+    echo(make_printable(f"{photo}: {found.describe()} {written}"))
     return found
 
 
@@ -147,8 +148,6 @@ def _print_person(shares: Sequence[PersonShare | None]) -> None:
     if not shares:
         return
     if any(shares):
-        click.echo(summarise_shares_on_person(shares).describe())
+        echo(summarise_shares_on_person(shares).describe())
     else:
-        click.echo(
-            "No photo has both a face and something marked, so nothing can be said of the person."
-        )
+        echo("No photo has both a face and something marked, so nothing can be said of the person.")

@@ -16,6 +16,7 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
+from emoclf.commands.terminal import echo
 
 if TYPE_CHECKING:
     from emoclf.exporting import ExportFormat, ExportReport
@@ -84,7 +85,7 @@ def export_command(
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     with clear_errors():
         report = _export(model, photos, formats, part, output, as_json, choice)
-    click.echo(json.dumps(report.to_dict(), indent=1) if as_json else report.describe())
+    echo(json.dumps(report.to_dict(), indent=1) if as_json else report.describe())
     sys.exit(0 if report.is_kept else 1)
 
 
@@ -111,6 +112,6 @@ def _export(
         part=part,
         folder=output,
         detector=choice,
-        say=(lambda _: None) if as_json else click.echo,
+        say=(lambda _: None) if as_json else echo,
         progress=is_watched() and not as_json,
     )

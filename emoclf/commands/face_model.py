@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from emoclf.commands.options import clear_errors
+from emoclf.commands.terminal import echo
 
 
 @click.command("train-face-model")
@@ -65,7 +66,7 @@ def train_face_model_command(
         faces = load_fer2013(fer2013, votes=votes)
         check_fer2013_counts(faces, whole=False)
         lesson = prepare_faces(faces)
-        student = train_packaged_network(lesson, folder, policy=policy, say=click.echo)
+        student = train_packaged_network(lesson, folder, policy=policy, say=echo)
         if package_folder is None:
             return
         try:
@@ -75,4 +76,4 @@ def train_face_model_command(
                 f"{error}. Writing the packaged files needs: pip install 'emoclf[train]'. The "
                 f"trained networks are in {folder}; run the command again afterwards."
             ) from error
-    click.echo(f"The packaged files are in {package_folder}.")
+    echo(f"The packaged files are in {package_folder}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from emoclf.commands.terminal import echo
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     from emoclf.faces import DetectorKind, FaceDetector
@@ -133,18 +137,46 @@ def clear_errors(*, stopped: str = "Stopped.") -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(stopped, err=True)
+        echo(stopped, err=True)
         sys.exit(EXIT_INTERRUPTED)
     except ImportError as error:
         raise click.ClickException(
-            f"{error}. Install what emoclf needs: pip install -r requirements.txt"
+            f"{show_text(error)}. Install what emoclf needs: pip install -r requirements.txt"
         ) from error
     except BrokenPipeError:
         raise  # who read the output has gone, as `head` does: click ends quietly then
     except OSError as error:
         raise click.ClickException(_explain(error)) from error
-    except (ValueError, RuntimeError) as error:
-        raise click.ClickException(str(error)) from error
+    except MemoryError as error:
+        raise click.ClickException(_TOO_LARGE) from error
+    except RecursionError as error:
+        raise click.ClickException(_TOO_DEEP) from error
+    except (ValueError, RuntimeError, *_find_errors_of_libraries()) as error:
+        raise click.ClickException(str(error) or type(error).__name__) from error
+
+
+_TOO_LARGE = (
+    "The memory of this machine is not enough for it. Close other programs, or give fewer or "
+    "smaller photos; for a training, a smaller --image-size or --batch-size."
+)
+_TOO_DEEP = (
+    "A file or folder is nested too deeply to be followed. Give a part of it, or lay it out in "
+    "fewer levels."
+)
+
+
+def _find_errors_of_libraries() -> tuple[type[Exception], ...]:
+    """Return what is raised, beside Python's own errors, by libraries that are loaded already."""
+    names = {
+        "zipfile": "BadZipFile",
+        "tarfile": "TarError",
+        "csv": "Error",
+        "zlib": "error",
+        "cv2": "error",
+        "tensorflow.python.framework.errors_impl": "OpError",
+    }
+    loaded = ((sys.modules.get(module), name) for module, name in names.items())
+    return tuple(getattr(module, name) for module, name in loaded if hasattr(module, name))
 
 
 def _explain(error: OSError) -> str:
@@ -157,8 +189,14 @@ def _explain(error: OSError) -> str:
         errno.EROFS: "Choose another place.",
         errno.EACCES: "Change the permissions, or choose another place.",
         errno.EPERM: "Change the permissions, or choose another place.",
+        errno.ENAMETOOLONG: "Give a shorter name, or choose another place.",
     }
-    where = "" if error.filename is None else f"{error.filename}: "
+    steps[errno.EDQUOT] = steps[errno.ENOSPC]
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    place = error.filename2 if is_full and error.filename2 is not None else error.filename
+    if isinstance(place, bytes):
+        place = os.fsdecode(place)
+    where = "" if place is None else f"{show_text(place)}: "
     step = steps.get(error.errno, "Check the path, or choose another place.")
     return f"{where}{error.strerror}. {step}"
 

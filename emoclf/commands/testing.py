@@ -15,6 +15,7 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
+from emoclf.commands.terminal import echo
 from emoclf.config import SPLIT_NAMES
 from emoclf.untrusted import quote_argument
 
@@ -79,11 +80,11 @@ def evaluate_command(
         document = {**test.evaluation.to_dict(), "left_out": left_out}
         if test.looks:
             document["test_looks"] = len(test.looks.looks)
-        click.echo(json.dumps(document, indent=1))
+        echo(json.dumps(document, indent=1))
         return
-    click.echo(test.describe())
+    echo(test.describe())
     if folder is None:
-        click.echo(f"\nWritten to {kept} and, photo by photo, to the table beside it")
+        echo(f"\nWritten to {kept} and, photo by photo, to the table beside it")
 
 
 def _test(
@@ -103,7 +104,7 @@ def _test(
         return evaluate_run(model, split=part, predictor=predictor, progress=is_watched())
     split_file = Path(model) / "split.json"
     if split_file.is_file() and Path(load_manifest(split_file).root).resolve() == folder.resolve():
-        click.echo(
+        echo(
             "Note: the network has learned from photos in this folder, so the numbers are too "
             "good. Leave FOLDER out to test on the photos that were kept for it.",
             err=True,

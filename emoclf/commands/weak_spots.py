@@ -16,6 +16,7 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
+from emoclf.commands.terminal import echo
 from emoclf.config import SPLIT_NAMES
 from emoclf.untrusted import quote_argument
 
@@ -97,11 +98,11 @@ def weak_spots_command(
         numbers = {name: report.to_dict() for name, report in found.items()}
         files = _save(found, target, prefix) if target else []
     if as_json:
-        click.echo(json.dumps(numbers, indent=1))
+        echo(json.dumps(numbers, indent=1))
         return
-    click.echo("\n\n".join(report.describe() for report in found.values()))
+    echo("\n\n".join(report.describe() for report in found.values()))
     if files:
-        click.echo(f"\nWritten: {', '.join(map(str, files))}")
+        echo(f"\nWritten: {', '.join(map(str, files))}")
 
 
 def _find(
@@ -129,7 +130,7 @@ def _find(
         test = evaluate_folder(predictor, folder, class_map=class_map, progress=watched)
         root = folder
     if test.left_out:
-        click.echo(f"Note: {len(test.left_out):,} photos without an answer are left out.", err=True)
+        echo(f"Note: {len(test.left_out):,} photos without an answer are left out.", err=True)
     found: dict[str, SliceReport | RobustnessReport] = {}
     if slices:
         detector = _make_detector(choice)
@@ -155,7 +156,7 @@ def _make_detector(choice: DetectorChoice) -> FaceDetector | None:
     try:
         return choice.made or choice()
     except FaceDetectorUnavailableError as error:
-        click.echo(f"Note: no slices by face. {error}", err=True)
+        echo(f"Note: no slices by face. {error}", err=True)
         return None
 
 
