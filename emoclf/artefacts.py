@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoclf.config import CLASS_NAMES, IMAGE_SIZE, ResizeMode, Subject
 from emoclf.storage import replacing
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import keras
@@ -110,11 +111,12 @@ def load_info(path: str | Path) -> ModelInfo:
         best = path.with_name(CHECKPOINT_FILE_NAME)
         if path.name == MODEL_FILE_NAME and best.is_file():
             raise FileNotFoundError(
-                f"{path} does not exist: the training in {path.parent} has not ended. Go on with "
-                f"it (train --resume), or take its best epoch so far: {best}"
+                f"{show_text(path)} does not exist: the training in "
+                f"{show_text(path.parent)} has not ended. Go on with "
+                f"it (train --resume), or take its best epoch so far: {show_text(best)}"
             )
         raise FileNotFoundError(
-            f"{path} does not exist. Expected a model saved by a run, such as "
+            f"{show_text(path)} does not exist. Expected a model saved by a run, such as "
             f"logs/<run>/{MODEL_FILE_NAME}."
         )
     try:
@@ -122,7 +124,8 @@ def load_info(path: str | Path) -> ModelInfo:
             value = json.loads(archive.read(MEMBER_NAME))
     except zipfile.BadZipFile as error:
         raise ValueError(
-            f"{path} is damaged or is no .keras file ({error}). Copy it again, or train again."
+            f"{show_text(path)} is damaged or is no .keras file ({show_text(error)}). "
+            "Copy it again, or train again."
         ) from error
     except (KeyError, ValueError) as error:
         raise _make_unknown(path, error) from error
@@ -155,8 +158,8 @@ def read_info(value: Any, *, path: Path) -> ModelInfo:
 
 def _make_unknown(path: Path, error: Exception) -> ValueError:
     return ValueError(
-        f"{path} does not say which classes and which preprocessing it was trained with "
-        f"({error}): it was not saved by emoclf. Save it with emoclf.save_model."
+        f"{show_text(path)} does not say which classes and which preprocessing it was trained with "
+        f"({show_text(error)}): it was not saved by emoclf. Save it with emoclf.save_model."
     )
 
 
@@ -182,12 +185,16 @@ def load_model(path: str | Path, *, compiled: bool = True) -> tuple[keras.Model,
     try:
         model = keras.models.load_model(path, compile=compiled, safe_mode=True)
     except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} is damaged ({error}). Copy it again, or train again.") from error
+        raise ValueError(
+            f"{show_text(path)} is damaged ({show_text(error)}). Copy it again, or train again."
+        ) from error
     except (TypeError, ValueError) as error:
         written, here = _read_keras_version(path), keras.__version__
         raise ValueError(
-            f"{path} was written by Keras {written} and cannot be built by Keras {here}, which is "
-            f"here: {str(error)[:300]} Install the other version: pip install keras=={written}"
+            f"{show_text(path)} was written by Keras {show_text(written)} and cannot be "
+            f"built by Keras {show_text(here)}, which is "
+            f"here: {show_text(str(error)[:300])} Install the other version: pip install "
+            f"keras=={show_text(written)}"
         ) from error
     _check_shapes(model, info)
     return model, info

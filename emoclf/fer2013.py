@@ -16,6 +16,7 @@ import numpy as np
 from emoclf.config import FACE_SIZE
 from emoclf.folders import list_files
 from emoclf.images import load_resized
+from emoclf.untrusted import show_text
 
 EMOTIONS: tuple[str, ...] = (
     "neutral",
@@ -148,7 +149,8 @@ def load_fer2013(path: str | Path, *, votes: str | Path | None = None) -> FaceSe
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} does not exist. Expected FER2013: fer2013.csv, a folder with train/ and "
+            f"{show_text(path)} does not exist. Expected FER2013: fer2013.csv, a folder "
+            "with train/ and "
             "test/, or .npz files. It is on Kaggle under that name; its terms are its own."
         )
     if path.suffix == ".npz":
@@ -159,14 +161,14 @@ def load_fer2013(path: str | Path, *, votes: str | Path | None = None) -> FaceSe
         if files := sorted(path.glob("*.npz")):
             return join_face_sets(*(_load_arrays(file) for file in files))
         return _load_folders(path)
-    raise ValueError(f"{path} is no FER2013: expected a .csv or .npz file, or a folder.")
+    raise ValueError(f"{show_text(path)} is no FER2013: expected a .csv or .npz file, or a folder.")
 
 
 def _emotion_index(name: str, where: str) -> int:
     emotion = _EMOTION_OF_NAME.get(name.strip().lower())
     if emotion is None:
         raise ValueError(
-            f"{where}: the label {name!r} is none of FER2013's seven: "
+            f"{show_text(where)}: the label {name!r} is none of FER2013's seven: "
             f"{', '.join(sorted(set(_EMOTION_OF_NAME)))}."
         )
     return EMOTIONS.index(emotion)
@@ -185,7 +187,8 @@ def _load_arrays(path: Path) -> FaceSet:
             )
     except (KeyError, OSError) as error:
         raise ValueError(
-            f"{path} should hold the arrays pixels, label, usage, votes and name ({error})."
+            f"{show_text(path)} should hold the arrays pixels, label, usage, votes and "
+            f"name ({show_text(error)})."
         ) from error
 
 
@@ -196,7 +199,7 @@ def _load_csv(path: Path, votes: str | Path | None) -> FaceSet:
         rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
         if not {"emotion", "pixels", "Usage"} <= set(rows.fieldnames):
             raise ValueError(
-                f"{path} should have the columns emotion, pixels, Usage. "
+                f"{show_text(path)} should have the columns emotion, pixels, Usage. "
                 f"Received: {rows.fieldnames}."
             )
         for number, row in enumerate(rows, start=2):
@@ -219,13 +222,15 @@ def _load_csv(path: Path, votes: str | Path | None) -> FaceSet:
 def _parse_pixels(text: str, where: str) -> np.ndarray:
     values = np.array(text.split(), dtype=np.int64)
     if values.size != FACE_SIZE[0] * FACE_SIZE[1] or values.min() < 0 or values.max() > 255:
-        raise ValueError(f"{where}: expected 2,304 values of 0 to 255. Received: {values.size}.")
+        raise ValueError(
+            f"{show_text(where)}: expected 2,304 values of 0 to 255. Received: {values.size}."
+        )
     return values.astype(np.uint8).reshape(FACE_SIZE)
 
 
 def _parse_label(text: str, where: str) -> int:
     if not text.isdigit() or int(text) >= len(CSV_LABELS):
-        raise ValueError(f"{where}: expected an emotion of 0 to 6. Received: {text!r}.")
+        raise ValueError(f"{show_text(where)}: expected an emotion of 0 to 6. Received: {text!r}.")
     return EMOTIONS.index(CSV_LABELS[int(text)])
 
 
@@ -234,7 +239,8 @@ def _load_votes(path: Path, count: int) -> np.ndarray:
         rows = list(csv.reader(file))[1:]
     if len(rows) != count:
         raise ValueError(
-            f"{path} has {len(rows):,} rows of votes for {count:,} faces. Expected FER+'s "
+            f"{show_text(path)} has {len(rows):,} rows of votes for {count:,} faces. "
+            "Expected FER+'s "
             "fer2013new.csv and FER2013's fer2013.csv, row by row the same faces."
         )
     try:
@@ -243,7 +249,8 @@ def _load_votes(path: Path, count: int) -> np.ndarray:
         )
     except (ValueError, OverflowError) as error:
         raise ValueError(
-            f"{path} should end every row with ten votes of 0 to 10 ({', '.join(VOTE_COLUMNS)}). "
+            f"{show_text(path)} should end every row with ten votes of 0 to 10 "
+            f"({', '.join(VOTE_COLUMNS)}). "
             f"Received for example: {', '.join(rows[0][-len(VOTE_COLUMNS) :])[:100]!r}. Expected "
             "FER+'s fer2013new.csv."
         ) from error
@@ -267,7 +274,8 @@ def _load_folders(path: Path) -> FaceSet:
                 names.append(str(file.relative_to(path)))
     if not pixels:
         raise ValueError(
-            f"{path} holds neither .npz files nor train/ and test/ folders of class folders "
+            f"{show_text(path)} holds neither .npz files nor train/ and test/ folders of "
+            "class folders "
             "(angry, disgust, fear, happy, neutral, sad, surprise)."
         )
     return FaceSet(

@@ -16,6 +16,7 @@ import numpy as np
 
 from emoclf.config import CLASS_NAMES, SEED, SPLIT_NAMES
 from emoclf.storage import read_json, write_json
+from emoclf.untrusted import show_text
 
 SMALL_SPLIT = 100
 """Below this many photos the 95 % interval of an accuracy is wider than about 15 points."""
@@ -289,7 +290,7 @@ def load_manifest(path: str | Path) -> SplitManifest:
         manifest = SplitManifest(value["root"], tuple(value["class_names"]), value["seed"], files)
     except (KeyError, TypeError) as error:
         raise ValueError(
-            f"{path} is not a split written by emoclf ({error!r}). Make the split anew."
+            f"{show_text(path)} is not a split written by emoclf ({error!r}). Make the split anew."
         ) from error
     verify_manifest(manifest)
     return manifest

@@ -140,7 +140,8 @@ def _naming(path: Path, temporary: Path) -> Iterator[None]:
 
 def _make_taken(path: Path) -> FileExistsError:
     return FileExistsError(
-        f"{path} is there already and is never overwritten. Give another folder, or move it away."
+        f"{show_text(path)} is there already and is never overwritten. Give another "
+        "folder, or move it away."
     )
 
 

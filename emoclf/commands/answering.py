@@ -12,6 +12,7 @@ import click
 
 from emoclf.commands.options import DetectorChoice, clear_errors
 from emoclf.commands.terminal import echo
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +72,7 @@ class Answering:
         except OSError as error:
             raise click.ClickException(
                 f"No picture can be written into {str(self.annotated_folder)!r} "
-                f"({error.strerror or error}). Give another folder to --save-annotated."
+                f"({show_text(error.strerror or error)}). Give another folder to --save-annotated."
             ) from error
 
 

@@ -11,7 +11,7 @@ import click
 from emoclf.commands.options import class_map_option, clear_errors, is_watched
 from emoclf.commands.terminal import echo
 from emoclf.config import SEED, Settings
-from emoclf.untrusted import quote_argument
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     from emoclf.cleaning import CleaningReport, QuarantineResult
@@ -58,7 +58,9 @@ def draw_faces_command(
         )
     counts = ", ".join(f"{count:,} {name}" for name, count in drawn.counts.items())
     flaws = len(drawn.planted_flaws)
-    echo(f"{counts} in {drawn.folder}" + (f", and {flaws} flawed files" if flaws else ""))
+    echo(
+        f"{counts} in {show_text(drawn.folder)}" + (f", and {flaws} flawed files" if flaws else "")
+    )
 
 
 @click.command("clean")
@@ -91,7 +93,9 @@ def clean_command(
 
     with clear_errors(stopped="Stopped. The same command does the rest."):
         if table is not None and table.exists():
-            raise click.UsageError(f"{table} exists already: give another name to --csv.")
+            raise click.UsageError(
+                f"{show_text(table)} exists already: give another name to --csv."
+            )
         report = find_problems(folder, class_map=class_map, progress=is_watched())
         if not as_json:
             echo(report.describe())
@@ -178,10 +182,12 @@ def split_command(
 
     with clear_errors():
         if output.exists():
-            raise click.UsageError(f"{output} exists already: give another name to --output.")
+            raise click.UsageError(
+                f"{show_text(output)} exists already: give another name to --output."
+            )
         settings = Settings(validation_share=validation_share, test_share=test_share, seed=seed)
         report = find_problems(folder, class_map=class_map, progress=is_watched())
         split = split_as_published if as_published else split_report
         manifest = split(report, settings)
         save_manifest(manifest, output)
-    echo(f"{manifest.describe()}\nWritten to {output}")
+    echo(f"{manifest.describe()}\nWritten to {show_text(output)}")

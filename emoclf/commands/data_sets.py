@@ -12,7 +12,7 @@ import click
 
 from emoclf.commands.options import class_map_option, clear_errors, is_watched
 from emoclf.commands.terminal import echo
-from emoclf.untrusted import quote_argument
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     from emoclf.sources import StagedData
@@ -151,7 +151,7 @@ def _fetch_fer2013(folder: Path, _class_map: dict[str, str], options: dict[str, 
 def _fetch_votes(folder: Path, _class_map: dict[str, str], _options: dict[str, Any]) -> None:
     from emoclf.sources import fetch_fer_plus_votes
 
-    echo(f"The votes of FER+ are in {fetch_fer_plus_votes(folder)}")
+    echo(f"The votes of FER+ are in {show_text(fetch_fer_plus_votes(folder))}")
 
 
 def _fetch_drawn(folder: Path, _class_map: dict[str, str], _options: dict[str, Any]) -> None:
@@ -159,7 +159,7 @@ def _fetch_drawn(folder: Path, _class_map: dict[str, str], _options: dict[str, A
 
     drawn = make_drawn_faces(folder, with_flaws=True, progress=is_watched())
     counts = ", ".join(f"{count:,} {name}" for name, count in drawn.counts.items())
-    echo(f"{counts} in {drawn.folder}")
+    echo(f"{counts} in {show_text(drawn.folder)}")
 
 
 _FETCHERS: dict[str, Callable[[Path, dict[str, str], dict[str, Any]], None]] = {
@@ -187,4 +187,4 @@ def _show_staged(staged: StagedData, class_map: dict[str, str], *, as_json: bool
     for name, count in counts.items():
         echo(f"  {name}: {count:,}")
     for path, reason in found.unplaced[:10]:
-        echo(f"  in no class: {path.name} ({reason}); name its class with --map")
+        echo(f"  in no class: {show_text(path.name)} ({reason}); name its class with --map")

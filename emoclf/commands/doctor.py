@@ -11,6 +11,7 @@ import click
 
 from emoclf.commands.options import DetectorChoice, clear_errors, detector_options
 from emoclf.commands.terminal import echo
+from emoclf.untrusted import show_text
 
 
 @click.command("doctor")
@@ -52,7 +53,8 @@ def _examine(choice: DetectorChoice) -> dict[str, Any]:
             hardware = find_hardware().describe()
     except ImportError as error:
         findings.append(
-            f"TensorFlow cannot be loaded ({error}). Predicting with the packaged network works "
+            f"TensorFlow cannot be loaded ({show_text(error)}). Predicting with the "
+            "packaged network works "
             "without it; training needs it. Mend it: pip install tensorflow"
         )
     try:

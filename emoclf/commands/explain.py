@@ -18,6 +18,7 @@ from emoclf.commands.options import (
     photos_argument,
 )
 from emoclf.commands.terminal import echo, plain_warnings
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     from emoclf.explanations import Explanation, Method, PersonShare
@@ -80,12 +81,10 @@ def explain_command(
       1  some could not be (the others are), or no answer is possible here
       2  the command was not understood
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
-    from emoclf.inference import make_printable
-
     with plain_warnings():
         photos, problems = list_photos(paths)
         for problem in problems:
-            echo(f"{make_printable(str(problem.file))}: {problem.problem}", err=True)
+            echo(f"{show_text(problem.file)}: {problem.problem}", err=True)
         predictor = load_predictor(model, choice)
         if person and predictor.info.subject == "face":
             raise click.UsageError(
@@ -115,7 +114,6 @@ def _explain(
     """Write the picture of one photo and print its row; None when there is nothing to explain."""
     from emoclf.explanations import NothingToExplainError, explain, save_explanation
     from emoclf.images import UnreadableImageError, load_image
-    from emoclf.inference import make_printable
 
     try:
         found = explain(
@@ -123,13 +121,13 @@ def _explain(
         )
     except UnreadableImageError as error:
         reason = str(error).removeprefix(f"{str(photo)!r}: ")
-        echo(make_printable(f"{photo}: not read. {reason}"))
+        echo(f"{show_text(photo)}: not read. {show_text(reason)}")
         return None
     except NothingToExplainError as error:
-        echo(make_printable(f"{photo}: not explained. {error}"))
+        echo(f"{show_text(photo)}: not explained. {show_text(error)}")
         return None
     written = save_explanation(load_image(photo), found, folder=output)
-    echo(make_printable(f"{photo}: {found.describe()} {written}"))
+    echo(f"{show_text(photo)}: {found.describe()} {show_text(written)}")
     return found
 
 

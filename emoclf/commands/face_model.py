@@ -8,6 +8,7 @@ import click
 
 from emoclf.commands.options import clear_errors
 from emoclf.commands.terminal import echo
+from emoclf.untrusted import show_text
 
 
 @click.command("train-face-model")
@@ -73,7 +74,8 @@ def train_face_model_command(
             package_student(student, lesson, package_folder)
         except ModuleNotFoundError as error:
             raise click.ClickException(
-                f"{error}. Writing the packaged files needs: pip install 'emoclf[train]'. The "
-                f"trained networks are in {folder}; run the command again afterwards."
+                f"{show_text(error)}. Writing the packaged files needs: pip install "
+                "'emoclf[train]'. The "
+                f"trained networks are in {show_text(folder)}; run the command again afterwards."
             ) from error
-    echo(f"The packaged files are in {package_folder}.")
+    echo(f"The packaged files are in {show_text(package_folder)}.")

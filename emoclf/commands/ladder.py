@@ -24,6 +24,7 @@ from emoclf.commands.settings import (
 )
 from emoclf.commands.terminal import echo
 from emoclf.config import Settings
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     from emoclf.baselines import Ladder, RungName
@@ -129,7 +130,7 @@ def _show(ladder: Ladder, as_json: bool) -> None:
         echo(json.dumps({**ladder.to_dict(), "folder": str(ladder.folder)}, indent=1))
         return
     echo(f"\n{ladder.describe()}")
-    echo(f"\nWritten to {ladder.folder / 'ladder.json'} and {figure.name} beside it")
+    echo(f"\nWritten to {show_text(ladder.folder / 'ladder.json')} and {figure.name} beside it")
 
 
 def _check_options(context: click.Context, source: Path, is_run: bool) -> None:
@@ -141,7 +142,7 @@ def _check_options(context: click.Context, source: Path, is_run: bool) -> None:
         if given:
             option = "map" if name == "class_map" else name.replace("_", "-")
             raise click.UsageError(
-                f"--{option} has no meaning with a run folder: {source} decides."
+                f"--{option} has no meaning with a run folder: {show_text(source)} decides."
             )
 
 

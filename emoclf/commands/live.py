@@ -13,6 +13,7 @@ import click
 
 from emoclf.commands.options import DetectorChoice, clear_errors, detector_options, model_option
 from emoclf.commands.terminal import echo
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +92,7 @@ def live_command(
             timer = _show(session, frames, output, not no_window)
     echo(timer.describe())
     if output:
-        echo(f"Written to {output}")
+        echo(f"Written to {show_text(output)}")
 
 
 def _show(

@@ -136,6 +136,8 @@ def clear_errors(*, stopped: str = "Stopped.") -> Iterator[None]:
     """
     try:
         yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
     except KeyboardInterrupt:
         echo(stopped, err=True)
         sys.exit(EXIT_INTERRUPTED)
@@ -151,8 +153,10 @@ def clear_errors(*, stopped: str = "Stopped.") -> Iterator[None]:
         raise click.ClickException(_TOO_LARGE) from error
     except RecursionError as error:
         raise click.ClickException(_TOO_DEEP) from error
-    except (ValueError, RuntimeError, *_find_errors_of_libraries()) as error:
+    except (ValueError, RuntimeError) as error:
         raise click.ClickException(str(error) or type(error).__name__) from error
+    except _find_errors_of_libraries() as error:
+        raise click.ClickException(f"{type(error).__name__}: {show_text(error)}") from error
 
 
 _TOO_LARGE = (

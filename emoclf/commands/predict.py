@@ -57,6 +57,7 @@ from emoclf.commands.options import (
 )
 from emoclf.commands.rows import choose_layout, format_rows, summarise
 from emoclf.commands.terminal import echo, plain_warnings
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     from emoclf.inference import Prediction
@@ -126,12 +127,12 @@ def predict_command(
 
 def _print_rows(answering: Answering, choice: DetectorChoice) -> None:
     """Print rows as the answers come, then what they add up to and what was used."""
-    from emoclf.inference import UNCERTAIN, make_printable
+    from emoclf.inference import UNCERTAIN
 
     rule = answering.predictor.rule
     problems = tuple(answering.predictions)
-    names = [make_printable(str(path)) for path in answering.photos]
-    names += [make_printable(str(each.file)) for each in problems]
+    names = [show_text(path) for path in answering.photos]
+    names += [show_text(each.file) for each in problems]
     answers = [*answering.predictor.info.class_names, *([UNCERTAIN] if rule else [])]
     layout = choose_layout(names, [*answers, "not read"])
     with _show_progress(answering, is_streaming=True) as found:
@@ -151,7 +152,7 @@ def _print_rows(answering: Answering, choice: DetectorChoice) -> None:
         echo(rule.describe())
     if answering.annotated_folder:
         written = sum(path is not None for path in answering.annotated)
-        echo(f"Annotated: {written} in {make_printable(str(answering.annotated_folder))}")
+        echo(f"Annotated: {written} in {show_text(answering.annotated_folder)}")
     _print_notes(answering, choice)
 
 

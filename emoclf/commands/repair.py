@@ -24,7 +24,7 @@ from emoclf.commands.settings import (
 )
 from emoclf.commands.terminal import echo
 from emoclf.config import Settings
-from emoclf.untrusted import quote_argument
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     from emoclf.cross_validation import Learner
@@ -185,8 +185,8 @@ def find_suspects_command(
         )
         echo(review.describe())
         sheet = save_review_sheet(review, output or run / "review", limit=limit)
-    echo(f"\n{sheet.photos:,} photos are on {sheet.page}: open it in a browser.")
-    echo(f"The same as a table to fill in: {sheet.table}")
+    echo(f"\n{sheet.photos:,} photos are on {show_text(sheet.page)}: open it in a browser.")
+    echo(f"The same as a table to fill in: {show_text(sheet.table)}")
     echo(f"Next: python -m emoclf apply-decisions {quote_argument(manifest.root)} decisions.csv")
 
 

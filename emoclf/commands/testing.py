@@ -17,7 +17,7 @@ from emoclf.commands.options import (
 )
 from emoclf.commands.terminal import echo
 from emoclf.config import SPLIT_NAMES
-from emoclf.untrusted import quote_argument
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     from emoclf.pipeline import PhotoTest
@@ -62,11 +62,12 @@ def evaluate_command(
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     if model != _PACKAGED and not Path(model).exists():
         raise click.UsageError(
-            f"{model} does not exist: name a run folder, such as logs/first, or a .keras file."
+            f"{show_text(model)} does not exist: name a run folder, such as logs/first, "
+            "or a .keras file."
         )
     if folder is None and not Path(model).is_dir():
         raise click.UsageError(
-            f"{model} is no run folder: name the photos to test it on. "
+            f"{show_text(model)} is no run folder: name the photos to test it on. "
             f"For example: python -m emoclf evaluate {quote_argument(model)} data"
         )
     with clear_errors():
@@ -84,7 +85,7 @@ def evaluate_command(
         return
     echo(test.describe())
     if folder is None:
-        echo(f"\nWritten to {kept} and, photo by photo, to the table beside it")
+        echo(f"\nWritten to {show_text(kept)} and, photo by photo, to the table beside it")
 
 
 def _test(

@@ -18,7 +18,7 @@ from emoclf.commands.options import (
 )
 from emoclf.commands.terminal import echo
 from emoclf.config import SPLIT_NAMES
-from emoclf.untrusted import quote_argument
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ def weak_spots_command(
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     if folder is None and not (Path(model) / "split.json").is_file():
         raise click.UsageError(
-            f"{model} is no run folder: name the photos to test it on. "
+            f"{show_text(model)} is no run folder: name the photos to test it on. "
             f"For example: python -m emoclf weak-spots {quote_argument(model)} data"
         )
     target = output or (Path(model) if folder is None else None)
@@ -102,7 +102,7 @@ def weak_spots_command(
         return
     echo("\n\n".join(report.describe() for report in found.values()))
     if files:
-        echo(f"\nWritten: {', '.join(map(str, files))}")
+        echo(f"\nWritten: {', '.join(map(show_text, files))}")
 
 
 def _find(

@@ -14,6 +14,7 @@ from PIL import Image
 from emoclf.config import CLASS_NAMES
 from emoclf.demo.answering import Models
 from emoclf.drawn_faces import draw_face
+from emoclf.untrusted import show_text
 
 MAX_UPLOAD_MB = 20
 """Larger files are refused before they are read."""
@@ -72,7 +73,7 @@ def serve_page(models: Models, *, port: int | None = None, share: bool = False) 
             )
         except OSError as error:
             raise DemoUnavailableError(
-                f"The page cannot be opened ({error}). Give another port: --port 7900"
+                f"The page cannot be opened ({show_text(error)}). Give another port: --port 7900"
             ) from error
         try:
             yield public or local
@@ -88,7 +89,7 @@ def _import_page() -> tuple[Any, Any]:
         from emoclf.demo import page
     except ImportError as error:
         raise DemoUnavailableError(
-            f"The page needs Gradio, which cannot be imported ({error}). Install it: "
+            f"The page needs Gradio, which cannot be imported ({show_text(error)}). Install it: "
             "pip install 'emoclf[demo]'"
         ) from error
     return gradio, page

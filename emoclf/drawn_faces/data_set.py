@@ -24,6 +24,7 @@ from emoclf.drawn_faces.arguments import check_size, check_whole_number, find_la
 from emoclf.drawn_faces.flaws import COPIES_PER_CLASS, PlantedFlaw, SourceFace, flawed_files
 from emoclf.drawn_faces.photo import DrawnPhoto, draw_photo
 from emoclf.storage import replacing
+from emoclf.untrusted import show_text
 
 PHOTOS_PER_CLASS: int = 1000
 """Default size of the data set: large enough to learn from, small enough for two CPU cores."""
@@ -155,7 +156,7 @@ def make_drawn_faces(
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(
             f"Expected `folder` to be a folder, or a path where one can be made. "
-            f"Received: {root}, which is a file. Choose another name."
+            f"Received: {show_text(root)}, which is a file. Choose another name."
         )
     settings = {
         "format": _FORMAT,
@@ -268,8 +269,10 @@ def _open_record(root: Path, settings: Mapping[str, Any]) -> _Record:
     if filled or foreign:
         content = f"faces drawn with {_describe(found.settings)}" if found else "other files"
         raise FileExistsError(
-            f"Expected {root} to hold no pictures, or faces drawn with {_describe(settings)}. "
-            f"Received: {content} ({(filled + foreign)[0]}). Nothing was changed: choose another "
+            f"Expected {show_text(root)} to hold no pictures, or faces drawn with "
+            f"{_describe(settings)}. "
+            f"Received: {content} ({show_text((filled + foreign)[0])}). Nothing was "
+            "changed: choose another "
             f"`folder`, or move what is there away first."
         )
     record = _Record(settings, complete=False, flaws=())

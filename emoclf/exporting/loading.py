@@ -16,6 +16,7 @@ from emoclf.exporting.formats import FORMATS, ExportFormat
 from emoclf.exporting.writers import INPUT_NAME, OUTPUT_NAME
 from emoclf.runtime import quiet_start
 from emoclf.storage import read_json
+from emoclf.untrusted import show_text
 
 Answer = Callable[[np.ndarray], np.ndarray]
 """uint8 RGB `(photos, height, width, 3)` to float32 probabilities `(photos, classes)`."""
@@ -85,12 +86,12 @@ def load_export(folder: str | Path) -> ExportedNetwork:
     name = value.get("format") if isinstance(value, dict) else None
     if name not in FORMATS:
         raise ValueError(
-            f"{folder / MEMBER_NAME} names the format {name!r}; expected one of "
+            f"{show_text(folder / MEMBER_NAME)} names the format {name!r}; expected one of "
             f"{', '.join(FORMATS)}. Export the network again."
         )
     path = folder / FORMATS[name].file_name
     if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist. Export the network again.")
+        raise FileNotFoundError(f"{show_text(path)} does not exist. Export the network again.")
     info = read_info(value, path=folder / MEMBER_NAME)
     return ExportedNetwork(name, info, _LOADERS[name](path))
 
@@ -140,7 +141,9 @@ def _make_interpreter(content: bytes) -> Any:
             warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
             return tf.lite.Interpreter(model_content=content)
     except ValueError as error:
-        raise ValueError(f"The LiteRT file is damaged ({error}). Export it again.") from error
+        raise ValueError(
+            f"The LiteRT file is damaged ({show_text(error)}). Export it again."
+        ) from error
 
 
 def _load_onnx(path: Path) -> Answer:
@@ -150,7 +153,8 @@ def _load_onnx(path: Path) -> Answer:
         network = cv2.dnn.readNetFromONNX(np.frombuffer(path.read_bytes(), dtype=np.uint8))
     except cv2.error as error:
         raise ValueError(
-            f"OpenCV {cv2.__version__} cannot read {path} ({str(error).strip()}). Export it "
+            f"OpenCV {cv2.__version__} cannot read {show_text(path)} "
+            f"({show_text(str(error).strip())}). Export it "
             "again, or read it with ONNX Runtime."
         ) from error
 

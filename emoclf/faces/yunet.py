@@ -27,6 +27,7 @@ from emoclf.faces.face import Face, FaceModelError, check_image, measure_overlap
 from emoclf.faces.opencv import import_opencv, scale_to_side, silence_opencv
 from emoclf.faces.squares import cut_square
 from emoclf.faces.yunet_file import PINNED_MODELS, YuNetFile, explain_remedy
+from emoclf.untrusted import show_text
 
 MIN_SCORE: float = 0.7
 """Boxes below this score are dropped: most of those show drawings, hands or nothing."""
@@ -84,7 +85,9 @@ class YuNetDetector:
     def __init__(self, file: YuNetFile) -> None:
         """Load the network and try it once."""
         cv2 = import_opencv()
-        self.description = f"YuNet ({Path(file.path).name}) with OpenCV {cv2.__version__}."
+        self.description = (
+            f"YuNet ({show_text(Path(file.path).name)}) with OpenCV {cv2.__version__}."
+        )
         self.note = file.note
         self._file = file
         self._lock = threading.Lock()

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from emoclf.images.formats import UnreadableImageError
+from emoclf.untrusted import show_text
 
 MAX_FILE_BYTES: int = 1 << 30
 """Largest file that is read into memory: 1 GiB."""
@@ -41,7 +42,7 @@ def read_image_bytes(path: str | Path) -> bytes:
         raise
     except ValueError as error:  # a null character in the name
         raise UnreadableImageError(
-            source, "missing", f"No file can have this name: {error}."
+            source, "missing", f"No file can have this name: {show_text(error)}."
         ) from error
     if not data:
         raise UnreadableImageError(source, "empty", "The file has 0 bytes. Download it again.")

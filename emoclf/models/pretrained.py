@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from emoclf.untrusted import show_text
+
 _SUFFIXES = (".keras", ".h5")
 _WAYS_OUT = (
     "Give weights='none' for random weights, which need many more photos; or weights='<path>' of a "
@@ -43,7 +45,8 @@ def load_weights_of_imagenet(
     except Exception as error:  # Keras raises a plain Exception when a download fails.
         raise PretrainedWeightsError(
             f"The ImageNet weights of {name!r} are not on this machine and could not be "
-            f"downloaded ({error}). {_WAYS_OUT}; or run this once with a network: Keras keeps the "
+            f"downloaded ({show_text(error)}). {_WAYS_OUT}; or run this once with a "
+            "network: Keras keeps the "
             "file in ~/.keras/models, and a copy of it there works on other machines too."
         ) from error
 
@@ -74,7 +77,8 @@ def load_weights_file(backbone: keras.Model, path: str | Path, *, name: str) -> 
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise PretrainedWeightsError(
-            f"{path} does not hold the weights of {name!r} without its top layers ({reason}). "
+            f"{show_text(path)} does not hold the weights of {name!r} without its top "
+            f"layers ({show_text(reason)}). "
             f"It is damaged or of another network. {_WAYS_OUT}."
         ) from error
 

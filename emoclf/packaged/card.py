@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emoclf.storage import read_json
+from emoclf.untrusted import show_text
 
 FACE_MODEL_FOLDER = Path(__file__).parent.parent / "face_model"
 """Where the packaged files lie."""
@@ -86,7 +87,9 @@ class ModelCard:
             )
             _check_card(card)
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise DamagedModelError(f"{path} is missing or damaged ({error}). {REMEDY}") from error
+            raise DamagedModelError(
+                f"{show_text(path)} is missing or damaged ({show_text(error)}). {REMEDY}"
+            ) from error
         return card
 
 
@@ -123,11 +126,13 @@ def read_checked(card: ModelCard, name: str, *, folder: str | Path = FACE_MODEL_
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DamagedModelError(f"{path} cannot be read ({error.strerror}). {REMEDY}") from error
+        raise DamagedModelError(
+            f"{show_text(path)} cannot be read ({error.strerror}). {REMEDY}"
+        ) from error
     received = hashlib.sha256(content).hexdigest()
     if received != card.sha256.get(name):
         raise DamagedModelError(
-            f"{path} is not the file that {CARD_FILE_NAME} describes: expected SHA-256 "
-            f"{card.sha256.get(name)}, received {received}. {REMEDY}"
+            f"{show_text(path)} is not the file that {CARD_FILE_NAME} describes: expected SHA-256 "
+            f"{card.sha256.get(name)}, received {show_text(received)}. {REMEDY}"
         )
     return content

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from emoclf.storage import replacing
-from emoclf.untrusted import decode_cell, encode_cell
+from emoclf.untrusted import decode_cell, encode_cell, show_text
 
 Action = Literal["", "keep", "move", "set_aside"]
 """Not decided; keep the photo where it is; move it to the suggested class; set it aside."""
@@ -60,7 +60,9 @@ def save_decisions(decisions: Iterable[Decision], path: str | Path) -> Path:
     """
     path = Path(path)
     if path.exists():
-        raise FileExistsError(f"{path} exists and may hold decisions. Give another name.")
+        raise FileExistsError(
+            f"{show_text(path)} exists and may hold decisions. Give another name."
+        )
     with (
         replacing(path) as temporary,
         temporary.open("w", encoding="utf-8-sig", newline="") as file,
@@ -114,13 +116,14 @@ def load_decisions(path: str | Path) -> tuple[Decision, ...]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} does not exist. Expected the decisions that the review sheet saved."
+            f"{show_text(path)} does not exist. Expected the decisions that the review sheet saved."
         )
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path} is not UTF-8 ({error}). Save it again as 'CSV UTF-8' in the spreadsheet."
+            f"{show_text(path)} is not UTF-8 ({show_text(error)}). Save it again as 'CSV "
+            "UTF-8' in the spreadsheet."
         ) from error
     header = content.partition("\n")[0]
     separator = max(_SEPARATORS, key=header.count)
@@ -128,15 +131,17 @@ def load_decisions(path: str | Path) -> tuple[Decision, ...]:
     missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
     if missing:
         raise ValueError(
-            f"{path}: expected the columns {', '.join(COLUMNS)}; {', '.join(missing)} is missing. "
+            f"{show_text(path)}: expected the columns {', '.join(COLUMNS)}; "
+            f"{', '.join(missing)} is missing. "
             "Fill in the CSV that lies beside the review sheet, and leave its first line as it is."
         )
     decisions: dict[str, Decision] = {}
     for row in rows:
-        decision = _read_row(row, f"{path} line {rows.line_num}")
+        decision = _read_row(row, f"{show_text(path)} line {rows.line_num}")
         if decision.path in decisions:
             raise ValueError(
-                f"{path} line {rows.line_num}: {row['file']} stands in the file twice. Leave one."
+                f"{show_text(path)} line {rows.line_num}: {show_text(row['file'])} stands "
+                "in the file twice. Leave one."
             )
         decisions[decision.path] = decision
     return tuple(decisions.values())
@@ -156,7 +161,8 @@ def _read_row(row: dict[str, str | None], place: str) -> Decision:
         )
     except ValueError as error:
         raise ValueError(
-            f"{place}: a cell that begins with a quotation mark was changed ({error}). Take the "
+            f"{place}: a cell that begins with a quotation mark was changed "
+            f"({show_text(error)}). Take the "
             "line from the CSV that lies beside the review sheet."
         ) from error
     return Decision(path, cells["sha256"].lower(), own, suggested, cast("Action", action), reason)

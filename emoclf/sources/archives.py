@@ -35,6 +35,7 @@ from emoclf.sources.copying import (
     explain_left_out,
 )
 from emoclf.storage import building_folder
+from emoclf.untrusted import show_text
 
 ARCHIVE_EXTENSIONS = (".zip", ".tar", ".tar.gz", ".tgz")
 """How the archives that are unpacked are called, as a rule."""
@@ -112,7 +113,9 @@ def extract_archive(
     """
     archive = Path(archive)
     if not archive.is_file():
-        raise FileNotFoundError(f"{archive}: expected an archive, but there is no such file.")
+        raise FileNotFoundError(
+            f"{show_text(archive)}: expected an archive, but there is no such file."
+        )
     with building_folder(folder) as temporary, naming_archive(archive):
         return fill_from_archive(
             archive, temporary, limits=limits or ArchiveLimits(), also=also, progress=progress
@@ -194,13 +197,14 @@ def naming_archive(archive: Path) -> Iterator[None]:
         yield
     except ArchiveRefusedError as error:
         raise ArchiveRefusedError(
-            f"{archive} is not unpacked: {str(error).rstrip('.')}."
+            f"{show_text(archive)} is not unpacked: {show_text(str(error).rstrip('.'))}."
         ) from error
     except (*READ_ERRORS, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # the disk's fault; a position before the beginning is the archive's
         raise ArchiveRefusedError(
-            f"{archive} is not unpacked: it is damaged or cut off ({error or type(error).__name__}"
+            f"{show_text(archive)} is not unpacked: it is damaged or cut off "
+            f"({show_text(error or type(error).__name__)}"
             "). Copy or make it again."
         ) from error
 

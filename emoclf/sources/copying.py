@@ -14,6 +14,7 @@ from tqdm import tqdm
 from emoclf.folders import FileList
 from emoclf.images import IMAGE_EXTENSIONS, explain_unknown_content, find_format
 from emoclf.storage import find_sha256
+from emoclf.untrusted import show_text
 
 BEGINNING_BYTES = 4096
 """How much of a file is looked at to see what it is."""
@@ -138,7 +139,7 @@ def copy_folder(
     """
     files = listing.files
     if len(files) > max_files:
-        raise ValueError(f"{source} has {len(files):,} files, more than {max_files:,}.")
+        raise ValueError(f"{show_text(source)} has {len(files):,} files, more than {max_files:,}.")
 
     def copy(file: Path) -> tuple[str, CopiedFile | str]:
         path = PurePosixPath(file.relative_to(source).as_posix())
@@ -158,7 +159,9 @@ def copy_folder(
             else:
                 left_out.append((name, result))
     if not copied:
-        raise ValueError(f"{source} holds no picture: {len(files):,} files were looked at.")
+        raise ValueError(
+            f"{show_text(source)} holds no picture: {len(files):,} files were looked at."
+        )
     return CopiedFiles(tuple(sorted(copied, key=lambda file: file.path)), tuple(left_out))
 
 
@@ -175,6 +178,7 @@ def verify_copies(folder: Path, files: Iterable[CopiedFile]) -> None:
     for file in files:
         if find_sha256(folder / file.path) != file.sha256:
             raise OSError(
-                f"{file.path} was written to {str(folder.parent)!r} but reads differently: the "
+                f"{show_text(file.path)} was written to {str(folder.parent)!r} but reads "
+                "differently: the "
                 "disk is damaged or full. Nothing was kept; choose a folder on another disk."
             )

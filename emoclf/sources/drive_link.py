@@ -23,6 +23,7 @@ from emoclf.sources.archives import ArchiveLimits, fill_from_archive, naming_arc
 from emoclf.sources.copying import CopiedFiles, copy_folder
 from emoclf.sources.registry import PROJECT_DRIVE_LINK
 from emoclf.sources.staging import StagedData, stage_with
+from emoclf.untrusted import show_text
 
 _LINK = re.compile(
     r"https://drive\.google\.com/(?:drive/(?:u/\d+/)?(?P<folder>folders)/|file/d/|"
@@ -122,7 +123,8 @@ def _explaining(gdown: Any, wanted: str) -> Iterator[None]:
         ) from error
     except (*refused, OSError, RuntimeError) as error:
         raise OSError(
-            f"Google Drive did not deliver {wanted} ({error}). Check the connection and that the "
+            f"Google Drive did not deliver {show_text(wanted)} ({show_text(error)}). "
+            "Check the connection and that the "
             "link is shared with everybody. After many downloads Drive refuses for a day: then add "
             "a shortcut to your own Drive, mount it and stage the folder. What has come is kept: "
             "the same call goes on."

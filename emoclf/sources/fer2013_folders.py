@@ -18,6 +18,7 @@ from emoclf.fer2013 import EMOTIONS, FaceSet, load_fer2013
 from emoclf.sources.archives import extract_archive
 from emoclf.sources.fer2013_counts import check_fer2013_counts
 from emoclf.storage import building_folder
+from emoclf.untrusted import show_text
 
 LabelSource = Literal["fer2013", "votes"]
 """FER2013's own label, or what more than half of FER+'s raters saw."""
@@ -45,7 +46,9 @@ class FaceFolders:
 
     def describe(self) -> str:
         """Return the counts as text for reading."""
-        lines = [f"{self.folder}, 48 x 48 pixels, {self.other_faces:,} other faces left out"]
+        lines = [
+            f"{show_text(self.folder)}, 48 x 48 pixels, {self.other_faces:,} other faces left out"
+        ]
         for usage, counts in self.counts.items():
             said = ", ".join(f"{count:,} {name}" for name, count in counts.items())
             lines.append(f"  {usage}: {said}")
@@ -140,7 +143,8 @@ def _open_source(source: Path) -> Iterator[Path]:
             has_folders = (found / "train").is_dir()
             if found.is_dir() and not has_folders and not list(found.glob("*.npz")):
                 raise ValueError(
-                    f"{source} holds no FER2013: expected {' or '.join(_CSV_NAMES)}, .npz files, "
+                    f"{show_text(source)} holds no FER2013: expected "
+                    f"{' or '.join(_CSV_NAMES)}, .npz files, "
                     "or train/ and test/ folders of class folders in it."
                 )
             yield found

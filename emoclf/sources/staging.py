@@ -28,6 +28,7 @@ from emoclf.sources.copying import (
     verify_copies,
 )
 from emoclf.storage import building_folder, read_json, write_json
+from emoclf.untrusted import show_text
 
 RECORD_NAME = ".staged.json"
 """File in a staged folder that says what was staged and from where."""
@@ -66,7 +67,7 @@ class StagedData:
         """Return the result as text for reading."""
         verb = "were staged before" if self.was_there else "staged and verified"
         size = self.bytes / 2**20
-        lines = [f"{self.files:,} files, {size:,.1f} MiB, {verb}: {self.folder}"]
+        lines = [f"{self.files:,} files, {size:,.1f} MiB, {verb}: {show_text(self.folder)}"]
         lines.append(f"SHA-256 of all of them: {self.sha256}")
         if self.gone:
             lines.append(f"{len(self.gone):,} of them were moved or deleted here since.")
@@ -119,12 +120,15 @@ def stage_data(
     source, local_folder = Path(source), Path(local_folder)
     if not source.exists():
         raise FileNotFoundError(
-            f"{source} does not exist. Expected a folder or an archive. On Google Drive, mount "
+            f"{show_text(source)} does not exist. Expected a folder or an archive. On "
+            "Google Drive, mount "
             "Drive first (emoclf.mount_drive()) and check the spelling."
         )
     _check_apart(source, local_folder)
     if sha256 and source.is_dir():
-        raise ValueError(f"sha256: {source} is a folder, and only an archive has one checksum.")
+        raise ValueError(
+            f"sha256: {show_text(source)} is a folder, and only an archive has one checksum."
+        )
     listing = list_files(source) if source.is_dir() else FileList((source,), ())
     limits = limits or ArchiveLimits()
 
@@ -183,7 +187,8 @@ def _check_apart(source: Path, local_folder: Path) -> None:
     inner, outer = local_folder.resolve(), source.resolve()
     if source.is_dir() and (inner.is_relative_to(outer) or outer.is_relative_to(inner)):
         raise ValueError(
-            f"{local_folder} and {source} lie inside each other. Give a local folder elsewhere."
+            f"{show_text(local_folder)} and {show_text(source)} lie inside each other. "
+            "Give a local folder elsewhere."
         )
 
 
@@ -214,7 +219,8 @@ def _copy_archive(
             bar.update(len(piece))
     if sha256 and digest.hexdigest() != sha256.lower():
         raise ValueError(
-            f"{source} has the SHA-256 {digest.hexdigest()}, expected {sha256}. It is another "
+            f"{show_text(source)} has the SHA-256 {digest.hexdigest()}, expected "
+            f"{show_text(sha256)}. It is another "
             "file or was cut off: copy it again."
         )
     with naming_archive(source):
@@ -234,11 +240,15 @@ def _find_staged(
     """Return what an earlier call has staged, if it is the same."""
     record: dict[str, Any] = read_json(folder / RECORD_NAME, what="what was staged")
     if not isinstance(record, dict) or record.get("format") != _FORMAT:
-        raise ValueError(f"{folder / RECORD_NAME} was not written by this emoclf: delete {folder}.")
+        raise ValueError(
+            f"{show_text(folder / RECORD_NAME)} was not written by this emoclf: delete "
+            f"{show_text(folder)}."
+        )
     if (record["source"], record["fingerprint"]) != (source, fingerprint):
         was = "an earlier state of it" if record["source"] == source else record["source"]
         raise FileExistsError(
-            f"{folder} holds what was staged from {was}, not {source} as it is now. Stage into "
+            f"{show_text(folder)} holds what was staged from {show_text(was)}, not "
+            f"{show_text(source)} as it is now. Stage into "
             "another folder, or delete this one first."
         )
     files = tuple(CopiedFile(**each) for each in record["files"])
