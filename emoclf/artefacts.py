@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoclf.config import CLASS_NAMES, IMAGE_SIZE, ResizeMode, Subject
 from emoclf.storage import replacing
-from emoclf.untrusted import show_text
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     import keras
@@ -194,7 +194,7 @@ def load_model(path: str | Path, *, compiled: bool = True) -> tuple[keras.Model,
             f"{show_text(path)} was written by Keras {show_text(written)} and cannot be "
             f"built by Keras {show_text(here)}, which is "
             f"here: {show_text(str(error)[:300])} Install the other version: pip install "
-            f"keras=={show_text(written)}"
+            f"{quote_argument(f'keras=={written}')}"
         ) from error
     _check_shapes(model, info)
     return model, info

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emoclf.config import SEED
-from emoclf.untrusted import show_text
+from emoclf.untrusted import quote_argument, show_text
 
 DRIVE_MOUNT_POINT = Path("/content/drive")
 """Where Colab shows Google Drive once it is mounted."""
@@ -165,7 +165,7 @@ def doctor() -> list[str]:
     """
     versions = find_versions()
     findings = [
-        f"{name} is not installed. Mend it: pip install {name}"
+        f"{name} is not installed. Mend it: pip install {quote_argument(name)}"
         for name in PACKAGES
         if versions[name] == "not installed"
     ]
@@ -175,7 +175,7 @@ def doctor() -> list[str]:
         if numbers and numbers < floor:
             findings.append(
                 f"{name} {versions[name]} has a known security hole, closed in {wanted}. "
-                f"It works; mend it with: pip install '{name}>={wanted}'"
+                f"It works; mend it with: pip install {quote_argument(f'{name}>={wanted}')}"
             )
     if versions["opencv-python"] != "not installed":
         findings += _find_opencv_problems()

@@ -166,6 +166,6 @@ def _check_train_options(context: click.Context, network: NetworkName) -> None:
         raise click.UsageError("--machine needs the list of all: --machines a:2222,b:2222")
     if "weights" in on_line and network not in get_args(BackboneName):
         raise click.UsageError(
-            f"--weights has no meaning with --network {network}: it is for "
+            f"--weights has no meaning with --network {quote_argument(network)}: it is for "
             f"{', '.join(get_args(BackboneName))}."
         )

@@ -218,8 +218,10 @@ def apply_decisions_command(
     if not move:
         echo("\nNothing was moved. Add --move to do it.")
     elif result.moved:
-        undo = f"restore {quote_argument(folder)} --id {quote_argument(result.folder.name)}"
-        echo(f"\nUndo it: python -m emoclf {undo}")
+        echo(
+            f"\nUndo it: python -m emoclf restore {quote_argument(folder)} "
+            f"--id {quote_argument(result.folder.name)}"
+        )
 
 
 @click.command("compare-repair")

@@ -68,7 +68,7 @@ def evaluate_command(
     if folder is None and not Path(model).is_dir():
         raise click.UsageError(
             f"{show_text(model)} is no run folder: name the photos to test it on. "
-            f"For example: python -m emoclf evaluate {quote_argument(model)} data"
+            f"For example: python -m emoclf evaluate {quote_argument(Path(model))} data"
         )
     with clear_errors():
         test = _test(model, folder, part, class_map, choice)

@@ -89,7 +89,7 @@ def weak_spots_command(
     if folder is None and not (Path(model) / "split.json").is_file():
         raise click.UsageError(
             f"{show_text(model)} is no run folder: name the photos to test it on. "
-            f"For example: python -m emoclf weak-spots {quote_argument(model)} data"
+            f"For example: python -m emoclf weak-spots {quote_argument(Path(model))} data"
         )
     target = output or (Path(model) if folder is None else None)
     prefix = f"{part}_" if folder is None and part != "test" else ""
@@ -156,7 +156,7 @@ def _make_detector(choice: DetectorChoice) -> FaceDetector | None:
     try:
         return choice.made or choice()
     except FaceDetectorUnavailableError as error:
-        echo(f"Note: no slices by face. {error}", err=True)
+        echo(f"Note: no slices by face. {show_text(error)}", err=True)
         return None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from emoclf.faces.face import FaceDetectorUnavailableError
+from emoclf.untrusted import show_text
 
 
 def import_opencv() -> Any:
@@ -21,7 +22,8 @@ def import_opencv() -> Any:
         import cv2
     except ImportError as error:
         raise FaceDetectorUnavailableError(
-            f"Finding faces needs OpenCV, which cannot be imported ({error}). Install it with "
+            f"Finding faces needs OpenCV, which cannot be imported ({show_text(error)}). "
+            "Install it with "
             "`pip install opencv-python`; on a machine without a display, with "
             "`pip install opencv-python-headless`."
         ) from error

@@ -20,6 +20,7 @@ from pathlib import Path
 from emoclf.faces.face import FaceDetectorUnavailableError, FaceModelError
 from emoclf.faces.yunet_download import PinnedModel, download_first
 from emoclf.storage import read_json, replacing, write_json
+from emoclf.untrusted import show_text
 
 _ZOO = "https://media.githubusercontent.com/media/opencv/opencv_zoo"
 
@@ -194,7 +195,9 @@ def _fetch(folder: Path, damage: str, *, retry: bool) -> YuNetFile:
         found = download_first(PINNED_MODELS)
     except FaceDetectorUnavailableError as error:
         kept = _remember_failure(failure_path, str(error))
-        raise FaceDetectorUnavailableError(f"{said}{error}{kept} {explain_remedy()}") from error
+        raise FaceDetectorUnavailableError(
+            f"{said}{show_text(error)}{kept} {explain_remedy()}"
+        ) from error
     if said or found.failures:
         said += f"{found.failures} Downloaded: {found.model.name}.".lstrip()
     unkept = _keep(folder / found.model.name, found.content, failure_path)

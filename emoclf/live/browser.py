@@ -14,6 +14,7 @@ import numpy as np
 from emoclf.images import load_image
 from emoclf.live.frames import CameraUnavailableError
 from emoclf.live.session import CONSENT
+from emoclf.untrusted import show_text
 
 Evaluate = Callable[[str], Any]
 """Runs JavaScript in the browser and returns what its promise resolves to, as Colab's `eval_js`."""
@@ -98,5 +99,5 @@ def _decode(url: str) -> np.ndarray:
         return load_image(base64.b64decode(content, validate=True))
     except binascii.Error as error:
         raise CameraUnavailableError(
-            f"The browser sent a damaged photo ({error}).", reason="error"
+            f"The browser sent a damaged photo ({show_text(error)}).", reason="error"
         ) from error

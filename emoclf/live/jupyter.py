@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from emoclf.live.frames import CameraUnavailableError
+from emoclf.untrusted import show_text
 
 _MAX_BYTES = 256 * 2**20
 _GREETING_SECONDS = 4.0
@@ -103,7 +104,7 @@ class _Mailbox:
             try:
                 self.answer = json.loads(content)
             except ValueError as error:
-                self.answer = f"no JSON: {error}"
+                self.answer = f"no JSON: {show_text(error)}"
             self.is_answered.set()
 
 
