@@ -104,10 +104,20 @@ def clean_command(
         result = quarantine(report, dry_run=False) if move else None
     if as_json:
         echo(json.dumps(_make_document(report, result), indent=1))
-    elif result and result.moved:
-        echo(f"\n{result.describe()}\nUndo it: python -m emoclf restore {quote_argument(folder)}")
+    elif result is not None:
+        _show_moves(result, folder)
     elif report.rejects:
         echo("\nNothing was moved. Add --move to set the rejected files aside.")
+
+
+def _show_moves(result: QuarantineResult, folder: Path) -> None:
+    """Say what was set aside, and how to undo it."""
+    if result.moved or result.left:
+        echo(f"\n{result.describe()}")
+    else:
+        echo("\nThere was nothing to move.")
+    if result.moved:
+        echo(f"Undo it: python -m emoclf restore {quote_argument(folder)}")
 
 
 def _make_document(report: CleaningReport, result: QuarantineResult | None) -> dict[str, Any]:

@@ -167,6 +167,10 @@ _TOO_DEEP = (
     "A file or folder is nested too deeply to be followed. Give a part of it, or lay it out in "
     "fewer levels."
 )
+_MAKE_ROOM = (
+    "Make room on that disk, or choose another place, and give the command again (a training goes "
+    "on with --resume)."
+)
 
 
 def _find_errors_of_libraries() -> tuple[type[Exception], ...]:
@@ -188,21 +192,22 @@ def _explain(error: OSError) -> str:
     if error.errno is None or error.strerror is None:
         return str(error)
     steps = {
-        errno.ENOSPC: "Make room on that disk, or choose another place, and give the command again "
-        "(a training goes on with --resume).",
+        errno.ENOSPC: _MAKE_ROOM,
+        errno.EDQUOT: _MAKE_ROOM,
         errno.EROFS: "Choose another place.",
         errno.EACCES: "Change the permissions, or choose another place.",
         errno.EPERM: "Change the permissions, or choose another place.",
         errno.ENAMETOOLONG: "Give a shorter name, or choose another place.",
     }
-    steps[errno.EDQUOT] = steps[errno.ENOSPC]
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # Where a file is copied, the first name is the one that is read.
     place = error.filename2 if is_full and error.filename2 is not None else error.filename
     if isinstance(place, bytes):
         place = os.fsdecode(place)
     where = "" if place is None else f"{show_text(place)}: "
+    reason = os.strerror(error.errno) if is_full else show_text(error.strerror)
     step = steps.get(error.errno, "Check the path, or choose another place.")
-    return f"{where}{error.strerror}. {step}"
+    return f"{where}{reason}. {step}"
 
 
 def is_watched() -> bool:

@@ -215,7 +215,7 @@ def apply_decisions_command(
 
         result = apply_decisions(folder, decisions, dry_run=not move, class_map=class_map)
     echo(result.describe())
-    if not move:
+    if not move and result.moved:
         echo("\nNothing was moved. Add --move to do it.")
     elif result.moved:
         echo(
