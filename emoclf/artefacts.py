@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoclf.config import CLASS_NAMES, IMAGE_SIZE, ResizeMode, Subject
 from emoclf.storage import replacing
-from emoclf.untrusted import quote_argument, show_text
+from emoclf.untrusted import check_class_names, quote_argument, show_text
 
 if TYPE_CHECKING:
     import keras
@@ -48,6 +48,10 @@ class ModelInfo:
     image_size: tuple[int, int] = IMAGE_SIZE
     resize_mode: ResizeMode = "pad"
     subject: Subject = "photo"
+
+    def __post_init__(self) -> None:
+        """Refuse names that could not be shown."""
+        check_class_names(self.class_names)
 
 
 def save_model(model: keras.Model, path: str | Path, *, info: ModelInfo) -> Path:

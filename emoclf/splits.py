@@ -16,7 +16,7 @@ import numpy as np
 
 from emoclf.config import CLASS_NAMES, SEED, SPLIT_NAMES
 from emoclf.storage import read_json, write_json
-from emoclf.untrusted import show_text
+from emoclf.untrusted import check_class_names, show_text
 
 SMALL_SPLIT = 100
 """Below this many photos the 95 % interval of an accuracy is wider than about 15 points."""
@@ -218,6 +218,7 @@ def verify_manifest(manifest: SplitManifest) -> None:
     Raises:
         ValueError: If the manifest breaks a promise; the message names the first photo.
     """
+    check_class_names(manifest.class_names)
     split_of_path: dict[str, str] = {}
     split_of_group: dict[int, str] = {}
     for file in manifest.files:

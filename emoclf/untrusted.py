@@ -11,6 +11,7 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import PurePath
 
 _JOINERS = "\u200c\u200d"
@@ -130,6 +131,23 @@ def is_version(text: object) -> bool:
         (True, False)
     """
     return isinstance(text, str) and _VERSION.fullmatch(text) is not None
+
+
+def check_class_names(names: Iterable[str]) -> None:
+    """Refuse names of classes that could not stand in a row, a table or a picture.
+
+    Args:
+        names: What a model or a split says that its classes are called.
+
+    Raises:
+        ValueError: If one holds line breaks or control characters, or is no text at all.
+
+    Example:
+        >>> check_class_names(["Sad", "Happy"])
+    """
+    for name in names:
+        if not isinstance(name, str) or show_text(name) != name:
+            raise ValueError(f"class_names: expected plain names on one line, received {name!r}.")
 
 
 def encode_cell(text: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from emoclf.storage import find_sha256, replacing
+from emoclf.storage import find_sha256, make_folder, replacing
 
 QUARANTINE_NAME: str = "quarantine"
 """Folder beside the class folders; `find_class_folders` never takes it for one of them."""
@@ -190,7 +190,7 @@ def _write_manifest(path: Path, moves: Sequence[Move]) -> None:
 
 def rename(source: Path, target: Path) -> None:
     """Move a file on the same disk to a place that is free."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     if exists(target):
         raise FileExistsError(f"{str(target)!r} exists; nothing is overwritten. Move it away.")
     try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -13,7 +15,7 @@ from tqdm import tqdm
 
 from emoclf.folders import FileList
 from emoclf.images import IMAGE_EXTENSIONS, explain_unknown_content, find_format
-from emoclf.storage import find_sha256
+from emoclf.storage import find_sha256, make_folder
 from emoclf.untrusted import show_text
 
 BEGINNING_BYTES = 4096
@@ -108,7 +110,7 @@ def copy_stream(
         FileExistsError: If the file is there already.
     """
     target = folder.joinpath(*path.parts)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     digest, size, piece = hashlib.sha256(), 0, beginning
     with target.open("xb") as file:
         while piece:
@@ -152,7 +154,7 @@ def copy_folder(
     copied: list[CopiedFile] = []
     left_out = [(path.relative_to(source).as_posix(), why) for path, why in listing.skipped]
     with bar, ThreadPoolExecutor(_THREADS) as pool:
-        for name, result in pool.map(copy, files):
+        for name, result in pool.map(partial(_copy_if_short, copy, source), files):
             bar.update()
             if isinstance(result, CopiedFile):
                 copied.append(result)
@@ -163,6 +165,18 @@ def copy_folder(
             f"{show_text(source)} holds no picture: {len(files):,} files were looked at."
         )
     return CopiedFiles(tuple(sorted(copied, key=lambda file: file.path)), tuple(left_out))
+
+
+def _copy_if_short(
+    copy: Callable[[Path], tuple[str, CopiedFile | str]], source: Path, file: Path
+) -> tuple[str, CopiedFile | str]:
+    """Copy a file; in the new place, the path of a deep one may be longer than a path may be."""
+    try:
+        return copy(file)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return file.relative_to(source).as_posix(), "its path would be too long here"
 
 
 def verify_copies(folder: Path, files: Iterable[CopiedFile]) -> None:

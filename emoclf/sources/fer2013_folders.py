@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES
 from emoclf.fer2013 import EMOTIONS, FaceSet, load_fer2013
+from emoclf.folders import list_files
 from emoclf.sources.archives import extract_archive
 from emoclf.sources.fer2013_counts import check_fer2013_counts
 from emoclf.storage import building_folder
@@ -152,8 +153,12 @@ def _open_source(source: Path) -> Iterator[Path]:
 
 def _locate(folder: Path) -> Path:
     """Find FER2013 in a folder: downloads wrap it in folders of their own."""
+    listing = list_files(folder)
+    found = [*listing.files, *(path for path, _ in listing.skipped)]  # links, too
     for name in _CSV_NAMES:
-        if found := sorted(folder.rglob(name)):
-            return found[0]
-    inner = [path.parent for path in sorted(folder.rglob("train")) if path.is_dir()]
-    return next((path for path in inner if (path / "test").is_dir()), folder)
+        if named := [path for path in found if path.name == name and path.is_file()]:
+            return named[0]
+    parts = [path.relative_to(folder).parts for path in found]
+    inner = {each[:level] for each in parts for level, name in enumerate(each) if name == "train"}
+    places = [folder.joinpath(*each) for each in sorted(inner)]
+    return next((path for path in places if (path / "test").is_dir()), folder)
