@@ -208,49 +208,66 @@ def list_quick_calls(folder, data):
 
 
 def list_trained_calls(folder, data):
-    """Return calls that train or load networks, and those that need what these have made."""
-    logs = folder / f"logs {CODES}"
-    small = ("--image-size", 32, "--epochs", 1, "--batch-size", 8, "--logs", logs)
-    run, check = logs / f"-run {CODES}", logs / f"check {CODES}"
-    decisions = check / "review" / "decisions.csv"
+    """Return calls that train or load a network, and those that need what these have made."""
+    small, run, check = list_options(folder)
     models = [folder / f"model {CODES}.keras", folder / f"none {BYTES}.keras"]
     models += [folder / f"{name}.keras" for name in ("version", "config")]
     photo = data / f"happy {CODES}"
     return [
         ("train", data, "--name", f"-run {CODES}", *small),
-        ("train", data, "--name", f"-run {CODES}", "--resume", *small),
         ("train", data, "--name", f"-run {CODES}", "--resume", "--dropout", 0.5, *small),
         ("train", data, "--name", f"a/{CODES}", *small),
-        ("train", data, "--copies", folder / f"copies {CODES}", "--name", f"c {CODES}", *small),
         ("train", data, "--network", "mobilenetv3small", "--weights", f"{CODES}.h5", *small),
         ("train", data, "--image-size", CODES),
         ("train", data, "--machines", CODES, "--name", "m", "--machine", 5, *small),
         ("train", "--split", folder / "no-columns.csv", *small),
         *(("predict", photo, "--model", model) for model in models),
         ("predict", photo, "--model", run),
-        ("explain", photo, "--model", run, "--output", folder / "maps-run"),
-        ("evaluate", run),
         ("evaluate", run),
         ("evaluate", run, data),
         ("evaluate", models[0], data),
         ("weak-spots", run, "--no-robustness"),
-        ("ladder", run, "--skip", "fine_tuned", "--skip", "face_features"),
-        (
-            *("ladder", data, "--name", f"ladder {CODES}", *small),
-            *("--skip", "fine_tuned", "--skip", "face_features", "--skip", "network"),
-        ),
-        ("export", run, "--format", "keras", "--format", "litert"),
         ("export", run, "--format", "keras"),
         ("export", models[0], data),
         ("cross-validate", data, "--folds", 2, "--name", f"check {CODES}", *small),
-        ("cross-validate", data, "--folds", 2, "--name", f"check {CODES}", "--resume", *small),
         ("find-suspects", check),
         ("find-suspects", check),
-        ("compare-repair", check, decisions, "--logs", logs, "--name", f"repair {CODES}"),
-        ("compare-repair", check, folder / "unknown.csv", "--logs", logs),
-        ("apply-decisions", data, decisions),
+        ("apply-decisions", data, check / "review" / "decisions.csv"),
+        ("compare-repair", check, folder / "action.csv", "--logs", run.parent),
         ("doctor",),
     ]
+
+
+def list_long_calls(folder, data):
+    """Return calls of several trainings each."""
+    small, run, check = list_options(folder)
+    few = ("--skip", "fine_tuned", "--skip", "face_features")
+    return [
+        ("train", data, "--name", f"-run {CODES}", *small),
+        ("train", data, "--name", f"-run {CODES}", "--resume", *small),
+        ("train", data, "--copies", folder / f"copies {CODES}", "--name", f"c {CODES}", *small),
+        ("explain", data / f"happy {CODES}", "--model", run, "--output", folder / "maps-run"),
+        ("evaluate", run),
+        ("evaluate", run),
+        ("ladder", run, *few),
+        ("ladder", data, "--name", f"ladder {CODES}", *small, *few, "--skip", "network"),
+        ("ladder", data, "--name", f"ladder {CODES}", "--resume", *small, *few),
+        ("weak-spots", run),
+        ("export", run),
+        ("export", run),
+        ("cross-validate", data, "--folds", 2, "--name", f"check {CODES}", *small),
+        ("cross-validate", data, "--folds", 2, "--name", f"check {CODES}", "--resume", *small),
+        ("find-suspects", check),
+        ("compare-repair", check, check / "review" / "decisions.csv", "--logs", run.parent),
+        ("compare-repair", check, folder / "unknown.csv", "--logs", run.parent),
+    ]
+
+
+def list_options(folder):
+    """Return the options of a small training, its run folder, and that of a cross-validation."""
+    logs = folder / f"logs {CODES}"
+    small = ("--image-size", 32, "--epochs", 1, "--batch-size", 8, "--logs", logs)
+    return small, logs / f"-run {CODES}", logs / f"check {CODES}"
 
 
 def call(arguments):
@@ -269,7 +286,8 @@ def call(arguments):
 def run_session(folder, part):
     data = make_world(folder)
     os.chdir(folder)
-    calls = {"quick": list_quick_calls, "trained": list_trained_calls}[part](folder, data)
+    parts = {"quick": list_quick_calls, "trained": list_trained_calls, "long": list_long_calls}
+    calls = parts[part](folder, data)
     for number, arguments in enumerate(calls):
         os.write(1, f"{MARK} {number} {arguments[0]!r}\n".encode())
         code = call(arguments)
