@@ -18,11 +18,19 @@ import click
 
 from emoclf.untrusted import show_lines
 
-_BARS = frozenset({"click._termui_impl", "keras.src.utils.progbar", "tqdm.std"})
-"""Modules that draw progress bars: they move the cursor, and show no text from outside."""
+_BARS = frozenset(
+    {
+        ("click._termui_impl", "render_progress"),
+        ("click._termui_impl", "render_finish"),
+        ("keras.src.utils.progbar", "update"),
+        ("tqdm.std", "fp_write"),
+        ("tqdm.std", "moveto"),
+    }
+)
+"""What draws progress bars: it moves the cursor, and shows no text from outside."""
 
-_CALLS_TO_BAR = 6
-"""A bar's module is found that many calls above what writes, or it does not write."""
+_CALLS_TO_BAR = 4
+"""It is found that few calls above what writes, or it does not write."""
 
 
 def echo(text: object = "", *, err: bool = False) -> None:
@@ -163,7 +171,7 @@ def _is_drawn_by_bar() -> bool:
     """Tell whether a progress bar is among those who call."""
     frame = sys._getframe(2)
     for _ in range(_CALLS_TO_BAR):
-        if frame.f_globals.get("__name__") in _BARS:
+        if (frame.f_globals.get("__name__"), frame.f_code.co_name) in _BARS:
             return True
         if frame.f_back is None:
             return False

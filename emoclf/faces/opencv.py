@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,7 +33,11 @@ def import_opencv() -> Any:
 
 @contextmanager
 def silence_opencv() -> Iterator[None]:
-    """Keep OpenCV from writing log lines to the screen; its errors are raised all the same."""
+    """Keep OpenCV from writing log lines to the screen; its errors are raised all the same.
+
+    FFmpeg, which reads videos for it, is kept quiet from the first time on.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     logging = import_opencv().utils.logging
     level = logging.getLogLevel()
     logging.setLogLevel(logging.LOG_LEVEL_SILENT)

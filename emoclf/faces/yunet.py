@@ -251,6 +251,6 @@ def _explain_unusable(file: YuNetFile, said: str) -> FaceModelError:
     """Say that a file is no YuNet model for this OpenCV."""
     return FaceModelError(
         f"{str(file.path)!r} is no YuNet model that OpenCV {import_opencv().__version__} can use "
-        f"({len(file.content):,} bytes; OpenCV says: {' '.join(said.split())[:200]}). "
+        f"({len(file.content):,} bytes; OpenCV says: {show_text(' '.join(said.split())[:200])}). "
         f"Expected an ONNX file such as {PINNED_MODELS[0].name}. {explain_remedy()}"
     )
