@@ -149,10 +149,27 @@ def test_a_guarded_stream_holds_what_its_encoding_does_not_have():
 
 
 def test_there_is_no_way_around_a_guarded_stream():
-    guarded = GuardedStream(io.TextIOWrapper(io.BytesIO()))
-    assert not hasattr(guarded, "buffer")
+    stream = io.StringIO()
+    guarded = GuardedStream(stream)
     with pytest.raises(TypeError, match="received bytes"):
         guarded.write(b"\x1b")
+    if os.name != "nt":
+        click.echo(b"\x1b[31m \x9b \xc2\x9b", file=guarded)
+        assert stream.getvalue() == "\\x1b[31m \\udc9b \\x9b\n"
+
+
+def test_a_shell_that_completes_gets_nothing_raw(monkeypatch):
+    for name, value in (("COMPLETE", "bash_complete"), ("ARGS", "")):
+        monkeypatch.setenv(f"_EMOCLF_{name}", value)
+    monkeypatch.setenv("COMP_WORDS", "emoclf clean --map '\x1b[31m\u009b'")
+    monkeypatch.setenv("COMP_CWORD", "3")
+    result = CliRunner().invoke(main, [], prog_name="emoclf")
+    assert result.exit_code == 0
+    assert "\x1b" not in result.stdout
+    assert "\x9b" not in result.stdout
+    monkeypatch.setenv("COMP_WORDS", "emoclf pre")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert "predict" in CliRunner().invoke(main, [], prog_name="emoclf").stdout
 
 
 def test_only_a_bar_may_move_the_cursor():

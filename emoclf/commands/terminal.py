@@ -101,9 +101,11 @@ class GuardedStream(io.TextIOBase):
 
     def __getattr__(self, name: str) -> Any:
         """Answer what is not defined here as the stream does, but hand out no way around."""
-        if name == "buffer":
+        if name != "buffer":
+            return getattr(self.stream, name)
+        if os.name == "nt":  # where click takes it for a console, and writes to that
             raise AttributeError(name)
-        return getattr(self.stream, name)
+        return _GuardedBytes(self)
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -117,7 +119,7 @@ class GuardedStream(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Write a text, made harmless unless a progress bar has drawn it."""
-        if not isinstance(text, str):  # click tries bytes, to tell a binary stream
+        if not isinstance(text, str):  # by trying, click tells streams of bytes
             raise TypeError(f"write() expects str, received {type(text).__name__}")
         shown = show_lines(text)
         if shown != text and _is_drawn_by_bar():
@@ -165,6 +167,26 @@ class GuardedStream(io.TextIOBase):
         except OSError as error:
             error.filename = error.filename or getattr(self.stream, "name", None)
             raise
+
+
+class _GuardedBytes(io.BufferedIOBase):
+    """The bytes of a guarded stream: click writes through them what a shell completes."""
+
+    def __init__(self, stream: GuardedStream) -> None:
+        self._stream = stream
+
+    def write(self, content: Any) -> int:
+        self._stream.write(bytes(content).decode("utf-8", "surrogateescape"))
+        return len(content)
+
+    def writable(self) -> bool:
+        return True
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Do nothing: the stream is not ours."""
 
 
 def _is_drawn_by_bar() -> bool:
