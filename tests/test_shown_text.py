@@ -89,6 +89,9 @@ def test_nothing_prints_but_the_one_function(file):
     printing = {"click.echo", "click.secho", "sys.stdout.write", "sys.stderr.write"}
     assert not names & printing
     assert "print" not in called
+    echoed = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    echoed = [ast.unparse(node) for node in echoed if ast.unparse(node.func) == "echo"]
+    assert not [each for each in echoed if "json.dumps" in each], "use echo_json()"
     imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     from_click = {each.name for node in imported if node.module == "click" for each in node.names}
     assert not from_click & {"echo", "secho"}

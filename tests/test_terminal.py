@@ -5,6 +5,7 @@ Piped output would hide it, since click strips there what it knows: the calls wr
 
 import errno
 import io
+import json
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from tqdm import tqdm
 
 from emoclf.__main__ import main
 from emoclf.commands import options
-from emoclf.commands.terminal import GuardedStream, echo, guarded_streams, plain_warnings
+from emoclf.commands.terminal import GuardedStream, echo, echo_json, guarded_streams, plain_warnings
 from tests.hostile_session import MARK
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -180,12 +181,23 @@ def test_only_a_bar_may_move_the_cursor():
     assert stream.getvalue().startswith("\rbar")
     list(tqdm((guarded.write("\rin a bar") for _ in range(2)), file=guarded))
     assert "\rin" not in stream.getvalue()
+    tqdm([], file=guarded, desc="name \x1b]0;owned\x07\x9b").refresh()
+    assert "\rname \\x1b]0;owned\\x07\\x9b" in stream.getvalue()
     assert r"\rforged" in stream.getvalue()
 
 
 def test_what_is_printed_to_a_pipe_is_escaped_and_not_left_out():
     command = click.command("show")(lambda: echo("red\x1b[31m.jpg"))
     assert CliRunner().invoke(command).output == "red\\x1b[31m.jpg\n"
+
+
+def test_json_stays_exact(capsys):
+    value = {name: name for name in ("\x7f", "\x1b[31m", "\x9b", "\u202e", "\udc9b", "笑", '"\\')}
+    echo_json(value)
+    output = capsys.readouterr().out
+    assert json.loads(output) == value
+    assert output.isascii()
+    assert "\x7f" not in output
 
 
 def test_a_warning_is_one_line(capsys):

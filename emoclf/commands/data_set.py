@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from emoclf.commands.options import class_map_option, clear_errors, is_watched
-from emoclf.commands.terminal import echo
+from emoclf.commands.terminal import echo, echo_json
 from emoclf.config import SEED, Settings
 from emoclf.untrusted import quote_argument, show_text
 
@@ -103,7 +102,7 @@ def clean_command(
             report.to_csv(table)
         result = quarantine(report, dry_run=False) if move else None
     if as_json:
-        echo(json.dumps(_make_document(report, result), indent=1))
+        echo_json(_make_document(report, result))
     elif result is not None:
         _show_moves(result, folder)
     elif report.rejects:

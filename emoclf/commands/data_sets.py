@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emoclf.commands.options import class_map_option, clear_errors, is_watched
-from emoclf.commands.terminal import echo
+from emoclf.commands.terminal import echo, echo_json
 from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def data_sets_command(name: str | None, as_json: bool) -> None:
     with clear_errors():
         found = (find_data_set(name),) if name else list_data_sets()
     if as_json:
-        echo(json.dumps([each.to_dict() for each in found], indent=1))
+        echo_json([each.to_dict() for each in found])
     else:
         echo("\n\n".join(each.describe() for each in found))
 
@@ -181,7 +180,7 @@ def _show_staged(staged: StagedData, class_map: dict[str, str], *, as_json: bool
         counts[each.class_name] = counts.get(each.class_name, 0) + files
     if as_json:
         document = {**asdict(staged), "folder": str(staged.folder), "classes": counts}
-        echo(json.dumps(document, indent=1))
+        echo_json(document)
         return
     echo(staged.describe())
     for name, count in counts.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from emoclf.commands.options import DetectorChoice, clear_errors, detector_options
-from emoclf.commands.terminal import echo
+from emoclf.commands.terminal import echo, echo_json
 from emoclf.untrusted import show_text
 
 
@@ -33,7 +32,7 @@ def doctor_command(as_json: bool, choice: DetectorChoice) -> None:
     with clear_errors():
         found = _examine(choice)
     if as_json:
-        echo(json.dumps(found, indent=1))
+        echo_json(found)
     else:
         _print_findings(found)
     is_whole = found["hardware"] and found["detector"] and found["network"]

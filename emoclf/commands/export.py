@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
-from emoclf.commands.terminal import echo
+from emoclf.commands.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from emoclf.exporting import ExportFormat, ExportReport
@@ -85,7 +84,10 @@ def export_command(
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     with clear_errors():
         report = _export(model, photos, formats, part, output, as_json, choice)
-    echo(json.dumps(report.to_dict(), indent=1) if as_json else report.describe())
+    if as_json:
+        echo_json(report.to_dict())
+    else:
+        echo(report.describe())
     sys.exit(0 if report.is_kept else 1)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import fields
 from pathlib import Path
@@ -22,7 +21,7 @@ from emoclf.commands.settings import (
     logs_option,
     settings_options,
 )
-from emoclf.commands.terminal import echo
+from emoclf.commands.terminal import echo, echo_json
 from emoclf.config import Settings
 from emoclf.untrusted import show_text
 
@@ -127,7 +126,7 @@ def _show(ladder: Ladder, as_json: bool) -> None:
 
     figure = save_figure(plot_ladder(ladder), ladder.folder / "ladder.png")
     if as_json:
-        echo(json.dumps({**ladder.to_dict(), "folder": str(ladder.folder)}, indent=1))
+        echo_json({**ladder.to_dict(), "folder": str(ladder.folder)})
         return
     echo(f"\n{ladder.describe()}")
     echo(f"\nWritten to {show_text(ladder.folder / 'ladder.json')} and {figure.name} beside it")

@@ -32,7 +32,6 @@ gives them.
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +55,7 @@ from emoclf.commands.options import (
     photos_argument,
 )
 from emoclf.commands.rows import choose_layout, format_rows, summarise
-from emoclf.commands.terminal import echo, plain_warnings
+from emoclf.commands.terminal import echo, echo_json, plain_warnings
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
@@ -178,7 +177,7 @@ def _print_document(answering: Answering, choice: DetectorChoice, model: Path | 
         ],
         "summary": asdict(summarise(answering.predictions)),
     }
-    echo(json.dumps(document, indent=1))
+    echo_json(document)
     _print_notes(answering, choice)
 
 

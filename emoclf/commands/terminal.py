@@ -7,7 +7,9 @@ error of click's or a warning of another library, is made harmless here.
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -27,7 +29,10 @@ _BARS = frozenset(
         ("tqdm.std", "moveto"),
     }
 )
-"""What draws progress bars: it moves the cursor, and shows no text from outside."""
+"""What draws progress bars, and moves the cursor for it."""
+
+_MOVES = re.compile(r"[\r\b]|\x1b\[(?:[0-9;]*m|[AK]|\?25[lh])")
+"""All that a bar needs; should a name from outside stand in one, nothing else passes."""
 
 _CALLS_TO_BAR = 4
 """It is found that few calls above what writes, or it does not write."""
@@ -41,6 +46,15 @@ def echo(text: object = "", *, err: bool = False) -> None:
         err: Whether it goes to the standard error stream.
     """
     click.echo(show_lines(text), err=err)
+
+
+def echo_json(value: object) -> None:
+    """Print a value as JSON, exactly: what could move a cursor is escaped as JSON does it.
+
+    Args:
+        value: Anything JSON can hold.
+    """
+    echo(json.dumps(value, indent=1).replace("\x7f", "\\u007f"))  # which JSON leaves as it is
 
 
 @contextmanager
@@ -123,7 +137,9 @@ class GuardedStream(io.TextIOBase):
             raise TypeError(f"write() expects str, received {type(text).__name__}")
         shown = show_lines(text)
         if shown != text and _is_drawn_by_bar():
-            shown = text
+            moves = [*_MOVES.findall(text), ""]
+            pieces = zip(_MOVES.split(text), moves, strict=True)
+            shown = "".join(show_lines(piece) + move for piece, move in pieces)
         shown = shown.encode(self.encoding, "backslashreplace").decode(self.encoding)
         with self._naming_stream():
             self.stream.write(shown)

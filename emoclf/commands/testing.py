@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
-from emoclf.commands.terminal import echo
+from emoclf.commands.terminal import echo, echo_json
 from emoclf.config import SPLIT_NAMES
 from emoclf.untrusted import quote_argument, show_text
 
@@ -81,7 +80,7 @@ def evaluate_command(
         document = {**test.evaluation.to_dict(), "left_out": left_out}
         if test.looks:
             document["test_looks"] = len(test.looks.looks)
-        echo(json.dumps(document, indent=1))
+        echo_json(document)
         return
     echo(test.describe())
     if folder is None:

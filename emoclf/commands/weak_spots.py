@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
-from emoclf.commands.terminal import echo
+from emoclf.commands.terminal import echo, echo_json
 from emoclf.config import SPLIT_NAMES
 from emoclf.untrusted import quote_argument, show_text
 
@@ -98,7 +97,7 @@ def weak_spots_command(
         numbers = {name: report.to_dict() for name, report in found.items()}
         files = _save(found, target, prefix) if target else []
     if as_json:
-        echo(json.dumps(numbers, indent=1))
+        echo_json(numbers)
         return
     echo("\n\n".join(report.describe() for report in found.values()))
     if files:
