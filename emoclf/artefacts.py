@@ -195,10 +195,9 @@ def load_model(path: str | Path, *, compiled: bool = True) -> tuple[keras.Model,
     except (TypeError, ValueError) as error:
         written, here = _read_keras_version(path), keras.__version__
         raise ValueError(
-            f"{show_text(path)} was written by Keras {show_text(written)} and cannot be "
-            f"built by Keras {show_text(here)}, which is "
-            f"here: {show_text(str(error)[:300])} Install the other version: pip install "
-            f"{quote_argument(f'keras=={written}')}"
+            f"{show_text(path)} was written by Keras {show_text(written)} and cannot be built by "
+            f"Keras {show_text(here)}, which is here: {show_text(str(error)[:300])} Install the "
+            f"other version: pip install {quote_argument(f'keras=={written}')}"
         ) from error
     _check_shapes(model, info)
     return model, info

@@ -149,9 +149,9 @@ def load_fer2013(path: str | Path, *, votes: str | Path | None = None) -> FaceSe
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
-            f"{show_text(path)} does not exist. Expected FER2013: fer2013.csv, a folder "
-            "with train/ and "
-            "test/, or .npz files. It is on Kaggle under that name; its terms are its own."
+            f"{show_text(path)} does not exist. Expected FER2013: fer2013.csv, a folder with "
+            "train/ and test/, or .npz files. It is on Kaggle under that name; its terms are its "
+            "own."
         )
     if path.suffix == ".npz":
         return _load_arrays(path)
@@ -239,9 +239,8 @@ def _load_votes(path: Path, count: int) -> np.ndarray:
         rows = list(csv.reader(file))[1:]
     if len(rows) != count:
         raise ValueError(
-            f"{show_text(path)} has {len(rows):,} rows of votes for {count:,} faces. "
-            "Expected FER+'s "
-            "fer2013new.csv and FER2013's fer2013.csv, row by row the same faces."
+            f"{show_text(path)} has {len(rows):,} rows of votes for {count:,} faces. Expected "
+            "FER+'s fer2013new.csv and FER2013's fer2013.csv, row by row the same faces."
         )
     try:
         return np.array([row[-len(VOTE_COLUMNS) :] for row in rows], dtype=np.uint8).reshape(
@@ -250,9 +249,8 @@ def _load_votes(path: Path, count: int) -> np.ndarray:
     except (ValueError, OverflowError) as error:
         raise ValueError(
             f"{show_text(path)} should end every row with ten votes of 0 to 10 "
-            f"({', '.join(VOTE_COLUMNS)}). "
-            f"Received for example: {', '.join(rows[0][-len(VOTE_COLUMNS) :])[:100]!r}. Expected "
-            "FER+'s fer2013new.csv."
+            f"({', '.join(VOTE_COLUMNS)}). Received for example: "
+            f"{', '.join(rows[0][-len(VOTE_COLUMNS) :])[:100]!r}. Expected FER+'s fer2013new.csv."
         ) from error
 
 
@@ -274,9 +272,8 @@ def _load_folders(path: Path) -> FaceSet:
                 names.append(str(file.relative_to(path)))
     if not pixels:
         raise ValueError(
-            f"{show_text(path)} holds neither .npz files nor train/ and test/ folders of "
-            "class folders "
-            "(angry, disgust, fear, happy, neutral, sad, surprise)."
+            f"{show_text(path)} holds neither .npz files nor train/ and test/ folders of class "
+            "folders (angry, disgust, fear, happy, neutral, sad, surprise)."
         )
     return FaceSet(
         np.stack(pixels),

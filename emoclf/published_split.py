@@ -41,12 +41,10 @@ def split_as_published(report: CleaningReport, settings: Settings | None = None)
     present = [name for name in PUBLISHED_PARTS if name in parts.values()]
     if len(present) < 2 or present[0] != "Training" or set(parts.values()) != set(present):
         raise ValueError(
-            f"{show_text(report.root)}: expected every photo below a folder Training, "
-            "PublicTest or "
-            "PrivateTest of its class folder, and some of Training and of a test. Received: "
-            f"{', '.join(map(show_text, sorted(set(parts.values()))[:6])) or 'nothing'}. "
-            "`fetch fer2013` writes "
-            "such folders; split others without this option."
+            f"{show_text(report.root)}: expected every photo below a folder Training, PublicTest "
+            "or PrivateTest of its class folder, and some of Training and of a test. Received: "
+            f"{', '.join(map(show_text, sorted(set(parts.values()))[:6])) or 'nothing'}. `fetch "
+            "fer2013` writes such folders; split others without this option."
         )
     kept = _leave_out_crossing(usable, parts)
     if len(present) == len(PUBLISHED_PARTS):

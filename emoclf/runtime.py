@@ -188,9 +188,9 @@ def _find_opencv_problems() -> list[str]:
         importlib.import_module("cv2")
     except ImportError as error:
         return [
-            f"OpenCV is installed but cannot be loaded ({show_text(error)}). Mend it, on "
-            "a machine without a "
-            "display: pip uninstall -y opencv-python && pip install opencv-python-headless"
+            f"OpenCV is installed but cannot be loaded ({show_text(error)}). Mend it, on a machine "
+            "without a display: pip uninstall -y opencv-python && pip install "
+            "opencv-python-headless"
         ]
     return []
 

@@ -295,6 +295,8 @@ def failing():
         (OSError(errno.EDQUOT, "x", b"to.jpg"), "to.jpg: "),
         (PermissionError(errno.EACCES, "no", "a\x1b\n"), r"'a\x1b\n': no. Change the permissions"),
         (ValueError(), "ValueError"),
+        (ValueError("of a library\nFORGED \x1b"), r"'of a library FORGED \x1b'"),
+        (OSError("of a library\nFORGED"), "of a library FORGED"),
     ],
     ids=repr,
 )

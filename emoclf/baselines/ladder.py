@@ -111,16 +111,14 @@ def _read_run(
         )
     if not (run_folder / MODEL_FILE_NAME).is_file():
         raise FileNotFoundError(
-            f"{show_text(run_folder / MODEL_FILE_NAME)} does not exist: the run is not "
-            "finished, or no run. "
-            "Finish it (train --resume), or train a ladder of its own."
+            f"{show_text(run_folder / MODEL_FILE_NAME)} does not exist: the run is not finished, "
+            "or no run. Finish it (train --resume), or train a ladder of its own."
         )
     split = load_manifest(run_folder / "split.json")
     if not Path(split.root).is_dir():
         raise FileNotFoundError(
-            f"The photos of {show_text(run_folder)} were in {split.root!r}, which is not "
-            "there. Work in the "
-            "folder that the training was started from."
+            f"The photos of {show_text(run_folder)} were in {split.root!r}, which is not there. "
+            "Work in the folder that the training was started from."
         )
     values = read_json(run_folder / "settings.json", what="the settings of a run")
     return split, Settings(**values)

@@ -52,9 +52,8 @@ def _examine(choice: DetectorChoice) -> dict[str, Any]:
             hardware = find_hardware().describe()
     except ImportError as error:
         findings.append(
-            f"TensorFlow cannot be loaded ({show_text(error)}). Predicting with the "
-            "packaged network works "
-            "without it; training needs it. Mend it: pip install tensorflow"
+            f"TensorFlow cannot be loaded ({show_text(error)}). Predicting with the packaged "
+            "network works without it; training needs it. Mend it: pip install tensorflow"
         )
     try:
         made = choice()

@@ -75,7 +75,7 @@ def train_face_model_command(
         except ModuleNotFoundError as error:
             raise click.ClickException(
                 f"{show_text(error)}. Writing the packaged files needs: pip install "
-                "'emoclf[train]'. The "
-                f"trained networks are in {show_text(folder)}; run the command again afterwards."
+                f"'emoclf[train]'. The trained networks are in {show_text(folder)}; run the "
+                "command again afterwards."
             ) from error
     echo(f"The packaged files are in {show_text(package_folder)}.")

@@ -154,9 +154,9 @@ def clear_errors(*, stopped: str = "Stopped.") -> Iterator[None]:
     except RecursionError as error:
         raise click.ClickException(_TOO_DEEP) from error
     except (ValueError, RuntimeError) as error:
-        raise click.ClickException(str(error) or type(error).__name__) from error
+        raise click.ClickException(_say(error)) from error
     except _find_errors_of_libraries() as error:
-        raise click.ClickException(f"{type(error).__name__}: {show_text(error)}") from error
+        raise click.ClickException(f"{type(error).__name__}: {_say(error)}") from error
 
 
 _TOO_LARGE = (
@@ -187,10 +187,19 @@ def _find_errors_of_libraries() -> tuple[type[Exception], ...]:
     return tuple(getattr(module, name) for module, name in loaded if hasattr(module, name))
 
 
+def _say(error: Exception) -> str:
+    """Return what an error says; what another library says of any name, on one line."""
+    text, last = str(error) or type(error).__name__, error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    is_own = last is not None and last.tb_frame.f_globals.get("__name__", "").startswith("emoclf.")
+    return text if is_own else show_text(" ".join(text.split()))
+
+
 def _explain(error: OSError) -> str:
     """Say what the system refused, where, and what to do; emoclf's own errors say it already."""
     if error.errno is None or error.strerror is None:
-        return str(error)
+        return _say(error)
     steps = {
         errno.ENOSPC: _MAKE_ROOM,
         errno.EDQUOT: _MAKE_ROOM,

@@ -270,10 +270,8 @@ def _open_record(root: Path, settings: Mapping[str, Any]) -> _Record:
         content = f"faces drawn with {_describe(found.settings)}" if found else "other files"
         raise FileExistsError(
             f"Expected {show_text(root)} to hold no pictures, or faces drawn with "
-            f"{_describe(settings)}. "
-            f"Received: {content} ({show_text((filled + foreign)[0])}). Nothing was "
-            "changed: choose another "
-            f"`folder`, or move what is there away first."
+            f"{_describe(settings)}. Received: {content} ({show_text((filled + foreign)[0])}). "
+            "Nothing was changed: choose another `folder`, or move what is there away first."
         )
     record = _Record(settings, complete=False, flaws=())
     for folder in class_folders:

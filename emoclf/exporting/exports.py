@@ -109,9 +109,8 @@ def export_model(
     chosen = choose_formats(formats)
     if photos is None and not path.is_dir():
         raise ValueError(
-            f"{show_text(path)} is no run folder, so there are no photos to score its "
-            "exports on: give "
-            "photos, a folder with one folder per class."
+            f"{show_text(path)} is no run folder, so there are no photos to score its exports on: "
+            "give photos, a folder with one folder per class."
         )
     file = path / MODEL_FILE_NAME if path.is_dir() else path
     folder = file.parent / EXPORTS_FOLDER_NAME if folder is None else Path(folder)
@@ -206,9 +205,8 @@ def _check_places(folder: Path, formats: Sequence[ExportFormat]) -> None:
         strange = _find_strange_file(place) if place.exists() else None
         if strange is not None:
             raise FileExistsError(
-                f"{show_text(strange)} is not as emoclf has written it, and would be "
-                "overwritten. Move "
-                f"{show_text(place)} away, or export to another folder."
+                f"{show_text(strange)} is not as emoclf has written it, and would be overwritten. "
+                f"Move {show_text(place)} away, or export to another folder."
             )
 
 

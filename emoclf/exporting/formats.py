@@ -69,9 +69,8 @@ def find_unavailable() -> dict[ExportFormat, str]:
         if missing:
             verb = "is" if len(missing) == 1 else "are"
             reasons[name] = (
-                f"{name} needs {' and '.join(missing)}, which {verb} not installed: "
-                "pip install 'emoclf[export]', or pip install "
-                f"{' '.join(map(quote_argument, missing))}"
+                f"{name} needs {' and '.join(missing)}, which {verb} not installed: pip install "
+                f"'emoclf[export]', or pip install {' '.join(map(quote_argument, missing))}"
             )
     return reasons
 

@@ -154,8 +154,7 @@ def _load_onnx(path: Path) -> Answer:
     except cv2.error as error:
         raise ValueError(
             f"OpenCV {cv2.__version__} cannot read {show_text(path)} "
-            f"({show_text(str(error).strip())}). Export it "
-            "again, or read it with ONNX Runtime."
+            f"({show_text(str(error).strip())}). Export it again, or read it with ONNX Runtime."
         ) from error
 
     def answer(photo: np.ndarray) -> np.ndarray:

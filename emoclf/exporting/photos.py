@@ -85,9 +85,8 @@ def gather_photos(
     scored = cache.indices(part)
     if not len(scored):
         raise ValueError(
-            f"The {part} part of {show_text(source)} holds no photo that can be scored. "
-            "Name the other part, "
-            "or a folder with one folder of photos per class."
+            f"The {part} part of {show_text(source)} holds no photo that can be scored. Name the "
+            "other part, or a folder with one folder of photos per class."
         )
     return ParityPhotos(
         images=cache.images[scored],
@@ -103,17 +102,16 @@ def _find_manifest(source: Path, info: ModelInfo, progress: bool) -> SplitManife
         manifest = load_manifest(source / "split.json")
         if not Path(manifest.root).is_dir():
             raise FileNotFoundError(
-                f"The photos of {show_text(source)} were in {manifest.root!r}, which is "
-                "not there. Work in "
-                "the folder that the training was started from, or name another folder of photos."
+                f"The photos of {show_text(source)} were in {manifest.root!r}, which is not there. "
+                "Work in the folder that the training was started from, or name another folder of "
+                "photos."
             )
     else:
         manifest = split_report(find_problems(source, progress=progress))
     if manifest.class_names != info.class_names:
         raise ValueError(
-            f"The photos of {show_text(source)} are {', '.join(manifest.class_names)}, "
-            "but the network "
-            f"answers {', '.join(info.class_names)}. Name photos of the network's classes."
+            f"The photos of {show_text(source)} are {', '.join(manifest.class_names)}, but the "
+            f"network answers {', '.join(info.class_names)}. Name photos of the network's classes."
         )
     return manifest
 

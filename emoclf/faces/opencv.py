@@ -23,10 +23,9 @@ def import_opencv() -> Any:
         import cv2
     except ImportError as error:
         raise FaceDetectorUnavailableError(
-            f"Finding faces needs OpenCV, which cannot be imported ({show_text(error)}). "
-            "Install it with "
-            "`pip install opencv-python`; on a machine without a display, with "
-            "`pip install opencv-python-headless`."
+            f"Finding faces needs OpenCV, which cannot be imported ({show_text(error)}). Install "
+            "it with `pip install opencv-python`; on a machine without a display, with `pip "
+            "install opencv-python-headless`."
         ) from error
     return cv2
 

@@ -44,9 +44,8 @@ def load_weights_of_imagenet(
         return build(weights="imagenet", **options)
     except Exception as error:  # Keras raises a plain Exception when a download fails.
         raise PretrainedWeightsError(
-            f"The ImageNet weights of {name!r} are not on this machine and could not be "
-            f"downloaded ({show_text(error)}). {_WAYS_OUT}; or run this once with a "
-            "network: Keras keeps the "
+            f"The ImageNet weights of {name!r} are not on this machine and could not be downloaded "
+            f"({show_text(error)}). {_WAYS_OUT}; or run this once with a network: Keras keeps the "
             "file in ~/.keras/models, and a copy of it there works on other machines too."
         ) from error
 
@@ -77,9 +76,8 @@ def load_weights_file(backbone: keras.Model, path: str | Path, *, name: str) -> 
     except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise PretrainedWeightsError(
-            f"{show_text(path)} does not hold the weights of {name!r} without its top "
-            f"layers ({show_text(reason)}). "
-            f"It is damaged or of another network. {_WAYS_OUT}."
+            f"{show_text(path)} does not hold the weights of {name!r} without its top layers "
+            f"({show_text(reason)}). It is damaged or of another network. {_WAYS_OUT}."
         ) from error
 
 

@@ -74,9 +74,9 @@ def evaluate_run(
     files, root = manifest.select(split), Path(manifest.root)
     if not root.is_dir():
         raise FileNotFoundError(
-            f"The photos of {show_text(run_folder)} were in {str(root)!r}, which is not "
-            "there. Work in the "
-            "folder that the training was started from, or test on another folder of photos."
+            f"The photos of {show_text(run_folder)} were in {str(root)!r}, which is not there. "
+            "Work in the folder that the training was started from, or test on another folder of "
+            "photos."
         )
     predictor = predictor or Predictor.load(run_folder)
     test = _evaluate_files(

@@ -131,9 +131,9 @@ def load_decisions(path: str | Path) -> tuple[Decision, ...]:
     missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
     if missing:
         raise ValueError(
-            f"{show_text(path)}: expected the columns {', '.join(COLUMNS)}; "
-            f"{', '.join(missing)} is missing. "
-            "Fill in the CSV that lies beside the review sheet, and leave its first line as it is."
+            f"{show_text(path)}: expected the columns {', '.join(COLUMNS)}; {', '.join(missing)} "
+            "is missing. Fill in the CSV that lies beside the review sheet, and leave its first "
+            "line as it is."
         )
     decisions: dict[str, Decision] = {}
     for row in rows:
@@ -161,8 +161,7 @@ def _read_row(row: dict[str, str | None], place: str) -> Decision:
         )
     except ValueError as error:
         raise ValueError(
-            f"{place}: a cell that begins with a quotation mark was changed "
-            f"({show_text(error)}). Take the "
-            "line from the CSV that lies beside the review sheet."
+            f"{place}: a cell that begins with a quotation mark was changed ({show_text(error)}). "
+            "Take the line from the CSV that lies beside the review sheet."
         ) from error
     return Decision(path, cells["sha256"].lower(), own, suggested, cast("Action", action), reason)

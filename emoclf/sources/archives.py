@@ -204,8 +204,7 @@ def naming_archive(archive: Path) -> Iterator[None]:
             raise  # the disk's fault; a position before the beginning is the archive's
         raise ArchiveRefusedError(
             f"{show_text(archive)} is not unpacked: it is damaged or cut off "
-            f"({show_text(error or type(error).__name__)}"
-            "). Copy or make it again."
+            f"({show_text(error or type(error).__name__)}). Copy or make it again."
         ) from error
 
 

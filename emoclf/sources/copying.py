@@ -193,6 +193,6 @@ def verify_copies(folder: Path, files: Iterable[CopiedFile]) -> None:
         if find_sha256(folder / file.path) != file.sha256:
             raise OSError(
                 f"{show_text(file.path)} was written to {str(folder.parent)!r} but reads "
-                "differently: the "
-                "disk is damaged or full. Nothing was kept; choose a folder on another disk."
+                "differently: the disk is damaged or full. Nothing was kept; choose a folder on "
+                "another disk."
             )

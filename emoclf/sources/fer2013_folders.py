@@ -144,9 +144,8 @@ def _open_source(source: Path) -> Iterator[Path]:
             has_folders = (found / "train").is_dir()
             if found.is_dir() and not has_folders and not list(found.glob("*.npz")):
                 raise ValueError(
-                    f"{show_text(source)} holds no FER2013: expected "
-                    f"{' or '.join(_CSV_NAMES)}, .npz files, "
-                    "or train/ and test/ folders of class folders in it."
+                    f"{show_text(source)} holds no FER2013: expected {' or '.join(_CSV_NAMES)}, "
+                    ".npz files, or train/ and test/ folders of class folders in it."
                 )
             yield found
 

@@ -120,9 +120,8 @@ def stage_data(
     source, local_folder = Path(source), Path(local_folder)
     if not source.exists():
         raise FileNotFoundError(
-            f"{show_text(source)} does not exist. Expected a folder or an archive. On "
-            "Google Drive, mount "
-            "Drive first (emoclf.mount_drive()) and check the spelling."
+            f"{show_text(source)} does not exist. Expected a folder or an archive. On Google "
+            "Drive, mount Drive first (emoclf.mount_drive()) and check the spelling."
         )
     _check_apart(source, local_folder)
     if sha256 and source.is_dir():
@@ -220,8 +219,7 @@ def _copy_archive(
     if sha256 and digest.hexdigest() != sha256.lower():
         raise ValueError(
             f"{show_text(source)} has the SHA-256 {digest.hexdigest()}, expected "
-            f"{show_text(sha256)}. It is another "
-            "file or was cut off: copy it again."
+            f"{show_text(sha256)}. It is another file or was cut off: copy it again."
         )
     with naming_archive(source):
         copied = fill_from_archive(local, target, limits=limits, progress=progress)

@@ -51,9 +51,8 @@ class CopyRun(keras.callbacks.Callback):
 
     def _warn(self, error: OSError, what_next: str) -> None:
         warnings.warn(
-            f"The run was not copied to {show_text(self.folder)} ({show_text(error)}). It "
-            "is whole in "
-            f"{show_text(self.run_folder)}, and {what_next}.",
+            f"The run was not copied to {show_text(self.folder)} ({show_text(error)}). It is "
+            f"whole in {show_text(self.run_folder)}, and {what_next}.",
             stacklevel=3,
         )
 

@@ -64,8 +64,8 @@ class TestLooks:
             others = "1 other run beside it was" if count == 1 else f"{count} others beside it were"
             text += (
                 f" {others} tested on the same photos "
-                f"({', '.join(map(show_text, self.elsewhere[:3]))}): the best "
-                "of several looks better than it is."
+                f"({', '.join(map(show_text, self.elsewhere[:3]))}): the best of several looks "
+                "better than it is."
             )
         return text
 

@@ -104,9 +104,8 @@ def _refuse_another_copy(
     if there > here:
         raise ResumeRefusedError(
             f"The copy {show_text(copy)} is further ({there}) than {show_text(folder)} "
-            f"({here or 'no state'}), and would "
-            f"be overwritten. Move {show_text(folder)} away: the same call then goes on "
-            "with the copy."
+            f"({here or 'no state'}), and would be overwritten. Move {show_text(folder)} away: the "
+            "same call then goes on with the copy."
         )
 
 

@@ -92,9 +92,8 @@ def load_state(folder: str | Path) -> tuple[SavedState | None, tuple[str, ...]]:
             notes.append(f"{show_text(path)} is damaged and is left aside ({show_text(error)}).")
     if files:
         raise ValueError(
-            f"{' '.join(notes)} None of the states in {show_text(folder)} can be read. "
-            "Move that folder away "
-            "to train from the beginning."
+            f"{' '.join(notes)} None of the states in {show_text(folder)} can be read. Move that "
+            "folder away to train from the beginning."
         )
     return None, ()
 
@@ -127,7 +126,6 @@ def refuse_another(before: Mapping[str, Any], now: Mapping[str, Any], run_folder
             f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in unlike
         )
         raise ResumeRefusedError(
-            f"{show_text(run_folder)} is another training: {told}. Go on with what it was "
-            "started with, or "
-            "give the new training another name."
+            f"{show_text(run_folder)} is another training: {told}. Go on with what it was started "
+            "with, or give the new training another name."
         )
