@@ -21,6 +21,7 @@ from emoclf.cleaning import (
     find_problems,
 )
 from emoclf.cleaning.duplicates import find_near_pairs, group_pairs, make_signature
+from emoclf.tables import read_table
 
 STRANGE_NAMES = [
     "a\nb.jpg",
@@ -385,10 +386,8 @@ def test_strange_names_survive_the_report_json_and_csv(root, tmp_path):
     assert ("sad/..jpg", "hidden") in report.skipped
     loaded = CleaningReport.load(report.save(tmp_path / "report.json"))
     assert loaded == report
-    table = report.to_csv(tmp_path / "report.csv")
-    with table.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["path"] for row in rows] == [record.path for record in report.records]
+    rows = read_table(report.to_csv(tmp_path / "report.csv"), what="a report")
+    assert [row["path"] for _, row in rows] == [record.path for record in report.records]
     text = report.describe(examples=20)
     text.encode("utf-8")
     assert "\u202e" not in text
