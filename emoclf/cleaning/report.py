@@ -25,6 +25,7 @@ PROBLEM_KINDS: tuple[str, ...] = (
     "too_large",
     "too_small",
     "blank",
+    "unfinished_move",
     "in_both_classes",
     "exact_duplicate",
     "near_duplicate",
@@ -34,6 +35,9 @@ PROBLEM_KINDS: tuple[str, ...] = (
     "very_blurred",
 )
 """Everything that `find_problems` can find, in the order in which it is reported."""
+
+UNFINISHED_KIND = "unfinished_move"
+"""Of a file that an interrupted call was to move, or had begun to bring back with others."""
 
 _JSON_FORMAT: Literal["emoclf cleaning report 1"] = "emoclf cleaning report 1"
 
