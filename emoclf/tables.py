@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from emoclf.storage import open_regular, replacing
 from emoclf.untrusted import decode_cell, encode_cell, show_text
 
-MAX_TABLE_BYTES = 64 * 2**20
-"""Largest table that is read: some 300,000 photos."""
+MAX_TABLE_BYTES = 128 * 2**20
+MAX_ROWS = 500_000
+"""Largest table that is read."""
 
 _SEPARATORS = ",;\t"
 
@@ -85,38 +88,43 @@ def read_table(
         >>> read_table("photos.csv", what="photos")  # doctest: +SKIP
         [(2, {'file': '=sad/a.jpg'})]
     """
-    text, shown = _read_text(path, what), show_text(path)
-    separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    shown = show_text(path)
     found: list[tuple[int, dict[str, str]]] = []
+    with open_regular(path, what=what, max_bytes=MAX_TABLE_BYTES) as file:
+        lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        try:
+            for number, row in _read_rows(lines, shown, what=what, columns=columns):
+                if len(found) == MAX_ROWS:
+                    raise ValueError(f"{shown} has more than {MAX_ROWS:,} lines. Divide the table.")
+                found.append((number, row))
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{shown} is not UTF-8 ({error}). Save it again as 'CSV UTF-8' in the spreadsheet."
+            ) from error
+    return found
+
+
+def _read_rows(
+    lines: TextIO, shown: str, *, what: str, columns: Sequence[str]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the lines of a table after its header, each with its number."""
+    first = lines.readline()
+    separator = max(_SEPARATORS, key=first.count)
+    rows = csv.reader(itertools.chain([first], lines), delimiter=separator, strict=True)
     header: list[str] | None = None
     try:
         for row in rows:
-            cells = [_decode(cell, f"{shown} line {rows.line_num}") for cell in row]
+            place = f"{shown} line {rows.line_num}"
+            cells = [_decode(cell, place) for cell in row]
             if header is None:
                 header = cells
                 _check_header(header, columns, shown, what)
             elif cells:
-                found.append((rows.line_num, _join(header, cells, f"{shown} line {rows.line_num}")))
+                yield rows.line_num, _join(header, cells, place)
     except csv.Error as error:
         raise ValueError(
             f"{shown} line {rows.line_num}: the cells cannot be told apart ({error}): a quotation "
             "mark is missing, or a cell is too long. Take the line from the file as it was written."
-        ) from error
-    if header is None:
-        _check_header([], columns, shown, what)
-    return found
-
-
-def _read_text(path: str | Path, what: str) -> str:
-    with open_regular(path, what=what, max_bytes=MAX_TABLE_BYTES) as file:
-        content = file.read(MAX_TABLE_BYTES + 1)
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{show_text(path)} is not UTF-8 ({error}). Save it again as 'CSV UTF-8' in the "
-            "spreadsheet."
         ) from error
 
 

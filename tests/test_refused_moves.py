@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import importlib
 import json
 import os
 import shutil
@@ -268,6 +269,46 @@ def test_a_full_disk_stops_the_call_and_the_next_one_goes_on(root, monkeypatch, 
     assert set(before) - set(hash_photos(root)) == (REJECTED if task == "quarantine" else set())
     restore(root)
     assert hash_photos(root) == before
+
+
+@pytest.mark.parametrize("task", ["quarantine", "restore"])
+def test_a_file_that_cannot_be_read_at_the_moment_waits(root, monkeypatch, task):
+    before, report = hash_photos(root), examine(root)
+    if task == "restore":
+        quarantine(report, dry_run=False)
+    for room in ("moving", "restoring"):
+        real = importlib.import_module(f"emoclf.cleaning.{room}").hash_file
+
+        def refuse_to_read(path, real=real):
+            return "" if path.name == "twin.png" and path.exists() else real(path)
+
+        monkeypatch.setattr(f"emoclf.cleaning.{room}.hash_file", refuse_to_read)
+    result = quarantine(report, dry_run=False) if task == "quarantine" else restore(root)
+    ((path, reason),) = result.left
+    assert path == "happy/twin.png"
+    assert "cannot be read" in reason
+    monkeypatch.undo()
+    if task == "quarantine":
+        assert "happy/twin.png" in {each.path for each in examine(root).rejects}
+    else:
+        assert "sad/big.png" in {each.path for each in examine(root).rejects}
+    (finished,) = finish_moves(root)
+    assert (finished.task, finished.paths) == (
+        "move" if task == "quarantine" else "restore",
+        ("happy/twin.png",),
+    )
+    restore(root)
+    assert hash_photos(root) == before
+
+
+def test_a_foreign_mark_does_not_lead_to_another_folder(root):
+    home = root / "quarantine/other"
+    home.mkdir(parents=True)
+    for content in ('{"task": "move", "folder": "../x"}', '{"task": "delete"}', "[]", "x", ""):
+        (home / "unfinished.json").write_text(content)
+        (finished,) = finish_moves(root)
+        assert [path for path, _ in finished.left] == ["quarantine/other/unfinished.json"]
+        assert examine(root).unplaced[-1][0] == "quarantine/other/unfinished.json"
 
 
 def test_a_file_that_has_changed_meanwhile_is_left_and_nothing_waits_for_it(root, monkeypatch):

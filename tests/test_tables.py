@@ -120,8 +120,11 @@ def test_a_table_is_a_file_of_a_size_that_is_read(tmp_path, monkeypatch):
         os.mkfifo(tmp_path / "pipe.csv")
         with pytest.raises(ValueError, match="a named pipe"):
             read_table(tmp_path / "pipe.csv", what="a table")
+    path = write_table(tmp_path / "a.csv", ["file"], [["a long name.jpg"], ["b"], ["c"]])
+    monkeypatch.setattr("emoclf.tables.MAX_ROWS", 2)
+    with pytest.raises(ValueError, match="more than 2 lines"):
+        read_table(path, what="a table")
     monkeypatch.setattr("emoclf.tables.MAX_TABLE_BYTES", 10)
-    path = write_table(tmp_path / "a.csv", ["file"], [["a long name.jpg"]])
     with pytest.raises(ValueError, match="too large"):
         read_table(path, what="a table")
 

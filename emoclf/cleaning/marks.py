@@ -37,6 +37,10 @@ class _Mark:
     task: Task
     folder: str = ""
 
+    def __post_init__(self) -> None:
+        if self.folder and not Path(self.folder).is_absolute():
+            raise ValueError("the folder is not absolute")
+
 
 @dataclass(frozen=True)
 class Unfinished:

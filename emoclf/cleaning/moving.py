@@ -22,6 +22,7 @@ PATH_ERRORS = (OSError, ValueError, RuntimeError)
 """What a path from outside can bring up: a system's no, a null character, a circle of links."""
 
 _TAKEN = "there is a file in its place in the"
+_UNREADABLE = "its content cannot be read"
 
 _OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _OF_THE_MOMENT = frozenset(
@@ -101,7 +102,7 @@ def _move_waiting(
         done, failed = _move_each(waiting, root, folder)
         is_half_done = bool(done or moved) and (
             any(may_pass(error) for _, error in failed)
-            or any(state.startswith(_TAKEN) for _, state in left)
+            or any(state.startswith((_TAKEN, _UNREADABLE)) for move, state in left if move.sha256)
         )
         if not is_half_done:
             clear_mark(root, folder)
@@ -132,7 +133,7 @@ def _find_state(root: Path, folder: Path, move: Move) -> str:
     try:
         return _look(root, folder, move)
     except PATH_ERRORS as error:
-        return explain(error)
+        return f"{_UNREADABLE}: {explain(error)}" if may_pass(error) else explain(error)
 
 
 def _look(root: Path, folder: Path, move: Move) -> str:
@@ -143,7 +144,7 @@ def _look(root: Path, folder: Path, move: Move) -> str:
     if here is None:
         return "moved" if there == move.sha256 else "it is gone, or is no file any more"
     if here == "" or not move.sha256:
-        return "its content cannot be read"
+        return _UNREADABLE
     if here != move.sha256:
         return "it changed since it was examined; examine the folder again"
     if not exists(target):

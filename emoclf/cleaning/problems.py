@@ -125,7 +125,10 @@ def _reject_unfinished(
     why = unfinished.get((record.path, record.sha256))
     if why is None:
         return examined
-    reason = f"A call that moves it was interrupted; give it again. It moves: {show_text(why)}"
+    reason = (
+        "It belongs to an interrupted move or restore, which `clean --move` finishes. "
+        f"It is moved for this reason: {show_text(why)}"
+    )
     problems = (*record.problems, Problem(UNFINISHED_KIND, "reject", reason))
     return replace(examined, record=replace(record, problems=problems))
 

@@ -26,6 +26,7 @@ from emoclf.cleaning.moving import (
 from emoclf.untrusted import show_text
 
 _NEITHER = "it is neither in quarantine nor in its place"
+_UNREADABLE = "its content in quarantine cannot be read"
 
 
 @dataclass(frozen=True)
@@ -138,13 +139,15 @@ def _mark_begun(manifests: Sequence[Manifest], root: Path) -> None:
     """
     for manifest in manifests:
         states = (_find_state(root, manifest.folder, move) for move in manifest.moves)
-        if any(state in ("ready", _NEITHER) for state in states):
+        if any(state in ("ready", _NEITHER) or state.startswith(_UNREADABLE) for state in states):
             set_mark(root, manifest.folder, "restore")
 
 
 def _bring_back(root: Path, home: Path, move: Move, stuck: set[Path], *, dry_run: bool) -> str:
     """Move a file back if that can be done; return "ready", "there" or why not."""
     state = _find_state(root, home, move)
+    if state.startswith(_UNREADABLE):
+        stuck.add(home)
     if state == "ready" and not dry_run:
         try:
             rename(move.find_target(root, home), root / move.source)
@@ -162,7 +165,7 @@ def _find_state(root: Path, home: Path, move: Move) -> str:
     try:
         return _look(root, home, move)
     except PATH_ERRORS as error:
-        return explain(error)
+        return f"{_UNREADABLE}: {explain(error)}" if may_pass(error) else explain(error)
 
 
 def _look(root: Path, home: Path, move: Move) -> str:
@@ -173,7 +176,7 @@ def _look(root: Path, home: Path, move: Move) -> str:
         return "there" if hash_file(place) == move.sha256 else _NEITHER
     content = hash_file(stored)
     if content == "":
-        return "its content in quarantine cannot be read"
+        return _UNREADABLE
     if content != move.sha256:
         return "its content in quarantine is not the one that was moved"
     return "ready" if not exists(place) else "there is a file in its place; move that one away"
