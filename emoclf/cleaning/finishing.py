@@ -23,7 +23,7 @@ class FinishedMoves:
 
     Attributes:
         task: `"move"` for `quarantine` and `apply_decisions`, or `"restore"`.
-        folder: Where the manifest is.
+        folder: Where the manifest is; for "restore" the folder of all of them.
         dry_run: Whether nothing was touched.
         moves: Moves that the interrupted call had done before it ended, and those that were done
             now, or would be; none for "restore".
@@ -83,11 +83,9 @@ def finish_moves(
     restores, moves, unread = _read_unfinished(root)
     home = root / QUARANTINE_NAME
     found = [FinishedMoves("move", home, dry_run, left=unread)]
-    for manifest in restores:
-        back = undo([manifest], root, dry_run=dry_run)
-        found.append(
-            FinishedMoves("restore", manifest.folder, dry_run, back.restored, left=back.left)
-        )
+    if restores:  # together, for one may have moved further what another has moved
+        back = undo(restores, root, dry_run=dry_run)
+        found.append(FinishedMoves("restore", home, dry_run, back.restored, left=back.left))
     found += [
         _finish(manifest, root, dry_run=dry_run)
         for manifest in reversed(moves)

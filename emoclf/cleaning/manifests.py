@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -103,6 +105,8 @@ def write_manifest(path: Path, moves: Sequence[Move]) -> None:
     with open_regular(path, what=_WHAT) as file:
         if file.read(len(text) + 1) != text:
             raise make_changed(path)
+    with suppress(OSError):  # it may be another user's; `restore` then takes one round more
+        os.utime(path)  # `restore` begins with what was moved last
 
 
 def make_changed(path: Path) -> FileExistsError:
