@@ -69,8 +69,7 @@ def check_member(member: zipfile.ZipInfo) -> None:
         raise refuse_special(member.filename)
     if member.flag_bits & 1:
         raise ArchiveRefusedError(
-            f"{member.filename!r} is encrypted. Make the archive again without a "
-            "password."
+            f"{member.filename!r} is encrypted. Make the archive again without a password."
         )
 
 

@@ -94,7 +94,9 @@ def _check_part(value: dict[str, Any]) -> bool:
 
 def _is_room(module: str) -> bool:
     parts = [part for part in module.split(".") if part != "src"]
-    return module == "builtins" or (parts[0] == "keras" and (parts[1:2] == [] or parts[1] in _ROOMS))
+    return module == "builtins" or (
+        parts[0] == "keras" and (parts[1:2] == [] or parts[1] in _ROOMS)
+    )
 
 
 def _is_registered(value: dict[str, Any]) -> bool:

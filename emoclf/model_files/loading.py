@@ -41,9 +41,7 @@ def load_keras_file(path: str | Path, *, compiled: bool = False) -> keras.Model:
     import keras
 
     archive = read_keras_archive(path)
-    config = parse_json(
-        archive.config, name=path, what="a network of Keras", kind=dict[str, Any]
-    )
+    config = parse_json(archive.config, name=path, what="a network of Keras", kind=dict[str, Any])
     try:
         check_weights(io.BytesIO(archive.weights))
         has_registered = check_layers(config)
@@ -137,4 +135,3 @@ def _quote(error: Exception) -> str:
 
 def _read_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
-
