@@ -15,7 +15,6 @@ import PIL
 import pytest
 from PIL import Image
 
-from emoclf.images import files
 from emoclf.images import (
     FORMAT_EXTENSIONS,
     IMAGE_EXTENSIONS,
@@ -26,6 +25,7 @@ from emoclf.images import (
     OldPillowWarning,
     UnreadableImageError,
     decode_image,
+    files,
     load_image,
     pillow_warnings,
     quiet_pillow,

@@ -185,10 +185,10 @@ REFUSED_LAYERS = {
         "(cannot be built|do not fit)",
     ),
     "no network": (
-        lambda config: {"module": "keras.layers", "class_name": "Dense", "config": {"units": 2}},
+        lambda _: {"module": "keras.layers", "class_name": "Dense", "config": {"units": 2}},
         "no network",
     ),
-    "an empty description": (lambda config: {}, "(no network|cannot be built)"),
+    "an empty description": (lambda _: {}, "(no network|cannot be built)"),
 }
 
 
@@ -201,7 +201,7 @@ def test_refused_layers_are_told_apart_from_versions(good, tmp_path, name):
     assert "pip" not in message
 
 
-def test_a_layer_that_this_program_has_registered_is_loaded(good, tmp_path):
+def test_a_layer_that_this_program_has_registered_is_loaded(tmp_path):
     @keras.saving.register_keras_serializable("test_model_files")
     class Same(keras.layers.Layer):
         def call(self, values):
@@ -259,7 +259,7 @@ def make_circle(file):
         (make_circle, "circles"),
         (lambda file: file.__setitem__("a", h5py.ExternalLink("/x.h5", "/")), "links"),
         (lambda file: file.__setitem__("a", h5py.SoftLink("/")), "links"),
-        (lambda file: None, "do not fit"),
+        (lambda _: None, "do not fit"),
     ],
 )
 def test_weights_that_lead_elsewhere_are_refused(good, tmp_path, fill, match):

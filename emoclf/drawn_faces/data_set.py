@@ -24,6 +24,7 @@ from emoclf.drawn_faces.arguments import check_size, check_whole_number, find_la
 from emoclf.drawn_faces.flaws import COPIES_PER_CLASS, PlantedFlaw, SourceFace, flawed_files
 from emoclf.drawn_faces.photo import DrawnPhoto, draw_photo
 from emoclf.storage import read_json, replacing
+from emoclf.untrusted import show_text
 
 PHOTOS_PER_CLASS: int = 1000
 """Default size of the data set: large enough to learn from, small enough for two CPU cores."""
@@ -291,7 +292,7 @@ def _open_record(root: Path, settings: Mapping[str, Any]) -> _Record:
 def _describe(settings: Mapping[str, Any]) -> str:
     """Return settings as a learner writes them."""
     shown = {key: value for key, value in settings.items() if key != "format"}
-    return ", ".join(f"{key}={value}" for key, value in shown.items())
+    return show_text(", ".join(f"{key}={value}" for key, value in shown.items()))
 
 
 def _holds_files(folder: Path) -> bool:

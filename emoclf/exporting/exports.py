@@ -188,7 +188,8 @@ def _describe_export(folder: Path, name: ExportFormat, info: ModelInfo) -> None:
         },
         "output": {"dtype": "float32", "shape": [batch, len(info.class_names)], "range": [0, 1]},
         "sha256": {
-            each.relative_to(folder).as_posix(): find_sha256(each) for each in list_export_files(folder)
+            each.relative_to(folder).as_posix(): find_sha256(each)
+            for each in list_export_files(folder)
         },
     }
     write_json(folder / MEMBER_NAME, value)
@@ -212,9 +213,7 @@ def _find_strange_file(place: Path) -> Path | None:
     if not description.is_file():
         return place
     try:
-        known: _Known = read_json(
-            description, what="what an export says of itself", kind=_Known
-        )
+        known: _Known = read_json(description, what="what an export says of itself", kind=_Known)
     except ValueError:
         return description
     return find_changed_file(place, known.sha256)

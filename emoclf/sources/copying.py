@@ -43,7 +43,7 @@ class CopiedFile:
         """Refuse what a record may say and no file has."""
         if self.bytes < 0:
             raise ValueError("bytes should be 0 or more")
-        self.path.encode(errors="surrogateescape")
+        f"{self.path}{self.sha256}".encode(errors="surrogateescape")
 
 
 @dataclass(frozen=True)

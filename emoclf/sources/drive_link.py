@@ -130,10 +130,10 @@ def _explaining(gdown: Any, wanted: str) -> Iterator[None]:
         ) from error
     except (*refused, *_UNREADABLE, OSError, RuntimeError) as error:
         raise OSError(
-            f"Google Drive did not deliver {wanted} ({show_text(error)}). Check the connection and that the "
-            "link is shared with everybody. After many downloads Drive refuses for a day: then add "
-            "a shortcut to your own Drive, mount it and stage the folder. What has come is kept: "
-            "the same call goes on."
+            f"Google Drive did not deliver {wanted} ({show_text(error)}). Check the "
+            "connection and that the link is shared with everybody. After many downloads Drive "
+            "refuses for a day: then add a shortcut to your own Drive, mount it and stage the "
+            "folder. What has come is kept: the same call goes on."
         ) from error
 
 
