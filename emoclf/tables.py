@@ -1,7 +1,10 @@
-"""Tables for people: CSV files that a spreadsheet opens without taking a name for a formula.
+"""CSV files: those from outside, each row with its line, and those that people open.
 
-Every CSV that emoclf writes for a reader is written here, and every text in it goes through
-`encode_cell`; `read_table` gives the same texts back.
+A quotation mark that is never closed swallows the rest of a file, and a file without line breaks
+is one line: so a line has a largest length, and everything that Python's reader raises becomes one
+kind of error. Every table that emoclf writes for a reader is written here, and every text in it
+goes through `encode_cell`, so that no spreadsheet takes a name for a formula; `read_table` gives
+the same texts back.
 """
 
 from __future__ import annotations
@@ -10,17 +13,83 @@ import csv
 import io
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
 from emoclf.storage import open_regular, replacing
 from emoclf.untrusted import decode_cell, encode_cell, show_text
 
+MAX_LINE_CHARACTERS = 100_000
+"""Longest line: that of a face of 48 x 48 pixels has at most 9,300."""
+
 MAX_TABLE_BYTES = 128 * 2**20
 MAX_ROWS = 500_000
-"""Largest table that is read."""
+"""Largest table that `read_table` reads."""
 
 _SEPARATORS = ",;\t"
+
+
+@contextmanager
+def open_table(
+    path: str | Path, *, what: str, max_bytes: int, separators: str = ","
+) -> Iterator[Iterator[tuple[int, list[str]]]]:
+    """Open a CSV file.
+
+    Args:
+        path: The file, in UTF-8.
+        what: What it is, for the error message.
+        max_bytes: Largest file that is read.
+        separators: Characters of which the one that is most often in the first line separates
+            the cells.
+
+    Yields:
+        The rows with the number of the line where each ends, the first of them the head. Reading
+        on raises a ValueError that names file and line where the file cannot be read as a table.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no regular file, or too large.
+    """
+    with (
+        open_regular(path, what=what, max_bytes=max_bytes) as content,
+        io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text,
+    ):
+        yield _read_rows(_read_lines(text), separators, show_text(path), what)
+
+
+def _read_rows(
+    lines: Iterator[str], separators: str, shown: str, what: str
+) -> Iterator[tuple[int, list[str]]]:
+    try:
+        first = next(lines, "")
+        separator = max(separators, key=first.count)
+        rows = csv.reader(
+            itertools.chain([first] if first else [], lines), delimiter=separator, strict=True
+        )
+    except ValueError as error:
+        raise _make_error(error, f"{shown}, line 1", what) from error
+    while True:
+        try:
+            row = next(rows, None)
+        except (csv.Error, ValueError) as error:
+            number = rows.line_num + (not isinstance(error, csv.Error))  # else it was counted
+            raise _make_error(error, f"{shown}, line {number:,}", what) from error
+        if row is None:
+            return
+        yield rows.line_num, row
+
+
+def _make_error(error: Exception, place: str, what: str) -> ValueError:
+    return ValueError(
+        f"{place}: not a table in UTF-8 ({show_text(error)}). Expected {what}: get it again."
+    )
+
+
+def _read_lines(text: io.TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(MAX_LINE_CHARACTERS + 1):
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise ValueError(f"longer than {MAX_LINE_CHARACTERS:,} characters")
+        yield line
 
 
 def write_table(
@@ -88,44 +157,23 @@ def read_table(
         >>> read_table("photos.csv", what="photos")  # doctest: +SKIP
         [(2, {'file': '=sad/a.jpg'})]
     """
-    shown = show_text(path)
     found: list[tuple[int, dict[str, str]]] = []
-    with open_regular(path, what=what, max_bytes=MAX_TABLE_BYTES) as file:
-        lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        try:
-            for number, row in _read_rows(lines, shown, what=what, columns=columns):
-                if len(found) == MAX_ROWS:
-                    raise ValueError(f"{shown} has more than {MAX_ROWS:,} lines. Divide the table.")
-                found.append((number, row))
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"{shown} is not UTF-8 ({error}). Save it again as 'CSV UTF-8' in the spreadsheet."
-            ) from error
-    return found
-
-
-def _read_rows(
-    lines: TextIO, shown: str, *, what: str, columns: Sequence[str]
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the lines of a table after its header, each with its number."""
-    first = lines.readline()
-    separator = max(_SEPARATORS, key=first.count)
-    rows = csv.reader(itertools.chain([first], lines), delimiter=separator, strict=True)
     header: list[str] | None = None
-    try:
-        for row in rows:
-            place = f"{shown} line {rows.line_num}"
+    saved = f"{what} (save a spreadsheet as 'CSV UTF-8')"
+    with open_table(path, what=saved, max_bytes=MAX_TABLE_BYTES, separators=_SEPARATORS) as rows:
+        for number, row in rows:
+            place = f"{show_text(path)}, line {number:,}"
             cells = [_decode(cell, place) for cell in row]
             if header is None:
                 header = cells
-                _check_header(header, columns, shown, what)
+                _check_header(header, columns, place, what)
             elif cells:
-                yield rows.line_num, _join(header, cells, place)
-    except csv.Error as error:
-        raise ValueError(
-            f"{shown} line {rows.line_num}: the cells cannot be told apart ({error}): a quotation "
-            "mark is missing, or a cell is too long. Take the line from the file as it was written."
-        ) from error
+                found.append((number, _join(header, cells, place)))
+            if len(found) > MAX_ROWS:
+                raise ValueError(f"{place}: more than {MAX_ROWS:,} rows. Divide the table.")
+    if header is None:
+        _check_header([], columns, show_text(path), what)
+    return found
 
 
 def _check_header(header: Sequence[str], columns: Sequence[str], shown: str, what: str) -> None:

@@ -111,7 +111,7 @@ def load_decisions(path: str | Path) -> tuple[Decision, ...]:
     """
     decisions: dict[str, Decision] = {}
     for line, row in read_table(path, what=_WHAT, columns=COLUMNS):
-        place = f"{show_text(path)} line {line}"
+        place = f"{show_text(path)}, line {line:,}"
         decision = _read_row(row, place)
         if decision.path in decisions:
             raise ValueError(
