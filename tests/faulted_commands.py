@@ -25,7 +25,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.disk_faults import Change, Follower, WatchedRun
 from tests.faulted_scenarios import SCENARIOS, Scenario
-from tests.folder_contents import find_damaged, find_hidden, find_unlike, list_files, read_contents
+from tests.folder_contents import (
+    PHOTO_SUFFIXES,
+    find_damaged,
+    find_hidden,
+    find_unlike,
+    list_files,
+    read_contents,
+)
 
 KILLS = ("kill", "kill half-way")
 FULL = ("disk full", "disk full half-way")
@@ -38,13 +45,18 @@ class Findings:
     command: str
     changes: int = 0
     seconds: float = 0.0
-    tried: Counter = field(default_factory=Counter)
+    tried: dict[str, int] = field(default_factory=dict)
+    left_in_tmp: int = 0
     wrong: list[dict] = field(default_factory=list)
     tracebacks: list[dict] = field(default_factory=list)
 
     def add(self, fault: str, change: Change, problems: Iterable[str], run: WatchedRun) -> None:
-        self.tried[fault] += 1
+        self.tried[fault] = self.tried.get(fault, 0) + 1
         problems = list(problems)
+        if fault in KILLS:  # Keras and TensorFlow leave their own there; the system clears it
+            in_tmp = [each for each in problems if "left over: tmp/" in each]
+            self.left_in_tmp += bool(in_tmp)
+            problems = [each for each in problems if each not in in_tmp]
         found = {"fault": fault, **asdict(change), "problems": problems, "text": run.text[-3000:]}
         if problems:
             self.wrong.append(found)
@@ -54,11 +66,13 @@ class Findings:
     def describe(self) -> str:
         lines = [f"{self.command}: {self.changes} changes, {self.seconds:.0f} s"]
         for names, title in ((KILLS, "kills"), (FULL, "disk full")):
-            tried = sum(self.tried[name] for name in names)
+            tried = sum(self.tried.get(name, 0) for name in names)
             wrong = [each for each in self.wrong if each["fault"] in names]
             traced = [each for each in self.tracebacks if each["fault"] in names]
             lines.append(f"  {title}: {tried} tried, {len(wrong)} wrong, {len(traced)} tracebacks")
             lines += _count_alike(wrong)
+        if self.left_in_tmp:
+            lines.append(f"  something in the temporary folder after {self.left_in_tmp} kills")
         return "\n".join(lines)
 
 
@@ -222,9 +236,10 @@ def _fits(fault: str, change: Change) -> bool:
 
 
 def _simplify(path: str) -> str:
-    """Return the kind of a file: its name without what differs from file to file."""
-    folder, name = os.path.split(path)
-    return f"{folder}/{Path(name).suffix}" if Path(name).suffix else re.sub(r"\d+", "0", path)
+    """Return the kind of a file: its path without what differs from photo to photo, run to run."""
+    if path.lower().endswith(PHOTO_SUFFIXES):
+        return f"{Path(path).parent}/photo"
+    return re.sub(r"\d+", "0", re.sub(r"/tmp/[^/]+", "/tmp/any", path.partition("/work/")[2]))
 
 
 def try_command(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-_TIMES = ("date_saved", "milliseconds", "ms_per_photo", "created")
+_BY_CHANCE = ("date_saved", "shared_object_id")
 
 
 def list_files(root: Path, *, photos_only: bool = False) -> dict[str, str]:
@@ -44,14 +44,14 @@ def read_contents(root: Path) -> dict[str, object]:
 
 
 def read_meaning(path: Path) -> object:
-    """Return what a file says, without times.
+    """Return what a file says, without what no two runs write alike.
 
     Raises:
         ValueError: If it is damaged; the readers of its format raise others.
     """
     content = path.read_bytes()
     if path.suffix == ".json":
-        return _drop_times(json.loads(content))
+        return _drop_chance(json.loads(content))
     if path.suffix == ".jsonl":
         return sorted(json.dumps(json.loads(line)) for line in content.splitlines())
     if path.suffix == ".keras":
@@ -70,7 +70,7 @@ def _read_model(content: bytes) -> dict[str, object]:
             if name.endswith(".h5"):
                 found[name] = _read_weights(member)
             elif name.endswith(".json"):
-                found[name] = _drop_times(json.loads(member))
+                found[name] = _drop_chance(json.loads(member))
             else:
                 found[name] = hashlib.sha256(member).hexdigest()
         return found
@@ -94,10 +94,10 @@ def _digest(array: np.ndarray) -> str:
     return f"{array.dtype} {array.shape} {hashlib.sha256(array.tobytes()).hexdigest()}"
 
 
-def _drop_times(value: object) -> object:
+def _drop_chance(value: object) -> object:
     if isinstance(value, dict):
-        return {key: _drop_times(each) for key, each in value.items() if key not in _TIMES}
-    return [_drop_times(each) for each in value] if isinstance(value, list) else value
+        return {key: _drop_chance(each) for key, each in value.items() if key not in _BY_CHANCE}
+    return [_drop_chance(each) for each in value] if isinstance(value, list) else value
 
 
 def find_unlike(expected: Mapping[str, object], found: Mapping[str, object]) -> list[str]:
