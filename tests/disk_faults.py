@@ -84,6 +84,8 @@ class Follower:
         self, function: Callable[[], None], folder: Path, *, fault: str = "none", at: int = 0
     ) -> WatchedRun:
         """Call a function in a child whose working folder is `folder`, where changes count."""
+        if len(list(Path("/proc/self/task").iterdir())) > 1:
+            raise RuntimeError("threads do not survive a fork: call this before any is started")
         keeper = os.fork()
         if keeper == 0:
             with _ending():

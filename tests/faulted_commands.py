@@ -8,6 +8,7 @@ The process imports TensorFlow once and forks for every run, so that a run costs
 """
 
 import argparse
+import importlib
 import json
 import os
 import re
@@ -21,7 +22,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # NumPy starts threads when it is imported, else
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from PIL import Image
+from tqdm import tqdm
 
 from tests.disk_faults import Change, Follower, WatchedRun
 from tests.faulted_scenarios import SCENARIOS, Scenario
@@ -165,7 +170,7 @@ class Trial:
         """Return what is damaged or incomplete under its final name."""
         problems = [f"damaged: {each}" for each in find_damaged(self.work, self._expected)]
         for folder, needed in self.scenario.whole_folders.items():
-            if (self.work / folder).is_dir():
+            if (self.work / folder).is_dir() and any((self.work / folder).iterdir()):
                 wanted = needed or [
                     path.removeprefix(f"{folder}/")
                     for path in self._expected
@@ -269,6 +274,15 @@ def try_command(
     return findings
 
 
+def import_all(*, heavy: bool) -> None:
+    """Import once, for all runs, what commands import when they are called."""
+    names = ["emoclf.cleaning", "emoclf.drawn_faces", "emoclf.repair", "emoclf.sources"]
+    for name in names + ["emoclf.exporting", "emoclf.pipeline", "emoclf.training"] * heavy:
+        importlib.import_module(name)
+    Image.init()
+    tqdm.monitor_interval = 0  # a thread that watches progress bars
+
+
 def _shorten(text: str, work: Path) -> str:
     return text.replace(f"{work}/", "").replace(str(work), ".")
 
@@ -282,10 +296,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, help="where the findings go, as JSON")
     arguments = parser.parse_args()
     names = arguments.commands or list(SCENARIOS)
-    if any(SCENARIOS[name].is_heavy for name in names):
-        import emoclf.exporting
-        import emoclf.pipeline
-        import emoclf.training  # noqa: F401 - imported once for all runs
+    import_all(heavy=any(SCENARIOS[name].is_heavy for name in names))
     found = []
     for name in names:
         findings = try_command(

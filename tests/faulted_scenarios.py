@@ -59,6 +59,10 @@ def draw(root: Path, *, with_flaws: bool = False, per_class: int = 10) -> Path:
     return root
 
 
+def make_nothing(work: Path) -> None:
+    """Leave the folder empty."""
+
+
 def make_unclean(work: Path) -> None:
     """Draw flaws, and put two photos into both classes: neither label is right."""
     data = draw(work / "data", with_flaws=True, per_class=20)
@@ -179,7 +183,7 @@ _EXPORT = ("export", "logs/first", "--part", "validation", "--format")
 _EXPORTED = {"is_heavy": True, "prepare": make_run, "simplify": check_exports}
 
 _ALL = (
-    Scenario("draw-faces", ("draw-faces", "data", "--per-class", "10"), lambda work: None),
+    Scenario("draw-faces", ("draw-faces", "data", "--per-class", "10"), make_nothing),
     Scenario(
         "clean",
         ("clean", "data", "--move"),
