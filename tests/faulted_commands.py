@@ -58,10 +58,9 @@ class Findings:
     def add(self, fault: str, change: Change, problems: Iterable[str], run: WatchedRun) -> None:
         self.tried[fault] = self.tried.get(fault, 0) + 1
         problems = list(problems)
-        if fault in KILLS:  # Keras and TensorFlow leave their own there; the system clears it
-            in_tmp = [each for each in problems if "left over: tmp/" in each]
-            self.left_in_tmp += bool(in_tmp)
-            problems = [each for each in problems if each not in in_tmp]
+        in_tmp = [each for each in problems if _is_of_library(each, fault)]
+        self.left_in_tmp += bool(in_tmp)
+        problems = [each for each in problems if each not in in_tmp]
         found = {"fault": fault, **asdict(change), "problems": problems, "text": run.text[-3000:]}
         if problems:
             self.wrong.append(found)
@@ -77,8 +76,19 @@ class Findings:
             lines.append(f"  {title}: {tried} tried, {len(wrong)} wrong, {len(traced)} tracebacks")
             lines += _count_alike(wrong)
         if self.left_in_tmp:
-            lines.append(f"  something in the temporary folder after {self.left_in_tmp} kills")
+            lines.append(f"  something in the temporary folder after {self.left_in_tmp} faults")
         return "\n".join(lines)
+
+
+def _is_of_library(problem: str, fault: str) -> bool:
+    """Tell whether what is left lies in the temporary folder, and nobody but the system removes it.
+
+    That is so for everything after a kill, and for what Keras and TensorFlow forget on a full disk.
+    """
+    return bool(
+        re.search(r"left over: tmp/(__autograph_|tmp\w{8}\b)", problem)
+        or (fault in KILLS and "left over: tmp/" in problem)
+    )
 
 
 def _count_alike(wrong: list[dict]) -> list[str]:
@@ -144,7 +154,12 @@ class Trial:
 
     def _check_rest(self, run: WatchedRun) -> list[str]:
         """Return what a run may not do whatever befell it."""
-        problems = [f"changed outside: {each.kind} {each.path}" for each in run.outside]
+        made = {each.path for each in run.outside if each.kind in ("open", "mkdir")}
+        problems = [  # Python takes the next temporary folder when one is full, and tidies up there
+            f"changed outside: {each.kind} {each.path}"
+            for each in run.outside
+            if each.path not in made or Path(each.path).exists()
+        ]
         if run.code < 0 and not run.is_killed:
             problems.append(f"ended by signal {-run.code}")
         return problems
@@ -253,6 +268,7 @@ def try_command(
     every: bool = False,
     most: int = 3,
     faults: Iterable[str] = (*KILLS, *FULL),
+    only: str = "",
 ) -> Findings:
     """Try faults in one command; a line on the standard error stream for each that goes wrong."""
     begin, findings = time.monotonic(), Findings(scenario.name)
@@ -261,13 +277,14 @@ def try_command(
         trial = Trial(scenario, Path(folder).resolve())
         findings.changes = len(trial.whole.changes)
         chosen = choose_faults(trial, every=every, most=most, faults=faults)
+        chosen = [each for each in chosen if re.search(only, each[1].path)]
         for number, (fault, change) in enumerate(chosen, start=1):
             problems, run = trial.try_fault(fault, change)
             change = Change(**{**asdict(change), "path": _shorten(change.path, trial.work)})
             findings.add(fault, change, [_shorten(each, trial.work) for each in problems], run)
             if problems:
                 place = f"{findings.command} {number}/{len(chosen)}: {fault} at {change.number}"
-                print(f"{place}: {problems[0]}", file=sys.stderr, flush=True)
+                print(f"{place}: {problems[:3]}", file=sys.stderr, flush=True)
     finally:
         shutil.rmtree(folder)
     findings.seconds = time.monotonic() - begin
@@ -293,6 +310,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="every single change")
     parser.add_argument("--most", type=int, default=3, help="faults per kind of change: 1 or 3")
     parser.add_argument("--fault", action="append", choices=(*KILLS, *FULL))
+    parser.add_argument("--only", default="", help="regular expression that paths must match")
     parser.add_argument("--report", type=Path, help="where the findings go, as JSON")
     arguments = parser.parse_args()
     names = arguments.commands or list(SCENARIOS)
@@ -304,6 +322,7 @@ def main() -> None:
             every=arguments.all,
             most=arguments.most,
             faults=arguments.fault or (*KILLS, *FULL),
+            only=arguments.only,
         )
         print(findings.describe(), flush=True)
         found.append(asdict(findings))

@@ -161,7 +161,7 @@ def check_exports(contents: Contents) -> Contents:
     for name, what in contents.items():
         if name.endswith("/parity.json"):
             simple[name] = None
-        if name.endswith("/emoclf.json") and isinstance(what, dict):
+        if name.endswith("/emoclf.json") and isinstance(what, dict) and "sha256" in what:
             folder = name.removesuffix("emoclf.json")
             for inner, digest in what["sha256"].items():
                 if isinstance(contents.get(folder + inner), str):
