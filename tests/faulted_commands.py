@@ -213,7 +213,7 @@ class Trial:
             return [*left, f"no error line: {run.text.strip()[-200:]}"]
         if not re.search(r"room|space", text):
             left.append(f"no advice: {said}")
-        places = self._list_places(change)
+        places = self._list_places(run.changes[change.number - 1])
         if not any(place in text for place in places):
             left.append(f"the place {places[-1]} is not named: {said}")
         return left
@@ -225,6 +225,8 @@ class Trial:
         """Return what a user knows of where a change is: the file, the nearest folder."""
         parts = Path(change.path).relative_to(self.work).parts
         known = next((i for i, part in enumerate(parts) if part.startswith(".")), len(parts))
+        if parts[0] == "tmp":
+            return [str(self.work / "tmp"), "tmp/"]
         folder = "/".join(parts[: min(known, len(parts) - 1)])
         return ["/".join(parts[:known]) or str(self.work), folder or str(self.work)]
 
