@@ -240,7 +240,9 @@ def choose_faults(
         fits = [change for change in trial.whole.changes if _fits(fault, change)]
         groups: dict[tuple[str, str], list[Change]] = {}
         for change in fits:
-            groups.setdefault((change.kind, _simplify(change.path)), []).append(change)
+            groups.setdefault(
+                (change.kind, _simplify(_shorten(change.path, trial.work))), []
+            ).append(change)
         few = {
             group[index].number
             for group in groups.values()
@@ -261,7 +263,7 @@ def _simplify(path: str) -> str:
     """Return the kind of a file: its path without what differs from photo to photo, run to run."""
     if path.lower().endswith(PHOTO_SUFFIXES):
         return f"{Path(path).parent}/photo"
-    return re.sub(r"\d+", "0", re.sub(r"/tmp/[^/]+", "/tmp/any", path.partition("/work/")[2]))
+    return re.sub(r"\d+", "0", re.sub(r"^tmp/[^/]+", "tmp/any", path))
 
 
 def try_command(
