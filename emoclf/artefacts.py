@@ -11,11 +11,12 @@ import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from emoclf.config import CLASS_NAMES, IMAGE_SIZE, ResizeMode, Subject
-from emoclf.storage import replacing
-from emoclf.untrusted import check_class_names, quote_argument, show_text
+from emoclf.model_files import load_keras_file, read_extra
+from emoclf.storage import parse_json, replacing
+from emoclf.untrusted import check_class_names, show_text
 
 if TYPE_CHECKING:
     import keras
@@ -30,6 +31,9 @@ CHECKPOINT_FILE_NAME = "best.keras"
 """Name of the best epoch so far inside a run folder."""
 
 FORMAT_VERSION = 1
+
+_MAX_DESCRIPTION_BYTES = 64 * 2**10
+_MAX_SIDE = 4096
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def save_model(model: keras.Model, path: str | Path, *, info: ModelInfo) -> Path
 
 def _check_shapes(model: keras.Model, info: ModelInfo) -> None:
     expected = ((None, *info.image_size, 3), (None, len(info.class_names)))
-    received = (tuple(model.input_shape), tuple(model.output_shape))
+    received = (getattr(model, "input_shape", None), getattr(model, "output_shape", None))
     if received != expected:
         raise ValueError(
             f"The model maps {received[0]} to {received[1]}, but its description says "
@@ -111,59 +115,70 @@ def load_info(path: str | Path) -> ModelInfo:
         ValueError: If the file is damaged or was not saved by emoclf.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         best = path.with_name(CHECKPOINT_FILE_NAME)
         if path.name == MODEL_FILE_NAME and best.is_file():
             raise FileNotFoundError(
-                f"{show_text(path)} does not exist: the training in "
-                f"{show_text(path.parent)} has not ended. Go on with "
-                f"it (train --resume), or take its best epoch so far: {show_text(best)}"
+                f"{show_text(path)} does not exist: the training in {show_text(path.parent)} has "
+                f"not ended. Go on with it (train --resume), or take its best epoch so far: "
+                f"{show_text(best)}"
             )
         raise FileNotFoundError(
             f"{show_text(path)} does not exist. Expected a model saved by a run, such as "
             f"logs/<run>/{MODEL_FILE_NAME}."
         )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            value = json.loads(archive.read(MEMBER_NAME))
-    except zipfile.BadZipFile as error:
-        raise ValueError(
-            f"{show_text(path)} is damaged or is no .keras file ({show_text(error)}). "
-            "Copy it again, or train again."
-        ) from error
-    except (KeyError, ValueError) as error:
-        raise _make_unknown(path, error) from error
-    return read_info(value, path=path)
+    content = read_extra(path, MEMBER_NAME, max_bytes=_MAX_DESCRIPTION_BYTES)
+    if content is None:
+        raise _make_unknown(path, f"there is no {MEMBER_NAME} in it")
+    return read_info(content, path=path)
 
 
-def read_info(value: Any, *, path: Path) -> ModelInfo:
-    """Read what a model says of itself from the value of its JSON.
+def read_info(content: bytes, *, path: Path) -> ModelInfo:
+    """Read what a model says of itself.
 
     Args:
-        value: What `emoclf.json` holds, inside a `.keras` file or beside an exported one.
+        content: `emoclf.json`, from a `.keras` file or from beside an exported one.
         path: Where it was read, for the error message.
 
     Returns:
         Its classes, size and resize mode.
 
     Raises:
-        ValueError: If something is missing.
+        ValueError: If something is missing or is not as it should be.
     """
     try:
-        return ModelInfo(
-            class_names=tuple(value["class_names"]),
-            image_size=tuple(value["image_size"]),
-            resize_mode=value["resize_mode"],
-            subject=value.get("subject", "photo"),
-        )
-    except (KeyError, TypeError) as error:
+        found = parse_json(content, name=MEMBER_NAME, what="a description", kind=_Description)
+    except ValueError as error:
         raise _make_unknown(path, error) from error
+    return ModelInfo(found.class_names, found.image_size, found.resize_mode, found.subject)
 
 
-def _make_unknown(path: Path, error: Exception) -> ValueError:
+@dataclass(frozen=True)
+class _Description:
+    """A `ModelInfo` as it is written: nothing is assumed, except in files of the first versions."""
+
+    class_names: tuple[str, ...]
+    image_size: tuple[int, int]
+    resize_mode: ResizeMode
+    subject: Subject = "photo"
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        """Refuse what no network is trained with."""
+        names = self.class_names
+        if not names or len(set(names)) < len(names) or not all(names):
+            raise ValueError("class_names should be different names")
+        if not all(1 <= side <= _MAX_SIDE for side in self.image_size):
+            raise ValueError(f"image_size should be from 1 to {_MAX_SIDE:,}")
+        if self.format_version != FORMAT_VERSION:
+            raise ValueError("format_version is of another emoclf; update it")
+
+
+def _make_unknown(path: Path, reason: object) -> ValueError:
     return ValueError(
         f"{show_text(path)} does not say which classes and which preprocessing it was trained with "
-        f"({show_text(error)}): it was not saved by emoclf. Save it with emoclf.save_model."
+        f"({show_text(str(reason)[:300])}): it was not saved by emoclf, or was changed. Save it "
+        "with emoclf.save_model."
     )
 
 
@@ -183,26 +198,7 @@ def load_model(path: str | Path, *, compiled: bool = True) -> tuple[keras.Model,
         ValueError: If the file is damaged, was not saved by emoclf, or is of a Keras version that
             this one cannot read.
     """
-    import keras
-
     info = load_info(path)
-    try:
-        model = keras.models.load_model(path, compile=compiled, safe_mode=True)
-    except zipfile.BadZipFile as error:
-        raise ValueError(
-            f"{show_text(path)} is damaged ({show_text(error)}). Copy it again, or train again."
-        ) from error
-    except (TypeError, ValueError) as error:
-        written, here = _read_keras_version(path), keras.__version__
-        raise ValueError(
-            f"{show_text(path)} was written by Keras {show_text(written)} and cannot be built by "
-            f"Keras {show_text(here)}, which is here: {show_text(str(error)[:300])} Install the "
-            f"other version: pip install {quote_argument(f'keras=={written}')}"
-        ) from error
+    model = load_keras_file(path, compiled=compiled)
     _check_shapes(model, info)
     return model, info
-
-
-def _read_keras_version(path: Path | str) -> str:
-    with zipfile.ZipFile(path) as archive:
-        return str(json.loads(archive.read("metadata.json")).get("keras_version", "?"))

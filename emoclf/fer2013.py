@@ -7,7 +7,8 @@ raters. Neither is part of this project: bring your own copy.
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,10 @@ import numpy as np
 from emoclf.config import FACE_SIZE
 from emoclf.folders import list_files
 from emoclf.images import load_resized
+from emoclf.storage import open_regular
+from emoclf.tables import open_table
 from emoclf.untrusted import show_text
+from emoclf.zips import ZIP_ERRORS, check_small_zip, open_zip
 
 EMOTIONS: tuple[str, ...] = (
     "neutral",
@@ -58,6 +62,11 @@ _EMOTION_OF_NAME = {
 }
 _FOLDER_USAGE = {"train": "Training", "test": "PublicTest"}
 _USAGES = ("Training", "PublicTest", "PrivateTest")
+
+_MAX_BYTES = 2**30  # fer2013.csv has 301 MB
+_MAX_VOTES_BYTES = 16 * 2**20
+_ARRAY_ERRORS = (KeyError, OSError, ValueError, TypeError, AttributeError, MemoryError)
+"""What NumPy raises when a file of arrays is damaged, or claims to be larger than the memory."""
 
 
 @dataclass(frozen=True)
@@ -175,37 +184,57 @@ def _emotion_index(name: str, where: str) -> int:
 
 
 def _load_arrays(path: Path) -> FaceSet:
+    what = "the arrays pixels, label, usage, votes and name"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            labels = [_emotion_index(str(name), path.name) for name in file["label"]]
-            return FaceSet(
-                file["pixels"],
-                np.array(labels, dtype=np.int64),
-                file["votes"],
-                file["usage"].astype(str),
-                file["name"].astype(str),
-            )
-    except (KeyError, OSError) as error:
-        raise ValueError(
-            f"{show_text(path)} should hold the arrays pixels, label, usage, votes and "
-            f"name ({show_text(error)})."
-        ) from error
+        with (
+            open_regular(path, what=what, max_bytes=_MAX_BYTES) as content,
+            open_zip(content, max_entries=100) as archive,
+        ):
+            check_small_zip(archive, max_bytes=_MAX_BYTES, max_ratio=1000)
+            content.seek(0)
+            with np.load(content, allow_pickle=False) as file:
+                return _take_arrays(file, path.name)
+    except FileNotFoundError:
+        raise
+    except (*_ARRAY_ERRORS, *ZIP_ERRORS) as error:
+        raise ValueError(f"{show_text(path)} should hold {what} ({show_text(error)}).") from error
+
+
+def _take_arrays(file: Mapping[str, np.ndarray], name: str) -> FaceSet:
+    labels = [_emotion_index(str(label), name) for label in file["label"]]
+    pixels, votes = file["pixels"], file["votes"]
+    for title, array in (("pixels", pixels), ("votes", votes)):
+        if array.dtype != np.uint8:
+            raise ValueError(f"{title} should be uint8. Received: {array.dtype}")
+    usages = file["usage"].astype(str)
+    for usage in np.unique(usages):
+        _parse_usage(str(usage), "usage")
+    return FaceSet(
+        pixels,
+        np.array(labels, dtype=np.int64),
+        votes,
+        usages,
+        file["name"].astype(str),
+    )
 
 
 def _load_csv(path: Path, votes: str | Path | None) -> FaceSet:
     pixels, labels, usages = [], [], []
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        rows.fieldnames = [name.strip() for name in rows.fieldnames or ()]
-        if not {"emotion", "pixels", "Usage"} <= set(rows.fieldnames):
+    with open_table(path, what="FER2013's CSV file", max_bytes=_MAX_BYTES) as rows:
+        head = [name.strip() for name in next(rows, (0, []))[1]]
+        if not {"emotion", "pixels", "Usage"} <= set(head):
             raise ValueError(
                 f"{show_text(path)} should have the columns emotion, pixels, Usage. "
-                f"Received: {rows.fieldnames}."
+                f"Received: {show_text(str(head)[:200])}."
             )
-        for number, row in enumerate(rows, start=2):
-            pixels.append(_parse_pixels(row["pixels"], f"{path.name}, line {number}"))
-            labels.append(_parse_label(row["emotion"], f"{path.name}, line {number}"))
-            usages.append(row["Usage"])
+        for number, row in rows:
+            if not row:
+                continue  # an empty line, as at the end
+            where = f"{show_text(path.name)}, line {number}"
+            cells = dict(zip(head, row, strict=False))
+            pixels.append(_parse_pixels(cells.get("pixels", ""), where))
+            labels.append(_parse_label(cells.get("emotion", ""), where))
+            usages.append(_parse_usage(cells.get("Usage", ""), where))
     names = [f"fer{number:07d}.png" for number in range(len(pixels))]
     counted = np.zeros((len(pixels), len(VOTE_COLUMNS)), dtype=np.uint8)
     if votes is not None:
@@ -220,38 +249,55 @@ def _load_csv(path: Path, votes: str | Path | None) -> FaceSet:
 
 
 def _parse_pixels(text: str, where: str) -> np.ndarray:
-    values = np.array(text.split(), dtype=np.int64)
-    if values.size != FACE_SIZE[0] * FACE_SIZE[1] or values.min() < 0 or values.max() > 255:
-        raise ValueError(
-            f"{show_text(where)}: expected 2,304 values of 0 to 255. Received: {values.size}."
-        )
-    return values.astype(np.uint8).reshape(FACE_SIZE)
+    words = text.split()
+    if len(words) == FACE_SIZE[0] * FACE_SIZE[1] and text.isascii() and "".join(words).isdigit():
+        with suppress(ValueError, OverflowError):  # a number that is too large
+            values = np.array(words, dtype=np.int64)
+            if values.max() <= 255:
+                return values.astype(np.uint8).reshape(FACE_SIZE)
+    raise ValueError(
+        f"{where}: expected 2,304 values of 0 to 255. Received: {len(words):,} words that begin "
+        f"with {text[:20]!r}."
+    )
+
+
+def _is_byte(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= 3 and int(word) <= 255
 
 
 def _parse_label(text: str, where: str) -> int:
-    if not text.isdigit() or int(text) >= len(CSV_LABELS):
-        raise ValueError(f"{show_text(where)}: expected an emotion of 0 to 6. Received: {text!r}.")
+    if not _is_byte(text) or int(text) >= len(CSV_LABELS):
+        raise ValueError(f"{where}: expected an emotion of 0 to 6. Received: {text[:20]!r}.")
     return EMOTIONS.index(CSV_LABELS[int(text)])
 
 
-def _load_votes(path: Path, count: int) -> np.ndarray:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))[1:]
-    if len(rows) != count:
+def _parse_usage(text: str, where: str) -> str:
+    if text not in _USAGES:
         raise ValueError(
-            f"{show_text(path)} has {len(rows):,} rows of votes for {count:,} faces. Expected "
+            f"{where}: expected the usage {', '.join(_USAGES)}. Received: {text[:20]!r}."
+        )
+    return text
+
+
+def _load_votes(path: Path, count: int) -> np.ndarray:
+    columns, votes = len(VOTE_COLUMNS), []
+    with open_table(path, what="FER+'s fer2013new.csv", max_bytes=_MAX_VOTES_BYTES) as rows:
+        next(rows, None)
+        for number, row in rows:
+            cells = row[-columns:]
+            if len(cells) < columns or not all(map(_is_byte, cells)):
+                raise ValueError(
+                    f"{show_text(path)} should end every row with ten votes of 0 to 10 "
+                    f"({', '.join(VOTE_COLUMNS)}). Line {number:,} ends with: "
+                    f"{', '.join(cells)[:100]!r}. Expected FER+'s fer2013new.csv."
+                )
+            votes.append([int(cell) for cell in cells])
+    if len(votes) != count:
+        raise ValueError(
+            f"{show_text(path)} has {len(votes):,} rows of votes for {count:,} faces. Expected "
             "FER+'s fer2013new.csv and FER2013's fer2013.csv, row by row the same faces."
         )
-    try:
-        return np.array([row[-len(VOTE_COLUMNS) :] for row in rows], dtype=np.uint8).reshape(
-            count, len(VOTE_COLUMNS)
-        )
-    except (ValueError, OverflowError) as error:
-        raise ValueError(
-            f"{show_text(path)} should end every row with ten votes of 0 to 10 "
-            f"({', '.join(VOTE_COLUMNS)}). Received for example: "
-            f"{', '.join(rows[0][-len(VOTE_COLUMNS) :])[:100]!r}. Expected FER+'s fer2013new.csv."
-        ) from error
+    return np.array(votes, dtype=np.uint8).reshape(count, columns)
 
 
 def _find_usage(file_name: str, usage: str) -> str:

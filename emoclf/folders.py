@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emoclf.config import CLASS_NAMES
+from emoclf.storage import describe_irregular
 from emoclf.untrusted import quote_argument, show_text
 
 _NO_CLASS_NAME = "no class name"
@@ -185,8 +186,9 @@ def _check_folder(folder: str | Path) -> Path:
     if path.is_dir():
         return path
     if path.exists():
+        kind = describe_irregular(path.stat().st_mode) or "the file"
         raise NotADirectoryError(
-            f"folder: expected a folder, received the file {str(path)!r}. Pass the folder it is in."
+            f"folder: expected a folder, received {kind} {str(path)!r}. Pass the folder it is in."
         )
     raise FileNotFoundError(
         f"folder: expected a folder, but {str(path)!r} does not exist (looked for it in "
@@ -202,14 +204,11 @@ def _describe_entry(path: Path) -> str:
         mode = path.lstat().st_mode
     except OSError as error:
         return f"cannot be looked at: {error.strerror}"
-    kinds = (
-        (stat.S_ISREG, "file"),
-        (stat.S_ISDIR, "folder"),
-        (stat.S_ISLNK, "symbolic link, not followed"),
-        (stat.S_ISFIFO, "named pipe"),
-        (stat.S_ISSOCK, "socket"),
-    )
-    return next((name for test, name in kinds if test(mode)), "device")
+    if stat.S_ISLNK(mode):
+        return "symbolic link, not followed"
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return (describe_irregular(mode) or "file").removeprefix("a ")
 
 
 def _find_mapped(

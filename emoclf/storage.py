@@ -383,7 +383,7 @@ def parse_json(content: bytes, *, name: str | Path, what: str, kind: Any = Any) 
         ) from error
     try:
         return msgspec.convert(value, kind)
-    except (msgspec.ValidationError, RecursionError) as error:
+    except (msgspec.ValidationError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{shown} should hold {what} but was changed ({show_text(error)}). Make it anew."
         ) from error

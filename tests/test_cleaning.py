@@ -21,6 +21,8 @@ from emoclf.cleaning import (
     find_problems,
 )
 from emoclf.cleaning.duplicates import find_near_pairs, group_pairs, make_signature
+from emoclf.storage import open_regular
+from emoclf.tables import read_table
 
 STRANGE_NAMES = [
     "a\nb.jpg",
@@ -296,11 +298,20 @@ def test_the_report_does_not_depend_on_the_threads(root):
     assert reports[0].duplicate_groups
 
 
+def watch_reading(monkeypatch, before):
+    """Call `before` with the path of each picture that is about to be opened."""
+
+    def open_watched(path, **options):
+        before(Path(path))
+        return open_regular(path, **options)
+
+    monkeypatch.setattr("emoclf.images.files.open_regular", open_watched)
+
+
 def test_every_file_is_read_once(root, monkeypatch):
     (root / "sad/copy.jpg").write_bytes((root / "sad/a.jpg").read_bytes())
     read: list[str] = []
-    real = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: (read.append(path.name), real(path))[1])
+    watch_reading(monkeypatch, lambda path: read.append(path.name))
     examine(root)
     assert sorted(read) == ["a.jpg", "b.jpg", "c.jpg", "copy.jpg", "d.png"]
 
@@ -342,14 +353,11 @@ def test_what_is_no_file_of_a_class_is_listed(root):
 
 
 def test_a_file_that_vanishes_is_a_row(root, monkeypatch):
-    real = Path.read_bytes
-
     def vanish(path):
         if path.name == "a.jpg":
             path.unlink()
-        return real(path)
 
-    monkeypatch.setattr(Path, "read_bytes", vanish)
+    watch_reading(monkeypatch, vanish)
     record = next(each for each in examine(root).records if each.path == "sad/a.jpg")
     assert [(each.kind, each.severity) for each in record.problems] == [("unreadable", "reject")]
     assert record.sha256 == ""
@@ -357,14 +365,11 @@ def test_a_file_that_vanishes_is_a_row(root, monkeypatch):
 
 
 def test_a_file_without_permission_is_a_row(root, monkeypatch):
-    real = Path.read_bytes
-
     def refuse(path):
         if path.name == "a.jpg":
             raise PermissionError(13, "Permission denied")
-        return real(path)
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    watch_reading(monkeypatch, refuse)
     report = examine(root)
     assert kinds_of(report)["sad/a.jpg"] == [("unreadable", "reject")]
     assert len(report.records) == 4
@@ -385,10 +390,8 @@ def test_strange_names_survive_the_report_json_and_csv(root, tmp_path):
     assert ("sad/..jpg", "hidden") in report.skipped
     loaded = CleaningReport.load(report.save(tmp_path / "report.json"))
     assert loaded == report
-    table = report.to_csv(tmp_path / "report.csv")
-    with table.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [row["path"] for row in rows] == [record.path for record in report.records]
+    rows = read_table(report.to_csv(tmp_path / "report.csv"), what="a report")
+    assert [row["path"] for _, row in rows] == [record.path for record in report.records]
     text = report.describe(examples=20)
     text.encode("utf-8")
     assert "\u202e" not in text

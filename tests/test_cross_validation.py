@@ -163,7 +163,7 @@ def test_ten_photos_of_each_class_work_and_say_what_they_do_not_show(manifest, t
     files = [SplitFile(f.path, f.label, n, "train") for n, f in enumerate(chosen)]
     small = SplitManifest(manifest.root, manifest.class_names, 1, tuple(files))
     text = cross_validate(small, TINY, repeats=3, logs=tmp_path, name="a").describe()
-    assert "With 10 photos of the smallest class" in text
+    assert "With 10 different photos of the smallest class" in text
     assert "It is not shown that the answers are better than always saying" in text
 
 

@@ -52,7 +52,9 @@ def draw_photos(size, count=24):
     ]
     images = np.random.default_rng(0).integers(0, 256, (count, *size, 3), np.uint8)
     images[::2] = faces
-    return ParityPhotos(images[:-8], np.arange(count - 8) % 2, images[-8:], "drawn photos")
+    return ParityPhotos(
+        images[:-8], np.arange(count - 8) % 2, np.arange(count - 8), images[-8:], "drawn photos"
+    )
 
 
 def wake(model, images):
@@ -176,7 +178,7 @@ def test_a_photo_that_is_not_square_keeps_its_channels(tmp_path):
     red[:, :8, :, 0] = 255
     noise = np.random.default_rng(0).integers(0, 256, (12, 32, 48, 3), np.uint8)
     images = np.concatenate([red, noise])
-    photos = ParityPhotos(images, np.zeros(16, np.int64), images, "red photos")
+    photos = ParityPhotos(images, np.zeros(16, np.int64), np.arange(16), images, "red photos")
     parities = check(model, photos, tmp_path, available(["litert", "onnx"]))
     for parity in parities:
         value = json.loads((parity.path / "emoclf.json").read_text())

@@ -25,6 +25,7 @@ from emoclf.images import (
     OldPillowWarning,
     UnreadableImageError,
     decode_image,
+    files,
     load_image,
     pillow_warnings,
     quiet_pillow,
@@ -534,10 +535,10 @@ def test_a_file_without_permission(tmp_path, monkeypatch):
     path = tmp_path / "secret.jpg"
     path.write_bytes(b"x")
 
-    def refuse(_: Path) -> bytes:
+    def refuse(*_arguments, **_keywords):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(files, "open_regular", refuse)
     error = refusal_of(path)
     assert error.kind == "no_permission"
     assert "permissions" in error.reason
@@ -547,10 +548,10 @@ def test_a_disk_that_does_not_deliver(tmp_path, monkeypatch):
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"x")
 
-    def fail(_: Path) -> bytes:
+    def fail(*_arguments, **_keywords):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(Path, "read_bytes", fail)
+    monkeypatch.setattr(files, "open_regular", fail)
     assert "Input/output error" in refusal_of(path).reason
 
 

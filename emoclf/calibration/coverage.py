@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emoclf.calibration.reliability import judge_answers
-from emoclf.evaluation import Estimate, Evaluation, wilson_interval
+from emoclf.evaluation import Estimate, Evaluation, share_right
 from emoclf.evaluation.bootstrap import draw_figures, find_interval
 from emoclf.evaluation.weighted import measure_risk_area
 
@@ -83,7 +83,11 @@ def measure_risk_coverage(evaluation: Evaluation) -> RiskCoverage:
 
 
 def accuracy_at_coverage(
-    probabilities: np.ndarray, labels: np.ndarray, *, coverage: float = 0.9
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    *,
+    coverage: float = 0.9,
+    groups: np.ndarray | None = None,
 ) -> Estimate:
     """Measure the accuracy on the photos that the model is surest of.
 
@@ -91,6 +95,8 @@ def accuracy_at_coverage(
         probabilities: float `(photos, classes)`, rows sum to 1.
         labels: int `(photos,)`, true labels.
         coverage: Share of the photos that are answered, above 0, up to 1.
+        groups: int `(photos,)`, equal for copies, which count once in the interval; None when there
+            are none.
 
     Returns:
         Accuracy on them, with interval.
@@ -102,4 +108,4 @@ def accuracy_at_coverage(
         raise ValueError(f"coverage={coverage} should be above 0 and at most 1.")
     confidence, is_right = judge_answers(probabilities, labels)
     answered = np.argsort(-confidence, kind="stable")[: max(1, round(coverage * len(confidence)))]
-    return wilson_interval(int(is_right[answered].sum()), len(answered))
+    return share_right(is_right[answered], None if groups is None else groups[answered])

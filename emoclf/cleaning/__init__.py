@@ -1,11 +1,13 @@
 """From a folder to a report of what is wrong with its files; and moving rejects aside and back.
 
 `problems` reads the folder, `checks` judges one file, `duplicates` compares files, `report` holds
-what was found, `quarantining` moves what the report rejects, `moving` is how, `restoring` brings it
-back. No file is deleted or rewritten.
+what was found, `quarantining` moves what the report rejects, `restoring` brings it back, and
+`finishing` does the rest of either when it was interrupted; `manifests`, `marks` and `moving` are
+how. No file is deleted or rewritten.
 """
 
 from emoclf.cleaning.checks import CleaningThresholds
+from emoclf.cleaning.finishing import FinishedMoves, describe_finished, finish_moves
 from emoclf.cleaning.problems import find_problems
 from emoclf.cleaning.quarantining import QuarantineResult, quarantine
 from emoclf.cleaning.report import (
@@ -21,10 +23,13 @@ __all__ = [
     "CleaningReport",
     "CleaningThresholds",
     "FileRecord",
+    "FinishedMoves",
     "Problem",
     "QuarantineResult",
     "RestoreResult",
+    "describe_finished",
     "find_problems",
+    "finish_moves",
     "quarantine",
     "restore",
 ]

@@ -1,63 +1,42 @@
-"""One way to move files and to bring them back: a manifest first, then one renaming for each.
+"""One way to move files: a manifest first, then one renaming for each.
 
-A process that is killed leaves each file whole, in its old place or in its new one, and a manifest
-that names both: the same call finishes the work, `restore` undoes it.
+A process that is killed leaves each file whole, in its old place or in its new one, a manifest
+that names both, and a mark that says what was under way: the next call that moves anything does
+the rest, `restore` undoes it.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import stat
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from dataclasses import dataclass
+from pathlib import Path
 
-from emoclf.storage import find_sha256, make_folder, replacing
+from emoclf.cleaning.manifests import MANIFEST_NAME, Move, exists, write_manifest
+from emoclf.cleaning.marks import clear_mark, set_mark
+from emoclf.storage import find_sha256, make_folder
+from emoclf.untrusted import show_text
 
-QUARANTINE_NAME: str = "quarantine"
-"""Folder beside the class folders; `find_class_folders` never takes it for one of them."""
+PATH_ERRORS = (OSError, ValueError, RuntimeError)
+"""What a path from outside can bring up: a system's no, a null character, a circle of links."""
 
-MANIFEST_NAME = "manifest.jsonl"
-FILES_NAME = "files"
+_TAKEN = "there is a file in its place in the"
+_UNREADABLE = "its content cannot be read"
 
-_ID_DIGITS = 12
-
-Place = Literal["quarantine", "data"]
-"""What the target of a move is relative to: the folder of its manifest, or the data set's."""
-
-
-@dataclass(frozen=True)
-class Move:
-    """One line of a manifest.
-
-    Attributes:
-        source: Where the file was, relative to the data set's folder, with forward slashes.
-        to: Where it goes.
-        sha256: Of its content.
-        reason: Why.
-        place: What `to` is relative to.
-    """
-
-    source: str
-    to: str
-    sha256: str
-    reason: str
-    place: Place = "quarantine"
-
-    def find_target(self, root: Path, folder: Path) -> Path:
-        """Return where the file goes, given the data set's folder and the manifest's."""
-        return self._find_base(root, folder) / self.to
-
-    def is_inside(self, root: Path, folder: Path) -> bool:
-        """Tell whether both ends stay inside the folders they are relative to, links included."""
-        base = self._find_base(root, folder)
-        return _is_inside(self.source, root) and _is_inside(self.to, base)
-
-    def _find_base(self, root: Path, folder: Path) -> Path:
-        return root if self.place == "data" else folder
+_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_OF_THE_MOMENT = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EIO,
+        errno.EBUSY,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOMEM,
+        errno.EXDEV,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -75,11 +54,6 @@ class MovesResult:
     left: tuple[tuple[Move, str], ...]
 
 
-def make_id(plan: object) -> str:
-    """Return the name of the folder for a plan that JSON can hold: the same for the same plan."""
-    return hashlib.sha256(json.dumps(plan).encode()).hexdigest()[:_ID_DIGITS]
-
-
 def carry_out(moves: Sequence[Move], root: Path, *, folder: Path, dry_run: bool) -> MovesResult:
     """Write the manifest, then move the files that wait.
 
@@ -94,42 +68,75 @@ def carry_out(moves: Sequence[Move], root: Path, *, folder: Path, dry_run: bool)
 
     Raises:
         FileExistsError: If the manifest of an interrupted run was changed.
-        OSError: If the target is on another disk.
+        OSError: If the target is on another disk, or the disk is full or read-only.
+        ValueError: If there are too many moves for a manifest.
     """
     states = [(move, _find_state(root, folder, move)) for move in moves]
-    waiting = tuple(move for move, state in states if state == "waiting")
-    if not dry_run and waiting:
-        _write_manifest(folder / MANIFEST_NAME, moves)
-        for move in waiting:
+    if not dry_run and any(state == "waiting" for _, state in states):
+        write_manifest(folder / MANIFEST_NAME, moves)
+    result, errors = _move_waiting(states, root, folder=folder, dry_run=dry_run)
+    if not result.waiting and not result.moved:
+        for error in errors:
+            if isinstance(error, OSError) and error.errno == errno.EXDEV:
+                raise error
+    return result
+
+
+def carry_on(moves: Sequence[Move], root: Path, *, folder: Path, dry_run: bool) -> MovesResult:
+    """Do the rest of what a manifest says, as `carry_out` would, without writing it."""
+    states = [(move, _find_state(root, folder, move)) for move in moves]
+    return _move_waiting(states, root, folder=folder, dry_run=dry_run)[0]
+
+
+def _move_waiting(
+    states: Sequence[tuple[Move, str]], root: Path, *, folder: Path, dry_run: bool
+) -> tuple[MovesResult, list[Exception]]:
+    """Move the files that wait, and return what became of all and what the system refused."""
+    waiting = [move for move, state in states if state == "waiting"]
+    moved = [move for move, state in states if state == "moved"]
+    left = [(move, state) for move, state in states if state not in ("waiting", "moved")]
+    errors: list[Exception] = []
+    if not dry_run:
+        if waiting:
+            set_mark(root, folder, "move")
+        done, failed = _move_each(waiting, root, folder)
+        is_half_done = bool(done or moved) and (
+            any(may_pass(error) for _, error in failed)
+            or any(state.startswith((_TAKEN, _UNREADABLE)) for move, state in left if move.sha256)
+        )
+        if not is_half_done:
+            clear_mark(root, folder)
+        waiting, errors = done, [error for _, error in failed]
+        left += [(move, explain(error)) for move, error in failed]
+    return MovesResult(tuple(waiting), tuple(moved), tuple(left)), errors
+
+
+def _move_each(
+    moves: Sequence[Move], root: Path, folder: Path
+) -> tuple[list[Move], list[tuple[Move, Exception]]]:
+    done: list[Move] = []
+    failed: list[tuple[Move, Exception]] = []
+    for move in moves:
+        try:
             rename(root / move.source, move.find_target(root, folder))
-    return MovesResult(
-        waiting,
-        tuple(move for move, state in states if state == "moved"),
-        tuple((move, state) for move, state in states if state not in ("waiting", "moved")),
-    )
-
-
-def write_line(move: Move) -> str:
-    """Return a move as a line of a manifest."""
-    value = asdict(move)
-    if move.place == "quarantine":
-        del value["place"]
-    return json.dumps(value)
-
-
-def parse_line(line: str) -> Move | None:
-    """Return the move that a manifest's line describes, or None if it describes none."""
-    try:
-        value = json.loads(line)
-        move = Move(**value)
-    except (ValueError, TypeError):
-        return None
-    is_text = all(isinstance(part, str) for part in asdict(move).values())
-    return move if is_text and move.place in ("quarantine", "data") else None
+        except PATH_ERRORS as error:
+            if is_of_the_disk(error):
+                raise
+            failed.append((move, error))
+        else:
+            done.append(move)
+    return done, failed
 
 
 def _find_state(root: Path, folder: Path, move: Move) -> str:
     """Return "waiting", "moved", or a sentence that says why a file stays where it is."""
+    try:
+        return _look(root, folder, move)
+    except PATH_ERRORS as error:
+        return f"{_UNREADABLE}: {explain(error)}" if may_pass(error) else explain(error)
+
+
+def _look(root: Path, folder: Path, move: Move) -> str:
     target = move.find_target(root, folder)
     if not move.is_inside(root, folder):
         return "it is not inside the data set's folder"
@@ -137,30 +144,31 @@ def _find_state(root: Path, folder: Path, move: Move) -> str:
     if here is None:
         return "moved" if there == move.sha256 else "it is gone, or is no file any more"
     if here == "" or not move.sha256:
-        return "its content cannot be read"
+        return _UNREADABLE
     if here != move.sha256:
         return "it changed since it was examined; examine the folder again"
     if not exists(target):
         return "waiting"
-    where = "quarantine" if move.place == "quarantine" else "other class"
-    return f"there is a file in its place in the {where}"
+    return f"{_TAKEN} {'quarantine' if move.place == 'quarantine' else 'other class'}"
 
 
-def _is_inside(relative: str, folder: Path) -> bool:
-    """Tell whether a manifest's relative path stays below its folder, links included."""
-    pure = PurePosixPath(relative)
-    if pure.is_absolute() or ".." in pure.parts or not pure.parts:
-        return False
-    return (folder / relative).parent.resolve().is_relative_to(folder.resolve())
+def is_of_the_disk(error: Exception) -> bool:
+    """Tell whether an error stops the whole call: no file can be moved before it is mended."""
+    return isinstance(error, OSError) and error.errno in _OF_THE_DISK
 
 
-def exists(path: Path) -> bool:
-    """Tell whether anything is at a path, a broken symbolic link included."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
+def may_pass(error: Exception) -> bool:
+    """Tell whether the same move may succeed later: a permission can be given, a disk mended."""
+    return isinstance(error, OSError) and error.errno in _OF_THE_MOMENT
+
+
+def explain(error: Exception) -> str:
+    """Return in a few words why a path cannot be used."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, ValueError) and "null" in str(error):
+        return "no file can have this name"
+    return show_text(error)
 
 
 def hash_file(path: Path) -> str | None:
@@ -171,28 +179,15 @@ def hash_file(path: Path) -> str | None:
         return find_sha256(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError:
+    except PermissionError:
         return ""
-
-
-def _write_manifest(path: Path, moves: Sequence[Move]) -> None:
-    """Write the manifest, whole and on the disk, unless an interrupted run has done so."""
-    text = "".join(write_line(move) + "\n" for move in moves)
-    if not path.exists():
-        with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    elif path.read_text(encoding="utf-8") != text:
-        raise FileExistsError(
-            f"{str(path)!r} is not what an interrupted run wrote: it was changed. "
-            "Nothing was moved; move this folder away first."
-        )
 
 
 def rename(source: Path, target: Path) -> None:
     """Move a file on the same disk to a place that is free."""
     make_folder(target.parent)
     if exists(target):
-        raise FileExistsError(f"{str(target)!r} exists; nothing is overwritten. Move it away.")
+        raise FileExistsError(f"{show_text(target)} exists; nothing is overwritten. Move it away.")
     try:
         source.rename(target)
     except OSError as error:
@@ -200,6 +195,7 @@ def rename(source: Path, target: Path) -> None:
             raise
         raise OSError(
             errno.EXDEV,
-            f"destination: {str(target.parent)!r} is on another disk than {str(source)!r}, so "
-            "files cannot be moved in one step. Pass a destination on the same disk",
+            f"destination: {show_text(target.parent)} is on another disk than "
+            f"{show_text(source)}, so files cannot be moved in one step. Pass a destination on the "
+            "same disk",
         ) from error

@@ -17,8 +17,10 @@ import numpy as np
 
 from emoclf.cleaning.checks import CleaningThresholds, ExaminedFile, examine_file
 from emoclf.cleaning.duplicates import find_near_pairs, group_pairs
+from emoclf.cleaning.finishing import find_unfinished
 from emoclf.cleaning.report import (
     PROBLEM_KINDS,
+    UNFINISHED_KIND,
     CleaningReport,
     FileRecord,
     Problem,
@@ -39,6 +41,9 @@ def find_problems(
     thresholds: CleaningThresholds | None = None,
 ) -> CleaningReport:
     """Examine every file of the class folders.
+
+    What an interrupted `quarantine`, `apply_decisions` or `restore` has not finished is rejected,
+    so that nothing is learned from half a state.
 
     Args:
         folder: The data set's folder, which holds one folder or more for each class.
@@ -74,11 +79,17 @@ def find_problems(
         skipped += [(_name(path, found.root), reason) for path, reason in listing.skipped]
     paths.sort(key=lambda pair: pair[1].path)
     examined = _examine_files(paths, thresholds, workers=workers, progress=progress)
+    unfinished, unread = find_unfinished(found.root)
+    if unfinished:
+        examined = [_reject_unfinished(each, unfinished) for each in examined]
     return CleaningReport(
         root=found.root,
         class_names=tuple(class_names),
         records=_mark_duplicates(examined, thresholds),
-        unplaced=tuple((_name(path, found.root), reason) for path, reason in found.unplaced),
+        unplaced=(
+            *((_name(path, found.root), reason) for path, reason in found.unplaced),
+            *unread,
+        ),
         skipped=tuple(sorted(skipped)),
     )
 
@@ -104,6 +115,22 @@ def _examine_files(
         results = pool.map(lambda pair: examine_file(*pair, thresholds=thresholds), paths)
         bar = tqdm(results, total=len(paths), desc="Examining", unit=" files", disable=not progress)
         return list(bar)
+
+
+def _reject_unfinished(
+    examined: ExaminedFile, unfinished: Mapping[tuple[str, str], str]
+) -> ExaminedFile:
+    """Reject a file that an interrupted call was to move, or has brought back without others."""
+    record = examined.record
+    why = unfinished.get((record.path, record.sha256))
+    if why is None:
+        return examined
+    reason = (
+        "It belongs to an interrupted move or restore, which `clean --move` finishes. "
+        f"It is moved for this reason: {show_text(why)}"
+    )
+    problems = (*record.problems, Problem(UNFINISHED_KIND, "reject", reason))
+    return replace(examined, record=replace(record, problems=problems))
 
 
 def _mark_duplicates(

@@ -2,7 +2,7 @@
 
 `quarantine` writes a manifest before it moves the first file, and every move is one renaming on
 the same disk. So a process that is killed leaves each file whole, in its old place or in its new
-one: `quarantine` with the same report finishes the work, `restore` undoes it.
+one: the next `quarantine` finishes the work before it begins its own, `restore` undoes it.
 
     DATA/quarantine/3f9c1a2b7d4e/manifest.jsonl    one line per file: from, to, SHA-256, reason
     DATA/quarantine/3f9c1a2b7d4e/files/sad/a.jpg   the file, with its path below DATA
@@ -14,15 +14,14 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from emoclf.cleaning.moving import (
-    FILES_NAME,
-    QUARANTINE_NAME,
-    Move,
-    carry_out,
-    make_id,
-)
-from emoclf.cleaning.report import PROBLEM_KINDS, CleaningReport, FileRecord
+from emoclf.cleaning.finishing import FinishedMoves, describe_finished, finish_moves
+from emoclf.cleaning.manifests import FILES_NAME, QUARANTINE_NAME, Move, make_id
+from emoclf.cleaning.moving import carry_out
+from emoclf.cleaning.report import PROBLEM_KINDS, UNFINISHED_KIND, CleaningReport, FileRecord
 from emoclf.untrusted import show_text
+
+_OF_COPIES = {"exact_duplicate", "in_both_classes", UNFINISHED_KIND}
+_STALE = "a copy of it was moved when an interrupted call was finished; examine the folder again"
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class QuarantineResult:
         moved: Paths, relative to the data set's folder, that were moved (or would be).
         already_moved: Paths that an interrupted run had moved before.
         left: Paths that stay where they are, each with the reason.
+        finished: What interrupted calls had begun and was finished first (or would be).
     """
 
     folder: Path
@@ -42,11 +42,13 @@ class QuarantineResult:
     moved: tuple[str, ...]
     already_moved: tuple[str, ...] = ()
     left: tuple[tuple[str, str], ...] = ()
+    finished: tuple[FinishedMoves, ...] = ()
 
     def describe(self) -> str:
         """Return the result as text for reading."""
         verb = "would be moved to" if self.dry_run else "moved to"
-        lines = [f"{len(self.moved):,} files {verb} {show_text(self.folder)}"]
+        lines = describe_finished(self.finished)
+        lines.append(f"{len(self.moved):,} files {verb} {show_text(self.folder)}")
         if self.already_moved:
             lines.append(f"{len(self.already_moved):,} files had been moved there before")
         lines += [f"left in place: {show_text(path)}: {reason}" for path, reason in self.left]
@@ -62,6 +64,9 @@ def quarantine(
     include_advice: tuple[str, ...] = (),
 ) -> QuarantineResult:
     """Move the rejected files out of the class folders.
+
+    What an interrupted call has begun, this function, `apply_decisions` or `restore`, is finished
+    first. To examine the folder after that, call `finish_moves` before `find_problems`.
 
     Args:
         report: What `find_problems` returned. With the same report, an interrupted run is
@@ -80,7 +85,8 @@ def quarantine(
         ValueError: If too many files are flagged, `max_share` is no share, or `include_advice`
             names an unknown kind.
         FileExistsError: If the manifest of an interrupted run was changed.
-        OSError: If the destination is on another disk; nothing has been moved then.
+        OSError: If the destination is on another disk; nothing has been moved then. If the disk
+            is full: the next call goes on.
 
     Example:
         >>> print(quarantine(report).describe())  # doctest: +SKIP
@@ -94,20 +100,53 @@ def quarantine(
     root = Path(report.root)
     moves = [_plan_move(record) for record in flagged]
     base = Path(destination) if destination is not None else root / QUARANTINE_NAME
-    folder = base / make_id([_list_facts(move) for move in moves])
+    folder = _find_folder(base, moves)
+    finished = finish_moves(root, dry_run=dry_run, but=folder)
+    stale: tuple[tuple[str, str], ...] = ()
+    if finished:
+        moves, stale = _leave_out_finished(flagged, finished)
+        folder = _find_folder(base, moves)
     result = carry_out(moves, root, folder=folder, dry_run=dry_run)
     return QuarantineResult(
         folder=folder,
         dry_run=dry_run,
         moved=tuple(move.source for move in result.waiting),
         already_moved=tuple(move.source for move in result.moved),
-        left=tuple((move.source, state) for move, state in result.left),
+        left=(*stale, *((move.source, state) for move, state in result.left)),
+        finished=finished,
     )
 
 
+def _leave_out_finished(
+    flagged: list[FileRecord], finished: tuple[FinishedMoves, ...]
+) -> tuple[list[Move], tuple[tuple[str, str], ...]]:
+    """Return the moves that remain, and the files whose copies have moved since the report."""
+    done = [move for each in finished for move in each.moves]
+    gone = {(move.source, move.sha256) for move in done}
+    contents = {move.sha256 for move in done}
+    rest = [record for record in flagged if (record.path, record.sha256) not in gone]
+    stale = {
+        record.path: _STALE
+        for record in rest
+        if record.sha256 in contents and _find_reject_kinds(record) <= _OF_COPIES
+    }
+    moves = [_plan_move(record) for record in rest if record.path not in stale]
+    return moves, tuple(stale.items())
+
+
+def _find_folder(base: Path, moves: list[Move]) -> Path:
+    """Return the folder of a plan's manifest, named after the plan."""
+    return base / make_id([_list_facts(move) for move in moves])
+
+
 def _is_flagged(record: FileRecord, include_advice: tuple[str, ...]) -> bool:
-    """Tell whether a file is to be moved."""
-    return record.rejected or any(record.has_problem(kind) for kind in include_advice)
+    """Tell whether a file is to be moved; one whose move waits already has its manifest."""
+    kinds = _find_reject_kinds(record) - {UNFINISHED_KIND}
+    return bool(kinds) or any(map(record.has_problem, include_advice))
+
+
+def _find_reject_kinds(record: FileRecord) -> set[str]:
+    return {problem.kind for problem in record.problems if problem.severity == "reject"}
 
 
 def _check_share(report: CleaningReport, flagged: list[FileRecord], max_share: float) -> None:

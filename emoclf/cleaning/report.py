@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from emoclf.storage import read_json, replacing, write_json
+from emoclf.storage import read_json, write_json
+from emoclf.tables import write_table
 from emoclf.untrusted import show_text
 
 Severity = Literal["reject", "advice"]
@@ -24,6 +25,7 @@ PROBLEM_KINDS: tuple[str, ...] = (
     "too_large",
     "too_small",
     "blank",
+    "unfinished_move",
     "in_both_classes",
     "exact_duplicate",
     "near_duplicate",
@@ -34,7 +36,10 @@ PROBLEM_KINDS: tuple[str, ...] = (
 )
 """Everything that `find_problems` can find, in the order in which it is reported."""
 
-_JSON_FORMAT = "emoclf cleaning report 1"
+UNFINISHED_KIND = "unfinished_move"
+"""Of a file that an interrupted call was to move, or had begun to bring back with others."""
+
+_JSON_FORMAT: Literal["emoclf cleaning report 1"] = "emoclf cleaning report 1"
 
 
 @dataclass(frozen=True)
@@ -227,25 +232,16 @@ class CleaningReport:
             FileNotFoundError: If there is no such file.
             ValueError: If it holds anything else.
         """
-        value = read_json(path, what="a cleaning report")
-        if not isinstance(value, dict) or value.get("format") != _JSON_FORMAT:
-            raise ValueError(
-                f"{str(path)!r}: expected {_JSON_FORMAT!r}. "
-                "Make the report anew with `find_problems` and `save` it."
-            )
+        what = "a cleaning report that `find_problems` made and `save` wrote"
+        value = read_json(path, what=what, kind=_Document)
         return cls(
-            Path(value["root"]),
-            tuple(value["class_names"]),
-            tuple(_make_record(record) for record in value["records"]),
-            tuple((entry, reason) for entry, reason in value["unplaced"]),
-            tuple((entry, reason) for entry, reason in value["skipped"]),
+            Path(value.root), value.class_names, value.records, value.unplaced, value.skipped
         )
 
     def to_csv(self, path: str | Path) -> Path:
         """Write one line per file, for a spreadsheet.
 
-        Names that are not valid UTF-8 are written as the bytes they have on disk; read the file
-        with `errors="surrogateescape"` to get them back.
+        No cell is a formula to a spreadsheet; `emoclf.tables.read_table` gives every name back.
 
         Args:
             path: Where to write it.
@@ -254,17 +250,35 @@ class CleaningReport:
             The path.
         """
         names = [field.name for field in fields(FileRecord)]
-        with (
-            replacing(path) as temporary,
-            temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-        ):
-            writer = csv.DictWriter(file, [*names, "rejected"])
-            writer.writeheader()
-            for record in self.records:
-                problems = "; ".join(f"{each.kind}: {each.reason}" for each in record.problems)
-                row = {name: getattr(record, name) for name in names}
-                writer.writerow({**row, "problems": problems, "rejected": record.rejected})
-        return Path(path)
+        rows = (_list_cells(record, names) for record in self.records)
+        return write_table(path, [*names, "rejected"], rows)
+
+
+@dataclass(frozen=True)
+class _Document:
+    """What `CleaningReport.save` writes."""
+
+    format: Literal["emoclf cleaning report 1"]
+    root: str
+    class_names: tuple[str, ...]
+    records: tuple[FileRecord, ...]
+    unplaced: tuple[tuple[str, str], ...]
+    skipped: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        names = dict(enumerate(self.class_names))
+        for record in self.records:
+            if names.get(record.label) != record.class_name:
+                raise ValueError(
+                    f"{show_text(record.path)}: the label is not that of {record.class_name}"
+                )
+
+
+def _list_cells(record: FileRecord, names: Sequence[str]) -> list[object]:
+    """Return a record's line of the table, its problems as one text."""
+    problems = "; ".join(f"{each.kind}: {each.reason}" for each in record.problems)
+    values = [problems if name == "problems" else getattr(record, name) for name in names]
+    return [*values, record.rejected]
 
 
 def _list_kinds(record: FileRecord) -> set[str]:
@@ -280,9 +294,3 @@ def _describe_entries(
         return []
     shown = [f"          {show_text(entry)}: {reason}" for entry, reason in entries[:examples]]
     return [f"{heading}: {len(entries):,}", *shown]
-
-
-def _make_record(value: dict[str, Any]) -> FileRecord:
-    """Make a record of what JSON holds."""
-    problems = tuple(Problem(**problem) for problem in value["problems"])
-    return FileRecord(**{**value, "problems": problems})

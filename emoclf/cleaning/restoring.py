@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from emoclf.cleaning.moving import (
+from emoclf.cleaning.manifests import (
     MANIFEST_NAME,
     QUARANTINE_NAME,
+    Manifest,
     Move,
     exists,
+    read_manifest,
+)
+from emoclf.cleaning.marks import clear_mark, set_mark
+from emoclf.cleaning.moving import (
+    PATH_ERRORS,
+    explain,
     hash_file,
-    parse_line,
+    is_of_the_disk,
+    may_pass,
     rename,
 )
 from emoclf.untrusted import show_text
 
 _NEITHER = "it is neither in quarantine nor in its place"
+_UNREADABLE = "its content in quarantine cannot be read"
 
 
 @dataclass(frozen=True)
@@ -71,52 +81,110 @@ def restore(
     """
     root = Path(folder)
     base = Path(destination) if destination is not None else root / QUARANTINE_NAME
+    manifests: list[Manifest] = []
+    unread: list[tuple[str, str]] = []
+    for path in _find_manifests(base, quarantine_id):
+        try:
+            manifests.append(read_manifest(path))
+        except PATH_ERRORS as error:
+            unread.append((f"{path.parent.name}/{path.name}", explain(error)))
+    result = undo(manifests, root)
+    return replace(result, left=(*unread, *result.left))
+
+
+def undo(manifests: Sequence[Manifest], root: Path, *, dry_run: bool = False) -> RestoreResult:
+    """Bring back what manifests have moved; a mark says so until all of it is done.
+
+    Args:
+        manifests: The newest first.
+        root: The data set's folder.
+        dry_run: Whether to touch nothing.
+
+    Returns:
+        What was brought back, or would be.
+
+    Raises:
+        OSError: If the disk is full or read-only.
+    """
     restored: list[str] = []
     already: list[str] = []
-    left: list[tuple[str, str]] = []
-    waiting: list[tuple[Move, Path]] = []
-    for manifest in _find_manifests(base, quarantine_id):
-        for number, line in enumerate(manifest.read_text(encoding="utf-8").splitlines(), start=1):
-            move = parse_line(line)
-            if move is None:
-                left.append((f"{manifest.parent.name} line {number}", "not a line of a manifest"))
-            else:
-                waiting.append((move, manifest.parent))
+    left = [row for manifest in manifests for row in manifest.damaged]
+    waiting = [(move, manifest.folder) for manifest in manifests for move in manifest.moves]
+    stuck: set[Path] = set()
+    if not dry_run:
+        _mark_begun(manifests, root)
     while waiting:
-        found = [(move, home, _bring_back(root, home, move)) for move, home in waiting]
+        found = [
+            (move, home, _bring_back(root, home, move, stuck, dry_run=dry_run))
+            for move, home in waiting
+        ]
         restored += [move.source for move, _, state in found if state == "ready"]
         already += [move.source for move, _, state in found if state == "there"]
-        again = any(state == "ready" for *_, state in found)
+        again = not dry_run and any(state == "ready" for *_, state in found)
         # A file that another move has taken further may be back in reach now.
         waiting = [(move, home) for move, home, state in found if again and state == _NEITHER]
         done = ("ready", "there", *((_NEITHER,) if again else ()))
         left += [(move.source, state) for move, _, state in found if state not in done]
+    for manifest in manifests:
+        if not dry_run and manifest.folder not in stuck:
+            clear_mark(root, manifest.folder)
     return RestoreResult(tuple(restored), tuple(already), tuple(left))
 
 
-def _bring_back(root: Path, home: Path, move: Move) -> str:
+def _mark_begun(manifests: Sequence[Manifest], root: Path) -> None:
+    """Mark the manifests of which something may be undone.
+
+    The newest comes first: killed in between, those that are marked lead back to a state that the
+    folder was in before.
+    """
+    for manifest in manifests:
+        states = (_find_state(root, manifest.folder, move) for move in manifest.moves)
+        if any(state in ("ready", _NEITHER) or state.startswith(_UNREADABLE) for state in states):
+            set_mark(root, manifest.folder, "restore")
+
+
+def _bring_back(root: Path, home: Path, move: Move, stuck: set[Path], *, dry_run: bool) -> str:
     """Move a file back if that can be done; return "ready", "there" or why not."""
-    state = _check_restore(root, home, move)
-    if state == "ready":
-        rename(move.find_target(root, home), root / move.source)
+    state = _find_state(root, home, move)
+    if state.startswith(_UNREADABLE):
+        stuck.add(home)
+    if state == "ready" and not dry_run:
+        try:
+            rename(move.find_target(root, home), root / move.source)
+        except PATH_ERRORS as error:
+            if is_of_the_disk(error):
+                raise
+            if may_pass(error):
+                stuck.add(home)
+            return explain(error)
     return state
 
 
-def _check_restore(root: Path, home: Path, move: Move) -> str:
+def _find_state(root: Path, home: Path, move: Move) -> str:
     """Return "ready", "there", or a sentence that says why a file is not restored."""
+    try:
+        return _look(root, home, move)
+    except PATH_ERRORS as error:
+        return f"{_UNREADABLE}: {explain(error)}" if may_pass(error) else explain(error)
+
+
+def _look(root: Path, home: Path, move: Move) -> str:
     stored, place = move.find_target(root, home), root / move.source
     if not move.is_inside(root, home):
         return "the manifest points outside the folder"
     if not exists(stored):
         return "there" if hash_file(place) == move.sha256 else _NEITHER
-    if hash_file(stored) != move.sha256:
+    content = hash_file(stored)
+    if content == "":
+        return _UNREADABLE
+    if content != move.sha256:
         return "its content in quarantine is not the one that was moved"
     return "ready" if not exists(place) else "there is a file in its place; move that one away"
 
 
 def _find_manifests(base: Path, quarantine_id: str | None) -> list[Path]:
     """Return the manifests to undo, the newest first."""
-    found = sorted(base.glob(f"*/{MANIFEST_NAME}"), key=_find_age)
+    found = sort_by_age(base.glob(f"*/{MANIFEST_NAME}"))
     if quarantine_id is not None:
         found = [manifest for manifest in found if manifest.parent.name == quarantine_id]
     if not found:
@@ -127,5 +195,10 @@ def _find_manifests(base: Path, quarantine_id: str | None) -> list[Path]:
     return found
 
 
+def sort_by_age(manifests: Iterable[Path]) -> list[Path]:
+    """Return the paths of manifests, the newest first."""
+    return sorted(manifests, key=_find_age)
+
+
 def _find_age(manifest: Path) -> tuple[int, str]:
-    return -manifest.stat().st_mtime_ns, manifest.parent.name
+    return -manifest.lstat().st_mtime_ns, manifest.parent.name

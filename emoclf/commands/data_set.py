@@ -80,7 +80,7 @@ def clean_command(
 
     Nothing is deleted or changed. With --move, the files that must not be trained on are moved to
     FOLDER/quarantine; `restore` brings them back, byte for byte. Training leaves them out either
-    way.
+    way. Stopped and given again, --move first finishes what it had begun.
 
     \b
     Examples:
@@ -88,13 +88,16 @@ def clean_command(
       python -m emoclf clean data --csv problems.csv
       python -m emoclf clean data --move
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
-    from emoclf.cleaning import find_problems, quarantine
+    from emoclf.cleaning import describe_finished, find_problems, finish_moves, quarantine
 
     with clear_errors(stopped="Stopped. The same command does the rest."):
         if table is not None and table.exists():
             raise click.UsageError(
                 f"{show_text(table)} exists already: give another name to --csv."
             )
+        finished = finish_moves(folder, dry_run=not move)
+        for line in [] if as_json else describe_finished(finished):
+            echo(line)
         report = find_problems(folder, class_map=class_map, progress=is_watched())
         if not as_json:
             echo(report.describe())
@@ -102,7 +105,9 @@ def clean_command(
             report.to_csv(table)
         result = quarantine(report, dry_run=False) if move else None
     if as_json:
-        echo_json(_make_document(report, result))
+        document = _make_document(report, result)
+        document["finished"] = [path for each in finished for path in each.paths]
+        echo_json(document)
     elif result is not None:
         _show_moves(result, folder)
     elif report.rejects:

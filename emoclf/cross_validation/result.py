@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from emoclf.evaluation import Estimate, Evaluation, evaluate_predictions, wilson_interval
+from emoclf.evaluation import Estimate, Evaluation, evaluate_predictions, share_right
 from emoclf.folds import Folds, make_folds
 from emoclf.splits import SplitManifest, load_manifest
 from emoclf.storage import read_json
@@ -71,6 +71,11 @@ class CrossValidation:
         return np.array([file.label for file in self.manifest.files], dtype=np.int64)
 
     @property
+    def groups(self) -> np.ndarray:
+        """One number per photo, equal for copies, int64 `(photos,)`."""
+        return np.array([file.group for file in self.manifest.files], dtype=np.int64)
+
+    @property
     def evaluation(self) -> Evaluation:
         """The numbers of the answers averaged over the repeats, each photo counted once."""
         return self._evaluate(self.answers.mean(axis=0))
@@ -78,15 +83,14 @@ class CrossValidation:
     @property
     def repeat_accuracies(self) -> tuple[Estimate, ...]:
         """The share of right answers in each repeat, each photo counted once."""
-        right = (self.answers.argmax(axis=2) == self.labels).sum(axis=1)
-        return tuple(wilson_interval(int(count), len(self.labels)) for count in right)
+        right = self.answers.argmax(axis=2) == self.labels
+        return tuple(share_right(each, self.groups) for each in right)
 
     def _evaluate(self, probabilities: np.ndarray) -> Evaluation:
         paths = [file.path for file in self.manifest.files]
         names = self.manifest.class_names
-        groups = [file.group for file in self.manifest.files]
         return evaluate_predictions(
-            self.labels, probabilities, paths=paths, class_names=names, groups=groups
+            self.labels, probabilities, paths=paths, class_names=names, groups=self.groups
         )
 
     def describe(self) -> str:
@@ -118,13 +122,17 @@ class CrossValidation:
                 "photos: there were too few photos or epochs to learn from."
             )
         found = self.evaluation
-        fewest = int(np.bincount(self.labels, minlength=len(found.class_names)).min())
+        different = [
+            len(np.unique(self.groups[self.labels == label]))
+            for label in range(len(found.class_names))
+        ]
+        fewest = min(different)
         if fewest < FEW_PHOTOS:
             half = (found.accuracy.high - found.accuracy.low) / 2
             notes.append(
-                f"With {fewest} photos of the smallest class, the accuracy is known to about "
-                f"{100 * half:.0f} points either way: which of two networks or settings is better, "
-                "or how well other photos will be answered, cannot be concluded unless the "
+                f"With {fewest} different photos of the smallest class, the accuracy is known to "
+                f"about {100 * half:.0f} points either way: which of two networks or settings is "
+                "better, or how well other photos will be answered, cannot be concluded unless the "
                 "difference is much larger than that."
             )
         if found.accuracy.low <= found.majority_accuracy.value:
@@ -200,7 +208,7 @@ def _read_fold(
             f"{show_text(path)} holds the answers for other photos. Move it away and start again."
         )
     answers[tested] = probabilities
-    labels = np.array([folds.manifest.files[index].label for index in tested])
-    right = int((probabilities.argmax(axis=1) == labels).sum())
-    accuracy = wilson_interval(right, len(tested))
+    files = [folds.manifest.files[index] for index in tested]
+    is_right = probabilities.argmax(axis=1) == np.array([file.label for file in files])
+    accuracy = share_right(is_right, np.array([file.group for file in files]))
     return FoldScore(place[0] + 1, place[1] + 1, accuracy, value["seconds"], value["collapse"])

@@ -23,7 +23,7 @@ from emoclf.config import CLASS_NAMES, SEED
 from emoclf.drawn_faces.arguments import check_size, check_whole_number, find_label
 from emoclf.drawn_faces.flaws import COPIES_PER_CLASS, PlantedFlaw, SourceFace, flawed_files
 from emoclf.drawn_faces.photo import DrawnPhoto, draw_photo
-from emoclf.storage import replacing
+from emoclf.storage import read_json, replacing
 from emoclf.untrusted import show_text
 
 PHOTOS_PER_CLASS: int = 1000
@@ -162,7 +162,7 @@ def make_drawn_faces(
         "format": _FORMAT,
         "photos_per_class": int(photos_per_class),
         "seed": int(seed),
-        "size": [int(side) for side in size],
+        "size": (int(size[0]), int(size[1])),
         "with_flaws": bool(with_flaws),
         **({"wrong_labels": int(wrong_labels)} if wrong_labels else {}),
     }
@@ -193,6 +193,15 @@ class _Record:
     settings: Mapping[str, Any]
     complete: bool
     flaws: tuple[PlantedFlaw, ...]
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A record as it is written."""
+
+    settings: dict[str, bool | int | tuple[int, int]]
+    complete: bool
+    planted_flaws: tuple[PlantedFlaw, ...]
 
 
 def _choose_wrong_labels(settings: Mapping[str, Any]) -> list[tuple[int, int]]:
@@ -283,7 +292,7 @@ def _open_record(root: Path, settings: Mapping[str, Any]) -> _Record:
 def _describe(settings: Mapping[str, Any]) -> str:
     """Return settings as a learner writes them."""
     shown = {key: value for key, value in settings.items() if key != "format"}
-    return ", ".join(f"{key}={value}" for key, value in shown.items())
+    return show_text(", ".join(f"{key}={value}" for key, value in shown.items()))
 
 
 def _holds_files(folder: Path) -> bool:
@@ -294,14 +303,10 @@ def _holds_files(folder: Path) -> bool:
 def _read_record(path: Path) -> _Record | None:
     """Return how a folder was drawn; None if it was not drawn by us."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        flaws = tuple(
-            PlantedFlaw(flaw["kind"], tuple(flaw["paths"]), flaw["note"])
-            for flaw in found["planted_flaws"]
-        )
-        return _Record(found["settings"], complete=found["complete"] is True, flaws=flaws)
-    except (FileNotFoundError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
+        found: _Stored = read_json(path, what="how faces were drawn", kind=_Stored)
+    except (FileNotFoundError, ValueError):
         return None
+    return _Record(found.settings, complete=found.complete, flaws=found.planted_flaws)
 
 
 def _save_record(root: Path, record: _Record) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from emoclf.evaluation.curves import Curves, measure_curves
 from emoclf.evaluation.estimates import Estimate, average_estimates
 from emoclf.evaluation.figures import Figures, estimate_figures
 from emoclf.evaluation.limits import find_limits
-from emoclf.storage import replacing
+from emoclf.tables import write_table
 
 COLLAPSE_SHARE = 0.98
 """A model that gives this share of its answers to one class has collapsed."""
@@ -138,25 +137,22 @@ class Evaluation:
     def save_table(self, path: str | Path) -> Path:
         """Write one row per photo as CSV: path, truth, answer, probabilities, right or wrong.
 
+        No cell is a formula to a spreadsheet; `emoclf.tables.read_table` gives the paths back.
+
         Returns:
             The path of the file.
         """
         header = ["file", "true_class", "predicted_class", "correct"]
         header += [f"probability_{name}" for name in self.class_names]
-        with (
-            replacing(path) as temporary,
-            temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(header)
-            for name, label, answer, row in zip(
-                self.paths, self.labels, self.predicted_labels, self.probabilities, strict=True
-            ):
-                truth, guess = self.class_names[label], self.class_names[answer]
-                writer.writerow(
-                    [name, truth, guess, int(label == answer), *map(repr, row.tolist())]
-                )
-        return Path(path)
+        rows = zip(
+            self.paths,
+            [self.class_names[label] for label in self.labels],
+            [self.class_names[answer] for answer in self.predicted_labels],
+            (self.labels == self.predicted_labels).astype(int).tolist(),
+            self.probabilities.tolist(),
+            strict=True,
+        )
+        return write_table(path, header, ([*cells, *answers] for *cells, answers in rows))
 
 
 def collect_predictions(

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from emoclf.artefacts import MEMBER_NAME, MODEL_FILE_NAME, ModelInfo, load_model
 from emoclf.exporting.formats import FORMATS, ExportFormat, choose_formats, find_unavailable
-from emoclf.exporting.loading import load_export
+from emoclf.exporting.loading import (
+    PARITY_FILE_NAME,
+    find_changed_file,
+    list_export_files,
+    load_export,
+)
 from emoclf.exporting.parity import Parity, compare, describe_parities, score
 from emoclf.exporting.photos import ParityPhotos, gather_photos
 from emoclf.exporting.writers import write_export
@@ -23,9 +28,6 @@ if TYPE_CHECKING:
 
 EXPORTS_FOLDER_NAME = "exports"
 """Folder inside a run folder, with one folder per format."""
-
-PARITY_FILE_NAME = "parity.json"
-"""The comparison with the network, beside the exported file."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def export_network(
                 score(load_export(temporary), photos),
                 format=name,
                 path=place,
-                size_mib=sum(each.stat().st_size for each in _list_files(file)) / 2**20,
+                size_mib=sum(each.stat().st_size for each in list_export_files(file)) / 2**20,
                 photos=photos.description,
             )
             write_json(temporary / PARITY_FILE_NAME, parity.to_dict())
@@ -187,15 +189,11 @@ def _describe_export(folder: Path, name: ExportFormat, info: ModelInfo) -> None:
         },
         "output": {"dtype": "float32", "shape": [batch, len(info.class_names)], "range": [0, 1]},
         "sha256": {
-            each.relative_to(folder).as_posix(): find_sha256(each) for each in _list_files(folder)
+            each.relative_to(folder).as_posix(): find_sha256(each)
+            for each in list_export_files(folder)
         },
     }
     write_json(folder / MEMBER_NAME, value)
-
-
-def _list_files(path: Path) -> list[Path]:
-    """Return a file, or all files of a folder."""
-    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
 
 def _check_places(folder: Path, formats: Sequence[ExportFormat]) -> None:
@@ -216,13 +214,14 @@ def _find_strange_file(place: Path) -> Path | None:
     if not description.is_file():
         return place
     try:
-        known = dict(read_json(description, what="what an export says of itself")["sha256"])
-    except (KeyError, TypeError, ValueError):
+        known: _Known = read_json(description, what="what an export says of itself", kind=_Known)
+    except ValueError:
         return description
-    for each in _list_files(place):
-        name = each.relative_to(place).as_posix()
-        if name in (MEMBER_NAME, PARITY_FILE_NAME):
-            continue
-        if find_sha256(each) != known.get(name):
-            return each
-    return None
+    return find_changed_file(place, known.sha256)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The files of an export, as they were written."""
+
+    sha256: dict[str, str]

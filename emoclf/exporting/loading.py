@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,21 @@ from emoclf.artefacts import MEMBER_NAME, ModelInfo, load_model, read_info
 from emoclf.exporting.formats import FORMATS, ExportFormat
 from emoclf.exporting.writers import INPUT_NAME, OUTPUT_NAME
 from emoclf.runtime import quiet_start
-from emoclf.storage import read_json
+from emoclf.storage import find_sha256, open_regular, parse_json
 from emoclf.untrusted import show_text
+
+PARITY_FILE_NAME = "parity.json"
+"""The comparison with the network, beside the exported file."""
+
+_MAX_DESCRIPTION_BYTES = 2**20
+_MAX_FILE_BYTES = 4 * 2**30
+_TITLES: dict[ExportFormat, str] = {
+    "keras": "Keras",
+    "saved_model": "SavedModel",
+    "litert": "LiteRT",
+    "litert_int8": "LiteRT",
+    "onnx": "ONNX",
+}
 
 Answer = Callable[[np.ndarray], np.ndarray]
 """uint8 RGB `(photos, height, width, 3)` to float32 probabilities `(photos, classes)`."""
@@ -67,14 +80,15 @@ def load_export(folder: str | Path) -> ExportedNetwork:
     """Load what `export_model` wrote in one format.
 
     Args:
-        folder: The folder of one format, such as `logs/<run>/exports/litert`.
+        folder: The folder of one format, such as `logs/<run>/exports/litert`. Only load files
+            you trust: a SavedModel may do what a program may.
 
     Returns:
         A network that answers like the one it was exported from.
 
     Raises:
         FileNotFoundError: If there is no export in the folder, or its file is gone.
-        ValueError: If the description or the file is damaged.
+        ValueError: If the description is damaged, or a file is not the one that it describes.
 
     Example:
         >>> network = load_export("logs/first/exports/litert")  # doctest: +SKIP
@@ -82,18 +96,78 @@ def load_export(folder: str | Path) -> ExportedNetwork:
         photo.jpg: Happy (Sad 4%, Happy 96%)
     """
     folder = Path(folder)
-    value = read_json(folder / MEMBER_NAME, what="what an exported network says of itself")
-    name = value.get("format") if isinstance(value, dict) else None
-    if name not in FORMATS:
+    description = folder / MEMBER_NAME
+    what = "what an exported network says of itself"
+    with open_regular(description, what=what, max_bytes=_MAX_DESCRIPTION_BYTES) as file:
+        content = file.read()
+    value: _Description = parse_json(content, name=description, what=what, kind=_Description)
+    name = find_format(value.format)
+    if name is None:
         raise ValueError(
-            f"{show_text(folder / MEMBER_NAME)} names the format {name!r}; expected one of "
+            f"{show_text(description)} names the format {value.format[:80]!r}; expected one of "
             f"{', '.join(FORMATS)}. Export the network again."
         )
     path = folder / FORMATS[name].file_name
     if not path.exists():
         raise FileNotFoundError(f"{show_text(path)} does not exist. Export the network again.")
-    info = read_info(value, path=folder / MEMBER_NAME)
-    return ExportedNetwork(name, info, _LOADERS[name](path))
+    info = read_info(content, path=description)
+    changed = find_changed_file(folder, value.sha256)
+    if changed is not None or path.is_dir() != (name == "saved_model"):
+        raise _make_damaged(name, path, f"{show_text(changed or path)} is not as it was written")
+    return ExportedNetwork(name, info, _load_tried(name, path, info))
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What is read of an export's description here; `read_info` reads the rest."""
+
+    format: str
+    sha256: dict[str, str] = field(default_factory=dict)
+
+
+def find_format(name: str) -> ExportFormat | None:
+    """Return the format of this name, or None."""
+    return next((known for known in FORMATS if known == name), None)
+
+
+def find_changed_file(folder: Path, sha256: Mapping[str, str]) -> Path | None:
+    """Return a file of an export that is not as emoclf has written it; None when there is none.
+
+    Args:
+        folder: The folder of one format.
+        sha256: File, relative to the folder, to the SHA-256 of its content.
+    """
+    for each in list_export_files(folder):
+        name = each.relative_to(folder).as_posix()
+        is_beside = name in (MEMBER_NAME, PARITY_FILE_NAME)
+        if not is_beside and find_sha256(each) != sha256.get(name):
+            return each
+    return None
+
+
+def list_export_files(path: Path) -> list[Path]:
+    """Return a file, or all files of a folder."""
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+
+
+def _load_tried(name: ExportFormat, path: Path, info: ModelInfo) -> Answer:
+    """Load a file and try it on a black photo."""
+    try:
+        answer = _LOADERS[name](path)
+        received = np.shape(answer(np.zeros((1, *info.image_size, 3), dtype=np.uint8)))
+    except Exception as error:  # each library raises its own
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise _make_damaged(name, path, show_text(reason)) from error
+    if received != (1, len(info.class_names)):
+        raise _make_damaged(name, path, f"it answers in the shape {received}")
+    return answer
+
+
+def _make_damaged(name: ExportFormat, path: Path, reason: str) -> ValueError:
+    return ValueError(
+        f"The {_TITLES[name]} file is damaged: emoclf cannot read {show_text(path)} ({reason}). "
+        "Export it again."
+    )
 
 
 def _load_keras(path: Path) -> Answer:
@@ -115,7 +189,7 @@ def _load_saved_model(path: Path) -> Answer:
 
 def _load_litert(path: Path) -> Answer:
     with quiet_start():
-        interpreter = _make_interpreter(path.read_bytes())
+        interpreter = _make_interpreter(_read(path))
         interpreter.allocate_tensors()
     (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
 
@@ -127,35 +201,29 @@ def _load_litert(path: Path) -> Answer:
     return answer
 
 
+def _read(path: Path) -> bytes:
+    with open_regular(path, what="an exported network", max_bytes=_MAX_FILE_BYTES) as file:
+        return file.read()
+
+
 def _make_interpreter(content: bytes) -> Any:
     """Make an interpreter of LiteRT's own package, else of the TensorFlow that is there."""
-    try:
-        if importlib.util.find_spec("ai_edge_litert") is not None:
-            from ai_edge_litert.interpreter import Interpreter
+    if importlib.util.find_spec("ai_edge_litert") is not None:
+        from ai_edge_litert.interpreter import Interpreter
 
-            return Interpreter(model_content=content)
-        import tensorflow as tf
+        return Interpreter(model_content=content)
+    import tensorflow as tf
 
-        with warnings.catch_warnings():
-            # Announced for TensorFlow 2.20, and still there in 2.21.
-            warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
-            return tf.lite.Interpreter(model_content=content)
-    except ValueError as error:
-        raise ValueError(
-            f"The LiteRT file is damaged ({show_text(error)}). Export it again."
-        ) from error
+    with warnings.catch_warnings():
+        # Announced for TensorFlow 2.20, and still there in 2.21.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+        return tf.lite.Interpreter(model_content=content)
 
 
 def _load_onnx(path: Path) -> Answer:
     import cv2
 
-    try:
-        network = cv2.dnn.readNetFromONNX(np.frombuffer(path.read_bytes(), dtype=np.uint8))
-    except cv2.error as error:
-        raise ValueError(
-            f"OpenCV {cv2.__version__} cannot read {show_text(path)} "
-            f"({show_text(str(error).strip())}). Export it again, or read it with ONNX Runtime."
-        ) from error
+    network = cv2.dnn.readNetFromONNX(np.frombuffer(_read(path), dtype=np.uint8))
 
     def answer(photo: np.ndarray) -> np.ndarray:
         network.setInput(np.ascontiguousarray(photo))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from emoclf.evaluation import BatchModel, Estimate, wilson_interval
+from emoclf.evaluation import BatchModel, Estimate, share_right
 from emoclf.exporting.formats import FORMATS, MAX_ACCURACY_LOSS, MAX_DIFFERENCE, ExportFormat
 from emoclf.exporting.photos import ParityPhotos
 
@@ -25,7 +25,7 @@ class Score:
 
     Attributes:
         probabilities: float32 `(photos, classes)`.
-        accuracy: Share of right answers.
+        accuracy: Share of right answers; copies of a photo count once.
         milliseconds: Median time of one photo, asked one at a time.
     """
 
@@ -104,8 +104,8 @@ def score(network: BatchModel, photos: ParityPhotos) -> Score:
         for start in range(0, len(images), _BATCH)
     ]
     probabilities = np.concatenate(parts)
-    right = int((probabilities.argmax(axis=1) == labels).sum())
-    return Score(probabilities, wilson_interval(right, len(labels)), median(times))
+    is_right = probabilities.argmax(axis=1) == labels
+    return Score(probabilities, share_right(is_right, photos.groups), median(times))
 
 
 def compare(

@@ -28,6 +28,7 @@ class ParityPhotos:
     Attributes:
         images: uint8 RGB `(photos, height, width, 3)`, 0 to 255: what is scored.
         labels: Their true labels, int64 `(photos,)`.
+        groups: One number per photo, equal for copies, int64 `(photos,)`.
         calibration: uint8 RGB `(others, height, width, 3)`, 0 to 255: training photos, none of
             which is scored.
         description: Which photos are scored, in words.
@@ -35,6 +36,7 @@ class ParityPhotos:
 
     images: np.ndarray
     labels: np.ndarray
+    groups: np.ndarray
     calibration: np.ndarray
     description: str
 
@@ -91,6 +93,7 @@ def gather_photos(
     return ParityPhotos(
         images=cache.images[scored],
         labels=cache.labels(part),
+        groups=cache.groups(part),
         calibration=cache.images[cache.indices("train")],
         description=f"{len(scored):,} {part} photos of {show_text(source)}",
     )

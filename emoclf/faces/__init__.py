@@ -13,6 +13,7 @@ from emoclf.faces.face import (
     FaceDetector,
     FaceDetectorUnavailableError,
     FaceModelError,
+    FaceModelNotFoundError,
     measure_overlap,
 )
 from emoclf.faces.haar import HaarDetector
@@ -27,6 +28,7 @@ __all__ = [
     "FaceDetector",
     "FaceDetectorUnavailableError",
     "FaceModelError",
+    "FaceModelNotFoundError",
     "HaarDetector",
     "Square",
     "YuNetDetector",

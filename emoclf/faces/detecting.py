@@ -42,7 +42,7 @@ def make_detector(
 
     Raises:
         ValueError: If `kind` is none of the above, or is "haar" while a `model_path` is given.
-        FileNotFoundError: If there is no file where `model_path` or `EMOCLF_YUNET` says.
+        FaceModelNotFoundError: If there is no file where `model_path` or `EMOCLF_YUNET` says.
         FaceModelError: If the file so named is no YuNet model that this OpenCV can use.
         FaceDetectorUnavailableError: If there is no such detector here; the message says how to
             get one.

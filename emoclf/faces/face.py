@@ -17,6 +17,10 @@ class FaceModelError(ValueError):
     """A file that should be a YuNet face model cannot be used as one."""
 
 
+class FaceModelNotFoundError(FaceModelError, FileNotFoundError):
+    """There is no file where the user says that a YuNet face model is."""
+
+
 @dataclass(frozen=True, eq=False)
 class Face:
     """Where a face is in a photo.

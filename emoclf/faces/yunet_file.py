@@ -14,12 +14,16 @@ import os
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from emoclf.faces.face import FaceDetectorUnavailableError, FaceModelError
+from emoclf.faces.face import (
+    FaceDetectorUnavailableError,
+    FaceModelError,
+    FaceModelNotFoundError,
+)
 from emoclf.faces.yunet_download import PinnedModel, download_first
-from emoclf.storage import read_json, replacing, write_json
+from emoclf.storage import describe_irregular, open_regular, read_json, replacing, write_json
 from emoclf.untrusted import show_text
 
 _ZOO = "https://media.githubusercontent.com/media/opencv/opencv_zoo"
@@ -49,8 +53,17 @@ RETRY_SECONDS: float = 24 * 3600
 """How long a failed download is remembered before the next start tries again."""
 
 _MAX_MODEL_BYTES = 20_000_000
+_MAX_FAILURE_BYTES = 64 * 2**10
 _FAILURE_NAME = "yunet_download_failed.json"
 _download_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What is remembered of a download that failed."""
+
+    time: float
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +115,7 @@ def load_yunet_file(
         The file, read whole. A pinned one has been checked against its SHA-256.
 
     Raises:
-        FileNotFoundError: If there is no file where `model_path` or `EMOCLF_YUNET` says.
+        FaceModelNotFoundError: If there is no file where `model_path` or `EMOCLF_YUNET` says.
         FaceModelError: If that file is far too large, or cannot be read.
         FaceDetectorUnavailableError: If no pinned file is in the cache and none was downloaded.
     """
@@ -135,23 +148,23 @@ def explain_remedy() -> str:
 
 def _read_named_file(path: Path, named_by: str) -> YuNetFile:
     """Read the file that the user named."""
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{named_by}: expected a YuNet model file, but there is no file {str(path)!r}. "
+    shown = show_text(path)
+    if not os.path.isfile(path):  # noqa: PTH113 - says no for impossible names, too
+        kind = describe_irregular(path.stat().st_mode) if os.path.exists(path) else None  # noqa: PTH110
+        raise FaceModelNotFoundError(
+            f"{named_by}: expected a YuNet model file, but "
+            f"{f'{shown!r} is {kind}' if kind else f'there is no file {shown!r}'}. "
             f"Check the path, or leave it out: the file is then downloaded once."
         )
     try:
-        size = path.stat().st_size
-        content = path.read_bytes() if size <= _MAX_MODEL_BYTES else b""
+        with open_regular(path, what="a YuNet model file", max_bytes=_MAX_MODEL_BYTES) as file:
+            content = file.read(_MAX_MODEL_BYTES)
     except OSError as error:
         raise FaceModelError(
-            f"{named_by}: {str(path)!r} cannot be read: {error.strerror}. Check its permissions."
+            f"{named_by}: {shown!r} cannot be read: {error.strerror}. Check its permissions."
         ) from error
-    if size > _MAX_MODEL_BYTES:
-        raise FaceModelError(
-            f"{named_by}: expected a YuNet model file of about {PINNED_MODELS[0].bytes:,} bytes, "
-            f"but {str(path)!r} has {size:,}. {explain_remedy()}"
-        )
+    except ValueError as error:
+        raise FaceModelError(f"{named_by}: {show_text(error)} {explain_remedy()}") from error
     return YuNetFile(path, content, is_named=True)
 
 
@@ -171,13 +184,16 @@ def _find_in_cache(folder: Path) -> tuple[YuNetFile | None, str]:
 def _read_cached_file(path: Path, model: PinnedModel) -> tuple[bytes | None, str]:
     """Return a cached file if it is intact, else None and what is wrong with it."""
     try:
-        if path.stat().st_size != model.bytes:
-            return None, f"{str(path)!r} is damaged ({path.stat().st_size:,} bytes)"
-        content = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
+        with open_regular(path, what=model.name, max_bytes=_MAX_MODEL_BYTES) as file:
+            content = file.read(_MAX_MODEL_BYTES)
+    except FileNotFoundError:
         return None, ""
+    except ValueError:
+        return None, f"{str(path)!r} is damaged (no file of {model.bytes:,} bytes)"
     except OSError as error:
         return None, f"{str(path)!r} cannot be read ({error.strerror})"
+    if len(content) != model.bytes:
+        return None, f"{str(path)!r} is damaged ({len(content):,} bytes)"
     received = hashlib.sha256(content).hexdigest()
     if received != model.sha256:
         return None, f"{str(path)!r} is damaged (SHA-256 {received})"
@@ -218,7 +234,7 @@ def _keep(path: Path, content: bytes, failure_path: Path) -> str:
 def _remember_failure(path: Path, reason: str) -> str:
     """Write down a failed download; return a remark where that is impossible."""
     try:
-        write_json(path, {"time": time.time(), "reason": reason})
+        write_json(path, asdict(_Failure(time.time(), reason)))
     except OSError as error:
         return f" (The next start tries again: {str(path)!r} cannot be written, {error.strerror}.)"
     return ""
@@ -227,11 +243,12 @@ def _remember_failure(path: Path, reason: str) -> str:
 def _recall_failure(path: Path) -> str | None:
     """Return what is known of a download that failed within the last day, or None."""
     try:
-        failure = read_json(path, what="the last failed download")
-        age = time.time() - float(failure["time"])
-        reason = str(failure["reason"])
-    except (OSError, ValueError, KeyError, TypeError):
+        failure: _Failure = read_json(
+            path, what="the last failed download", kind=_Failure, max_bytes=_MAX_FAILURE_BYTES
+        )
+    except (OSError, ValueError):
         return None
+    age, reason = time.time() - failure.time, show_text(failure.reason)
     if not 0 <= age < RETRY_SECONDS:
         return None
     return f"{reason} The next try is a day later; delete {str(path)!r} to try at the next start."

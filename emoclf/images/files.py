@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from pathlib import Path
+from typing import BinaryIO
 
 from emoclf.images.formats import UnreadableImageError
+from emoclf.storage import describe_irregular, open_regular
 from emoclf.untrusted import show_text
 
 MAX_FILE_BYTES: int = 1 << 30
@@ -29,18 +30,17 @@ def read_image_bytes(path: str | Path) -> bytes:
     """
     source = os.fspath(path)
     try:
-        status = Path(path).stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise UnreadableImageError(source, "not_a_file", _explain_non_file(status.st_mode))
-        if status.st_size > MAX_FILE_BYTES:
-            reason = f"The file has {status.st_size:,} bytes; at most {MAX_FILE_BYTES:,} are read."
-            raise UnreadableImageError(source, "too_large", reason)
-        data = Path(path).read_bytes()
+        kind = describe_irregular(Path(path).stat().st_mode)
+        if kind:
+            reason = f"Expected a file, found {kind}. Pass the path of a picture."
+            raise UnreadableImageError(source, "not_a_file", reason)
+        with open_regular(path, what="a picture") as file:
+            data = _read_whole(source, file)
     except OSError as error:
         raise UnreadableImageError(source, *_explain_os_error(error)) from error
     except UnreadableImageError:
         raise
-    except ValueError as error:  # a null character in the name
+    except ValueError as error:  # a null character in the name, or a pipe put there meanwhile
         raise UnreadableImageError(
             source, "missing", f"No file can have this name: {show_text(error)}."
         ) from error
@@ -49,17 +49,13 @@ def read_image_bytes(path: str | Path) -> bytes:
     return data
 
 
-def _explain_non_file(mode: int) -> str:
-    """Say what is at a path instead of a regular file."""
-    kinds = (
-        (stat.S_ISDIR, "a folder"),
-        (stat.S_ISFIFO, "a named pipe"),
-        (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISCHR, "a device"),
-        (stat.S_ISBLK, "a device"),
-    )
-    found = next((name for test, name in kinds if test(mode)), "something else")
-    return f"Expected a file, found {found}. Pass the path of a picture."
+def _read_whole(source: str, file: BinaryIO) -> bytes:
+    """Read as many bytes as the file has now: it may grow, or come from the system itself."""
+    size = os.fstat(file.fileno()).st_size
+    if size > MAX_FILE_BYTES:
+        reason = f"The file has {size:,} bytes; at most {MAX_FILE_BYTES:,} are read."
+        raise UnreadableImageError(source, "too_large", reason)
+    return file.read(size)
 
 
 def _explain_os_error(error: OSError) -> tuple[str, str]:

@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 
 from emoclf.faces import import_opencv, silence_opencv
+from emoclf.storage import open_regular
 
 _DEFAULT_RATE = 25.0
 """Frames per second of a video that does not say."""
+
+_HIGHEST_RATE = 1000.0
 
 
 class CameraUnavailableError(RuntimeError):
@@ -95,18 +98,20 @@ def read_video(path: str | Path) -> FrameSource:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no video that OpenCV can read.
+        ValueError: If it is no regular file, or no video that OpenCV can read.
     """
-    path = Path(path)
-    if not path.is_file():
+    if not Path(path).exists():
         raise FileNotFoundError(f"There is no video file {str(path)!r}.")
+    open_regular(path, what="a video file").close()  # OpenCV would wait for a pipe
     cv2 = import_opencv()
     with silence_opencv():
-        video = cv2.VideoCapture(str(path))
-        rate = video.get(cv2.CAP_PROP_FPS) or _DEFAULT_RATE
-        first = _read(video)
+        try:
+            video = cv2.VideoCapture(str(path))
+            rate = _check_rate(video.get(cv2.CAP_PROP_FPS))
+            first = _read(video)
+        except cv2.error:
+            first = None
         if first is None:
-            video.release()
             raise ValueError(
                 f"{str(path)!r} is no video that OpenCV {cv2.__version__} can read. Give an MP4, "
                 "AVI or WebM file; for a photo use `python -m emoclf predict`."
@@ -135,7 +140,7 @@ def open_camera(index: int = 0, *, size: tuple[int, int] = (480, 640)) -> FrameS
         camera.set(cv2.CAP_PROP_FRAME_HEIGHT, size[0])
         camera.set(cv2.CAP_PROP_FRAME_WIDTH, size[1])
         camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        rate = camera.get(cv2.CAP_PROP_FPS) or _DEFAULT_RATE
+        rate = _check_rate(camera.get(cv2.CAP_PROP_FPS))
         first = _read(camera)
     if first is None:
         camera.release()
@@ -146,6 +151,11 @@ def open_camera(index: int = 0, *, size: tuple[int, int] = (480, 640)) -> FrameS
             "Docker a program cannot see your camera."
         )
     return FrameSource(camera, first, frames_per_second=rate, is_live=True)
+
+
+def _check_rate(rate: float) -> float:
+    """Return a rate that frames can have; what a file or a camera says may be any number."""
+    return rate if 0 < rate <= _HIGHEST_RATE else _DEFAULT_RATE
 
 
 def _read(video: Any) -> np.ndarray | None:

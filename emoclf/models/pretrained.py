@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from emoclf.model_files import check_weights, load_keras_file
+from emoclf.storage import open_regular
 from emoclf.untrusted import show_text
 
+_MAX_BYTES = 4 * 2**30
 _SUFFIXES = (".keras", ".h5")
 _WAYS_OUT = (
     "Give weights='none' for random weights, which need many more photos; or weights='<path>' of a "
@@ -69,15 +71,18 @@ def load_weights_file(backbone: keras.Model, path: str | Path, *, name: str) -> 
         )
     try:
         if path.suffix == ".keras":
-            trained = keras.models.load_model(path, safe_mode=True, compile=False)
+            trained = load_keras_file(path)
             backbone.set_weights(trained.get_layer(backbone.name).get_weights())
         else:
+            with open_regular(path, what="weights", max_bytes=_MAX_BYTES) as file:
+                check_weights(file)
             _load_all_weights(backbone, path)
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    except Exception as error:  # Keras raises whatever the file makes it stumble over.
+        reason = show_text(" ".join(str(error).split())[:300] or repr(error))
         raise PretrainedWeightsError(
             f"{show_text(path)} does not hold the weights of {name!r} without its top layers "
-            f"({show_text(reason)}). It is damaged or of another network. {_WAYS_OUT}."
+            f"({reason}). "
+            f"It is damaged or of another network. {_WAYS_OUT}."
         ) from error
 
 

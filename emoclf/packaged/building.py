@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +12,16 @@ import numpy as np
 
 from emoclf.config import CLASS_NAMES
 from emoclf.packaged.card import (
+    CARD_FILE_NAME,
     EMOTION_OF_CLASS,
     FACE_MODEL_FOLDER,
+    REMEDY,
     WEIGHTS_FILE_NAME,
+    DamagedModelError,
     ModelCard,
     read_checked,
 )
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import keras
@@ -51,24 +56,38 @@ def load_face_network(
     content = read_checked(card, WEIGHTS_FILE_NAME, folder=folder)
     from emoclf.models import build_face_network
 
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        weights = {name: file[name].astype(np.float32) for name in file.files}
-    network = build_face_network(
-        card.image_size,
-        class_names,
-        filters=card.filters,
-        blocks=card.blocks,
-        normalise=False,
-        dropout=dropout,
-        augment=augment,
-    )
-    head = _choose_outputs(weights, card, class_names)
-    for variable in network.weights:
-        if variable.path in head:
-            variable.assign(head[variable.path])
-        elif not variable.path.startswith("logits/"):
-            variable.assign(weights[variable.path])
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            weights = {name: file[name].astype(np.float32) for name in file.files}
+        network = build_face_network(
+            card.image_size,
+            class_names,
+            filters=card.filters,
+            blocks=card.blocks,
+            normalise=False,
+            dropout=dropout,
+            augment=augment,
+        )
+        head = _choose_outputs(weights, card, class_names)
+        for variable in network.weights:
+            if variable.path in head:
+                variable.assign(head[variable.path])
+            elif not variable.path.startswith("logits/"):
+                variable.assign(weights[variable.path])
+    except (KeyError, IndexError, zipfile.BadZipFile) as error:
+        raise _explain_misfit(folder, error) from error
+    except ValueError as error:
+        if card == ModelCard.load():
+            raise  # the arguments are at fault
+        raise _explain_misfit(folder, error) from error
     return network
+
+
+def _explain_misfit(folder: str | Path, error: Exception) -> DamagedModelError:
+    return DamagedModelError(
+        f"{show_text(Path(folder) / WEIGHTS_FILE_NAME)} does not fit {CARD_FILE_NAME} "
+        f"({show_text(error)}). {REMEDY}"
+    )
 
 
 def _choose_outputs(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emoclf.storage import read_json
+from emoclf.storage import open_regular, read_json
 from emoclf.untrusted import show_text
 
 FACE_MODEL_FOLDER = Path(__file__).parent.parent / "face_model"
@@ -20,6 +20,10 @@ CARD_FILE_NAME = "card.json"
 EMOTION_OF_CLASS = {"Sad": "sadness", "Happy": "happiness"}
 """What each class is called among the emotions."""
 REMEDY = "Install emoclf again, so that its files are whole: pip install --force-reinstall."
+
+_MAX_CARD = 2**20
+_MAX_FILE = 2**30
+_MAX_SIDE, _MAX_FILTERS, _MAX_STAGES = 1024, 4096, 100
 
 
 class DamagedModelError(ValueError):
@@ -72,36 +76,31 @@ class ModelCard:
         """
         path = Path(folder) / CARD_FILE_NAME
         try:
-            value = read_json(path, what="the card of the packaged face network")
-            card = cls(
-                emotions=tuple(value["emotions"]),
-                image_size=tuple(value["image_size"]),
-                temperature=float(value["temperature"]),
-                mirror=bool(value["mirror"]),
-                uncertain_below=float(value["uncertain_below"]),
-                neither_above=float(value["neither_above"]),
-                filters=tuple(value["filters"]),
-                blocks=tuple(value["blocks"]),
-                sha256=dict(value["sha256"]),
-                figures=dict(value["figures"]),
+            card: ModelCard = read_json(
+                path, what="the card of the packaged face network", kind=cls, max_bytes=_MAX_CARD
             )
-            _check_card(card)
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise DamagedModelError(
                 f"{show_text(path)} is missing or damaged ({show_text(error)}). {REMEDY}"
             ) from error
         return card
+
+    def __post_init__(self) -> None:
+        """Refuse what no network could be used with."""
+        _check_card(self)
 
 
 def _check_card(card: ModelCard) -> None:
     """Refuse what no network could be used with."""
     checks = {
         "emotions": set(EMOTION_OF_CLASS.values()) <= set(card.emotions),
-        "image_size": len(card.image_size) == 2
-        and all(isinstance(side, int) and side >= 1 for side in card.image_size),
+        "image_size": all(1 <= side <= _MAX_SIDE for side in card.image_size),
         "temperature": 0 < card.temperature < float("inf"),
         "uncertain_below": 0 <= card.uncertain_below <= 1,
         "neither_above": 0 <= card.neither_above <= 1,
+        "filters": all(1 <= count <= _MAX_FILTERS for count in card.filters),
+        "blocks": len(card.blocks) <= _MAX_STAGES
+        and all(1 <= count <= _MAX_STAGES for count in card.blocks),
     }
     for name, is_valid in checks.items():
         if not is_valid:
@@ -124,11 +123,11 @@ def read_checked(card: ModelCard, name: str, *, folder: str | Path = FACE_MODEL_
     """
     path = Path(folder) / name
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DamagedModelError(
-            f"{show_text(path)} cannot be read ({error.strerror}). {REMEDY}"
-        ) from error
+        with open_regular(path, what="a packaged file", max_bytes=_MAX_FILE) as file:
+            content = file.read()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DamagedModelError(f"{show_text(path)} cannot be read ({reason}). {REMEDY}") from error
     received = hashlib.sha256(content).hexdigest()
     if received != card.sha256.get(name):
         raise DamagedModelError(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from emoclf.cleaning import find_problems
 from emoclf.evaluation import Evaluation, evaluate_predictions
-from emoclf.folders import find_class_folders, list_files
 from emoclf.inference import Predictor
 from emoclf.splits import load_manifest
 from emoclf.untrusted import show_text
@@ -106,7 +106,7 @@ def evaluate_folder(
     """Ask a network about all photos of a folder with one folder per class.
 
     The answer is honest for photos that the network has not learned from; whether these are such,
-    only you know.
+    only you know. Copies of a photo, which are looked for first, count once in the intervals.
 
     Args:
         predictor: From `Predictor.load` or `Predictor.packaged`.
@@ -121,13 +121,15 @@ def evaluate_folder(
         FileNotFoundError: If there is no such folder.
         ValueError: If it does not hold one folder per class, or no photo could be answered.
     """
-    found = find_class_folders(folder, class_names=predictor.info.class_names, class_map=class_map)
-    pairs = [(path, each.label) for each in found.folders for path in list_files(each.path).files]
+    report = find_problems(
+        folder, class_names=predictor.info.class_names, class_map=class_map, progress=progress
+    )
     return _evaluate_files(
         predictor,
-        [path for path, _ in pairs],
-        [label for _, label in pairs],
-        root=found.root,
+        [report.root / record.path for record in report.records],
+        [record.label for record in report.records],
+        root=report.root,
+        groups=[record.duplicate_group for record in report.records],
         progress=progress,
     )
 
@@ -139,7 +141,7 @@ def _evaluate_files(
     *,
     root: Path,
     progress: bool,
-    groups: Sequence[int] | None = None,
+    groups: Sequence[int],
     split: str | None = None,
 ) -> PhotoTest:
     names, answers, answered = [], [], []
@@ -165,7 +167,7 @@ def _evaluate_files(
         np.array(answers),
         paths=names,
         class_names=predictor.info.class_names,
-        groups=None if groups is None else np.asarray(groups)[answered],
+        groups=np.asarray(groups)[answered],
         split=split,
     )
     return PhotoTest(evaluation, tuple(left_out))

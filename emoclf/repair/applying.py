@@ -1,7 +1,7 @@
 """Carry out what was decided: to the other class, or aside; and nothing is ever overwritten.
 
 The moves go the way of `quarantine`: a manifest first, then one renaming for each file. Killed at
-any moment, the same call finishes the work and `emoclf.restore` undoes it.
+any moment, the next call that moves anything finishes the work first; `emoclf.restore` undoes it.
 
     DATA/quarantine/3f9c1a2b7d4e/manifest.jsonl    one line per file: from, to, SHA-256, reason
     DATA/happy/a.jpg                               a photo that was moved from DATA/sad
@@ -16,16 +16,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from emoclf.cleaning.moving import (
+from emoclf.cleaning import FinishedMoves, describe_finished, finish_moves
+from emoclf.cleaning.manifests import (
     FILES_NAME,
     MANIFEST_NAME,
     QUARANTINE_NAME,
     Move,
-    carry_out,
     exists,
+    make_changed,
     make_id,
-    parse_line,
+    read_manifest,
 )
+from emoclf.cleaning.moving import PATH_ERRORS, carry_out, explain
 from emoclf.config import CLASS_NAMES
 from emoclf.folders import ClassFolder, find_class_folders
 from emoclf.repair.decisions import Decision, load_decisions
@@ -50,6 +52,7 @@ class DecisionsResult:
         left: Photos that stay where they are although something else was decided, with the reason.
         kept: How many were decided to stay.
         undecided: How many have no decision; they stay, too.
+        finished: What interrupted calls had begun and was finished first (or would be).
     """
 
     folder: Path
@@ -59,6 +62,7 @@ class DecisionsResult:
     left: tuple[tuple[str, str], ...] = ()
     kept: int = 0
     undecided: int = 0
+    finished: tuple[FinishedMoves, ...] = ()
 
     @property
     def locations(self) -> dict[str, str]:
@@ -68,7 +72,7 @@ class DecisionsResult:
     def describe(self) -> str:
         """Return the result as text for reading."""
         would = "would be moved" if self.dry_run else "moved"
-        lines = [f"{len(self.moved):,} photos {would}"]
+        lines = [*describe_finished(self.finished), f"{len(self.moved):,} photos {would}"]
         lines += [f"    {show_text(path)} -> {show_text(to)}" for path, to in self.moved]
         if self.already_moved:
             lines.append(f"{len(self.already_moved):,} photos had been moved before")
@@ -99,7 +103,8 @@ def apply_decisions(
     """Move photos to the class that was decided, or set them aside.
 
     A photo that is to change its class keeps its place below the class folder; where that name is
-    taken it gets a number. `restore(folder)` undoes everything.
+    taken it gets a number. `restore(folder)` undoes everything. What an interrupted call has begun,
+    with other decisions, or of `quarantine` or `restore`, is finished first.
 
     Args:
         folder: The data set's folder.
@@ -126,11 +131,15 @@ def apply_decisions(
     wanted = [each for each in decisions if each.action in ("move", "set_aside")]
     facts = [[each.path, each.sha256, each.action, each.suggested_class] for each in wanted]
     home = found.root / QUARANTINE_NAME / make_id(sorted(facts))
+    finished = finish_moves(found.root, dry_run=dry_run, but=home)
+    if finished:  # a class folder that was moved as a whole may be back
+        found = find_class_folders(folder, class_names=class_names, class_map=class_map)
     plan = _Plan(found.root, found.folders)
     begun = _read_manifest(home)
+    known = {move.source for move in begun or ()}
     for decision in sorted(wanted, key=lambda each: each.path):
-        if begun is None or decision.path not in {move.source for move in begun}:
-            _plan_move(plan, decision)
+        if decision.path not in known:
+            _plan_safely(plan, decision)
     if begun is not None:
         plan.left += [(move.source, _LEFT_BEFORE) for move in plan.moves]
         plan.moves = begun
@@ -144,6 +153,7 @@ def apply_decisions(
         left=(*plan.left, *((move.source, reason) for move, reason in result.left)),
         kept=actions["keep"],
         undecided=actions[""],
+        finished=finished,
     )
 
 
@@ -157,16 +167,20 @@ def _list_places(moves: Sequence[Move], home: Path, root: Path) -> tuple[tuple[s
 def _read_manifest(home: Path) -> list[Move] | None:
     """Return the moves of an earlier call with the same decisions; None where there was none."""
     path = home / MANIFEST_NAME
-    if not path.is_file():
+    if not exists(path):
         return None
-    moves = [parse_line(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    whole = [move for move in moves if move is not None]
-    if len(whole) < len(moves):
-        raise FileExistsError(
-            f"{str(path)!r} is not what an interrupted call wrote: it was changed. Nothing was "
-            "moved; move this folder away first."
-        )
-    return whole
+    manifest = read_manifest(path)
+    if manifest.damaged:
+        raise make_changed(path)
+    return list(manifest.moves)
+
+
+def _plan_safely(plan: _Plan, decision: Decision) -> None:
+    """Plan the move of one decision; a path that no file can have is the row's, not the call's."""
+    try:
+        _plan_move(plan, decision)
+    except PATH_ERRORS as error:
+        plan.left.append((decision.path, explain(error)))
 
 
 def _plan_move(plan: _Plan, decision: Decision) -> None:
@@ -174,7 +188,9 @@ def _plan_move(plan: _Plan, decision: Decision) -> None:
     path = PurePosixPath(decision.path)
     own = [each for each in plan.folders if _find_below(plan.root, each, path) is not None]
     if ".." in path.parts or not own or own[0].class_name != decision.class_name:
-        plan.left.append((decision.path, f"it is in no folder of class {decision.class_name}"))
+        plan.left.append(
+            (decision.path, f"it is in no folder of class {show_text(decision.class_name)}")
+        )
         return
     if not decision.sha256:
         plan.left.append((decision.path, "its line has no sha256; take it from the sheet's CSV"))

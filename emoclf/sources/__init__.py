@@ -7,8 +7,7 @@ folders and `fer2013_counts` compares it with what was published;
 `class_maps` reads which folder belongs to which class.
 """
 
-from emoclf.sources.archive_entries import ArchiveRefusedError
-from emoclf.sources.archives import ArchiveLimits, extract_archive
+from emoclf.sources.archives import extract_archive
 from emoclf.sources.class_maps import parse_class_map
 from emoclf.sources.drive_link import fetch_drive_link
 from emoclf.sources.fer2013_counts import check_fer2013_counts
@@ -23,8 +22,10 @@ from emoclf.sources.finding import (
     sample_photos,
 )
 from emoclf.sources.kaggle import fetch_fer2013_from_kaggle
+from emoclf.sources.limits import ArchiveLimits
 from emoclf.sources.registry import PROJECT_DRIVE_LINK, DataSet, find_data_set, list_data_sets
 from emoclf.sources.staging import StagedData, stage_data
+from emoclf.zips import ArchiveRefusedError
 
 __all__ = [
     "DRAWN_FACES_FOLDER_NAME",

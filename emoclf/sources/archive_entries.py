@@ -1,50 +1,29 @@
 """What is in a `.zip`, `.tar` or `.tar.gz`: entry by entry, nothing written, nothing trusted.
 
-Sizes, counts and kinds come from the archive, which may lie: the list of a zip is walked before
-`zipfile` loads it, a tar header may not ask for more memory than a name needs, and an entry gives
-at most the bytes that it has announced.
+Sizes, counts and kinds come from the archive, which may lie: a tar header may not ask for more
+memory than a name needs, and an entry gives at most the bytes that it has announced. `emoclf.zips`
+does the same for the list of a zip.
 """
 
 from __future__ import annotations
 
 import gzip
-import stat
-import struct
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any, Literal
+
+from emoclf.zips import ZIP_ERRORS, ArchiveRefusedError, check_member, refuse_special
 
 ArchiveKind = Literal["zip", "tar", "tar.gz"]
 
-READ_ERRORS = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    gzip.BadGzipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    UnicodeError,
-)
+READ_ERRORS = (*ZIP_ERRORS, tarfile.TarError, gzip.BadGzipFile)
 """What Python's readers raise when an archive is damaged or unusual."""
 
-_CENTRAL_HEADER = struct.Struct("<4s24xHHH12x")
-_ZIP_END = struct.Struct("<4s6xHII2x")
-_ZIP64_END = struct.Struct("<4s28xQQQ")
-_ZIP64_LOCATOR_BYTES = 20
-_ZIP_COMMENT_BYTES = 65_535
-_ZIP_COUNT_WRAPS = 1 << 16  # the count of a zip has two bytes, and some writers let it wrap
 _MAX_HEADER_BYTES = 1 << 20
 _BLOCK = 512
-
-
-class ArchiveRefusedError(ValueError):
-    """Say why an archive is not unpacked; nothing of it was kept."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +41,17 @@ class Entry:
     open: Callable[[], IO[bytes]] | None
 
 
-def find_archive_kind(path: Path) -> ArchiveKind | None:
+def find_archive_kind(file: IO[bytes]) -> ArchiveKind | None:
     """Say what kind of archive a file is by its content, or None for anything else.
 
     Args:
-        path: A file.
+        file: An open file; it is read from its beginning.
 
     Returns:
         The kind. A file that only begins like an archive counts: opening it says what is wrong.
     """
-    with path.open("rb") as file:
-        beginning = file.read(_BLOCK)
+    file.seek(0)
+    beginning = file.read(_BLOCK)
     if beginning.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return "zip"
     if beginning.startswith(b"\x1f\x8b"):
@@ -87,16 +66,10 @@ def list_zip_entries(archive: zipfile.ZipFile) -> Iterator[Entry]:
         ArchiveRefusedError: If an entry is encrypted, a link or a device.
     """
     for info in archive.infolist():
-        kind = stat.S_IFMT(info.external_attr >> 16)
         if info.is_dir():
             yield Entry(info.filename, 0, None)
             continue
-        if kind not in (0, stat.S_IFREG):
-            raise _refuse_special(info.filename)
-        if info.flag_bits & 1:
-            raise ArchiveRefusedError(
-                f"{info.filename!r} is encrypted. Make the archive again without a password."
-            )
+        check_member(info)
         yield Entry(info.filename, info.file_size, _opener(archive, info))
 
 
@@ -112,7 +85,7 @@ def list_tar_entries(archive: tarfile.TarFile) -> Iterator[Entry]:
             yield Entry(member.name, 0, None)
             continue
         if not member.isreg() or member.issparse():
-            raise _refuse_special(member.name)
+            raise refuse_special(member.name)
         yield Entry(member.name, member.size, _tar_opener(archive, member))
     archive.fileobj.seek(archive.offset)  # type: ignore[union-attr]
     if archive.fileobj.read(_BLOCK) != bytes(_BLOCK):  # type: ignore[union-attr]
@@ -120,39 +93,19 @@ def list_tar_entries(archive: tarfile.TarFile) -> Iterator[Entry]:
 
 
 @contextmanager
-def open_zip(path: Path, *, max_entries: int) -> Iterator[zipfile.ZipFile]:
-    """Open a zip whose list of files is not too long to be loaded.
-
-    Args:
-        path: The file.
-        max_entries: How many entries are loaded at most.
-
-    Yields:
-        The archive.
-
-    Raises:
-        ArchiveRefusedError: If it has more entries.
-    """
-    with path.open("rb") as file:
-        _walk_zip_list(file, max_entries)
-    with zipfile.ZipFile(path) as archive:
-        yield archive
-
-
-@contextmanager
-def open_tar(path: Path) -> Iterator[tarfile.TarFile]:
+def open_tar(file: IO[bytes]) -> Iterator[tarfile.TarFile]:
     """Open an uncompressed tar whose headers may not ask for much memory.
 
     Args:
-        path: The file.
+        file: The open file.
 
     Yields:
         The archive.
     """
-    with path.open("rb") as file:
-        guarded: Any = _GuardedFile(file)
-        with tarfile.open(fileobj=guarded, mode="r:") as archive:
-            yield archive
+    file.seek(0)
+    guarded: Any = _GuardedFile(file)
+    with tarfile.open(fileobj=guarded, mode="r:") as archive:
+        yield archive
 
 
 class _GuardedFile:
@@ -168,13 +121,6 @@ class _GuardedFile:
         return self._file.read(size)
 
 
-def _refuse_special(name: str) -> ArchiveRefusedError:
-    return ArchiveRefusedError(
-        f"{name!r} is a link or a device, and only plain files are taken. Make the archive again "
-        "from the files themselves."
-    )
-
-
 def _opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], IO[bytes]]:
     return lambda: archive.open(info)
 
@@ -183,48 +129,7 @@ def _tar_opener(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[
     def open_member() -> IO[bytes]:
         content = archive.extractfile(member)
         if content is None:
-            raise _refuse_special(member.name)
+            raise refuse_special(member.name)
         return content
 
     return open_member
-
-
-def _walk_zip_list(file: IO[bytes], max_entries: int) -> None:
-    """Count the entries of a zip's list without loading them, and compare with what it says."""
-    start, length, announced = _find_zip_list(file)
-    file.seek(start)
-    count = 0
-    while length > 0:
-        header = file.read(_CENTRAL_HEADER.size)
-        signature, *extras = _CENTRAL_HEADER.unpack(header)
-        if signature != b"PK\x01\x02":
-            raise ArchiveRefusedError("the list of its files is damaged")
-        count += 1
-        if count > max_entries:
-            raise ArchiveRefusedError(f"it has more than {max_entries:,} entries")
-        file.seek(sum(extras), 1)
-        length -= _CENTRAL_HEADER.size + sum(extras)
-    if length or (count - announced) % _ZIP_COUNT_WRAPS:
-        raise ArchiveRefusedError("the list of its files is damaged")
-
-
-def _find_zip_list(file: IO[bytes]) -> tuple[int, int, int]:
-    """Return where a zip's list of files begins, its length, and the announced count."""
-    size = file.seek(0, 2)
-    file.seek(max(0, size - _ZIP_END.size - _ZIP_COMMENT_BYTES))
-    tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) < at + _ZIP_END.size:
-        raise ArchiveRefusedError("its end is missing: it was cut off, or is no zip")
-    end = size - len(tail) + at
-    _, count, length, _ = _ZIP_END.unpack_from(tail, at)
-    large_end = end - _ZIP64_LOCATOR_BYTES - _ZIP64_END.size
-    if large_end >= 0:
-        file.seek(large_end)
-        record = file.read(_ZIP64_END.size)
-        if file.read(4) == b"PK\x06\x07" and record.startswith(b"PK\x06\x06"):
-            _, count, length, _ = _ZIP64_END.unpack(record)
-            end = large_end
-    if length > end:
-        raise ArchiveRefusedError("the list of its files is damaged")
-    return end - length, length, count

@@ -12,20 +12,18 @@ import gzip
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
 
 from tqdm import tqdm
 
 from emoclf.sources.archive_entries import (
     READ_ERRORS,
-    ArchiveRefusedError,
     Entry,
     find_archive_kind,
     list_tar_entries,
     list_zip_entries,
     open_tar,
-    open_zip,
 )
 from emoclf.sources.copying import (
     BEGINNING_BYTES,
@@ -34,52 +32,18 @@ from emoclf.sources.copying import (
     copy_stream,
     explain_left_out,
 )
-from emoclf.storage import building_folder
+from emoclf.sources.limits import ArchiveLimits
+from emoclf.storage import building_folder, open_regular
 from emoclf.untrusted import show_text
+from emoclf.zips import ArchiveRefusedError, open_zip
 
 ARCHIVE_EXTENSIONS = (".zip", ".tar", ".tar.gz", ".tgz")
 """How the archives that are unpacked are called, as a rule."""
 
-_GIB = 1 << 30
 _MAX_DEPTH = 20
 _MAX_NAME_BYTES = 255
 _PIECE_BYTES = 1 << 20
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
-
-
-@dataclass(frozen=True)
-class ArchiveLimits:
-    """What an archive may hold at most.
-
-    Attributes:
-        entries: Files and folders.
-        bytes: All files together, unpacked.
-        file_bytes: One file, unpacked.
-        ratio: How many times larger than the archive all files together may be, once they are
-            above 64 MiB. Photos are compressed already: a large ratio is a bomb.
-    """
-
-    entries: int = 200_000
-    bytes: int = 20 * _GIB
-    file_bytes: int = _GIB
-    ratio: float = 100.0
-
-    def check_total(self, size: int, archive_bytes: int) -> None:
-        """Refuse a total that is too large.
-
-        Args:
-            size: Bytes of all files together, unpacked.
-            archive_bytes: Size of the archive.
-
-        Raises:
-            ArchiveRefusedError: If it is beyond a limit.
-        """
-        if size > self.bytes:
-            raise ArchiveRefusedError(f"unpacked it has more than {self.bytes:,} bytes")
-        if size > max(_GIB >> 4, self.ratio * archive_bytes):
-            raise ArchiveRefusedError(
-                f"unpacked it is more than {self.ratio:.0f} times as large: no archive of photos is"
-            )
 
 
 def extract_archive(
@@ -107,23 +71,26 @@ def extract_archive(
         FileExistsError: If something is in the folder.
         ArchiveRefusedError: If the archive is damaged, unsafe or too large, or holds no picture;
             nothing is left behind then.
+        ValueError: If it is no regular file.
 
     Example:
         >>> extract_archive("photos.zip", "data")  # doctest: +SKIP
     """
-    archive = Path(archive)
-    if not archive.is_file():
+    limits = limits or ArchiveLimits()
+    if not Path(archive).exists():
         raise FileNotFoundError(
             f"{show_text(archive)}: expected an archive, but there is no such file."
         )
-    with building_folder(folder) as temporary, naming_archive(archive):
-        return fill_from_archive(
-            archive, temporary, limits=limits or ArchiveLimits(), also=also, progress=progress
-        )
+    with (
+        open_regular(archive, what="an archive") as file,
+        building_folder(folder) as temporary,
+        naming_archive(archive),
+    ):
+        return fill_from_archive(file, temporary, limits=limits, also=also, progress=progress)
 
 
 def fill_from_archive(
-    archive: Path,
+    archive: BinaryIO,
     folder: Path,
     *,
     limits: ArchiveLimits,
@@ -133,7 +100,7 @@ def fill_from_archive(
     """Unpack into a folder that is empty and that the caller removes when this raises.
 
     Args:
-        archive: The archive.
+        archive: The archive, open.
         folder: An empty folder.
         limits: What the archive may hold at most.
         also: Extensions that are unpacked besides pictures.
@@ -145,7 +112,7 @@ def fill_from_archive(
     Raises:
         ArchiveRefusedError: As for `extract_archive`, without the archive's name.
     """
-    size = archive.stat().st_size
+    size = archive.seek(0, 2)
     with _unzipping(archive, folder, limits) as (plain, is_zip):
         with _listing(plain, limits, is_zip=is_zip) as entries:
             count = _check_entries(entries, limits, size)
@@ -191,25 +158,27 @@ def read_safe_path(name: str) -> PurePosixPath:
 
 
 @contextmanager
-def naming_archive(archive: Path) -> Iterator[None]:
+def naming_archive(archive: str | Path) -> Iterator[None]:
     """Say which archive is refused, and turn what the readers raise into a refusal."""
     try:
         yield
     except ArchiveRefusedError as error:
         raise ArchiveRefusedError(
-            f"{show_text(archive)} is not unpacked: {show_text(str(error).rstrip('.'))}."
+            f"{show_text(archive)} is not unpacked: {show_text(error).rstrip('.')}."
         ) from error
     except (*READ_ERRORS, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # the disk's fault; a position before the beginning is the archive's
         raise ArchiveRefusedError(
             f"{show_text(archive)} is not unpacked: it is damaged or cut off "
-            f"({show_text(error or type(error).__name__)}). Copy or make it again."
+            f"({show_text(error) or type(error).__name__}). Copy or make it again."
         ) from error
 
 
 @contextmanager
-def _unzipping(archive: Path, folder: Path, limits: ArchiveLimits) -> Iterator[tuple[Path, bool]]:
+def _unzipping(
+    archive: BinaryIO, folder: Path, limits: ArchiveLimits
+) -> Iterator[tuple[BinaryIO, bool]]:
     """Give the archive itself, or the tar that was in a gzip file, and whether it is a zip."""
     kind = find_archive_kind(archive)
     if kind is None:
@@ -221,31 +190,33 @@ def _unzipping(archive: Path, folder: Path, limits: ArchiveLimits) -> Iterator[t
         return
     plain = folder / ".unzipped.tar"
     try:
-        _unzip(archive, plain, limits)
-        yield plain, False
+        with plain.open("x+b") as file:
+            _unzip(archive, file, limits)
+            yield file, False
     finally:
         plain.unlink(missing_ok=True)
 
 
-def _unzip(archive: Path, plain: Path, limits: ArchiveLimits) -> None:
+def _unzip(archive: BinaryIO, plain: BinaryIO, limits: ArchiveLimits) -> None:
     """Write the content of a gzip file, whose checksum Python compares at its end."""
-    size, archive_bytes = 0, archive.stat().st_size
-    with gzip.open(archive) as source, plain.open("xb") as target:
+    size, archive_bytes = 0, archive.seek(0, 2)
+    archive.seek(0)
+    with gzip.open(archive) as source:
         while piece := source.read(_PIECE_BYTES):
             size += len(piece)
             limits.check_total(size, archive_bytes)
-            target.write(piece)
+            plain.write(piece)
     if find_archive_kind(plain) != "tar":
         raise ArchiveRefusedError("what is compressed in it is no tar archive")
 
 
 @contextmanager
-def _listing(path: Path, limits: ArchiveLimits, *, is_zip: bool) -> Iterator[Iterator[Entry]]:
+def _listing(file: BinaryIO, limits: ArchiveLimits, *, is_zip: bool) -> Iterator[Iterator[Entry]]:
     if is_zip:
-        with open_zip(path, max_entries=limits.entries) as archive:
+        with open_zip(file, max_entries=limits.entries) as archive:
             yield list_zip_entries(archive)
     else:
-        with open_tar(path) as tar:
+        with open_tar(file) as tar:
             yield list_tar_entries(tar)
 
 

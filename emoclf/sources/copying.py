@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from tqdm import tqdm
 
 from emoclf.folders import FileList
 from emoclf.images import IMAGE_EXTENSIONS, explain_unknown_content, find_format
-from emoclf.storage import find_sha256, make_folder
+from emoclf.sources.limits import ArchiveLimits
+from emoclf.storage import find_sha256, make_folder, open_regular
 from emoclf.untrusted import show_text
 
 BEGINNING_BYTES = 4096
@@ -38,6 +40,12 @@ class CopiedFile:
     path: str
     bytes: int
     sha256: str
+
+    def __post_init__(self) -> None:
+        """Refuse what a record may say and no file has."""
+        if self.bytes < 0:
+            raise ValueError("bytes should be 0 or more")
+        f"{self.path}{self.sha256}".encode(errors="surrogateescape")
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,12 @@ def is_hidden(path: PurePosixPath) -> bool:
 
 
 def copy_stream(
-    stream: IO[bytes], folder: Path, path: PurePosixPath, *, beginning: bytes
+    stream: IO[bytes],
+    folder: Path,
+    path: PurePosixPath,
+    *,
+    beginning: bytes,
+    max_bytes: int | None = None,
 ) -> CopiedFile:
     """Write the rest of a stream to a new file below a folder.
 
@@ -102,6 +115,7 @@ def copy_stream(
         folder: Where the file belongs.
         path: Its path below the folder, checked already.
         beginning: The content that was read from the stream before.
+        max_bytes: How much is written at most, for a file that may grow meanwhile; None for all.
 
     Returns:
         The size and the checksum of what was read.
@@ -117,12 +131,13 @@ def copy_stream(
             file.write(piece)
             digest.update(piece)
             size += len(piece)
-            piece = stream.read(_PIECE_BYTES)
+            left = _PIECE_BYTES if max_bytes is None else max(0, max_bytes - size)
+            piece = stream.read(min(_PIECE_BYTES, left))
     return CopiedFile(path.as_posix(), size, digest.hexdigest())
 
 
 def copy_folder(
-    source: Path, listing: FileList, target: Path, *, max_files: int, progress: bool
+    source: Path, listing: FileList, target: Path, *, limits: ArchiveLimits, progress: bool
 ) -> CopiedFiles:
     """Copy the pictures of a folder with several threads: most of the time is waiting.
 
@@ -130,7 +145,7 @@ def copy_folder(
         source: The folder.
         listing: What is in it.
         target: An empty folder.
-        max_files: How many files there may be.
+        limits: How many files there may be; a file that is too large is left out.
         progress: Whether a progress bar is shown.
 
     Returns:
@@ -140,15 +155,22 @@ def copy_folder(
         ValueError: If there are too many files, or no picture.
     """
     files = listing.files
-    if len(files) > max_files:
-        raise ValueError(f"{show_text(source)} has {len(files):,} files, more than {max_files:,}.")
+    if len(files) > limits.entries:
+        raise ValueError(
+            f"{show_text(source)} has {len(files):,} files, more than {limits.entries:,}."
+        )
 
     def copy(file: Path) -> tuple[str, CopiedFile | str]:
         path = PurePosixPath(file.relative_to(source).as_posix())
-        with file.open("rb") as stream:
-            beginning = stream.read(BEGINNING_BYTES)
+        with open_regular(file, what="a picture") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > limits.file_bytes:
+                return str(path), f"{size:,} bytes, more than {limits.file_bytes:,}"
+            beginning = stream.read(min(BEGINNING_BYTES, size))
             reason = explain_left_out(path, beginning)
-            return str(path), reason or copy_stream(stream, target, path, beginning=beginning)
+            return str(path), reason or copy_stream(
+                stream, target, path, beginning=beginning, max_bytes=size
+            )
 
     bar = tqdm(total=len(files), desc="Copying", unit=" files", disable=not progress)
     copied: list[CopiedFile] = []

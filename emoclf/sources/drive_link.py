@@ -18,17 +18,26 @@ from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES
 from emoclf.folders import list_files
-from emoclf.sources.archive_entries import ArchiveRefusedError, find_archive_kind
-from emoclf.sources.archives import ArchiveLimits, fill_from_archive, naming_archive, read_safe_path
+from emoclf.sources.archive_entries import find_archive_kind
+from emoclf.sources.archives import fill_from_archive, naming_archive, read_safe_path
 from emoclf.sources.copying import CopiedFiles, copy_folder
+from emoclf.sources.limits import ArchiveLimits
 from emoclf.sources.registry import PROJECT_DRIVE_LINK
 from emoclf.sources.staging import StagedData, stage_with
+from emoclf.storage import open_regular
 from emoclf.untrusted import show_text
+from emoclf.zips import ArchiveRefusedError
 
 _LINK = re.compile(
     r"https://drive\.google\.com/(?:drive/(?:u/\d+/)?(?P<folder>folders)/|file/d/|"
     r"(?:open|uc)\?(?:[^#]*&)?id=)(?P<id>[-\w]{10,})"
 )
+
+
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
+"""What gdown raises when the page that came is another than it expects."""
+
+_IDENTIFIER = re.compile(r"[-\w]{1,200}", re.ASCII)
 
 
 def fetch_drive_link(
@@ -79,9 +88,7 @@ def fetch_drive_link(
         if match["folder"]:
             _download_folder(match["id"], download, limits, progress)
             listing = list_files(download)
-            return copy_folder(
-                download, listing, temporary, max_files=limits.entries, progress=progress
-            )
+            return copy_folder(download, listing, temporary, limits=limits, progress=progress)
         return _unpack_file(match["id"], download, temporary, limits, progress)
 
     try:
@@ -121,9 +128,9 @@ def _explaining(gdown: Any, wanted: str) -> Iterator[None]:
             "choose Organise > Add shortcut, mount Drive and stage the folder; or stage an archive "
             "of it."
         ) from error
-    except (*refused, OSError, RuntimeError) as error:
+    except (*refused, *_UNREADABLE, OSError, RuntimeError) as error:
         raise OSError(
-            f"Google Drive did not deliver {show_text(wanted)} ({show_text(error)}). Check the "
+            f"Google Drive did not deliver {wanted} ({show_text(error)}). Check the "
             "connection and that the link is shared with everybody. After many downloads Drive "
             "refuses for a day: then add a shortcut to your own Drive, mount it and stage the "
             "folder. What has come is kept: the same call goes on."
@@ -153,7 +160,9 @@ def _choose_paths(listed: list[Any], target: Path) -> list[Path]:
     """Choose where each file goes: in Drive, several files in a folder may share a name."""
     chosen: dict[Path, None] = {}
     for file in listed:
-        path = target.joinpath(*read_safe_path(file.path).parts)
+        path = target.joinpath(*read_safe_path(str(file.path)).parts)
+        if not _IDENTIFIER.fullmatch(str(file.id)):
+            raise ValueError(f"Drive gave {file.id!r} for the key of a file. Stage an archive.")
         if path in chosen:
             path = path.with_name(f"{path.stem}-{file.id}{path.suffix}")
         chosen[path] = None
@@ -176,10 +185,11 @@ def _unpack_file(
     if not archive.exists():
         _download_file(_import_gdown(), identifier, archive, quiet=not progress)
     try:
-        if find_archive_kind(archive) is None:
-            raise ArchiveRefusedError("what came is no .zip, .tar or .tar.gz")
-        with naming_archive(archive):
-            return fill_from_archive(archive, target, limits=limits, progress=progress)
+        with open_regular(archive, what="an archive") as file:
+            if find_archive_kind(file) is None:
+                raise ArchiveRefusedError("what came is no .zip, .tar or .tar.gz")
+            with naming_archive(archive):
+                return fill_from_archive(file, target, limits=limits, progress=progress)
     except ArchiveRefusedError:
         shutil.rmtree(download, ignore_errors=True)
         raise

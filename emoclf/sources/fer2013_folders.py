@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from emoclf.config import CLASS_NAMES
 from emoclf.fer2013 import EMOTIONS, FaceSet, load_fer2013
 from emoclf.folders import list_files
-from emoclf.sources.archives import extract_archive
+from emoclf.sources.archives import extract_archive, read_safe_path
 from emoclf.sources.fer2013_counts import check_fer2013_counts
 from emoclf.storage import building_folder
 from emoclf.untrusted import show_text
@@ -96,11 +96,18 @@ def make_fer2013_folders(
     with building_folder(folder) as temporary:
         chosen = np.flatnonzero(classes != "")
         for index in tqdm(chosen, desc="Writing", unit=" faces", disable=not progress):
-            name = PurePosixPath(str(faces.names[index])).with_suffix(".png")
             place = temporary / classes[index] / str(faces.usages[index])
             place.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(faces.pixels[index]).save(place / "_".join(name.parts))
+            file = place / _name_file(str(faces.names[index]))
+            with file.open("xb") as content:  # never two faces in one file
+                Image.fromarray(faces.pixels[index]).save(content, "PNG")
     return FaceFolders(Path(folder), _count(faces, classes), len(faces) - len(chosen))
+
+
+def _name_file(name: str) -> str:
+    """Return a name for a face's file; that of the face may come from anywhere."""
+    parts = read_safe_path(name).with_suffix(".png").parts
+    return "_".join(parts)
 
 
 def _choose_classes(faces: FaceSet, label_by: LabelSource) -> np.ndarray:
@@ -134,7 +141,7 @@ def _open_source(source: Path) -> Iterator[Path]:
     """Give what `load_fer2013` takes, unpacked into a temporary folder if need be."""
     if source.is_dir():
         yield _locate(source)
-    elif not source.is_file() or source.suffix.lower() in _PLAIN_EXTENSIONS:
+    elif not source.exists() or source.suffix.lower() in _PLAIN_EXTENSIONS:
         yield source
     else:
         with tempfile.TemporaryDirectory() as temporary:

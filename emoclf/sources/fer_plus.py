@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,6 +12,7 @@ from typing import IO
 from emoclf.fer2013 import VOTE_COLUMNS
 from emoclf.sources.registry import FER2013_PARTS, FER_PLUS_ADDRESS
 from emoclf.storage import replacing
+from emoclf.tables import open_table
 from emoclf.untrusted import show_text
 
 VOTES_NAME = "fer2013new.csv"
@@ -58,11 +58,11 @@ def check_votes_file(path: str | Path) -> None:
         ValueError: If it is not FER+.
     """
     expected = {usage: sum(counts.values()) for usage, counts in FER2013_PARTS.items()}
-    with Path(path).open(newline="", encoding="utf-8", errors="replace") as file:
-        rows = csv.reader(file)
+    with open_table(path, what=f"FER+'s {VOTES_NAME}", max_bytes=_MAX_BYTES) as rows:
         next(rows, None)
         received = Counter(
-            row[0] if len(row) == len(VOTE_COLUMNS) + 2 else "rows of another form" for row in rows
+            row[0][:20] if len(row) == len(VOTE_COLUMNS) + 2 else "rows of another form"
+            for _, row in rows
         )
     if received != expected:
         raise ValueError(
@@ -84,7 +84,7 @@ def _download(address: str, file: IO[bytes]) -> None:
                 if size > _MAX_BYTES:
                     raise OSError(f"more than {_MAX_BYTES:,} bytes came")
                 file.write(piece)
-        if announced is not None and size != int(announced):
+        if announced is not None and announced.strip() != str(size):
             raise OSError(f"{size:,} of {announced} bytes came")
     except OSError as error:
         raise OSError(

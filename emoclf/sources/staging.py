@@ -11,31 +11,47 @@ read.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, Literal
 
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES
 from emoclf.folders import FileList, find_class_folders, list_files
-from emoclf.sources.archives import ArchiveLimits, fill_from_archive, naming_archive
+from emoclf.sources.archive_entries import find_archive_kind
+from emoclf.sources.archives import ARCHIVE_EXTENSIONS, fill_from_archive, naming_archive
 from emoclf.sources.copying import (
     CopiedFile,
     CopiedFiles,
     copy_folder,
     verify_copies,
 )
-from emoclf.storage import building_folder, read_json, write_json
+from emoclf.sources.limits import ArchiveLimits
+from emoclf.storage import building_folder, describe_irregular, open_regular, read_json, write_json
 from emoclf.untrusted import show_text
+from emoclf.zips import ArchiveRefusedError
 
 RECORD_NAME = ".staged.json"
 """File in a staged folder that says what was staged and from where."""
 
-_FORMAT = "emoclf staged data 1"
+_Format = Literal["emoclf staged data 1"]
+_FORMAT: _Format = "emoclf staged data 1"
 _PIECE_BYTES = 1 << 20
 _NAMED_FILES = 3
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What `RECORD_NAME` holds."""
+
+    format: _Format
+    source: str
+    fingerprint: str
+    files: tuple[CopiedFile, ...]
+    left_out: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -123,6 +139,11 @@ def stage_data(
             f"{show_text(source)} does not exist. Expected a folder or an archive. On Google "
             "Drive, mount Drive first (emoclf.mount_drive()) and check the spelling."
         )
+    kind = describe_irregular(source.stat().st_mode)
+    if kind and not source.is_dir():
+        raise ValueError(
+            f"{show_text(source)} is {kind}. Expected a folder, or an archive: check the path."
+        )
     _check_apart(source, local_folder)
     if sha256 and source.is_dir():
         raise ValueError(
@@ -133,9 +154,7 @@ def stage_data(
 
     def fill(temporary: Path) -> CopiedFiles:
         if source.is_dir():
-            return copy_folder(
-                source, listing, temporary, max_files=limits.entries, progress=progress
-            )
+            return copy_folder(source, listing, temporary, limits=limits, progress=progress)
         return _copy_archive(source, temporary, limits, sha256, progress)
 
     return stage_with(
@@ -206,53 +225,66 @@ def _copy_archive(
     source: Path, target: Path, limits: ArchiveLimits, sha256: str | None, progress: bool
 ) -> CopiedFiles:
     """Copy an archive in one piece, compare its checksum, unpack it here."""
-    local = target / f".archive{source.suffix}"
-    digest = hashlib.sha256()
-    bar = tqdm(
-        total=source.stat().st_size, desc="Copying", unit="B", unit_scale=True, disable=not progress
-    )
-    with bar, source.open("rb") as stream, local.open("xb") as file:
-        while piece := stream.read(_PIECE_BYTES):
-            file.write(piece)
-            digest.update(piece)
-            bar.update(len(piece))
-    if sha256 and digest.hexdigest() != sha256.lower():
-        raise ValueError(
-            f"{show_text(source)} has the SHA-256 {digest.hexdigest()}, expected "
-            f"{show_text(sha256)}. It is another file or was cut off: copy it again."
-        )
-    with naming_archive(source):
-        copied = fill_from_archive(local, target, limits=limits, progress=progress)
-    local.unlink()
+    with (
+        open_regular(source, what="an archive", max_bytes=limits.bytes) as stream,
+        (target / f".archive{source.suffix}").open("x+b") as local,
+    ):
+        if find_archive_kind(stream) is None:
+            raise ArchiveRefusedError(
+                f"{show_text(source)} is not unpacked: its content is none of "
+                f"{', '.join(ARCHIVE_EXTENSIONS)}. Pack it as one of these."
+            )
+        received = _copy_stream(stream, local, progress=progress)
+        if sha256 and received != sha256.lower():
+            raise ValueError(
+                f"{show_text(source)} has the SHA-256 {received}, expected {sha256}. It is another "
+                "file or was cut off: copy it again."
+            )
+        with naming_archive(source):
+            copied = fill_from_archive(local, target, limits=limits, progress=progress)
+    Path(local.name).unlink()
     return copied
 
 
+def _copy_stream(stream: BinaryIO, local: BinaryIO, *, progress: bool) -> str:
+    """Copy as many bytes as a file has now, and return their SHA-256: it may grow meanwhile."""
+    digest, left = hashlib.sha256(), stream.seek(0, 2)
+    stream.seek(0)
+    with tqdm(total=left, desc="Copying", unit="B", unit_scale=True, disable=not progress) as bar:
+        while piece := stream.read(min(_PIECE_BYTES, left)):
+            local.write(piece)
+            digest.update(piece)
+            left -= len(piece)
+            bar.update(len(piece))
+    return digest.hexdigest()
+
+
 def _write_record(folder: Path, source: str, fingerprint: str, copied: CopiedFiles) -> None:
-    record = {"format": _FORMAT, "source": source, "fingerprint": fingerprint, **asdict(copied)}
-    write_json(folder / RECORD_NAME, record)
+    record = _Record(_FORMAT, source, fingerprint, copied.files, copied.left_out)
+    write_json(folder / RECORD_NAME, asdict(record))
 
 
 def _find_staged(
     folder: Path, source: str, fingerprint: str, class_names: tuple[str, ...]
 ) -> StagedData:
     """Return what an earlier call has staged, if it is the same."""
-    record: dict[str, Any] = read_json(folder / RECORD_NAME, what="what was staged")
-    if not isinstance(record, dict) or record.get("format") != _FORMAT:
+    try:
+        record: _Record = read_json(folder / RECORD_NAME, what="what was staged", kind=_Record)
+    except ValueError as error:
         raise ValueError(
-            f"{show_text(folder / RECORD_NAME)} was not written by this emoclf: delete "
+            f"{show_text(folder / RECORD_NAME)} was not written by this emoclf "
+            f"({show_text(error)}): delete "
             f"{show_text(folder)}."
-        )
-    if (record["source"], record["fingerprint"]) != (source, fingerprint):
-        was = "an earlier state of it" if record["source"] == source else record["source"]
+        ) from error
+    if (record.source, record.fingerprint) != (source, fingerprint):
+        was = "an earlier state of it" if record.source == source else show_text(record.source)
         raise FileExistsError(
-            f"{show_text(folder)} holds what was staged from {show_text(was)}, not "
-            f"{show_text(source)} as it is now. Stage into "
-            "another folder, or delete this one first."
+            f"{show_text(folder)} holds what was staged from {was}, not {show_text(source)} as it "
+            "is now. Stage into another folder, or delete this one first."
         )
-    files = tuple(CopiedFile(**each) for each in record["files"])
-    left_out = tuple((name, reason) for name, reason in record["left_out"])
-    staged = _describe_staged(folder, source, CopiedFiles(files, left_out), class_names)
-    gone = tuple(file.path for file in files if not (folder / file.path).is_file())
+    copied = CopiedFiles(record.files, record.left_out)
+    staged = _describe_staged(folder, source, copied, class_names)
+    gone = tuple(file.path for file in record.files if not os.path.isfile(folder / file.path))  # noqa: PTH113 - says no for impossible names, too
     return replace(staged, was_there=True, gone=gone)
 
 

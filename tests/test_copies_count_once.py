@@ -1,0 +1,156 @@
+"""Three times the same photo is one photo: no interval becomes narrower by copies."""
+
+import ast
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+
+import nbformat
+import numpy as np
+import pytest
+from PIL import Image
+
+from emoclf.artefacts import ModelInfo
+from emoclf.calibration import accuracy_at_coverage
+from emoclf.config import CLASS_NAMES
+from emoclf.cross_validation.result import CrossValidation, _read_fold
+from emoclf.evaluation import share_right
+from emoclf.exporting.parity import score
+from emoclf.exporting.photos import ParityPhotos
+from emoclf.folds import make_folds
+from emoclf.inference import Prediction
+from emoclf.pipeline import evaluate_folder
+from emoclf.splits import SplitFile, SplitManifest
+
+COUNT = 60
+RIGHT = np.arange(COUNT) % 4 != 0
+LABELS = np.arange(COUNT) // 2 % 2
+
+
+def answer(labels, right):
+    """Probabilities (photos, 2) that are right where they are to be."""
+    given = np.where(right, labels, 1 - labels)
+    return np.stack([1 - given, given], axis=1) * 0.8 + 0.1
+
+
+def thrice(values):
+    return np.tile(values, (3, *[1] * (np.ndim(values) - 1)))
+
+
+@pytest.fixture
+def single():
+    return share_right(RIGHT)
+
+
+def check(found, single):
+    assert found.count == 3 * single.count
+    assert (found.value, found.low, found.high) == pytest.approx(
+        (single.value, single.low, single.high)
+    )
+
+
+def make_manifest(copies):
+    files = [
+        SplitFile(f"{copy}-{number}.jpg", int(LABELS[number]), number, "train")
+        for copy in range(copies)
+        for number in range(COUNT)
+    ]
+    return SplitManifest("nowhere", CLASS_NAMES, 1, tuple(files))
+
+
+def test_each_repeat_of_a_cross_validation(single, tmp_path):
+    manifest = make_manifest(3)
+    folds = make_folds(manifest, fold_count=3, repeats=2)
+    answers = np.stack([answer(thrice(LABELS), thrice(RIGHT))] * 2)
+    result = CrossValidation(tmp_path, "network", folds, answers, ())
+    for found in result.repeat_accuracies:
+        check(found, single)
+    check(result.evaluation.accuracy, single)
+    small = replace(manifest, files=tuple(file for file in manifest.files if file.group < 40))
+    folds = make_folds(small, fold_count=3)
+    rows = [number for number, file in enumerate(manifest.files) if file.group < 40]
+    few = CrossValidation(tmp_path, "network", folds, answers[:1, rows], ())
+    assert "With 20 different photos of the smallest class" in few.describe()
+
+
+def test_each_fold_of_a_cross_validation(tmp_path):
+    manifest = make_manifest(3)
+    folds = make_folds(manifest, fold_count=3)
+    tested = folds.find_tested(0, 1)
+    given = answer(thrice(LABELS), thrice(RIGHT))
+    value = {
+        "positions": tested.tolist(),
+        "probabilities": given[tested].tolist(),
+        "seconds": 1.0,
+        "collapse": None,
+    }
+    found = _read_fold(value, tmp_path, folds, np.zeros_like(given), (0, 1))
+    own = sorted({manifest.files[row].group for row in tested})
+    check(found.accuracy, share_right(RIGHT[own]))
+
+
+def test_an_exported_network(single):
+    network = SimpleNamespace(predict_on_batch=lambda rows: answer(rows[:, 0], rows[:, 1]))
+    rows = np.stack([LABELS, RIGHT], axis=1)
+    groups = thrice(np.arange(COUNT))
+    photos = ParityPhotos(thrice(rows), thrice(LABELS), groups, rows[:0], "photos, thrice")
+    check(score(network, photos).accuracy, single)
+
+
+def test_the_surest_answers():
+    confidence = answer(LABELS, RIGHT) * np.linspace(0.9, 1, COUNT)[:, np.newaxis]
+    once = accuracy_at_coverage(confidence, LABELS, coverage=0.8)
+    copies = accuracy_at_coverage(
+        thrice(confidence), thrice(LABELS), coverage=0.8, groups=thrice(np.arange(COUNT))
+    )
+    check(copies, once)
+
+
+class BrightnessPredictor:
+    """Calls a photo Happy when it is bright."""
+
+    info = ModelInfo(CLASS_NAMES, (32, 32))
+
+    def predict_each(self, files):
+        for file in files:
+            happy = float(np.asarray(Image.open(file)).mean()) / 255
+            yield Prediction(str(file), {"Sad": 1 - happy, "Happy": happy}), None
+
+
+def test_a_folder_of_photos(tmp_path):
+    generator = np.random.default_rng(0)
+    for number in range(12):
+        name, copies = ("sad", 3) if number % 2 else ("happy", 1)
+        base = 40 if number % 2 and number != 5 else 200
+        pixels = generator.integers(base - 40, base + 40, (40, 40, 3)).astype(np.uint8)
+        for copy in range(copies):
+            path = tmp_path / name / f"{number}-{copy}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    found = evaluate_folder(BrightnessPredictor(), tmp_path, progress=False).evaluation
+    assert found.accuracy.count == 24
+    recall = found.per_class[0].recall
+    once = share_right(np.arange(6) > 0)
+    assert (recall.value, recall.low, recall.high) == pytest.approx(
+        (once.value, once.low, once.high)
+    )
+
+
+CALLS_WITH_GROUPS = ("evaluate_predictions", "evaluate_robustness", "accuracy_at_coverage")
+
+
+def find_calls_without_groups(code):
+    for node in ast.walk(ast.parse(re.sub(r"^(\s*)%.*", r"\1pass", code, flags=re.MULTILINE))):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in CALLS_WITH_GROUPS and "groups" not in {each.arg for each in node.keywords}:
+                yield ast.unparse(node)
+
+
+def test_lesson_and_readme_always_say_which_photos_are_copies(repository):
+    lesson = nbformat.read(repository / "model.ipynb", as_version=4)
+    codes = [cell.source for cell in lesson.cells if cell.cell_type == "code"]
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    codes += re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    assert sum("evaluate_predictions" in code for code in codes) >= 4
+    assert [call for code in codes for call in find_calls_without_groups(code)] == []
