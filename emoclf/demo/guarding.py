@@ -93,6 +93,11 @@ class Guard:
             await self._pass_on(self._clean(scope), receive, send)
         except Refusal as refusal:
             await _refuse(refusal, send)
+        except RuntimeError as error:
+            # Gradio says in mid-answer that it knows no such session; a server would print it.
+            if getattr(error.__cause__, "status_code", None) != 404:
+                raise
+            await send({"type": "http.response.body", "body": b""})
 
     def _check_sender(self, scope: Message) -> None:
         """Refuse names that are not ours (DNS rebinding) and requests of other websites."""
