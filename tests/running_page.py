@@ -16,6 +16,7 @@ from PIL import Image
 import emoclf
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+COMMAND = (sys.executable, "-m", "emoclf", "demo", "--no-download")
 QUESTION = ["packaged face network", True, False]
 """What goes with a photo: who answers, the whole photo too, no map."""
 
@@ -40,8 +41,7 @@ class RunningPage:
         }
         with self.said.open("ab") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "emoclf", "demo", "--no-download"]
-                + ["--port", str(self.port), "--logs", str(folder / "logs")],
+                [*COMMAND, "--port", str(self.port), "--logs", str(folder / "logs")],
                 env=environment,
                 stdout=said,
                 stderr=said,

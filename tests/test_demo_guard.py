@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_a_program_without_a_website_is_answered(page, uploaded, mark):
     assert (status, picture[:2], headers["Cache-Control"]) == (200, b"\xff\xd8", "no-store")
 
 
-def test_gradios_own_client_is_answered(page, uploaded, secret):
+def test_gradios_own_client_is_answered(page, secret):
     client_package = pytest.importorskip("gradio_client")
     client = client_package.Client(f"http://{page.host}/", verbose=False)
     found = client.predict(client_package.handle_file(str(secret)), *QUESTION, api_name="/answer")
@@ -91,37 +92,29 @@ def test_no_call_reads_a_picture_that_was_not_uploaded(page, secret, route, mark
 
 def make_hostile_paths(page, uploaded, secret):
     """Paths around the uploads, some of them made there."""
-    folder = os.path.dirname(uploaded)
-    uploads = page.uploads
-    link, pipe = os.path.join(folder, "link.png"), os.path.join(folder, "pipe.png")
-    linked_folder = uploads / ("0" * 64)
-    for made, make in (
-        (link, lambda: os.symlink(secret, link)),
-        (pipe, lambda: os.mkfifo(pipe)),
-        (linked_folder, lambda: os.symlink(secret.parent, linked_folder)),
-        (uploads / "loose.png", lambda: make_png(uploads / "loose.png")),
-    ):
-        if not os.path.lexists(made):
-            make()
-    away = os.path.relpath(secret, folder)
+    folder, uploads = Path(uploaded).parent, page.uploads
+    (folder / "link.png").symlink_to(secret)
+    os.mkfifo(folder / "pipe.png")
+    (uploads / ("0" * 64)).symlink_to(secret.parent)
+    make_png(uploads / "loose.png")
     return [
-        link,
-        pipe,
-        str(linked_folder / "secret.png"),
-        str(uploads / "loose.png"),
-        os.path.join(folder, away),
-        os.path.join(folder, "..", "..", "examples", "happy_18.png"),
-        str(uploads.parent / "examples" / "happy_18.png"),
-        folder,
+        f"{folder}/link.png",
+        f"{folder}/pipe.png",
+        f"{uploads}/{'0' * 64}/secret.png",
+        f"{uploads}/loose.png",
+        f"{folder}/{os.path.relpath(secret, folder)}",
+        f"{folder}/../../examples/happy_18.png",
+        f"{uploads.parent}/examples/happy_18.png",
+        str(folder),
         str(uploads),
-        os.path.join(folder, "."),
-        os.path.join(folder, ".."),
-        uploaded + "/",
-        "/" + uploaded,
+        f"{folder}/.",
+        f"{folder}/..",
+        f"{uploaded}/",
+        f"/{uploaded}",
         uploaded.replace("/uploads/", "/uploads//"),
         uploaded.replace("/uploads/", "/./uploads/"),
         os.path.relpath(uploaded),
-        uploaded + "\0.png",
+        f"{uploaded}\0.png",
         uploaded + "x" * 5000,
         f"file://{uploaded}",
         "~/secret.png",
@@ -163,7 +156,7 @@ def test_nothing_is_fetched_from_elsewhere(page, uploaded, name, mark):
             elsewhere.accept()
 
 
-def test_content_in_a_call_is_no_photo(page, secret):
+def test_content_in_a_call_is_no_photo(page):
     before = page.list_files()
     for path in ("data:image/png;base64,iVBORw0KGgo=", "data:,x"):
         for photo in (path, {"path": path, "meta": MARK}, {"data": path, "name": "x.png"}):
