@@ -25,12 +25,13 @@ class RunningPage:
     """A page of the command `demo`, whose temporary files lie in `folder / "tmp"`."""
 
     def __init__(self, folder):
-        self.tmp, self.said = folder / "tmp", folder / "said.txt"
+        self.tmp = folder / "tmp"
         self.tmp.mkdir(exist_ok=True)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.host = f"127.0.0.1:{self.port}"
+        self.said = folder / f"said-{self.port}.txt"
         (folder / "logs").mkdir(exist_ok=True)
         (folder / "cache").mkdir(exist_ok=True)
         environment = {
@@ -39,7 +40,7 @@ class RunningPage:
             "PYTHONPATH": str(Path(emoclf.__file__).parent.parent),
             "XDG_CACHE_HOME": str(folder / "cache"),
         }
-        with self.said.open("ab") as said:
+        with self.said.open("wb") as said:
             self.process = subprocess.Popen(
                 [*COMMAND, "--port", str(self.port), "--logs", str(folder / "logs")],
                 env=environment,

@@ -26,6 +26,7 @@ MAX_KEPT_BYTES, MAX_KEPT_FILES = 2**30, 2000
 
 _PREFIX = "emoclf-demo-"
 _CHECK_SECONDS = 20
+_LOOKS = 3
 _SILENT_SECONDS = 3600
 """Where folders cannot be locked: untouched for so long, a folder belongs to no page any more."""
 
@@ -228,9 +229,11 @@ def _clean_regularly(photos: PhotoFolder, is_over: threading.Event) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder, also while answers that nobody waits for are still written into it."""
+    """Remove a folder until it stays away: answers may still be written that nobody waits for."""
+    looks = 0
     for _ in range(50):
         shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
+        looks = 0 if folder.exists() else looks + 1
+        if looks == _LOOKS:
             return
         time.sleep(0.1)
