@@ -154,8 +154,8 @@ def answer_photo(
     try:
         photo = _load(path)
     except UnreadableImageError as error:
-        reason = hide_folders(str(error).replace(str(path), "The file"))
-        return PageAnswer(None, {}, f"**This is no photo that can be read.** {_escape(reason)}")
+        reason = _escape(hide_folders(error.reason))
+        return PageAnswer(None, {}, f"**This is no photo that can be read.** {reason}")
     try:
         ((prediction, _),) = predictor.predict_each([photo], whole_photo=whole_photo)
     except FaceDetectorUnavailableError as error:

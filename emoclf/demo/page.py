@@ -165,7 +165,7 @@ def build_page(
             [photo, choice, whole, show_map],
             [picture, bars, text, map_picture],
             api_name=_ANSWER_NAME,
-            concurrency_limit=2,
+            concurrency_limit=1,
             show_progress_on=picture,
         )
         if examples:
