@@ -21,53 +21,12 @@ QUESTION = ["packaged face network", True, False]
 """What goes with a photo: who answers, the whole photo too, no map."""
 
 
-class RunningPage:
-    """A page of the command `demo`, whose temporary files lie in `folder / "tmp"`."""
+class FoundPage:
+    """A page that listens to a port."""
 
-    def __init__(self, folder):
-        self.tmp = folder / "tmp"
-        self.tmp.mkdir(exist_ok=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.host = f"127.0.0.1:{self.port}"
-        self.said = folder / f"said-{self.port}.txt"
-        (folder / "logs").mkdir(exist_ok=True)
-        (folder / "cache").mkdir(exist_ok=True)
-        environment = {
-            **os.environ,
-            "TMPDIR": str(self.tmp),
-            "PYTHONPATH": str(Path(emoclf.__file__).parent.parent),
-            "XDG_CACHE_HOME": str(folder / "cache"),
-        }
-        with self.said.open("wb") as said:
-            self.process = subprocess.Popen(
-                [*COMMAND, "--port", str(self.port), "--logs", str(folder / "logs")],
-                env=environment,
-                stdout=said,
-                stderr=said,
-                cwd=folder,
-            )
-
-    def wait(self):
-        """Wait until the page is open."""
-        end = time.monotonic() + 240
-        while time.monotonic() < end and self.process.poll() is None:
-            if "Open http" in self.read_said():
-                return self
-            time.sleep(0.1)
-        raise AssertionError(f"the page did not open: {self.read_said()}")
-
-    def read_said(self):
-        return self.said.read_text(errors="replace")
-
-    @property
-    def uploads(self):
-        (folder,) = self.tmp.glob("emoclf-demo-*/uploads")
-        return folder.resolve()
-
-    def list_files(self):
-        return sorted(path for path in self.tmp.rglob("*") if path.is_file() or path.is_symlink())
+    def __init__(self, port):
+        self.port = port
+        self.host = f"127.0.0.1:{port}"
 
     def ask(self, method, path, body=None, headers=(), *, host=None):
         """Send a request as any program can; returns the status, the headers, the content."""
@@ -104,6 +63,56 @@ class RunningPage:
         event = json.loads(said)["event_id"]
         status, _, said = self.ask("GET", f"/gradio_api/call/answer/{event}")
         return status, said
+
+
+class RunningPage(FoundPage):
+    """A page of the command `demo`, whose temporary files lie in `folder / "tmp"`."""
+
+    def __init__(self, folder):
+        self.tmp = folder / "tmp"
+        self.tmp.mkdir(exist_ok=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            super().__init__(free.getsockname()[1])
+        self.said = folder / f"said-{self.port}.txt"
+        (folder / "logs").mkdir(exist_ok=True)
+        (folder / "cache").mkdir(exist_ok=True)
+        environment = {
+            **os.environ,
+            "TMPDIR": str(self.tmp),
+            "PYTHONPATH": str(Path(emoclf.__file__).parent.parent),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            "GRADIO_ALLOWED_PATHS": "/",  # somebody's setting for other pages opens nothing here
+            "GRADIO_ROOT_PATH": "https://elsewhere.example",
+        }
+        with self.said.open("wb") as said:
+            self.process = subprocess.Popen(
+                [*COMMAND, "--port", str(self.port), "--logs", str(folder / "logs")],
+                env=environment,
+                stdout=said,
+                stderr=said,
+                cwd=folder,
+            )
+
+    def wait(self):
+        """Wait until the page is open."""
+        end = time.monotonic() + 240
+        while time.monotonic() < end and self.process.poll() is None:
+            if "Open http" in self.read_said():
+                return self
+            time.sleep(0.1)
+        raise AssertionError(f"the page did not open: {self.read_said()}")
+
+    def read_said(self):
+        return self.said.read_text(errors="replace")
+
+    @property
+    def uploads(self):
+        (folder,) = self.tmp.glob("emoclf-demo-*/uploads")
+        return folder.resolve()
+
+    def list_files(self):
+        return sorted(path for path in self.tmp.rglob("*") if path.is_file() or path.is_symlink())
 
 
 def make_form(content, name="photo.png"):

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.running_page import QUESTION, make_form, make_png, run_page
+from emoclf.demo import Models, serve_page
+from tests.running_page import QUESTION, FoundPage, make_form, make_png, run_page
+from tests.test_demo import make_predictor
 
 pytest.importorskip("gradio", reason="the extra `demo` is not installed")
 
@@ -347,6 +349,37 @@ def test_a_browser_that_says_it_comes_from_elsewhere_is_refused(page, uploaded, 
     assert page.list_files() == before
     link = {**headers, "Sec-Fetch-Dest": "document", "Sec-Fetch-Mode": "navigate"}
     assert page.ask("GET", "/", headers=link)[0] == 200
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_shared_page_has_one_name_more_and_the_same_rules(monkeypatch, secret):
+    from gradio import networking
+
+    shared = "abc123.gradio.live"
+    ports = []
+
+    def open_tunnel(*, local_port, **_):
+        ports.append(local_port)
+        return f"https://{shared}"
+
+    monkeypatch.setattr(networking, "setup_tunnel", open_tunnel)
+    with serve_page(Models({"squares": make_predictor}), share=True) as address:
+        assert address == f"https://{shared}"
+        page = FoundPage(ports[0])
+        for host in (page.host, shared, shared.upper()):
+            assert page.ask("GET", "/config", host=host)[0] == 200
+        body = {"data": [None, "squares", True, False]}
+        route = "/gradio_api/call/answer"
+        own = {"Origin": f"https://{shared}", "X-Forwarded-Host": shared}
+        assert page.ask("POST", route, body, own, host=shared)[0] == 200
+        for origin in (f"http://{shared}", "https://other.gradio.live", "null"):
+            assert page.ask("POST", route, body, {"Origin": origin}, host=shared)[0] == 403
+        for host in ("other.gradio.live", f"{shared}:{page.port}", f"x.{shared}"):
+            assert page.ask("GET", "/config", host=host)[0] == 403
+        body = {"data": [{"path": str(secret)}, "squares", True, False]}
+        assert page.ask("POST", route, body, own, host=shared)[0] == 403
+        assert page.ask("GET", f"/gradio_api/file={secret}", host=shared)[0] == 403
 
 
 # --- what the page does not need ------------------------------------------------------------
