@@ -9,7 +9,7 @@ from PIL import Image
 
 from emoclf.__main__ import main
 from emoclf.artefacts import ModelInfo
-from emoclf.demo import PACKAGED_NAME, Models, answer_photo
+from emoclf.demo import PACKAGED_NAME, Models, answer_photo, answering
 from emoclf.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import Predictor, UncertaintyRule
 
@@ -114,6 +114,58 @@ def test_what_is_no_photo_is_refused_without_its_path(content, tmp_path):
     assert str(tmp_path) not in answer.text
     assert "javascript:alert(1)" not in answer.text
     assert "<img" not in answer.text
+
+
+class RecordingDetector(WideDetector):
+    """Remembers the sizes of the photos it saw."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def find(self, image):
+        self.sizes.append(image.shape[:2])
+        return super().find(image)
+
+
+def test_a_large_photo_is_decoded_at_half_its_size_or_refused(tmp_path, monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lying on its side
+    photo = Image.fromarray(np.full((400, 200, 3), 255, np.uint8))
+    photo.save(tmp_path / "a.jpg")
+    photo.save(tmp_path / "a.png")
+    photo.save(tmp_path / "turned.jpg", exif=exif)
+    detector = RecordingDetector()
+    predictor = make_predictor(detector)
+    answer_photo(tmp_path / "a.jpg", predictor)
+    monkeypatch.setattr(answering, "MAX_DECODED_PIXELS", 50_000)
+    answer_photo(tmp_path / "a.jpg", predictor)
+    turned = answer_photo(tmp_path / "turned.jpg", predictor)
+    assert detector.sizes == [(400, 200), (200, 100), (100, 200)]
+    assert turned.shares == {"Sad": 0.0, "Happy": 1.0}
+    refused = answer_photo(tmp_path / "a.png", predictor)
+    assert refused.picture is None
+    assert refused.text == (
+        "**This is no photo that can be read.** The picture has 400 x 200 pixels; the limit is "
+        "50,000. Make it smaller."
+    )
+
+
+def test_a_photo_is_brought_to_a_working_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(answering, "_WORKING_SIDE_PX", 100)
+    detector = RecordingDetector()
+    path = save(tmp_path / "wide.png", 255)
+    answer = answer_photo(path, make_predictor(detector), show_map=True)
+    assert set(detector.sizes) == {(46, 100)}
+    assert answer.shares == {"Sad": 0.0, "Happy": 1.0}
+
+
+def test_no_detector_is_said_without_a_folder(tmp_path):
+    def refuse():
+        raise FaceDetectorUnavailableError("There is no file in '/home/me/.cache/emoclf'.")
+
+    predictor = Predictor(BrightnessNetwork(), INFO, detector=refuse)
+    answer = answer_photo(save(tmp_path / "wide.png", 255), predictor)
+    assert "There is no file in 'emoclf'." in answer.text
 
 
 def test_without_a_detector_the_remedy_is_on_the_page(tmp_path):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +18,9 @@ from emoclf.commands.terminal import echo
 
 if TYPE_CHECKING:
     from emoclf.inference import Predictor
+
+_ENDS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""Ctrl-C, `kill`, a terminal that is closed, and its closing on Windows."""
 
 
 @click.command("demo")
@@ -40,7 +48,7 @@ def demo_command(
     """Open a web page on this machine: drop or paste a photo, or use the camera.
 
     Only this machine can open it, and no photo is kept. Needs Gradio: pip install 'emoclf[demo]'.
-    Ctrl-C ends it.
+    Ctrl-C ends it (exit code 130), and so do `kill` (143) and closing the terminal (129).
 
     \b
     Examples:
@@ -65,8 +73,44 @@ def demo_command(
         )
     with (
         clear_errors(stopped="The page is closed."),
+        _ending_once() as signals,
         serve_page(models, port=port, share=share) as address,
     ):
         echo(f"Open {address} in a browser. Ctrl-C ends it.")
-        while True:
-            time.sleep(3600)
+        while not signals:
+            time.sleep(0.5)
+
+
+@contextmanager
+def _ending_once() -> Iterator[list[int]]:
+    """Let the first signal that ends a process end the block; later ones wait for its clean-up.
+
+    Yields:
+        The signals that came.
+    """
+    came: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) == 1:
+            _raise_end(number)
+
+    numbers = [getattr(signal, name) for name in _ENDS if hasattr(signal, name)]
+    # What is ignored stays ignored: `nohup` keeps a page open when its terminal is closed.
+    before = {each: signal.getsignal(each) for each in numbers}
+    before = {each: kept for each, kept in before.items() if kept not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield came
+        if came:  # raised where Python could not pass it on
+            _raise_end(came[0])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _raise_end(number: int) -> None:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)

@@ -15,7 +15,13 @@ from PIL import Image
 from emoclf.annotation import annotate_photo
 from emoclf.explanations import Explanation, draw_explanation, explain
 from emoclf.faces import FaceDetectorUnavailableError
-from emoclf.images import UnreadableImageError, load_image
+from emoclf.images import (
+    UnreadableImageError,
+    decode_image,
+    find_format,
+    load_image,
+    read_image_bytes,
+)
 from emoclf.inference import (
     UNCERTAIN,
     FacePrediction,
@@ -30,6 +36,13 @@ PACKAGED_NAME = "packaged face network"
 MAX_SHOWN_SIDE_PX = 1280
 """Larger photos are answered in full and shown smaller."""
 
+MAX_DECODED_PIXELS = 25_000_000
+"""Larger pictures are refused; JPEGs up to the library's limit are decoded at half their size."""
+
+_WORKING_SIDE_PX = 4096
+"""Longest side that faces are looked for in: photos of 12 megapixels stay as they are."""
+
+_FOLDERS = r"(?:~|[A-Za-z]:)?[\\/]"
 _SHOWN_FACES = 20
 _OFFERED_RUNS = 8
 
@@ -139,14 +152,16 @@ def answer_photo(
         What to show; a photo that cannot be read, or no detector, is said in its text.
     """
     try:
-        photo = load_image(path)
+        photo = _load(path)
     except UnreadableImageError as error:
-        reason = str(error).replace(str(path), "The file")
-        return PageAnswer(None, {}, f"**This is no photo that can be read.** {_escape(reason)}")
+        reason = _escape(hide_folders(error.reason))
+        return PageAnswer(None, {}, f"**This is no photo that can be read.** {reason}")
     try:
         ((prediction, _),) = predictor.predict_each([photo], whole_photo=whole_photo)
     except FaceDetectorUnavailableError as error:
-        return PageAnswer(photo, {}, f"**Faces cannot be found here.** {_escape(str(error))}")
+        return PageAnswer(
+            photo, {}, f"**Faces cannot be found here.** {_escape(hide_folders(str(error)))}"
+        )
     text, map_picture = _describe(prediction, predictor.rule), None
     if show_map and prediction.faces:
         explanation = explain(predictor, photo, whole_photo=whole_photo)
@@ -154,6 +169,36 @@ def answer_photo(
         text = f"{text}\n\n{_describe_map(explanation)}"
     picture = _shrink(annotate_photo(photo, prediction))
     return PageAnswer(picture, _find_shares(prediction), text, map_picture)
+
+
+def hide_folders(text: str) -> str:
+    """Leave of each absolute path its last part: a page tells nobody where things lie.
+
+    Args:
+        text: An error message.
+
+    Returns:
+        The same, without the folders in it.
+
+    Example:
+        >>> hide_folders("'/home/me/my runs/first' is damaged, /home/me/second is not.")
+        "'first' is damaged, second is not."
+    """
+    text = re.sub(rf"(['\"`])(?:{_FOLDERS})[^'\"`]*[\\/]", r"\1", text)
+    return re.sub(rf"(?<![\w:/.\\])(?:{_FOLDERS})(?:[^\s'\"`/\\]+[\\/])*", "", text)
+
+
+def _load(path: str | Path) -> np.ndarray:
+    """Decode a photo, a large one at half its size or not at all, to what the page works with."""
+    try:
+        photo = load_image(path, max_pixels=MAX_DECODED_PIXELS)
+    except UnreadableImageError as error:
+        if error.kind != "too_large" or find_format(read_image_bytes(path)) != "JPEG":
+            raise
+        # A JPEG can be decoded at a part of its size: first at an eighth, to learn its size.
+        height, width = decode_image(path, min_size=(1, 1)).size
+        photo = load_image(path, min_size=(height // 2, width // 2))
+    return _shrink(photo, _WORKING_SIDE_PX)
 
 
 def _find_shares(prediction: Prediction) -> dict[str, float]:
@@ -201,12 +246,10 @@ def _escape(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#+!|~$&])", r"\\\1", " ".join(text.split()))
 
 
-def _shrink(picture: np.ndarray) -> np.ndarray:
+def _shrink(picture: np.ndarray, longest_side: int = MAX_SHOWN_SIDE_PX) -> np.ndarray:
     """Bring a large picture to what a page can show."""
     longest = max(picture.shape[:2])
-    if longest <= MAX_SHOWN_SIDE_PX:
+    if longest <= longest_side:
         return picture
-    height, width = (
-        max(1, round(side * MAX_SHOWN_SIDE_PX / longest)) for side in picture.shape[:2]
-    )
+    height, width = (max(1, round(side * longest_side / longest)) for side in picture.shape[:2])
     return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))

@@ -10,7 +10,14 @@ from typing import Any
 import gradio
 
 from emoclf.annotation import COLOURS
-from emoclf.demo.answering import Models, NetworkUnavailableError, answer_photo
+from emoclf.demo.answering import (
+    Models,
+    NetworkUnavailableError,
+    answer_photo,
+    hide_folders,
+)
+from emoclf.demo.calls import PHOTO_GONE, Calls
+from emoclf.demo.keeping import PhotoFolder
 
 TITLE = "Happy or sad?"
 CONSENT = (
@@ -18,6 +25,8 @@ CONSENT = (
     "this page and deleted after a few minutes. **An expression is not a feeling**: a smile may "
     "hide one, and a still face says nothing. Do not use the answers to judge people."
 )
+
+_ANSWER_NAME, _EXAMPLE_NAME = "answer", "load_example"
 
 HINT = "Drop a photo, paste one, use the camera, or click a drawn face below."
 
@@ -52,14 +61,6 @@ SCRIPT = """
 """
 
 
-def _hand_over_file(payload: Any) -> str | None:
-    """Return the path of an upload, so that emoclf's own decoder reads it, and no other.
-
-    Gradio's Image opens every upload with Pillow before the page's code sees it.
-    """
-    return None if payload is None else payload.path
-
-
 def draw_bars(shares: Mapping[str, float]) -> str:
     """Draw a bar for every class, in the colours of the annotated picture.
 
@@ -80,18 +81,30 @@ def draw_bars(shares: Mapping[str, float]) -> str:
     return "".join(bars)
 
 
-def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Blocks:
+def build_page(
+    models: Models, *, photos: PhotoFolder, examples: Sequence[Path] = ()
+) -> gradio.Blocks:
     """Lay out the page.
 
     Args:
         models: The networks to choose from.
-        examples: Photos to try.
+        photos: Where uploads lie; no photo from elsewhere is answered.
+        examples: Photos to try, which Gradio copies to the uploads.
 
     Returns:
         The page, not yet served.
     """
-    # Uploads older than five minutes are deleted.
-    with gradio.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, 300)) as page:
+
+    def hand_over_file(payload: Any) -> str | None:
+        """Return the path of an upload, so that emoclf's own decoder reads it, and no other.
+
+        Gradio's Image opens every upload with Pillow before the page's code sees it.
+        """
+        if payload is not None and not photos.has(payload.path):
+            raise gradio.Error(PHOTO_GONE, print_exception=False)
+        return None if payload is None else payload.path
+
+    with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:
         gradio.Markdown(f"# {TITLE}\n{CONSENT}")
         with gradio.Row():
             with gradio.Column(min_width=240):
@@ -103,7 +116,7 @@ def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Block
                     height=360,
                     buttons=[],
                 )
-                photo.preprocess = _hand_over_file
+                photo.preprocess = hand_over_file
                 choice = gradio.Radio(
                     list(models.names),
                     value=models.names[0],
@@ -141,7 +154,7 @@ def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Block
             try:
                 predictor = models.get(name)
             except NetworkUnavailableError as error:
-                raise gradio.Error(str(error), print_exception=False) from error
+                raise gradio.Error(hide_folders(str(error)), print_exception=False) from error
             found = answer_photo(path, predictor, whole_photo=whole_photo, show_map=wants_map)
             shown = gradio.Image(found.map_picture, visible=found.map_picture is not None)
             return found.picture, draw_bars(found.shares), found.text, shown
@@ -151,10 +164,30 @@ def build_page(models: Models, *, examples: Sequence[Path] = ()) -> gradio.Block
             answer,
             [photo, choice, whole, show_map],
             [picture, bars, text, map_picture],
-            api_name="answer",
-            concurrency_limit=2,
+            api_name=_ANSWER_NAME,
+            concurrency_limit=1,
             show_progress_on=picture,
         )
         if examples:
-            gradio.Examples([[str(path)] for path in examples], photo, label="Drawn faces to try")
+            rows = [[str(path)] for path in examples]
+            label = "Drawn faces to try"
+            gradio.Examples(rows, photo, label=label, cache_examples=False, api_name=_EXAMPLE_NAME)
     return page
+
+
+def list_calls(
+    page: gradio.Blocks, models: Models, *, photos: PhotoFolder, examples: int = 0
+) -> Calls:
+    """Say which functions of a page a browser may call.
+
+    Args:
+        page: From `build_page`.
+        models: As given there.
+        photos: As given there.
+        examples: How many were given there.
+
+    Returns:
+        The calls.
+    """
+    numbers = {each["api_name"]: each["id"] for each in page.config["dependencies"]}
+    return Calls(photos, models.names, numbers[_ANSWER_NAME], numbers.get(_EXAMPLE_NAME), examples)

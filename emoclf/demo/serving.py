@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from PIL import Image
 
 from emoclf.config import CLASS_NAMES
 from emoclf.demo.answering import Models
+from emoclf.demo.guarding import Guard
+from emoclf.demo.keeping import open_photo_folder
 from emoclf.drawn_faces import draw_face
 from emoclf.untrusted import show_text
 
@@ -33,8 +34,9 @@ class DemoUnavailableError(RuntimeError):
 def serve_page(models: Models, *, port: int | None = None, share: bool = False) -> Iterator[str]:
     """Serve the page until the block ends.
 
-    Only programs on this machine can open it. Uploads are kept in a temporary folder, deleted after
-    a few minutes, and the folder at the end.
+    Only programs on this machine can open it, and no website but the page itself can use it.
+    Uploads and answers are kept in a temporary folder, deleted five minutes after their last use,
+    and the folder at the end; what a killed page has left is deleted when the next one starts.
 
     Args:
         models: The networks to choose from.
@@ -48,12 +50,16 @@ def serve_page(models: Models, *, port: int | None = None, share: bool = False) 
     Raises:
         DemoUnavailableError: If Gradio is not installed, or the port is taken.
     """
-    with tempfile.TemporaryDirectory(prefix="emoclf-demo-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder) / "uploads")
+    with open_photo_folder() as photos:
+        os.environ["GRADIO_TEMP_DIR"] = str(photos.uploads)
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["GRADIO_RUN_HISTORY"] = "False"  # else every photo is kept in the browser
         gradio, layout = _import_page()
-        page = layout.build_page(models, examples=_draw_examples(Path(folder) / "examples"))
+        examples = _draw_examples(photos.root / "examples")
+        page = layout.build_page(models, photos=photos, examples=examples)
+        photos.keep_present()
+        calls = layout.list_calls(page, models, photos=photos, examples=len(examples))
+        guard = Guard(calls, max_upload_bytes=MAX_UPLOAD_MB * 2**20)
         fonts = ["system-ui", "sans-serif"]  # none is fetched from elsewhere
         theme = gradio.themes.Default(font=fonts, font_mono=["monospace"])
         try:
@@ -67,6 +73,10 @@ def serve_page(models: Models, *, port: int | None = None, share: bool = False) 
                 footer_links=[],
                 ssr_mode=False,
                 enable_monitoring=False,
+                mcp_server=False,
+                num_workers=0,
+                root_path="",
+                app_kwargs={"lifespan": guard.attach},
                 theme=theme,
                 head=layout.STYLE,
                 js=layout.SCRIPT,
@@ -75,6 +85,7 @@ def serve_page(models: Models, *, port: int | None = None, share: bool = False) 
             raise DemoUnavailableError(
                 f"The page cannot be opened ({show_text(error)}). Give another port: --port 7900"
             ) from error
+        guard.public_address = public
         try:
             yield public or local
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,10 @@ Evaluate = Callable[[str], Any]
 
 _SCRIPT = Path(__file__).with_name("camera.js")
 _MAX_PHOTOS = 100
+_MAX_PIXELS = 25_000_000
+"""Larger pictures come from no camera of a browser."""
+
+_SHOWN_LETTERS = 300
 _REASONS = {
     "unsupported": (
         "This browser shows no camera to the notebook. Firefox does so in Colab, and VS Code, "
@@ -79,25 +82,36 @@ def take_browser_photos(
     }
     script = _SCRIPT.read_text(encoding="utf-8")
     answer = evaluate(f"{script}\ntakeEmoclfPhotos({json.dumps(options)}, {parent})")
-    if not isinstance(answer, dict) or not answer.get("photos"):
-        reason = answer.get("reason", "error") if isinstance(answer, dict) else "error"
-        detail = answer.get("detail", "") if isinstance(answer, dict) else answer
-        told = f" ({detail})" if detail and reason == "error" else ""
-        message = f"{_REASONS.get(reason, _REASONS['error'])}{told}"
-        raise CameraUnavailableError(message, reason=reason)
-    return [_decode(url) for url in answer["photos"]]
+    return _read_photos(answer, count)
 
 
-def _decode(url: str) -> np.ndarray:
+def _read_photos(answer: Any, count: int) -> list[np.ndarray]:
+    """Turn what came from the browser into photos; nothing about it is taken for granted."""
+    given = answer if isinstance(answer, dict) else {"detail": answer}
+    photos, reason, detail = (given.get(name) for name in ("photos", "reason", "detail"))
+    if not photos:
+        reason = reason if isinstance(reason, str) and reason in _REASONS else "error"
+        told = f" ({show_text(detail)[:_SHOWN_LETTERS]})" if detail and reason == "error" else ""
+        raise CameraUnavailableError(f"{_REASONS[reason]}{told}", reason=reason)
+    if not isinstance(photos, list) or len(photos) > count:
+        sent = f"{len(photos)} photos" if isinstance(photos, list) else "no list of photos"
+        raise CameraUnavailableError(
+            f"The browser sent {sent}, where {count} at most were asked for. Run the cell again.",
+            reason="error",
+        )
+    return [_decode(url) for url in photos]
+
+
+def _decode(url: Any) -> np.ndarray:
     """Turn a data URL into pixels, with the decoder that reads all photos."""
-    head, _, content = str(url).partition(",")
+    head, _, content = url.partition(",") if isinstance(url, str) else (repr(url), "", "")
     if not head.startswith("data:image/") or not head.endswith(";base64"):
         raise CameraUnavailableError(
             f"The browser sent no photo but {head[:40]!r}.", reason="error"
         )
     try:
-        return load_image(base64.b64decode(content, validate=True))
-    except binascii.Error as error:
+        return load_image(base64.b64decode(content, validate=True), max_pixels=_MAX_PIXELS)
+    except ValueError as error:  # no base64, or no picture
         raise CameraUnavailableError(
             f"The browser sent a damaged photo ({show_text(error)}).", reason="error"
         ) from error

@@ -7,18 +7,13 @@ machine can reach, at an address that nobody can guess.
 from __future__ import annotations
 
 import json
-import secrets
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
 
 from emoclf.live.frames import CameraUnavailableError
-from emoclf.untrusted import show_text
+from emoclf.live.letters import Mailbox, serve_mailbox
 
-_MAX_BYTES = 256 * 2**20
 _GREETING_SECONDS = 4.0
 
 _SCRIPT = """
@@ -72,8 +67,8 @@ def evaluate_in_jupyter(
         CameraUnavailableError: If no browser of this machine shows the notebook, or it gives no
             answer in time.
     """
-    mailbox = _Mailbox()
-    with _serve(mailbox) as address:
+    mailbox = Mailbox()
+    with serve_mailbox(mailbox) as address:
         code = _SCRIPT.replace("ADDRESS", address).replace("SCRIPT", json.dumps(script))
         remove = (show or _show_output)(code)
         try:
@@ -87,55 +82,7 @@ def evaluate_in_jupyter(
                 )
         finally:
             remove()
-    return mailbox.answer
-
-
-class _Mailbox:
-    """What the browser has sent so far."""
-
-    def __init__(self) -> None:
-        self.is_greeted, self.is_answered = threading.Event(), threading.Event()
-        self.answer: Any = None
-
-    def take(self, name: str, content: bytes) -> None:
-        """Take a letter; of several answers the first counts."""
-        self.is_greeted.set()
-        if name == "answer" and not self.is_answered.is_set():
-            try:
-                self.answer = json.loads(content)
-            except ValueError as error:
-                self.answer = f"no JSON: {show_text(error)}"
-            self.is_answered.set()
-
-
-@contextmanager
-def _serve(mailbox: _Mailbox) -> Iterator[str]:
-    """Take letters until the block ends; yields the address, which nobody can guess."""
-    secret = f"/{secrets.token_urlsafe(32)}/"
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            if not self.path.startswith(secret) or not 0 <= length <= _MAX_BYTES:
-                self.send_error(404)
-                return
-            mailbox.take(self.path.removeprefix(secret), self.rfile.read(length))
-            self.send_response(204)
-            self.send_header("Access-Control-Allow-Origin", "*")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Stay silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}{secret}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return mailbox.read_answer()
 
 
 def _show_output(code: str) -> Callable[[], Any]:

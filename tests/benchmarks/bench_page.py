@@ -55,7 +55,9 @@ def start_server(options):
 
 def upload(client, path):
     start = time.perf_counter()
-    picture, _, text = client.predict(handle_file(path), PACKAGED_NAME, False, api_name="/answer")
+    picture, _, text, _ = client.predict(
+        handle_file(path), PACKAGED_NAME, False, False, api_name="/answer"
+    )
     assert picture and text, (picture, text)
     return 1000 * (time.perf_counter() - start)
 
