@@ -166,6 +166,7 @@ class _Description:
     def __post_init__(self) -> None:
         """Refuse what no network is trained with."""
         names = self.class_names
+        check_class_names(names)
         if not names or len(set(names)) < len(names) or not all(names):
             raise ValueError("class_names should be different names")
         if not all(1 <= side <= _MAX_SIDE for side in self.image_size):
