@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 import emoclf
@@ -20,6 +22,7 @@ from emoclf.commands.face_model import train_face_model_command
 from emoclf.commands.ladder import ladder_command
 from emoclf.commands.learning import train_command
 from emoclf.commands.live import live_command
+from emoclf.commands.options import clear_errors
 from emoclf.commands.predict import predict_command
 from emoclf.commands.repair import (
     apply_decisions_command,
@@ -27,19 +30,30 @@ from emoclf.commands.repair import (
     cross_validate_command,
     find_suspects_command,
 )
+from emoclf.commands.terminal import guarded_streams
 from emoclf.commands.testing import evaluate_command
 from emoclf.commands.weak_spots import weak_spots_command
 
 
-class InOrder(click.Group):
-    """A group whose help lists the commands in the order of the work, not of the alphabet."""
+class Commands(click.Group):
+    """All commands: listed in the order of the work, their output guarded, their errors clear."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order in which they were added."""
         return list(self.commands)
 
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run a command; all that it prints, and what click says, passes the guard."""
+        with guarded_streams():
+            return super().main(*arguments, **options)
 
-@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what it has not explained itself is an error of one line, too."""
+        with clear_errors():
+            return super().invoke(ctx)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(emoclf.__version__, prog_name="emoclf")
 def main() -> None:
     """Happy or sad? Ask a network about the faces in your photos, or train one of your own.

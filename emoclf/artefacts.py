@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from emoclf.config import CLASS_NAMES, IMAGE_SIZE, ResizeMode, Subject
 from emoclf.model_files import load_keras_file, read_extra
 from emoclf.storage import parse_json, replacing
-from emoclf.untrusted import show_text
+from emoclf.untrusted import check_class_names, show_text
 
 if TYPE_CHECKING:
     import keras
@@ -52,6 +52,10 @@ class ModelInfo:
     image_size: tuple[int, int] = IMAGE_SIZE
     resize_mode: ResizeMode = "pad"
     subject: Subject = "photo"
+
+    def __post_init__(self) -> None:
+        """Refuse names that could not be shown."""
+        check_class_names(self.class_names)
 
 
 def save_model(model: keras.Model, path: str | Path, *, info: ModelInfo) -> Path:
@@ -162,6 +166,7 @@ class _Description:
     def __post_init__(self) -> None:
         """Refuse what no network is trained with."""
         names = self.class_names
+        check_class_names(names)
         if not names or len(set(names)) < len(names) or not all(names):
             raise ValueError("class_names should be different names")
         if not all(1 <= side <= _MAX_SIDE for side in self.image_size):

@@ -158,8 +158,9 @@ def load_fer2013(path: str | Path, *, votes: str | Path | None = None) -> FaceSe
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
-            f"{path} does not exist. Expected FER2013: fer2013.csv, a folder with train/ and "
-            "test/, or .npz files. It is on Kaggle under that name; its terms are its own."
+            f"{show_text(path)} does not exist. Expected FER2013: fer2013.csv, a folder with "
+            "train/ and test/, or .npz files. It is on Kaggle under that name; its terms are its "
+            "own."
         )
     if path.suffix == ".npz":
         return _load_arrays(path)
@@ -169,14 +170,14 @@ def load_fer2013(path: str | Path, *, votes: str | Path | None = None) -> FaceSe
         if files := sorted(path.glob("*.npz")):
             return join_face_sets(*(_load_arrays(file) for file in files))
         return _load_folders(path)
-    raise ValueError(f"{path} is no FER2013: expected a .csv or .npz file, or a folder.")
+    raise ValueError(f"{show_text(path)} is no FER2013: expected a .csv or .npz file, or a folder.")
 
 
 def _emotion_index(name: str, where: str) -> int:
     emotion = _EMOTION_OF_NAME.get(name.strip().lower())
     if emotion is None:
         raise ValueError(
-            f"{where}: the label {name!r} is none of FER2013's seven: "
+            f"{show_text(where)}: the label {name!r} is none of FER2013's seven: "
             f"{', '.join(sorted(set(_EMOTION_OF_NAME)))}."
         )
     return EMOTIONS.index(emotion)
@@ -317,8 +318,8 @@ def _load_folders(path: Path) -> FaceSet:
                 names.append(str(file.relative_to(path)))
     if not pixels:
         raise ValueError(
-            f"{path} holds neither .npz files nor train/ and test/ folders of class folders "
-            "(angry, disgust, fear, happy, neutral, sad, surprise)."
+            f"{show_text(path)} holds neither .npz files nor train/ and test/ folders of class "
+            "folders (angry, disgust, fear, happy, neutral, sad, surprise)."
         )
     return FaceSet(
         np.stack(pixels),

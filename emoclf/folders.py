@@ -14,6 +14,7 @@ from pathlib import Path
 
 from emoclf.config import CLASS_NAMES
 from emoclf.storage import describe_irregular
+from emoclf.untrusted import quote_argument, show_text
 
 _NO_CLASS_NAME = "no class name"
 _WORD = re.compile(r"[^\W\d_]+")
@@ -217,8 +218,11 @@ def _find_mapped(
     mapped = {root / name: class_name for name, class_name in class_map.items()}
     for path, class_name in mapped.items():
         if ".." in path.parts or root not in path.parents or _describe_entry(path) != "folder":
-            there = ", ".join(sorted(p.name for p in root.iterdir() if p.is_dir())) or "none"
-            raise ValueError(f"class_map: there is no folder {str(path)!r}. Folders: {there}.")
+            there = sorted(show_text(p.name) for p in root.iterdir() if p.is_dir())
+            raise ValueError(
+                f"class_map: there is no folder {str(path)!r}. Folders: "
+                f"{', '.join(there) or 'none'}."
+            )
         if class_name not in (*class_names, ""):
             raise ValueError(f"class_map: expected {class_names} or '', received {class_name!r}.")
     return mapped
@@ -280,7 +284,8 @@ def _explain_missing(found: ClassFolders, missing: list[str], class_names: tuple
     )
     unnamed = [path.name for path, reason in found.unplaced if reason == _NO_CLASS_NAME]
     if unnamed and not inner:
-        step += f" Or name the class of a folder: --map {unnamed[0]}={missing[0]} (class_map)."
+        pair = f"{unnamed[0]}={missing[0]}"
+        step += f" Or name the class of a folder: --map {quote_argument(pair)} (class_map)."
     return (
         f"{str(found.root)!r}: expected a folder for each of {', '.join(class_names)}; "
         f"none for {', '.join(missing)}. Found: {shown}. {step}"

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from emoclf.cleaning import CleaningReport, FileRecord
 from emoclf.config import Settings
 from emoclf.splits import SplitFile, SplitManifest, make_splits, verify_manifest
+from emoclf.untrusted import show_text
 
 PUBLISHED_PARTS: tuple[str, ...] = ("Training", "PublicTest", "PrivateTest")
 """FER2013's parts, as the folders inside the class folders are called; later ones test."""
@@ -40,10 +41,10 @@ def split_as_published(report: CleaningReport, settings: Settings | None = None)
     present = [name for name in PUBLISHED_PARTS if name in parts.values()]
     if len(present) < 2 or present[0] != "Training" or set(parts.values()) != set(present):
         raise ValueError(
-            f"{report.root}: expected every photo below a folder Training, PublicTest or "
-            "PrivateTest of its class folder, and some of Training and of a test. Received: "
-            f"{', '.join(sorted(set(parts.values()))[:6]) or 'nothing'}. `fetch fer2013` writes "
-            "such folders; split others without this option."
+            f"{show_text(report.root)}: expected every photo below a folder Training, PublicTest "
+            "or PrivateTest of its class folder, and some of Training and of a test. Received: "
+            f"{', '.join(map(show_text, sorted(set(parts.values()))[:6])) or 'nothing'}. `fetch "
+            "fer2013` writes such folders; split others without this option."
         )
     kept = _leave_out_crossing(usable, parts)
     if len(present) == len(PUBLISHED_PARTS):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emoclf.config import SEED
+from emoclf.untrusted import quote_argument, show_text
 
 DRIVE_MOUNT_POINT = Path("/content/drive")
 """Where Colab shows Google Drive once it is mounted."""
@@ -97,7 +98,8 @@ def mount_drive(mount_point: str | Path = DRIVE_MOUNT_POINT) -> Path | None:
         drive.mount(str(mount_point))
     except (ValueError, RuntimeError) as error:
         raise RuntimeError(
-            f"Google Drive was not mounted at {mount_point} ({error}). Run the cell again and "
+            f"Google Drive was not mounted at {show_text(mount_point)} "
+            f"({show_text(error)}). Run the cell again and "
             "allow the access, or set DATA_DIR to a folder that is not on Drive."
         ) from error
     return Path(mount_point)
@@ -163,7 +165,7 @@ def doctor() -> list[str]:
     """
     versions = find_versions()
     findings = [
-        f"{name} is not installed. Mend it: pip install {name}"
+        f"{name} is not installed. Mend it: pip install {quote_argument(name)}"
         for name in PACKAGES
         if versions[name] == "not installed"
     ]
@@ -173,7 +175,7 @@ def doctor() -> list[str]:
         if numbers and numbers < floor:
             findings.append(
                 f"{name} {versions[name]} has a known security hole, closed in {wanted}. "
-                f"It works; mend it with: pip install '{name}>={wanted}'"
+                f"It works; mend it with: pip install {quote_argument(f'{name}>={wanted}')}"
             )
     if versions["opencv-python"] != "not installed":
         findings += _find_opencv_problems()
@@ -186,8 +188,9 @@ def _find_opencv_problems() -> list[str]:
         importlib.import_module("cv2")
     except ImportError as error:
         return [
-            f"OpenCV is installed but cannot be loaded ({error}). Mend it, on a machine without a "
-            "display: pip uninstall -y opencv-python && pip install opencv-python-headless"
+            f"OpenCV is installed but cannot be loaded ({show_text(error)}). Mend it, on a machine "
+            "without a display: pip uninstall -y opencv-python && pip install "
+            "opencv-python-headless"
         ]
     return []
 
@@ -272,4 +275,6 @@ def make_run_folder(
         except FileExistsError:
             continue
         return folder
-    raise FileExistsError(f"{logs} already holds 9,999 runs named {name!r}: choose another name.")
+    raise FileExistsError(
+        f"{show_text(logs)} already holds 9,999 runs named {name!r}: choose another name."
+    )

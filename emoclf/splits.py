@@ -16,6 +16,7 @@ import numpy as np
 
 from emoclf.config import CLASS_NAMES, SEED, SPLIT_NAMES
 from emoclf.storage import read_json, write_json
+from emoclf.untrusted import check_class_names, show_text
 
 SMALL_SPLIT = 100
 """Below this many photos the 95 % interval of an accuracy is wider than about 15 points."""
@@ -217,6 +218,7 @@ def verify_manifest(manifest: SplitManifest) -> None:
     Raises:
         ValueError: If the manifest breaks a promise; the message names the first photo.
     """
+    check_class_names(manifest.class_names)
     split_of_path: dict[str, str] = {}
     split_of_group: dict[int, str] = {}
     for file in manifest.files:
@@ -289,7 +291,7 @@ def load_manifest(path: str | Path) -> SplitManifest:
         manifest = SplitManifest(value["root"], tuple(value["class_names"]), value["seed"], files)
     except (KeyError, TypeError) as error:
         raise ValueError(
-            f"{path} is not a split written by emoclf ({error!r}). Make the split anew."
+            f"{show_text(path)} is not a split written by emoclf ({error!r}). Make the split anew."
         ) from error
     verify_manifest(manifest)
     return manifest

@@ -13,7 +13,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -61,7 +60,7 @@ def replacing(path: str | Path, *, flush: bool = True) -> Iterator[Path]:
         ...     temporary.write_text("whole or not at all")
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     _sweep_once(path.parent)
     temporary = _name_temporary(path)
     try:
@@ -108,7 +107,7 @@ def building_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path
     if is_taken and not (replace and path.is_dir()):
         raise _make_taken(path)
     made = [parent for parent in path.parents if not parent.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     remove_leftovers(path.parent)
     temporary = _name_temporary(path)
     with _naming(path, temporary):
@@ -120,7 +119,7 @@ def building_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path
         else:
             _put_in_empty_place(temporary, path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove_folder(temporary)
         for parent in made:
             with suppress(OSError):  # not empty: the folder was finished, or others use it
                 parent.rmdir()
@@ -140,7 +139,8 @@ def _naming(path: Path, temporary: Path) -> Iterator[None]:
 
 def _make_taken(path: Path) -> FileExistsError:
     return FileExistsError(
-        f"{path} is there already and is never overwritten. Give another folder, or move it away."
+        f"{show_text(path)} is there already and is never overwritten. Give another "
+        "folder, or move it away."
     )
 
 
@@ -168,7 +168,7 @@ def _put_in_place(temporary: Path, path: Path) -> None:
     except OSError:
         aside.rename(path)
         raise
-    shutil.rmtree(aside)
+    remove_folder(aside)
 
 
 def _name_temporary(path: Path) -> Path:
@@ -206,7 +206,7 @@ def remove_leftovers(folder: str | Path) -> None:
         for entry in list(os.scandir(folder)):
             if _is_leftover(entry):
                 if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
+                    remove_folder(entry.path)
                 else:
                     Path(entry.path).unlink(missing_ok=True)
 
@@ -387,3 +387,44 @@ def parse_json(content: bytes, *, name: str | Path, what: str, kind: Any = Any) 
         raise ValueError(
             f"{shown} should hold {what} but was changed ({show_text(error)}). Make it anew."
         ) from error
+
+
+def make_folder(folder: str | Path) -> None:
+    """Make a folder and those that it lies in, however many: `Path.mkdir` fails below a thousand.
+
+    Args:
+        folder: The folder, which may be there.
+
+    Raises:
+        OSError: If it cannot be made, or something else has its name.
+    """
+    missing = [Path(folder)]
+    while not missing[-1].is_dir() and missing[-1] != missing[-1].parent:
+        missing.append(missing[-1].parent)
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+
+
+def remove_folder(folder: str | Path) -> None:
+    """Remove a folder that emoclf has made with all that is in it, however deep.
+
+    `shutil.rmtree` calls itself for every level, and opens a file for each. What cannot be removed
+    stays; links are removed, never followed.
+
+    Args:
+        folder: The folder, which may be gone.
+    """
+    waiting, found = [os.fspath(folder)], []
+    while waiting:
+        current = waiting.pop()
+        found.append(current)
+        with suppress(OSError), os.scandir(current) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                else:
+                    with suppress(OSError):
+                        os.unlink(entry.path)  # noqa: PTH108 - no path object for every file
+    for each in reversed(found):
+        with suppress(OSError):
+            os.rmdir(each)  # noqa: PTH106

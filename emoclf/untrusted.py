@@ -11,6 +11,7 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import PurePath
 
 _JOINERS = "\u200c\u200d"
@@ -38,6 +39,31 @@ def show_text(text: object) -> str:
     """
     shown = str(text)
     return shown if all(map(_is_harmless, shown)) else repr(shown)
+
+
+def show_lines(text: object) -> str:
+    r"""Return a text of several lines as a terminal can show it: last, where it is printed.
+
+    The names in it should have gone through `show_text` when it was made, since a line break in a
+    name begins a line here.
+
+    Args:
+        text: What is to be printed.
+
+    Returns:
+        The text with its line breaks and tabs, and everything else that moves a cursor, turns the
+        direction of writing or is no character escaped.
+
+    Example:
+        >>> print(show_lines("first\nsecond \x1b[31mred"))
+        first
+        second \x1b[31mred
+    """
+    return "".join(map(_escape_control, str(text)))
+
+
+def _escape_control(character: str) -> str:
+    return character if character in "\n\t" or _is_harmless(character) else repr(character)[1:-1]
 
 
 def _is_harmless(character: str) -> bool:
@@ -105,6 +131,23 @@ def is_version(text: object) -> bool:
         (True, False)
     """
     return isinstance(text, str) and _VERSION.fullmatch(text) is not None
+
+
+def check_class_names(names: Iterable[str]) -> None:
+    """Refuse names of classes that could not stand in a row, a table or a picture.
+
+    Args:
+        names: What a model or a split says that its classes are called.
+
+    Raises:
+        ValueError: If one holds line breaks or control characters, or is no text at all.
+
+    Example:
+        >>> check_class_names(["Sad", "Happy"])
+    """
+    for name in names:
+        if not isinstance(name, str) or show_text(name) != name:
+            raise ValueError(f"class_names: expected plain names on one line, received {name!r}.")
 
 
 def encode_cell(text: str) -> str:

@@ -23,6 +23,7 @@ from emoclf.commands.rows import choose_layout, count_columns, format_rows, summ
 from emoclf.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import FacePrediction, Prediction, predictor
 from emoclf.packaged import FACE_MODEL_FOLDER, PackagedNetwork
+from emoclf.untrusted import show_text
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -271,16 +272,10 @@ def test_links_are_skipped_and_that_is_said(photos):
 
 @pytest.mark.usefixtures("detector")
 @pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        ("größe 1.png", "größe 1.png"),
-        ("a\nb.png", "a\\nb.png"),
-        ("\x1b[31mred.png", "\\x1b[31mred.png"),
-        ("-dash.png", "-dash.png"),
-        (os.fsdecode(b"caf\xe9.png"), "caf\\udce9.png"),
-    ],
+    "name",
+    ["größe 1.png", "a\nb.png", "\x1b[31mred.png", "-dash.png", os.fsdecode(b"caf\xe9.png")],
 )
-def test_strange_names_are_shown_safely_and_kept_in_json(name, shown, tmp_path):
+def test_strange_names_are_shown_safely_and_kept_in_json(name, tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     try:
@@ -290,7 +285,7 @@ def test_strange_names_are_shown_safely_and_kept_in_json(name, shown, tmp_path):
         pytest.skip(f"this file system has no such names: {error}")
     result = invoke(folder)
     rows = result.stdout.splitlines()
-    assert rows[0].startswith(str(folder / "x")[:-1] + shown)
+    assert rows[0].startswith(show_text(folder / name))
     assert "not read" in rows[2]
     assert len(rows) == 6
     assert "\x1b" not in result.output

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import emoclf
 from emoclf.__main__ import main
+from emoclf.cleaning import QuarantineResult
 from emoclf.commands.learning import train_command
 from emoclf.config import Settings
 from emoclf.faces import FaceDetectorUnavailableError
@@ -74,6 +75,9 @@ def test_cleaning_moves_only_when_asked_and_restoring_undoes_it(tmp_path):
     moved = run("clean", data, "--move").stdout
     assert f"{counts['rejected']} files moved to" in moved
     assert f"restore {data}" in moved
+    again = run("clean", data, "--move").stdout
+    assert "Add --move" not in again
+    assert "There was nothing to move." in again
     assert f"{counts['rejected']} files restored" in run("restore", data).stdout
     kept = {path: path.read_bytes() for path in files if path.is_file()}
     assert kept == files
@@ -340,3 +344,16 @@ def test_a_reader_that_leaves_is_no_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr("emoclf.sources.stage_data", leave)
     assert run("stage", tmp_path, tmp_path / "copy", code=1).stderr == ""
+
+
+def test_what_stays_in_place_is_said_and_no_option_asked_for_that_was_given(tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    run("draw-faces", data, "--per-class", 12)
+    result = QuarantineResult(
+        data / "quarantine" / "x", False, (), left=(("sad/a.jpg", "is gone"),)
+    )
+    monkeypatch.setattr("emoclf.cleaning.quarantine", lambda *_, **__: result)
+    output = run("clean", data, "--move").stdout
+    assert "left in place: sad/a.jpg: is gone" in output
+    assert "Add --move" not in output
+    assert "Undo it" not in output

@@ -3,6 +3,7 @@ import io
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from emoclf import plots
@@ -167,3 +168,30 @@ def test_learning_rate_curve_marks_the_suggestion(suggestion):
     assert [mark.get_xdata()[0] for mark in marks] == [rate for rate in [suggestion] if rate]
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert ("suggested: 3.0e-03" in texts) == (suggestion is not None)
+
+
+@pytest.mark.parametrize("name", ["$cash$", "$\\frac{$", "a$b", "$\\mathdefault{x$"])
+def test_dollar_signs_in_names_begin_no_formula(name):
+    evaluation = make_evaluation()
+    evaluation = evaluate_predictions(
+        evaluation.labels, evaluation.probabilities, class_names=(name, "other")
+    )
+    for figure in (
+        plots.plot_confusion_matrix(evaluation),
+        plots.plot_comparison({name: evaluation, "second": evaluation}),
+        plots.plot_photo_grid(make_photos(2), [name, "plain"], title=name),
+    ):
+        render(figure)
+        written = {text.get_text() for text in figure.findobj(Text) if name in text.get_text()}
+        assert written
+        assert not any(text.get_parse_math() for text in figure.findobj(Text))
+
+
+def test_powers_of_ten_are_written_as_such():
+    rates = np.geomspace(1e-6, 1, 50)
+    figure = plots.plot_learning_rate_curve(
+        LearningRateCurve(rates, np.ones(50), np.ones(50), None)
+    )
+    render(figure)
+    labels = figure.axes[0].get_xticklabels()
+    assert any("10^{-3}" in each.get_text() and each.get_parse_math() for each in labels)

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from emoclf.untrusted import decode_cell, encode_cell, is_version, quote_argument, show_text
+from emoclf.artefacts import ModelInfo
+from emoclf.splits import make_splits
+from emoclf.untrusted import (
+    check_class_names,
+    decode_cell,
+    encode_cell,
+    is_version,
+    quote_argument,
+    show_lines,
+    show_text,
+)
 
 HOSTILE = (
     "red\x1b[31m.jpg",
@@ -31,6 +41,24 @@ def test_what_is_shown_is_one_printable_line(name):
     shown = show_text(name)
     assert shown.isprintable()
     assert shown.isascii() or name.isprintable()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_lines_stay_lines_and_nothing_else_passes(name):
+    shown = show_lines(f"{name}\n\tsecond")
+    assert all(each.isprintable() for each in shown.replace("\t", "").split("\n"))
+    assert shown.endswith("\n\tsecond")
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, 7, None])
+def test_classes_have_names_that_can_be_shown(name):
+    with pytest.raises(ValueError, match="class_names"):
+        check_class_names(["Sad", name])
+    with pytest.raises(ValueError, match="class_names"):
+        ModelInfo(class_names=("Sad", name))
+    with pytest.raises(ValueError, match="class_names"):
+        make_splits([f"{n}.jpg" for n in range(20)], [0, 1] * 10, class_names=("Sad", name))
+    check_class_names(["traurig", "glücklich", "幸せ"])
 
 
 @pytest.mark.parametrize(

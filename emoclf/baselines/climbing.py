@@ -29,6 +29,7 @@ from emoclf.images import resize_image
 from emoclf.packaged import PackagedNetwork
 from emoclf.splits import SplitManifest
 from emoclf.storage import find_sha256, read_json, write_json
+from emoclf.untrusted import show_text
 
 PIXEL_SIZE: tuple[int, int] = (32, 32)
 """`(height, width)` of the photos whose pixels the rung `pixels` weighs."""
@@ -67,7 +68,7 @@ class Climb:
         left = [name for name in names if not self.file_of(name).is_file()]
         done = len(names) - len(left)
         if done:
-            self.say(f"{done} of {len(names)} rungs are done already, in {self.folder}")
+            self.say(f"{done} of {len(names)} rungs are done already, in {show_text(self.folder)}")
         ready = [name for name in left if not self.is_from_run(name)]
         if left:
             seconds = estimate_seconds(
@@ -162,7 +163,7 @@ class Climb:
         chosen = choose(self.settings)
         cache = self.find_cache(chosen.image_size, chosen.subject)
         if self.is_from_run(name) and self.trained:
-            note = f"trained before, in {self.trained}"
+            note = f"trained before, in {show_text(self.trained)}"
             answers = Answers(answer_test(cache, self.trained), None, note)
         else:
             answers = train_network_rung(
@@ -238,5 +239,6 @@ def _read_answers(path: Path, facts: dict[str, Any]) -> Answers:
         return Answers(**value)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path} is no rung that emoclf wrote ({error!r}). Move it away to train it again."
+            f"{show_text(path)} is no rung that emoclf wrote ({error!r}). Move it away to "
+            "train it again."
         ) from error

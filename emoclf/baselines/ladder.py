@@ -13,6 +13,7 @@ from emoclf.config import Settings
 from emoclf.faces import FaceDetector, make_detector
 from emoclf.splits import SplitManifest, load_manifest
 from emoclf.storage import read_json, write_json
+from emoclf.untrusted import show_text
 
 FOLDER_NAME = "ladder"
 """Name of the ladder's folder inside the folder of a run."""
@@ -110,14 +111,14 @@ def _read_run(
         )
     if not (run_folder / MODEL_FILE_NAME).is_file():
         raise FileNotFoundError(
-            f"{run_folder / MODEL_FILE_NAME} does not exist: the run is not finished, or no run. "
-            "Finish it (train --resume), or train a ladder of its own."
+            f"{show_text(run_folder / MODEL_FILE_NAME)} does not exist: the run is not finished, "
+            "or no run. Finish it (train --resume), or train a ladder of its own."
         )
     split = load_manifest(run_folder / "split.json")
     if not Path(split.root).is_dir():
         raise FileNotFoundError(
-            f"The photos of {run_folder} were in {split.root!r}, which is not there. Work in the "
-            "folder that the training was started from."
+            f"The photos of {show_text(run_folder)} were in {split.root!r}, which is not there. "
+            "Work in the folder that the training was started from."
         )
     values = read_json(run_folder / "settings.json", what="the settings of a run")
     return split, Settings(**values)

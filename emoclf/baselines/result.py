@@ -9,6 +9,7 @@ from typing import Any
 
 from emoclf.baselines.rungs import FACE_RUNGS, LIGHT_RUNGS, Rung, RungName
 from emoclf.evaluation import Comparison, compare_evaluations
+from emoclf.untrusted import show_text
 
 FEWEST_OF_A_CLASS = 10
 """With fewer photos of a class an interval of an area cannot be relied on, and none is given."""
@@ -89,7 +90,11 @@ class Ladder:
 
     def _list_notes(self) -> list[str]:
         """Return what the reader of the table should know, a line each."""
-        notes = [f"{rung.title}: {rung.answers.note}" for rung in self.rungs if rung.answers.note]
+        notes = [
+            f"{rung.title}: {show_text(rung.answers.note)}"
+            for rung in self.rungs
+            if rung.answers.note
+        ]
         notes += [
             f"{rung.title}: {rung.evaluation.collapse}"
             for rung in self.rungs

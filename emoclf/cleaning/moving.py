@@ -15,7 +15,7 @@ from pathlib import Path
 
 from emoclf.cleaning.manifests import MANIFEST_NAME, Move, exists, write_manifest
 from emoclf.cleaning.marks import clear_mark, set_mark
-from emoclf.storage import find_sha256
+from emoclf.storage import find_sha256, make_folder
 from emoclf.untrusted import show_text
 
 PATH_ERRORS = (OSError, ValueError, RuntimeError)
@@ -185,7 +185,7 @@ def hash_file(path: Path) -> str | None:
 
 def rename(source: Path, target: Path) -> None:
     """Move a file on the same disk to a place that is free."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     if exists(target):
         raise FileExistsError(f"{show_text(target)} exists; nothing is overwritten. Move it away.")
     try:

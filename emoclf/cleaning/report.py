@@ -269,7 +269,9 @@ class _Document:
         names = dict(enumerate(self.class_names))
         for record in self.records:
             if names.get(record.label) != record.class_name:
-                raise ValueError(f"{record.path}: the label is not that of {record.class_name}")
+                raise ValueError(
+                    f"{show_text(record.path)}: the label is not that of {record.class_name}"
+                )
 
 
 def _list_cells(record: FileRecord, names: Sequence[str]) -> list[object]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from emoclf.commands.options import DetectorChoice, clear_errors
+from emoclf.commands.terminal import echo
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +72,7 @@ class Answering:
         except OSError as error:
             raise click.ClickException(
                 f"No picture can be written into {str(self.annotated_folder)!r} "
-                f"({error.strerror or error}). Give another folder to --save-annotated."
+                f"({show_text(error.strerror or error)}). Give another folder to --save-annotated."
             ) from error
 
 
@@ -128,17 +128,5 @@ def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
             problem = f"The folder holds {held}. Put photos into it, or give another."
             problems.append(Prediction(None, {}, str(path), problem))
         elif set(skipped) - {"hidden"}:
-            click.echo(f"Skipped in {str(path)!r}: {'; '.join(skipped)}.", err=True)
+            echo(f"Skipped in {str(path)!r}: {'; '.join(skipped)}.", err=True)
     return photos, problems
-
-
-@contextmanager
-def plain_warnings() -> Iterator[None]:
-    """Show warnings as one line on the standard error stream, without the code they come from."""
-
-    def show(message: Warning | str, *_details: object) -> None:
-        click.echo(f"Note: {message}", err=True)
-
-    with warnings.catch_warnings():
-        warnings.showwarning = show  # type: ignore[assignment]
-        yield

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from emoclf.commands.options import class_map_option, clear_errors, is_watched
+from emoclf.commands.terminal import echo, echo_json
 from emoclf.config import SEED, Settings
-from emoclf.untrusted import quote_argument
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     from emoclf.cleaning import CleaningReport, QuarantineResult
@@ -57,7 +57,9 @@ def draw_faces_command(
         )
     counts = ", ".join(f"{count:,} {name}" for name, count in drawn.counts.items())
     flaws = len(drawn.planted_flaws)
-    click.echo(f"{counts} in {drawn.folder}" + (f", and {flaws} flawed files" if flaws else ""))
+    echo(
+        f"{counts} in {show_text(drawn.folder)}" + (f", and {flaws} flawed files" if flaws else "")
+    )
 
 
 @click.command("clean")
@@ -90,26 +92,36 @@ def clean_command(
 
     with clear_errors(stopped="Stopped. The same command does the rest."):
         if table is not None and table.exists():
-            raise click.UsageError(f"{table} exists already: give another name to --csv.")
+            raise click.UsageError(
+                f"{show_text(table)} exists already: give another name to --csv."
+            )
         finished = finish_moves(folder, dry_run=not move)
         for line in [] if as_json else describe_finished(finished):
-            click.echo(line)
+            echo(line)
         report = find_problems(folder, class_map=class_map, progress=is_watched())
         if not as_json:
-            click.echo(report.describe())
+            echo(report.describe())
         if table is not None:
             report.to_csv(table)
         result = quarantine(report, dry_run=False) if move else None
     if as_json:
         document = _make_document(report, result)
         document["finished"] = [path for each in finished for path in each.paths]
-        click.echo(json.dumps(document, indent=1))
-    elif result and result.moved:
-        click.echo(
-            f"\n{result.describe()}\nUndo it: python -m emoclf restore {quote_argument(folder)}"
-        )
+        echo_json(document)
+    elif result is not None:
+        _show_moves(result, folder)
     elif report.rejects:
-        click.echo("\nNothing was moved. Add --move to set the rejected files aside.")
+        echo("\nNothing was moved. Add --move to set the rejected files aside.")
+
+
+def _show_moves(result: QuarantineResult, folder: Path) -> None:
+    """Say what was set aside, and how to undo it."""
+    if result.moved or result.left:
+        echo(f"\n{result.describe()}")
+    else:
+        echo("\nThere was nothing to move.")
+    if result.moved:
+        echo(f"Undo it: python -m emoclf restore {quote_argument(folder)}")
 
 
 def _make_document(report: CleaningReport, result: QuarantineResult | None) -> dict[str, Any]:
@@ -136,7 +148,7 @@ def restore_command(folder: Path, quarantine_id: str | None) -> None:
     from emoclf.cleaning import restore
 
     with clear_errors(stopped="Stopped. The same command does the rest."):
-        click.echo(restore(folder, quarantine_id=quarantine_id).describe())
+        echo(restore(folder, quarantine_id=quarantine_id).describe())
 
 
 @click.command("split")
@@ -184,10 +196,12 @@ def split_command(
 
     with clear_errors():
         if output.exists():
-            raise click.UsageError(f"{output} exists already: give another name to --output.")
+            raise click.UsageError(
+                f"{show_text(output)} exists already: give another name to --output."
+            )
         settings = Settings(validation_share=validation_share, test_share=test_share, seed=seed)
         report = find_problems(folder, class_map=class_map, progress=is_watched())
         split = split_as_published if as_published else split_report
         manifest = split(report, settings)
         save_manifest(manifest, output)
-    click.echo(f"{manifest.describe()}\nWritten to {output}")
+    echo(f"{manifest.describe()}\nWritten to {show_text(output)}")

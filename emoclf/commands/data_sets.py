@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from emoclf.commands.options import class_map_option, clear_errors, is_watched
-from emoclf.untrusted import quote_argument
+from emoclf.commands.terminal import echo, echo_json
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     from emoclf.sources import StagedData
@@ -38,9 +38,9 @@ def data_sets_command(name: str | None, as_json: bool) -> None:
     with clear_errors():
         found = (find_data_set(name),) if name else list_data_sets()
     if as_json:
-        click.echo(json.dumps([each.to_dict() for each in found], indent=1))
+        echo_json([each.to_dict() for each in found])
     else:
-        click.echo("\n\n".join(each.describe() for each in found))
+        echo("\n\n".join(each.describe() for each in found))
 
 
 @click.command("stage")
@@ -143,14 +143,14 @@ def _fetch_fer2013(folder: Path, _class_map: dict[str, str], options: dict[str, 
         whole=not options["part"],
         progress=is_watched(),
     )
-    click.echo(made.describe())
-    click.echo(f"Next: python -m emoclf split {quote_argument(folder)} --as-published")
+    echo(made.describe())
+    echo(f"Next: python -m emoclf split {quote_argument(folder)} --as-published")
 
 
 def _fetch_votes(folder: Path, _class_map: dict[str, str], _options: dict[str, Any]) -> None:
     from emoclf.sources import fetch_fer_plus_votes
 
-    click.echo(f"The votes of FER+ are in {fetch_fer_plus_votes(folder)}")
+    echo(f"The votes of FER+ are in {show_text(fetch_fer_plus_votes(folder))}")
 
 
 def _fetch_drawn(folder: Path, _class_map: dict[str, str], _options: dict[str, Any]) -> None:
@@ -158,7 +158,7 @@ def _fetch_drawn(folder: Path, _class_map: dict[str, str], _options: dict[str, A
 
     drawn = make_drawn_faces(folder, with_flaws=True, progress=is_watched())
     counts = ", ".join(f"{count:,} {name}" for name, count in drawn.counts.items())
-    click.echo(f"{counts} in {drawn.folder}")
+    echo(f"{counts} in {show_text(drawn.folder)}")
 
 
 _FETCHERS: dict[str, Callable[[Path, dict[str, str], dict[str, Any]], None]] = {
@@ -180,10 +180,10 @@ def _show_staged(staged: StagedData, class_map: dict[str, str], *, as_json: bool
         counts[each.class_name] = counts.get(each.class_name, 0) + files
     if as_json:
         document = {**asdict(staged), "folder": str(staged.folder), "classes": counts}
-        click.echo(json.dumps(document, indent=1))
+        echo_json(document)
         return
-    click.echo(staged.describe())
+    echo(staged.describe())
     for name, count in counts.items():
-        click.echo(f"  {name}: {count:,}")
+        echo(f"  {name}: {count:,}")
     for path, reason in found.unplaced[:10]:
-        click.echo(f"  in no class: {path.name} ({reason}); name its class with --map")
+        echo(f"  in no class: {show_text(path.name)} ({reason}); name its class with --map")

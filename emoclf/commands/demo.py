@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from emoclf.commands.options import DetectorChoice, clear_errors, detector_options
+from emoclf.commands.terminal import echo
 
 if TYPE_CHECKING:
     from emoclf.inference import Predictor
@@ -65,7 +66,7 @@ def demo_command(
 
     models = Models.find(logs, load_packaged=lambda: load(None), load_run=load, runs=runs)
     if share:
-        click.echo(
+        echo(
             "Warning: --share lets anybody who has the address use this page, and sends their "
             "photos through Gradio's servers to this machine. Ask the people in them first.",
             err=True,
@@ -75,7 +76,7 @@ def demo_command(
         _ending_once() as signals,
         serve_page(models, port=port, share=share) as address,
     ):
-        click.echo(f"Open {address} in a browser. Ctrl-C ends it.")
+        echo(f"Open {address} in a browser. Ctrl-C ends it.")
         while not signals:
             time.sleep(0.5)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import click
 
 from emoclf.commands.options import DetectorChoice, clear_errors, detector_options
+from emoclf.commands.terminal import echo, echo_json
+from emoclf.untrusted import show_text
 
 
 @click.command("doctor")
@@ -31,7 +32,7 @@ def doctor_command(as_json: bool, choice: DetectorChoice) -> None:
     with clear_errors():
         found = _examine(choice)
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        echo_json(found)
     else:
         _print_findings(found)
     is_whole = found["hardware"] and found["detector"] and found["network"]
@@ -51,8 +52,8 @@ def _examine(choice: DetectorChoice) -> dict[str, Any]:
             hardware = find_hardware().describe()
     except ImportError as error:
         findings.append(
-            f"TensorFlow cannot be loaded ({error}). Predicting with the packaged network works "
-            "without it; training needs it. Mend it: pip install tensorflow"
+            f"TensorFlow cannot be loaded ({show_text(error)}). Predicting with the packaged "
+            "network works without it; training needs it. Mend it: pip install tensorflow"
         )
     try:
         made = choice()
@@ -76,10 +77,10 @@ def _examine(choice: DetectorChoice) -> dict[str, Any]:
 
 def _print_findings(found: dict[str, Any]) -> None:
     for name, version in found["versions"].items():
-        click.echo(f"{name:14} {version}")
+        echo(f"{name:14} {version}")
     for name in ("hardware", "detector", "network"):
-        click.echo(f"{name:14} {found[name] or 'none: see below'}")
+        echo(f"{name:14} {found[name] or 'none: see below'}")
     if not found["findings"]:
-        click.echo("\nNothing to mend.")
+        echo("\nNothing to mend.")
     for finding in found["findings"]:
-        click.echo(f"\n* {finding}")
+        echo(f"\n* {finding}")

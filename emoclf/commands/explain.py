@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from emoclf.commands.answering import list_photos, load_predictor, plain_warnings
+from emoclf.commands.answering import list_photos, load_predictor
 from emoclf.commands.options import (
     DetectorChoice,
     clear_errors,
@@ -17,6 +17,8 @@ from emoclf.commands.options import (
     model_option,
     photos_argument,
 )
+from emoclf.commands.terminal import echo, plain_warnings
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     from emoclf.explanations import Explanation, Method, PersonShare
@@ -79,12 +81,10 @@ def explain_command(
       1  some could not be (the others are), or no answer is possible here
       2  the command was not understood
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
-    from emoclf.inference import make_printable
-
     with plain_warnings():
         photos, problems = list_photos(paths)
         for problem in problems:
-            click.echo(f"{make_printable(str(problem.file))}: {problem.problem}", err=True)
+            echo(f"{show_text(problem.file)}: {problem.problem}", err=True)
         predictor = load_predictor(model, choice)
         if person and predictor.info.subject == "face":
             raise click.UsageError(
@@ -114,7 +114,6 @@ def _explain(
     """Write the picture of one photo and print its row; None when there is nothing to explain."""
     from emoclf.explanations import NothingToExplainError, explain, save_explanation
     from emoclf.images import UnreadableImageError, load_image
-    from emoclf.inference import make_printable
 
     try:
         found = explain(
@@ -122,13 +121,13 @@ def _explain(
         )
     except UnreadableImageError as error:
         reason = str(error).removeprefix(f"{str(photo)!r}: ")
-        click.echo(make_printable(f"{photo}: not read. {reason}"))
+        echo(f"{show_text(photo)}: not read. {show_text(reason)}")
         return None
     except NothingToExplainError as error:
-        click.echo(make_printable(f"{photo}: not explained. {error}"))
+        echo(f"{show_text(photo)}: not explained. {show_text(error)}")
         return None
     written = save_explanation(load_image(photo), found, folder=output)
-    click.echo(make_printable(f"{photo}: {found.describe()} {written}"))
+    echo(f"{show_text(photo)}: {found.describe()} {show_text(written)}")
     return found
 
 
@@ -147,8 +146,6 @@ def _print_person(shares: Sequence[PersonShare | None]) -> None:
     if not shares:
         return
     if any(shares):
-        click.echo(summarise_shares_on_person(shares).describe())
+        echo(summarise_shares_on_person(shares).describe())
     else:
-        click.echo(
-            "No photo has both a face and something marked, so nothing can be said of the person."
-        )
+        echo("No photo has both a face and something marked, so nothing can be said of the person.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
+from emoclf.commands.terminal import echo, echo_json
 
 if TYPE_CHECKING:
     from emoclf.exporting import ExportFormat, ExportReport
@@ -84,7 +84,10 @@ def export_command(
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     with clear_errors():
         report = _export(model, photos, formats, part, output, as_json, choice)
-    click.echo(json.dumps(report.to_dict(), indent=1) if as_json else report.describe())
+    if as_json:
+        echo_json(report.to_dict())
+    else:
+        echo(report.describe())
     sys.exit(0 if report.is_kept else 1)
 
 
@@ -111,6 +114,6 @@ def _export(
         part=part,
         folder=output,
         detector=choice,
-        say=(lambda _: None) if as_json else click.echo,
+        say=(lambda _: None) if as_json else echo,
         progress=is_watched() and not as_json,
     )

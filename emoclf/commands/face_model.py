@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from emoclf.commands.options import clear_errors
+from emoclf.commands.terminal import echo
+from emoclf.untrusted import show_text
 
 
 @click.command("train-face-model")
@@ -65,14 +67,15 @@ def train_face_model_command(
         faces = load_fer2013(fer2013, votes=votes)
         check_fer2013_counts(faces, whole=False)
         lesson = prepare_faces(faces)
-        student = train_packaged_network(lesson, folder, policy=policy, say=click.echo)
+        student = train_packaged_network(lesson, folder, policy=policy, say=echo)
         if package_folder is None:
             return
         try:
             package_student(student, lesson, package_folder)
         except ModuleNotFoundError as error:
             raise click.ClickException(
-                f"{error}. Writing the packaged files needs: pip install 'emoclf[train]'. The "
-                f"trained networks are in {folder}; run the command again afterwards."
+                f"{show_text(error)}. Writing the packaged files needs: pip install "
+                f"'emoclf[train]'. The trained networks are in {show_text(folder)}; run the "
+                "command again afterwards."
             ) from error
-    click.echo(f"The packaged files are in {package_folder}.")
+    echo(f"The packaged files are in {show_text(package_folder)}.")

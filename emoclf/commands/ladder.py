@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import fields
 from pathlib import Path
@@ -22,7 +21,9 @@ from emoclf.commands.settings import (
     logs_option,
     settings_options,
 )
+from emoclf.commands.terminal import echo, echo_json
 from emoclf.config import Settings
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     from emoclf.baselines import Ladder, RungName
@@ -97,7 +98,7 @@ def ladder_command(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     again = "the same command" if is_run else "the same command with --resume and --name"
     with clear_errors(stopped=f"Stopped. Rungs that are done are kept: {again} goes on."):
-        say = (lambda _: None) if as_json else click.echo
+        say = (lambda _: None) if as_json else echo
         settings = Settings(**values)
         manifest = None if is_run else _find_split(source, class_map, settings, as_json)
         from emoclf.runtime import quiet_start
@@ -125,10 +126,10 @@ def _show(ladder: Ladder, as_json: bool) -> None:
 
     figure = save_figure(plot_ladder(ladder), ladder.folder / "ladder.png")
     if as_json:
-        click.echo(json.dumps({**ladder.to_dict(), "folder": str(ladder.folder)}, indent=1))
+        echo_json({**ladder.to_dict(), "folder": str(ladder.folder)})
         return
-    click.echo(f"\n{ladder.describe()}")
-    click.echo(f"\nWritten to {ladder.folder / 'ladder.json'} and {figure.name} beside it")
+    echo(f"\n{ladder.describe()}")
+    echo(f"\nWritten to {show_text(ladder.folder / 'ladder.json')} and {figure.name} beside it")
 
 
 def _check_options(context: click.Context, source: Path, is_run: bool) -> None:
@@ -140,7 +141,7 @@ def _check_options(context: click.Context, source: Path, is_run: bool) -> None:
         if given:
             option = "map" if name == "class_map" else name.replace("_", "-")
             raise click.UsageError(
-                f"--{option} has no meaning with a run folder: {source} decides."
+                f"--{option} has no meaning with a run folder: {show_text(source)} decides."
             )
 
 
@@ -157,6 +158,6 @@ def _find_split(
     report = find_problems(source, class_map=class_map, progress=is_watched() and not is_quiet)
     manifest = split_report(report, settings)
     if not is_quiet:
-        click.echo(f"{len(report.records):,} files, {len(report.rejects):,} left out")
-        click.echo(manifest.describe())
+        echo(f"{len(report.records):,} files, {len(report.rejects):,} left out")
+        echo(manifest.describe())
     return manifest

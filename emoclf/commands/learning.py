@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from emoclf.commands.answering import plain_warnings
 from emoclf.commands.options import (
     DetectorChoice,
     class_map_option,
@@ -25,6 +24,7 @@ from emoclf.commands.settings import (
     settings_options,
     without_face_option,
 )
+from emoclf.commands.terminal import echo, plain_warnings
 from emoclf.config import BackboneName, NetworkName, Settings
 from emoclf.untrusted import quote_argument
 
@@ -117,7 +117,7 @@ def train_command(
     with plain_warnings(), clear_errors(stopped=stopped):
         settings = Settings(**values)
         manifest = find_split(folder, split_file, class_map, settings)
-        click.echo(manifest.describe())
+        echo(manifest.describe())
         from emoclf.runtime import quiet_start
 
         with quiet_start():
@@ -127,14 +127,14 @@ def train_command(
             "logs": logs,
             "detector": choice() if settings.subject == "face" else None,
             "without_face": without_face,
-            "say": click.echo,
+            "say": echo,
             "progress": is_watched(),
         }
         if machines is not None:
             addresses = [each.strip() for each in machines.split(",")]
             options |= {"addresses": addresses, "index": machine, "name": name}
             train_on_cluster(manifest, settings, **options)
-            click.echo(f"Next: python -m emoclf evaluate {quote_argument(logs / str(name))}")
+            echo(f"Next: python -m emoclf evaluate {quote_argument(logs / str(name))}")
             return
         result = train_classifier(
             manifest,
@@ -146,9 +146,9 @@ def train_command(
             verbose=1 if sys.stdout.isatty() else 2,
             **options,
         )
-    click.echo(describe_history(result.history))
-    click.echo(result.collapse or "Both classes are used.")
-    click.echo(f"Next: python -m emoclf evaluate {quote_argument(result.run_folder)}")
+    echo(describe_history(result.history))
+    echo(result.collapse or "Both classes are used.")
+    echo(f"Next: python -m emoclf evaluate {quote_argument(result.run_folder)}")
 
 
 def _check_train_options(context: click.Context, network: NetworkName) -> None:
@@ -166,6 +166,6 @@ def _check_train_options(context: click.Context, network: NetworkName) -> None:
         raise click.UsageError("--machine needs the list of all: --machines a:2222,b:2222")
     if "weights" in on_line and network not in get_args(BackboneName):
         raise click.UsageError(
-            f"--weights has no meaning with --network {network}: it is for "
+            f"--weights has no meaning with --network {quote_argument(network)}: it is for "
             f"{', '.join(get_args(BackboneName))}."
         )

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from emoclf.commands.options import DetectorChoice, clear_errors, detector_options, model_option
+from emoclf.commands.terminal import echo
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,15 +84,15 @@ def live_command(
             load_predictor(model, choice), detect_every=detect_every, half_life_seconds=half_life
         )
         if choice.made:
-            click.echo(f"Detector: {choice.made.description} {choice.made.note}".strip())
+            echo(f"Detector: {choice.made.description} {choice.made.note}".strip())
         if video is None:
-            click.echo(CONSENT)
+            echo(CONSENT)
         frames = open_camera(camera) if video is None else read_video(video)
         with closing(frames):
             timer = _show(session, frames, output, not no_window)
-    click.echo(timer.describe())
+    echo(timer.describe())
     if output:
-        click.echo(f"Written to {output}")
+        echo(f"Written to {show_text(output)}")
 
 
 def _show(
@@ -117,7 +119,7 @@ def _show(
                 if not show(picture):
                     break
         except KeyboardInterrupt:
-            click.echo("Stopped.", err=True)
+            echo("Stopped.", err=True)
     return timer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from emoclf.commands.terminal import echo
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     from emoclf.faces import DetectorKind, FaceDetector
@@ -132,35 +136,87 @@ def clear_errors(*, stopped: str = "Stopped.") -> Iterator[None]:
     """
     try:
         yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
     except KeyboardInterrupt:
-        click.echo(stopped, err=True)
+        echo(stopped, err=True)
         sys.exit(EXIT_INTERRUPTED)
     except ImportError as error:
         raise click.ClickException(
-            f"{error}. Install what emoclf needs: pip install -r requirements.txt"
+            f"{show_text(error)}. Install what emoclf needs: pip install -r requirements.txt"
         ) from error
     except BrokenPipeError:
         raise  # who read the output has gone, as `head` does: click ends quietly then
     except OSError as error:
         raise click.ClickException(_explain(error)) from error
+    except MemoryError as error:
+        raise click.ClickException(_TOO_LARGE) from error
+    except RecursionError as error:
+        raise click.ClickException(_TOO_DEEP) from error
     except (ValueError, RuntimeError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(_say(error)) from error
+    except _find_errors_of_libraries() as error:
+        raise click.ClickException(f"{type(error).__name__}: {_say(error)}") from error
+
+
+_TOO_LARGE = (
+    "The memory of this machine is not enough for it. Close other programs, or give fewer or "
+    "smaller photos; for a training, a smaller --image-size or --batch-size."
+)
+_TOO_DEEP = (
+    "A file or folder is nested too deeply to be followed. Give a part of it, or lay it out in "
+    "fewer levels."
+)
+_MAKE_ROOM = (
+    "Make room on that disk, or choose another place, and give the command again (a training goes "
+    "on with --resume)."
+)
+
+
+def _find_errors_of_libraries() -> tuple[type[Exception], ...]:
+    """Return what is raised, beside Python's own errors, by libraries that are loaded already."""
+    names = {
+        "zipfile": "BadZipFile",
+        "tarfile": "TarError",
+        "csv": "Error",
+        "zlib": "error",
+        "cv2": "error",
+        "tensorflow.python.framework.errors_impl": "OpError",
+    }
+    loaded = ((sys.modules.get(module), name) for module, name in names.items())
+    return tuple(getattr(module, name) for module, name in loaded if hasattr(module, name))
+
+
+def _say(error: Exception) -> str:
+    """Return what an error says; what another library says of any name, on one line."""
+    text, last = str(error) or type(error).__name__, error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    is_own = last is not None and last.tb_frame.f_globals.get("__name__", "").startswith("emoclf.")
+    return text if is_own else show_text(" ".join(text.split()))
 
 
 def _explain(error: OSError) -> str:
     """Say what the system refused, where, and what to do; emoclf's own errors say it already."""
     if error.errno is None or error.strerror is None:
-        return str(error)
+        return _say(error)
     steps = {
-        errno.ENOSPC: "Make room on that disk, or choose another place, and give the command again "
-        "(a training goes on with --resume).",
+        errno.ENOSPC: _MAKE_ROOM,
+        errno.EDQUOT: _MAKE_ROOM,
         errno.EROFS: "Choose another place.",
         errno.EACCES: "Change the permissions, or choose another place.",
         errno.EPERM: "Change the permissions, or choose another place.",
+        errno.ENAMETOOLONG: "Give a shorter name, or choose another place.",
     }
-    where = "" if error.filename is None else f"{error.filename}: "
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # Where a file is copied, the first name is the one that is read.
+    place = error.filename2 if is_full and error.filename2 is not None else error.filename
+    if isinstance(place, bytes):
+        place = os.fsdecode(place)
+    where = "" if place is None else f"{show_text(place)}: "
+    reason = os.strerror(error.errno) if is_full else show_text(error.strerror)
     step = steps.get(error.errno, "Check the path, or choose another place.")
-    return f"{where}{error.strerror}. {step}"
+    return f"{where}{reason}. {step}"
 
 
 def is_watched() -> bool:

@@ -32,7 +32,6 @@ gives them.
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +46,6 @@ from emoclf.commands.answering import (
     Answering,
     list_photos,
     load_predictor,
-    plain_warnings,
 )
 from emoclf.commands.options import (
     EXIT_INTERRUPTED,
@@ -57,6 +55,8 @@ from emoclf.commands.options import (
     photos_argument,
 )
 from emoclf.commands.rows import choose_layout, format_rows, summarise
+from emoclf.commands.terminal import echo, echo_json, plain_warnings
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     from emoclf.inference import Prediction
@@ -119,39 +119,39 @@ def predict_command(
             else:
                 _print_rows(answering, choice)
         except KeyboardInterrupt:
-            click.echo(f"Stopped: {len(answering.predictions)} answers are complete.", err=True)
+            echo(f"Stopped: {len(answering.predictions)} answers are complete.", err=True)
             sys.exit(EXIT_INTERRUPTED)
     sys.exit(1 if any(each.problem for each in answering.predictions) else 0)
 
 
 def _print_rows(answering: Answering, choice: DetectorChoice) -> None:
     """Print rows as the answers come, then what they add up to and what was used."""
-    from emoclf.inference import UNCERTAIN, make_printable
+    from emoclf.inference import UNCERTAIN
 
     rule = answering.predictor.rule
     problems = tuple(answering.predictions)
-    names = [make_printable(str(path)) for path in answering.photos]
-    names += [make_printable(str(each.file)) for each in problems]
+    names = [show_text(path) for path in answering.photos]
+    names += [show_text(each.file) for each in problems]
     answers = [*answering.predictor.info.class_names, *([UNCERTAIN] if rule else [])]
     layout = choose_layout(names, [*answers, "not read"])
     with _show_progress(answering, is_streaming=True) as found:
         for prediction in itertools.chain(problems, found):
             for row in format_rows(prediction, layout):
-                _echo(row)
+                echo(row)
     summary = summarise(answering.predictions)
-    _echo(summary.describe())
+    echo(summary.describe())
     if summary.without_face:
-        _echo(
+        echo(
             "No face: take a photo in which the face is larger, sharper and seen from the front, "
             "or ask for the whole photo with --whole-photo."
         )
     if choice.made:
-        _echo(f"Detector: {choice.made.description}")
+        echo(f"Detector: {choice.made.description}")
     if rule:
-        _echo(rule.describe())
+        echo(rule.describe())
     if answering.annotated_folder:
         written = sum(path is not None for path in answering.annotated)
-        _echo(f"Annotated: {written} in {make_printable(str(answering.annotated_folder))}")
+        echo(f"Annotated: {written} in {show_text(answering.annotated_folder)}")
     _print_notes(answering, choice)
 
 
@@ -177,17 +177,17 @@ def _print_document(answering: Answering, choice: DetectorChoice, model: Path | 
         ],
         "summary": asdict(summarise(answering.predictions)),
     }
-    _echo(json.dumps(document, indent=1))
+    echo_json(document)
     _print_notes(answering, choice)
 
 
 def _print_notes(answering: Answering, choice: DetectorChoice) -> None:
     """Say on the standard error stream what the user should know beside the answers."""
     if choice.made and choice.made.note:
-        click.echo(f"Note: {choice.made.note}", err=True)
+        echo(f"Note: {choice.made.note}", err=True)
     notes = {each.note for each in answering.predictions if each.note and each.faces}
     for note in sorted(notes):
-        click.echo(f"Note: {note}", err=True)
+        echo(f"Note: {note}", err=True)
 
 
 @contextmanager
@@ -200,9 +200,3 @@ def _show_progress(answering: Answering, *, is_streaming: bool) -> Iterator[Iter
     count = len(answering.photos)
     with click.progressbar(found, length=count, label="Photos", file=sys.stderr) as bar:
         yield iter(bar)
-
-
-def _echo(text: str) -> None:
-    """Print a line that the output can hold, whatever its encoding."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -22,8 +22,9 @@ from emoclf.commands.settings import (
     settings_options,
     without_face_option,
 )
+from emoclf.commands.terminal import echo
 from emoclf.config import Settings
-from emoclf.untrusted import quote_argument
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     from emoclf.cross_validation import Learner
@@ -122,11 +123,11 @@ def cross_validate_command(
             resume=resume,
             detector=choice() if settings.subject == "face" else None,
             without_face=without_face,
-            say=click.echo,
+            say=echo,
             progress=is_watched(),
         )
-    click.echo(f"\n{result.describe()}")
-    click.echo(f"Next: python -m emoclf find-suspects {quote_argument(result.run_folder)}")
+    echo(f"\n{result.describe()}")
+    echo(f"Next: python -m emoclf find-suspects {quote_argument(result.run_folder)}")
 
 
 @click.command("find-suspects")
@@ -182,13 +183,11 @@ def find_suspects_command(
             include_test=include_test,
             mistakes=mistakes,
         )
-        click.echo(review.describe())
+        echo(review.describe())
         sheet = save_review_sheet(review, output or run / "review", limit=limit)
-    click.echo(f"\n{sheet.photos:,} photos are on {sheet.page}: open it in a browser.")
-    click.echo(f"The same as a table to fill in: {sheet.table}")
-    click.echo(
-        f"Next: python -m emoclf apply-decisions {quote_argument(manifest.root)} decisions.csv"
-    )
+    echo(f"\n{sheet.photos:,} photos are on {show_text(sheet.page)}: open it in a browser.")
+    echo(f"The same as a table to fill in: {show_text(sheet.table)}")
+    echo(f"Next: python -m emoclf apply-decisions {quote_argument(manifest.root)} decisions.csv")
 
 
 @click.command("apply-decisions")
@@ -215,12 +214,14 @@ def apply_decisions_command(
         from emoclf.repair import apply_decisions
 
         result = apply_decisions(folder, decisions, dry_run=not move, class_map=class_map)
-    click.echo(result.describe())
-    if not move:
-        click.echo("\nNothing was moved. Add --move to do it.")
+    echo(result.describe())
+    if not move and result.moved:
+        echo("\nNothing was moved. Add --move to do it.")
     elif result.moved:
-        undo = f"restore {quote_argument(folder)} --id {quote_argument(result.folder.name)}"
-        click.echo(f"\nUndo it: python -m emoclf {undo}")
+        echo(
+            f"\nUndo it: python -m emoclf restore {quote_argument(folder)} "
+            f"--id {quote_argument(result.folder.name)}"
+        )
 
 
 @click.command("compare-repair")
@@ -275,7 +276,7 @@ def compare_repair_command(
             name=name,
             detector=choice() if settings.subject == "face" else None,
             without_face=without_face,
-            say=click.echo,
+            say=echo,
             progress=is_watched(),
         )
-    click.echo(f"\n{comparison.describe()}")
+    echo(f"\n{comparison.describe()}")

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emoclf.untrusted import show_text
+
 if TYPE_CHECKING:
     from emoclf.inference import FacePrediction, Prediction
 
@@ -87,13 +89,11 @@ def format_rows(prediction: Prediction, layout: Layout) -> Iterator[str]:
     Yields:
         One line of text each, whatever the file is called.
     """
-    from emoclf.inference import make_printable
-
-    name = make_printable(prediction.file or "")
+    name = show_text(prediction.file or "")
     start = name + " " * (layout.name_columns - count_columns(name))
     if prediction.problem:
         reason = prediction.problem.removeprefix(f"{prediction.file!r}: ")
-        yield f"{start}  {'not read':<{layout.answer_columns}}  {make_printable(reason)}"
+        yield f"{start}  {'not read':<{layout.answer_columns}}  {show_text(reason)}"
     elif not prediction.faces:
         yield f"{start}  no face"
     for face in prediction.faces:

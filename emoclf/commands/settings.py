@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from emoclf.commands.options import Command, is_watched
+from emoclf.commands.terminal import echo
 from emoclf.config import NetworkName, Precision, Settings
 
 if TYPE_CHECKING:
@@ -136,5 +137,5 @@ def find_split(
         return load_manifest(split_file)
     report = find_problems(folder or ".", class_map=class_map, progress=is_watched())
     rejected = len(report.rejects)
-    click.echo(f"{len(report.records):,} files, {rejected:,} left out (`clean` says why)")
+    echo(f"{len(report.records):,} files, {rejected:,} left out (`clean` says why)")
     return split_report(report, settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +14,9 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
+from emoclf.commands.terminal import echo, echo_json
 from emoclf.config import SPLIT_NAMES
-from emoclf.untrusted import quote_argument
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     from emoclf.pipeline import PhotoTest
@@ -61,12 +61,13 @@ def evaluate_command(
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     if model != _PACKAGED and not Path(model).exists():
         raise click.UsageError(
-            f"{model} does not exist: name a run folder, such as logs/first, or a .keras file."
+            f"{show_text(model)} does not exist: name a run folder, such as logs/first, "
+            "or a .keras file."
         )
     if folder is None and not Path(model).is_dir():
         raise click.UsageError(
-            f"{model} is no run folder: name the photos to test it on. "
-            f"For example: python -m emoclf evaluate {quote_argument(model)} data"
+            f"{show_text(model)} is no run folder: name the photos to test it on. "
+            f"For example: python -m emoclf evaluate {quote_argument(Path(model))} data"
         )
     with clear_errors():
         test = _test(model, folder, part, class_map, choice)
@@ -79,11 +80,11 @@ def evaluate_command(
         document = {**test.evaluation.to_dict(), "left_out": left_out}
         if test.looks:
             document["test_looks"] = len(test.looks.looks)
-        click.echo(json.dumps(document, indent=1))
+        echo_json(document)
         return
-    click.echo(test.describe())
+    echo(test.describe())
     if folder is None:
-        click.echo(f"\nWritten to {kept} and, photo by photo, to the table beside it")
+        echo(f"\nWritten to {show_text(kept)} and, photo by photo, to the table beside it")
 
 
 def _test(
@@ -103,7 +104,7 @@ def _test(
         return evaluate_run(model, split=part, predictor=predictor, progress=is_watched())
     split_file = Path(model) / "split.json"
     if split_file.is_file() and Path(load_manifest(split_file).root).resolve() == folder.resolve():
-        click.echo(
+        echo(
             "Note: the network has learned from photos in this folder, so the numbers are too "
             "good. Leave FOLDER out to test on the photos that were kept for it.",
             err=True,

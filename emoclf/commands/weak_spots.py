@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,9 @@ from emoclf.commands.options import (
     detector_options,
     is_watched,
 )
+from emoclf.commands.terminal import echo, echo_json
 from emoclf.config import SPLIT_NAMES
-from emoclf.untrusted import quote_argument
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,8 +87,8 @@ def weak_spots_command(
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     if folder is None and not (Path(model) / "split.json").is_file():
         raise click.UsageError(
-            f"{model} is no run folder: name the photos to test it on. "
-            f"For example: python -m emoclf weak-spots {quote_argument(model)} data"
+            f"{show_text(model)} is no run folder: name the photos to test it on. "
+            f"For example: python -m emoclf weak-spots {quote_argument(Path(model))} data"
         )
     target = output or (Path(model) if folder is None else None)
     prefix = f"{part}_" if folder is None and part != "test" else ""
@@ -97,11 +97,11 @@ def weak_spots_command(
         numbers = {name: report.to_dict() for name, report in found.items()}
         files = _save(found, target, prefix) if target else []
     if as_json:
-        click.echo(json.dumps(numbers, indent=1))
+        echo_json(numbers)
         return
-    click.echo("\n\n".join(report.describe() for report in found.values()))
+    echo("\n\n".join(report.describe() for report in found.values()))
     if files:
-        click.echo(f"\nWritten: {', '.join(map(str, files))}")
+        echo(f"\nWritten: {', '.join(map(show_text, files))}")
 
 
 def _find(
@@ -129,7 +129,7 @@ def _find(
         test = evaluate_folder(predictor, folder, class_map=class_map, progress=watched)
         root = folder
     if test.left_out:
-        click.echo(f"Note: {len(test.left_out):,} photos without an answer are left out.", err=True)
+        echo(f"Note: {len(test.left_out):,} photos without an answer are left out.", err=True)
     found: dict[str, SliceReport | RobustnessReport] = {}
     if slices:
         detector = _make_detector(choice)
@@ -155,7 +155,7 @@ def _make_detector(choice: DetectorChoice) -> FaceDetector | None:
     try:
         return choice.made or choice()
     except FaceDetectorUnavailableError as error:
-        click.echo(f"Note: no slices by face. {error}", err=True)
+        echo(f"Note: no slices by face. {show_text(error)}", err=True)
         return None
 
 

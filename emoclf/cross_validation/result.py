@@ -12,6 +12,7 @@ from emoclf.evaluation import Estimate, Evaluation, evaluate_predictions, share_
 from emoclf.folds import Folds, make_folds
 from emoclf.splits import SplitManifest, load_manifest
 from emoclf.storage import read_json
+from emoclf.untrusted import show_text
 
 FACTS_NAME = "cross_validation.json"
 """File of a run folder that says what is cross-validated."""
@@ -204,7 +205,7 @@ def _read_fold(
     probabilities = np.asarray(value["probabilities"], dtype=np.float64)
     if value["positions"] != tested.tolist() or probabilities.shape != answers[tested].shape:
         raise ValueError(
-            f"{path} holds the answers for other photos. Move it away and start again."
+            f"{show_text(path)} holds the answers for other photos. Move it away and start again."
         )
     answers[tested] = probabilities
     files = [folds.manifest.files[index] for index in tested]

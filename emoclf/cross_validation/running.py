@@ -32,6 +32,7 @@ from emoclf.folds import Folds, make_folds
 from emoclf.runtime import set_seeds
 from emoclf.splits import SplitManifest
 from emoclf.storage import read_json, write_json
+from emoclf.untrusted import show_text
 
 _WORK_NAME = "unfinished_fold"
 _EVALUATION_NAME = "cross_validation"
@@ -106,7 +107,7 @@ def cross_validate(
     say(cache.describe())
     folds = make_folds(cache.manifest, fold_count=fold_count, repeats=repeats)
     run_folder = _start(settings, manifest, cache, folds, learner, logs, name, resume)
-    say(f"run folder: {run_folder}")
+    say(f"run folder: {show_text(run_folder)}")
     with _expecting_many_networks():
         _answer_all(cache, settings, folds=folds, learner=learner, run_folder=run_folder, say=say)
     return _finish(run_folder)

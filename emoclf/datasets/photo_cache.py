@@ -21,6 +21,7 @@ from emoclf.datasets.stored import StoredPhotos
 from emoclf.faces import FaceDetector
 from emoclf.splits import SplitFile, SplitManifest
 from emoclf.storage import read_json, replacing, write_json
+from emoclf.untrusted import show_text
 
 MEMORY_LIMIT_MIB = 1024
 """Decoded photos up to this size stay in memory; more than that goes to disk."""
@@ -118,7 +119,9 @@ class PhotoCache:
         """Say how many photos there are, how large, where they lie, and who has no face."""
         count, height, width, _ = self.images.shape
         size = self.images.nbytes / 2**20
-        place = "in memory" if self.location == "memory" else f"on disk, in {self.location}"
+        place = (
+            "in memory" if self.location == "memory" else f"on disk, in {show_text(self.location)}"
+        )
         noun = "photos" if self.faces is None else "faces"
         if self.faces and self.faces.treatment == "whole_photo":
             noun = "faces or whole photos"

@@ -12,6 +12,8 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from emoclf.untrusted import show_text
+
 
 class StoredPhotos:
     """An array of photos in a `.npy` file, uint8 `(photos, height, width, 3)`.
@@ -37,7 +39,7 @@ class StoredPhotos:
             shape, _, dtype = read(file)
             self._start = file.tell()
         if dtype != self.dtype:
-            raise ValueError(f"{path} should hold uint8. Received: {dtype}.")
+            raise ValueError(f"{show_text(path)} should hold uint8. Received: {dtype}.")
         self.shape = cast("tuple[int, ...]", shape)
 
     @classmethod
@@ -82,7 +84,9 @@ class StoredPhotos:
             for photo, position in zip(photos, positions, strict=True):
                 file.seek(self._start + int(position) * photo.nbytes)
                 if file.readinto(photo.data) != photo.nbytes:
-                    raise ValueError(f"{self.path} is cut off. Delete it: it is made anew.")
+                    raise ValueError(
+                        f"{show_text(self.path)} is cut off. Delete it: it is made anew."
+                    )
         return photos
 
     def __setitem__(self, position: int, photo: np.ndarray) -> None:

@@ -15,6 +15,7 @@ from emoclf.demo.answering import Models
 from emoclf.demo.guarding import Guard
 from emoclf.demo.keeping import open_photo_folder
 from emoclf.drawn_faces import draw_face
+from emoclf.untrusted import show_text
 
 MAX_UPLOAD_MB = 20
 """Larger files are refused before they are read."""
@@ -82,7 +83,7 @@ def serve_page(models: Models, *, port: int | None = None, share: bool = False) 
             )
         except OSError as error:
             raise DemoUnavailableError(
-                f"The page cannot be opened ({error}). Give another port: --port 7900"
+                f"The page cannot be opened ({show_text(error)}). Give another port: --port 7900"
             ) from error
         guard.public_address = public
         try:
@@ -99,7 +100,7 @@ def _import_page() -> tuple[Any, Any]:
         from emoclf.demo import page
     except ImportError as error:
         raise DemoUnavailableError(
-            f"The page needs Gradio, which cannot be imported ({error}). Install it: "
+            f"The page needs Gradio, which cannot be imported ({show_text(error)}). Install it: "
             "pip install 'emoclf[demo]'"
         ) from error
     return gradio, page

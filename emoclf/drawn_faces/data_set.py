@@ -156,7 +156,7 @@ def make_drawn_faces(
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(
             f"Expected `folder` to be a folder, or a path where one can be made. "
-            f"Received: {root}, which is a file. Choose another name."
+            f"Received: {show_text(root)}, which is a file. Choose another name."
         )
     settings = {
         "format": _FORMAT,
@@ -278,9 +278,9 @@ def _open_record(root: Path, settings: Mapping[str, Any]) -> _Record:
     if filled or foreign:
         content = f"faces drawn with {_describe(found.settings)}" if found else "other files"
         raise FileExistsError(
-            f"Expected {root} to hold no pictures, or faces drawn with {_describe(settings)}. "
-            f"Received: {content} ({(filled + foreign)[0]}). Nothing was changed: choose another "
-            f"`folder`, or move what is there away first."
+            f"Expected {show_text(root)} to hold no pictures, or faces drawn with "
+            f"{_describe(settings)}. Received: {content} ({show_text((filled + foreign)[0])}). "
+            "Nothing was changed: choose another `folder`, or move what is there away first."
         )
     record = _Record(settings, complete=False, flaws=())
     for folder in class_folders:

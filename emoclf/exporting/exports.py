@@ -21,6 +21,7 @@ from emoclf.exporting.writers import write_export
 from emoclf.faces import FaceDetector
 from emoclf.inference.predictor import MakeDetector
 from emoclf.storage import building_folder, find_sha256, read_json, write_json
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import keras
@@ -110,8 +111,8 @@ def export_model(
     chosen = choose_formats(formats)
     if photos is None and not path.is_dir():
         raise ValueError(
-            f"{path} is no run folder, so there are no photos to score its exports on: give "
-            "photos, a folder with one folder per class."
+            f"{show_text(path)} is no run folder, so there are no photos to score its exports on: "
+            "give photos, a folder with one folder per class."
         )
     file = path / MODEL_FILE_NAME if path.is_dir() else path
     folder = file.parent / EXPORTS_FOLDER_NAME if folder is None else Path(folder)
@@ -154,7 +155,7 @@ def export_network(
     before = score(network, photos)
     parities = []
     for name in chosen:
-        say(f"writing {Path(folder) / name}")
+        say(f"writing {show_text(Path(folder) / name)}")
         place = Path(folder) / name
         with building_folder(place, replace=True) as temporary:
             file = temporary / FORMATS[name].file_name
@@ -202,8 +203,8 @@ def _check_places(folder: Path, formats: Sequence[ExportFormat]) -> None:
         strange = _find_strange_file(place) if place.exists() else None
         if strange is not None:
             raise FileExistsError(
-                f"{strange} is not as emoclf has written it, and would be overwritten. Move "
-                f"{place} away, or export to another folder."
+                f"{show_text(strange)} is not as emoclf has written it, and would be overwritten. "
+                f"Move {show_text(place)} away, or export to another folder."
             )
 
 

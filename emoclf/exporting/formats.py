@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from emoclf.untrusted import quote_argument
+
 ExportFormat = Literal["keras", "saved_model", "litert", "litert_int8", "onnx"]
 """What a network is exported as."""
 
@@ -67,8 +69,8 @@ def find_unavailable() -> dict[ExportFormat, str]:
         if missing:
             verb = "is" if len(missing) == 1 else "are"
             reasons[name] = (
-                f"{name} needs {' and '.join(missing)}, which {verb} not installed: "
-                f"pip install 'emoclf[export]', or pip install {' '.join(missing)}"
+                f"{name} needs {' and '.join(missing)}, which {verb} not installed: pip install "
+                f"'emoclf[export]', or pip install {' '.join(map(quote_argument, missing))}"
             )
     return reasons
 

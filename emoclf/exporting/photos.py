@@ -15,6 +15,7 @@ from emoclf.faces import FaceDetector
 from emoclf.inference.predictor import MakeDetector
 from emoclf.pipeline import split_report
 from emoclf.splits import SplitFile, SplitManifest, load_manifest
+from emoclf.untrusted import show_text
 
 CALIBRATION_PHOTOS = 200
 """Training photos that show the int8 format how large the numbers inside the network become."""
@@ -86,15 +87,15 @@ def gather_photos(
     scored = cache.indices(part)
     if not len(scored):
         raise ValueError(
-            f"The {part} part of {source} holds no photo that can be scored. Name the other part, "
-            "or a folder with one folder of photos per class."
+            f"The {part} part of {show_text(source)} holds no photo that can be scored. Name the "
+            "other part, or a folder with one folder of photos per class."
         )
     return ParityPhotos(
         images=cache.images[scored],
         labels=cache.labels(part),
         groups=cache.groups(part),
         calibration=cache.images[cache.indices("train")],
-        description=f"{len(scored):,} {part} photos of {source}",
+        description=f"{len(scored):,} {part} photos of {show_text(source)}",
     )
 
 
@@ -104,15 +105,16 @@ def _find_manifest(source: Path, info: ModelInfo, progress: bool) -> SplitManife
         manifest = load_manifest(source / "split.json")
         if not Path(manifest.root).is_dir():
             raise FileNotFoundError(
-                f"The photos of {source} were in {manifest.root!r}, which is not there. Work in "
-                "the folder that the training was started from, or name another folder of photos."
+                f"The photos of {show_text(source)} were in {manifest.root!r}, which is not there. "
+                "Work in the folder that the training was started from, or name another folder of "
+                "photos."
             )
     else:
         manifest = split_report(find_problems(source, progress=progress))
     if manifest.class_names != info.class_names:
         raise ValueError(
-            f"The photos of {source} are {', '.join(manifest.class_names)}, but the network "
-            f"answers {', '.join(info.class_names)}. Name photos of the network's classes."
+            f"The photos of {show_text(source)} are {', '.join(manifest.class_names)}, but the "
+            f"network answers {', '.join(info.class_names)}. Name photos of the network's classes."
         )
     return manifest
 

@@ -34,6 +34,7 @@ from emoclf.fer2013 import EMOTIONS, FaceSet
 from emoclf.models import build_face_network
 from emoclf.packaged import ModelCard, calibrate_logits, softmax
 from emoclf.storage import read_json, write_json
+from emoclf.untrusted import show_text
 
 FINISHED_FILE_NAME = "finished.json"
 """Lies in the folder of a network whose training is complete."""
@@ -215,7 +216,10 @@ class _Work:
     ) -> keras.Model:
         """Train a network unless it is finished, and return it in single precision."""
         if not is_finished(folder):
-            self.say(f"{folder.name}: {settings.epochs} epochs, log in {folder / 'history.csv'}")
+            self.say(
+                f"{show_text(folder.name)}: {settings.epochs} epochs, log in "
+                f"{show_text(folder / 'history.csv')}"
+            )
             (folder / "history.csv").unlink(missing_ok=True)
             with precision(self.policy) as used:
                 network = train_face_network(
@@ -230,7 +234,8 @@ class _Work:
             write_json(folder / FINISHED_FILE_NAME, numbers)
         numbers = read_json(folder / FINISHED_FILE_NAME, what="the result of a finished network")
         self.say(
-            f"{folder.name}: " + ", ".join(f"{name} {number}" for name, number in numbers.items())
+            f"{show_text(folder.name)}: "
+            + ", ".join(f"{name} {number}" for name, number in numbers.items())
         )
         return load_float32(folder / MODEL_FILE_NAME, settings)
 

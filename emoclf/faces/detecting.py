@@ -15,6 +15,7 @@ from emoclf.faces.opencv import import_opencv
 from emoclf.faces.yunet import YuNetDetector
 from emoclf.faces.yunet_file import load_yunet_file
 from emoclf.images import load_image
+from emoclf.untrusted import show_text
 
 DetectorKind = Literal["auto", "yunet", "haar"]
 """Which detector: YuNet, the Haar cascade, or the better one that is there."""
@@ -58,10 +59,11 @@ def make_detector(
         return _make_yunet(model_path, download, retry=not has_haar)
     except FaceDetectorUnavailableError as error:
         if has_haar:
-            return HaarDetector(f"YuNet, which finds more faces, is not used: {error}")
+            return HaarDetector(f"YuNet, which finds more faces, is not used: {show_text(error)}")
         if kind == "auto":
             raise FaceDetectorUnavailableError(
-                f"No face detector: {error} Or install OpenCV 4, which brings a Haar cascade: "
+                f"No face detector: {show_text(error)} Or install OpenCV 4, which brings "
+                "a Haar cascade: "
                 '`pip install "opencv-python<5"`.'
             ) from error
         raise

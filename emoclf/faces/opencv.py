@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from emoclf.faces.face import FaceDetectorUnavailableError
+from emoclf.untrusted import show_text
 
 
 def import_opencv() -> Any:
@@ -21,16 +23,20 @@ def import_opencv() -> Any:
         import cv2
     except ImportError as error:
         raise FaceDetectorUnavailableError(
-            f"Finding faces needs OpenCV, which cannot be imported ({error}). Install it with "
-            "`pip install opencv-python`; on a machine without a display, with "
-            "`pip install opencv-python-headless`."
+            f"Finding faces needs OpenCV, which cannot be imported ({show_text(error)}). Install "
+            "it with `pip install opencv-python`; on a machine without a display, with `pip "
+            "install opencv-python-headless`."
         ) from error
     return cv2
 
 
 @contextmanager
 def silence_opencv() -> Iterator[None]:
-    """Keep OpenCV from writing log lines to the screen; its errors are raised all the same."""
+    """Keep OpenCV from writing log lines to the screen; its errors are raised all the same.
+
+    FFmpeg, which reads videos for it, is kept quiet from the first time on.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     logging = import_opencv().utils.logging
     level = logging.getLogLevel()
     logging.setLogLevel(logging.LOG_LEVEL_SILENT)

@@ -27,6 +27,7 @@ from emoclf.faces.face import Face, FaceModelError, check_image, measure_overlap
 from emoclf.faces.opencv import import_opencv, scale_to_side, silence_opencv
 from emoclf.faces.squares import cut_square
 from emoclf.faces.yunet_file import PINNED_MODELS, YuNetFile, explain_remedy
+from emoclf.untrusted import show_text
 
 MIN_SCORE: float = 0.7
 """Boxes below this score are dropped: most of those show drawings, hands or nothing."""
@@ -84,7 +85,9 @@ class YuNetDetector:
     def __init__(self, file: YuNetFile) -> None:
         """Load the network and try it once."""
         cv2 = import_opencv()
-        self.description = f"YuNet ({Path(file.path).name}) with OpenCV {cv2.__version__}."
+        self.description = (
+            f"YuNet ({show_text(Path(file.path).name)}) with OpenCV {cv2.__version__}."
+        )
         self.note = file.note
         self._file = file
         self._lock = threading.Lock()
@@ -248,6 +251,6 @@ def _explain_unusable(file: YuNetFile, said: str) -> FaceModelError:
     """Say that a file is no YuNet model for this OpenCV."""
     return FaceModelError(
         f"{str(file.path)!r} is no YuNet model that OpenCV {import_opencv().__version__} can use "
-        f"({len(file.content):,} bytes; OpenCV says: {' '.join(said.split())[:200]}). "
+        f"({len(file.content):,} bytes; OpenCV says: {show_text(' '.join(said.split())[:200])}). "
         f"Expected an ONNX file such as {PINNED_MODELS[0].name}. {explain_remedy()}"
     )

@@ -164,7 +164,7 @@ def _read_named_file(path: Path, named_by: str) -> YuNetFile:
             f"{named_by}: {shown!r} cannot be read: {error.strerror}. Check its permissions."
         ) from error
     except ValueError as error:
-        raise FaceModelError(f"{named_by}: {error} {explain_remedy()}") from error
+        raise FaceModelError(f"{named_by}: {show_text(error)} {explain_remedy()}") from error
     return YuNetFile(path, content, is_named=True)
 
 
@@ -211,7 +211,9 @@ def _fetch(folder: Path, damage: str, *, retry: bool) -> YuNetFile:
         found = download_first(PINNED_MODELS)
     except FaceDetectorUnavailableError as error:
         kept = _remember_failure(failure_path, str(error))
-        raise FaceDetectorUnavailableError(f"{said}{error}{kept} {explain_remedy()}") from error
+        raise FaceDetectorUnavailableError(
+            f"{said}{show_text(error)}{kept} {explain_remedy()}"
+        ) from error
     if said or found.failures:
         said += f"{found.failures} Downloaded: {found.model.name}.".lstrip()
     unkept = _keep(folder / found.model.name, found.content, failure_path)

@@ -27,6 +27,7 @@ from emoclf.images.formats import (
 from emoclf.images.pillow_warnings import quiet_pillow, warn_if_pillow_is_old
 from emoclf.images.repair import repair_truncated
 from emoclf.images.resizing import resize_image
+from emoclf.untrusted import show_text
 
 MAX_LOST_SHARE: float = 0.05
 """Largest share of its rows that a truncated file may lack and still be used."""
@@ -215,7 +216,9 @@ def _decode_pil(image: Image.Image, max_pixels: int) -> DecodedImage:
         except TypeError:
             raise
         except Exception as error:  # the file behind it raises anything, as above
-            raise UnreadableImageError(source, "damaged", f"Pillow says: {error}.") from error
+            raise UnreadableImageError(
+                source, "damaged", f"Pillow says: {show_text(error)}."
+            ) from error
     return DecodedImage(pixels, "PIL", pixels.shape[:2], notes=notes)
 
 
@@ -233,7 +236,7 @@ def _explain_decoder_error(error: Exception, data: bytes, format_name: str) -> t
     if _is_cut_off(data, format_name) or "truncated" in str(error).lower():
         return "truncated", "The file is cut off. Download it again."
     detail = str(error) if str(error) and not isinstance(error, PIL.UnidentifiedImageError) else ""
-    said = f" (Pillow says: {detail})" if detail else ""
+    said = f" (Pillow says: {show_text(detail)})" if detail else ""
     return "damaged", f"The {format_name} file is damaged or cut off{said}. Download it again."
 
 

@@ -10,7 +10,6 @@ from emoclf.inference.answers import (
     Prediction,
     UncertaintyRule,
     find_most_probable,
-    make_printable,
 )
 from emoclf.inference.asking import predict
 from emoclf.inference.predictor import Predictor
@@ -25,6 +24,5 @@ __all__ = [
     "UncertaintyRule",
     "View",
     "find_most_probable",
-    "make_printable",
     "predict",
 ]

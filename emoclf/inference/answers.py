@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from emoclf.untrusted import show_text
+
 UNCERTAIN = "uncertain"
 """The answer for a face of which a network with an `UncertaintyRule` should not decide."""
 
@@ -129,7 +131,7 @@ class Prediction:
 
     def __str__(self) -> str:
         """Return for example `sunny.jpg: Happy (Sad 4%, Happy 96%)`."""
-        name = f"{make_printable(self.file)}: " if self.file else ""
+        name = f"{show_text(self.file)}: " if self.file else ""
         if self.problem:
             return f"{name}not read. {self.problem}"
         if not self.faces:
@@ -149,25 +151,6 @@ class Prediction:
             "note": self.note,
             "detector": self.detector,
         }
-
-
-def make_printable(text: str) -> str:
-    r"""Write a text on one line, whatever a file is called.
-
-    Args:
-        text: Any text, for example the name of a file that a stranger chose.
-
-    Returns:
-        The text, with line breaks, terminal commands, marks that change the direction of writing
-        and bytes that are no text written as escape sequences.
-
-    Example:
-        >>> make_printable("a\nb.jpg")
-        'a\\nb.jpg'
-    """
-    return "".join(
-        character if character.isprintable() else ascii(character)[1:-1] for character in text
-    )
 
 
 def find_most_probable(probabilities: Mapping[str, float]) -> str:

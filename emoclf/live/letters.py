@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from emoclf.untrusted import show_text
+
 _MAX_BYTES = 256 * 2**20
 _MAX_CONNECTIONS = 64
 _SILENT_SECONDS = 10.0
@@ -47,7 +49,7 @@ class Mailbox:
         try:
             answer = json.loads(content)
         except (ValueError, RecursionError) as error:
-            answer = f"no JSON: {error}"
+            answer = f"no JSON: {show_text(error)}"
         with self._lock:
             if not self.is_answered.is_set():
                 self._answer = answer

@@ -14,6 +14,7 @@ import numpy as np
 from emoclf.faces import import_opencv, silence_opencv
 from emoclf.live.session import LiveAnswer
 from emoclf.storage import replacing
+from emoclf.untrusted import show_text
 
 _ESCAPE = 27
 _PROBE = "import cv2; cv2.namedWindow('probe'); cv2.destroyAllWindows()"
@@ -145,7 +146,8 @@ class _VideoFile:
                 self._writer = cv2.VideoWriter(str(self.path), code, self.rate, size)
         if not self._writer.isOpened():
             raise ValueError(
-                f"OpenCV {cv2.__version__} cannot write a {self.path.suffix or 'nameless'} video: "
+                f"OpenCV {cv2.__version__} cannot write a "
+                f"{show_text(self.path.suffix or 'nameless')} video: "
                 "give a name that ends in .mp4 or .avi."
             )
         self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))

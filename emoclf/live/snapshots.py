@@ -17,6 +17,7 @@ from emoclf.live.frames import CameraUnavailableError, Frame, open_camera
 from emoclf.live.jupyter import evaluate_in_jupyter, in_jupyter
 from emoclf.live.session import CONSENT
 from emoclf.runtime import in_colab
+from emoclf.untrusted import show_text
 
 _EYES_ADJUST_FRAMES = 5
 """The first pictures of a camera are often dark: it is still measuring the light."""
@@ -78,7 +79,7 @@ def take_photos(
     try:
         return Snapshots(tuple(_take_here(options, say)))
     except CameraUnavailableError as error:
-        return Snapshots((), f"{error} Or name files: packaged.predict('photo.jpg').")
+        return Snapshots((), f"{show_text(error)} Or name files: packaged.predict('photo.jpg').")
 
 
 def _take_in_colab(options: dict[str, Any]) -> Snapshots:
@@ -133,7 +134,7 @@ def _upload(problem: str) -> Snapshots:
         try:
             photos.append(load_image(content))
         except UnreadableImageError as error:
-            notes.append(f"{name!r} was not read: {error}")
+            notes.append(f"{name!r} was not read: {show_text(error)}")
     if not photos:
         notes.append("No file was chosen either.")
     return Snapshots(tuple(photos), " ".join(notes))

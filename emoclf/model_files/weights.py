@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import IO, Any
 
+from emoclf.untrusted import show_text
+
 _MAX_RATIO = 4
 _SPARE_BYTES = 2**20
 _MAX_OBJECTS = 100_000
@@ -33,7 +35,7 @@ def check_weights(file: IO[bytes]) -> None:
     except WeightsRefusedError:
         raise
     except Exception as error:  # of many types: what the library in C says
-        raise WeightsRefusedError(f"its weights are damaged ({error})") from error
+        raise WeightsRefusedError(f"its weights are damaged ({show_text(error)})") from error
     if declared > _MAX_RATIO * file_bytes + _SPARE_BYTES:
         raise WeightsRefusedError(
             f"its weights claim to have {declared:,} bytes in a file of {file_bytes:,}: a bomb"

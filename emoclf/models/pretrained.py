@@ -46,8 +46,8 @@ def load_weights_of_imagenet(
         return build(weights="imagenet", **options)
     except Exception as error:  # Keras raises a plain Exception when a download fails.
         raise PretrainedWeightsError(
-            f"The ImageNet weights of {name!r} are not on this machine and could not be "
-            f"downloaded ({error}). {_WAYS_OUT}; or run this once with a network: Keras keeps the "
+            f"The ImageNet weights of {name!r} are not on this machine and could not be downloaded "
+            f"({show_text(error)}). {_WAYS_OUT}; or run this once with a network: Keras keeps the "
             "file in ~/.keras/models, and a copy of it there works on other machines too."
         ) from error
 

@@ -131,7 +131,7 @@ def read_checked(card: ModelCard, name: str, *, folder: str | Path = FACE_MODEL_
     received = hashlib.sha256(content).hexdigest()
     if received != card.sha256.get(name):
         raise DamagedModelError(
-            f"{path} is not the file that {CARD_FILE_NAME} describes: expected SHA-256 "
-            f"{card.sha256.get(name)}, received {received}. {REMEDY}"
+            f"{show_text(path)} is not the file that {CARD_FILE_NAME} describes: expected SHA-256 "
+            f"{card.sha256.get(name)}, received {show_text(received)}. {REMEDY}"
         )
     return content

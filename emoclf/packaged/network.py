@@ -18,6 +18,7 @@ from emoclf.packaged.card import (
     ModelCard,
     read_checked,
 )
+from emoclf.untrusted import show_text
 
 FEATURE_LAYER = "average_over_face"
 """Name of the layer before the last one, in Keras and, with more around it, in the ONNX file."""
@@ -60,12 +61,13 @@ class PackagedNetwork:
             received = self._network.forward().shape
         except cv2.error as error:
             raise DamagedModelError(
-                f"OpenCV {cv2.__version__} cannot read {Path(folder) / NETWORK_FILE_NAME} "
-                f"({str(error).strip()}). Use OpenCV 4.10 or newer, or 5. {REMEDY}"
+                f"OpenCV {cv2.__version__} cannot read "
+                f"{show_text(Path(folder) / NETWORK_FILE_NAME)} "
+                f"({show_text(str(error).strip())}). Use OpenCV 4.10 or newer, or 5. {REMEDY}"
             ) from error
         if received != (1, len(self.card.emotions)):
             raise DamagedModelError(
-                f"{Path(folder) / NETWORK_FILE_NAME} answers in the shape {received}; "
+                f"{show_text(Path(folder) / NETWORK_FILE_NAME)} answers in the shape {received}; "
                 f"{CARD_FILE_NAME} says (1, {len(self.card.emotions)}). {REMEDY}"
             )
 

@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from emoclf.cleaning import find_problems
 from emoclf.evaluation import Evaluation, evaluate_predictions
-from emoclf.inference import Predictor, make_printable
+from emoclf.inference import Predictor
 from emoclf.splits import load_manifest
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     from emoclf.training import TestLooks
@@ -40,7 +41,7 @@ class PhotoTest:
         if not self.left_out:
             return text
         name, reason = self.left_out[0]
-        first = f"{make_printable(name)}: {reason}"
+        first = f"{show_text(name)}: {reason}"
         return f"{text}\n\n{len(self.left_out):,} photos have no answer, such as {first}"
 
 
@@ -73,8 +74,9 @@ def evaluate_run(
     files, root = manifest.select(split), Path(manifest.root)
     if not root.is_dir():
         raise FileNotFoundError(
-            f"The photos of {run_folder} were in {str(root)!r}, which is not there. Work in the "
-            "folder that the training was started from, or test on another folder of photos."
+            f"The photos of {show_text(run_folder)} were in {str(root)!r}, which is not there. "
+            "Work in the folder that the training was started from, or test on another folder of "
+            "photos."
         )
     predictor = predictor or Predictor.load(run_folder)
     test = _evaluate_files(
@@ -157,7 +159,9 @@ def _evaluate_files(
         answers.append([prediction.probabilities[each] for each in predictor.info.class_names])
     if not answers:
         reason = f" The first: {left_out[0][1]}" if left_out else ""
-        raise ValueError(f"None of the {len(files)} photos in {root} has an answer.{reason}")
+        raise ValueError(
+            f"None of the {len(files)} photos in {show_text(root)} has an answer.{reason}"
+        )
     evaluation = evaluate_predictions(
         np.asarray(labels)[answered],
         np.array(answers),

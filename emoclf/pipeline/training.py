@@ -14,6 +14,7 @@ from emoclf.faces import FaceDetector
 from emoclf.networks import build_network
 from emoclf.runtime import find_hardware, set_seeds
 from emoclf.splits import SplitManifest, make_splits
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import keras
@@ -121,7 +122,7 @@ def train_classifier(
         run_folder = start_run(
             settings, cache.manifest, logs=logs, name=name, resume=resume, copies=copies
         )
-        say(f"run folder: {run_folder}")
+        say(f"run folder: {show_text(run_folder)}")
         if count > 1:
             say(f"{count} graphics cards share every batch.")
             synchronise_normalisation(model)
@@ -198,7 +199,7 @@ def train_on_cluster(
     run_folder = Path(logs) / name
     if index == 0:
         start_run(settings, cache.manifest, logs=logs, name=name, resume=True)
-    say(f"run folder: {run_folder}")
+    say(f"run folder: {show_text(run_folder)}")
 
     def build() -> keras.Model:
         set_seeds(settings.seed)

@@ -149,5 +149,5 @@ def _draw_probability_bar(axis: Axes, probabilities: np.ndarray) -> None:
 
 def _shorten(text: str, length: int) -> str:
     """Keep a title on one line, whatever a file is called."""
-    line = "".join(c if c.isprintable() else "?" for c in text).replace("$", r"\$")
+    line = "".join(c if c.isprintable() else "?" for c in text)
     return line if len(line) <= length else f"{line[: length - 9]}…{line[-8:]}"

@@ -82,7 +82,8 @@ def save_review_sheet(
     for path in (page, table):
         if path.exists():
             raise FileExistsError(
-                f"{path} exists, and there may be decisions in it. Choose another folder."
+                f"{show_text(path)} exists, and there may be decisions in it. Choose "
+                "another folder."
             )
     decisions = [_make_decision(suspect) for suspect in shown]
     content = _write_page(review, shown, decisions, thumbnail_px)

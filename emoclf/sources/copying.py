@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -15,7 +17,7 @@ from tqdm import tqdm
 from emoclf.folders import FileList
 from emoclf.images import IMAGE_EXTENSIONS, explain_unknown_content, find_format
 from emoclf.sources.limits import ArchiveLimits
-from emoclf.storage import find_sha256, open_regular
+from emoclf.storage import find_sha256, make_folder, open_regular
 from emoclf.untrusted import show_text
 
 BEGINNING_BYTES = 4096
@@ -122,7 +124,7 @@ def copy_stream(
         FileExistsError: If the file is there already.
     """
     target = folder.joinpath(*path.parts)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     digest, size, piece = hashlib.sha256(), 0, beginning
     with target.open("xb") as file:
         while piece:
@@ -174,7 +176,7 @@ def copy_folder(
     copied: list[CopiedFile] = []
     left_out = [(path.relative_to(source).as_posix(), why) for path, why in listing.skipped]
     with bar, ThreadPoolExecutor(_THREADS) as pool:
-        for name, result in pool.map(copy, files):
+        for name, result in pool.map(partial(_copy_if_short, copy, source), files):
             bar.update()
             if isinstance(result, CopiedFile):
                 copied.append(result)
@@ -185,6 +187,18 @@ def copy_folder(
             f"{show_text(source)} holds no picture: {len(files):,} files were looked at."
         )
     return CopiedFiles(tuple(sorted(copied, key=lambda file: file.path)), tuple(left_out))
+
+
+def _copy_if_short(
+    copy: Callable[[Path], tuple[str, CopiedFile | str]], source: Path, file: Path
+) -> tuple[str, CopiedFile | str]:
+    """Copy a file; in the new place, the path of a deep one may be longer than a path may be."""
+    try:
+        return copy(file)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return file.relative_to(source).as_posix(), "its path would be too long here"
 
 
 def verify_copies(folder: Path, files: Iterable[CopiedFile]) -> None:
@@ -200,6 +214,7 @@ def verify_copies(folder: Path, files: Iterable[CopiedFile]) -> None:
     for file in files:
         if find_sha256(folder / file.path) != file.sha256:
             raise OSError(
-                f"{file.path} was written to {str(folder.parent)!r} but reads differently: the "
-                "disk is damaged or full. Nothing was kept; choose a folder on another disk."
+                f"{show_text(file.path)} was written to {str(folder.parent)!r} but reads "
+                "differently: the disk is damaged or full. Nothing was kept; choose a folder on "
+                "another disk."
             )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from emoclf.fer2013 import CSV_LABELS, EMOTIONS, FaceSet
 from emoclf.sources.registry import FER2013_PARTS
+from emoclf.untrusted import show_text
 
 FOLDER_LABELS: tuple[str, ...] = (
     "anger",
@@ -84,7 +85,7 @@ def _find_differences(received: Counts, expected: Counts, *, whole: bool) -> lis
     for usage, emotion in sorted({*expected, *received}):
         has, should = received.get((usage, emotion), 0), expected.get((usage, emotion), 0)
         if has > should or (whole and has < should):
-            found.append(f"{usage} {emotion} {has:,}, published {should:,}")
+            found.append(f"{show_text(usage)} {emotion} {has:,}, published {should:,}")
     return found
 
 

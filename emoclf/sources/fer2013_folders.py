@@ -15,9 +15,11 @@ from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES
 from emoclf.fer2013 import EMOTIONS, FaceSet, load_fer2013
+from emoclf.folders import list_files
 from emoclf.sources.archives import extract_archive, read_safe_path
 from emoclf.sources.fer2013_counts import check_fer2013_counts
 from emoclf.storage import building_folder
+from emoclf.untrusted import show_text
 
 LabelSource = Literal["fer2013", "votes"]
 """FER2013's own label, or what more than half of FER+'s raters saw."""
@@ -45,7 +47,9 @@ class FaceFolders:
 
     def describe(self) -> str:
         """Return the counts as text for reading."""
-        lines = [f"{self.folder}, 48 x 48 pixels, {self.other_faces:,} other faces left out"]
+        lines = [
+            f"{show_text(self.folder)}, 48 x 48 pixels, {self.other_faces:,} other faces left out"
+        ]
         for usage, counts in self.counts.items():
             said = ", ".join(f"{count:,} {name}" for name, count in counts.items())
             lines.append(f"  {usage}: {said}")
@@ -147,16 +151,20 @@ def _open_source(source: Path) -> Iterator[Path]:
             has_folders = (found / "train").is_dir()
             if found.is_dir() and not has_folders and not list(found.glob("*.npz")):
                 raise ValueError(
-                    f"{source} holds no FER2013: expected {' or '.join(_CSV_NAMES)}, .npz files, "
-                    "or train/ and test/ folders of class folders in it."
+                    f"{show_text(source)} holds no FER2013: expected {' or '.join(_CSV_NAMES)}, "
+                    ".npz files, or train/ and test/ folders of class folders in it."
                 )
             yield found
 
 
 def _locate(folder: Path) -> Path:
     """Find FER2013 in a folder: downloads wrap it in folders of their own."""
+    listing = list_files(folder)
+    found = [*listing.files, *(path for path, _ in listing.skipped)]  # links, too
     for name in _CSV_NAMES:
-        if found := sorted(folder.rglob(name)):
-            return found[0]
-    inner = [path.parent for path in sorted(folder.rglob("train")) if path.is_dir()]
-    return next((path for path in inner if (path / "test").is_dir()), folder)
+        if named := [path for path in found if path.name == name and path.is_file()]:
+            return named[0]
+    parts = [path.relative_to(folder).parts for path in found]
+    inner = {each[:level] for each in parts for level, name in enumerate(each) if name == "train"}
+    places = [folder.joinpath(*each) for each in sorted(inner)]
+    return next((path for path in places if (path / "test").is_dir()), folder)

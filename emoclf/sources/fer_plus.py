@@ -75,7 +75,7 @@ def _download(address: str, file: IO[bytes]) -> None:
     """Write what is at an address, up to a size that is far above the votes'."""
     parts = urllib.parse.urlsplit(address)
     if parts.scheme != "https" and parts.hostname not in _LOCAL_HOSTS:
-        raise ValueError(f"{address} should be an address that begins with https://")
+        raise ValueError(f"{show_text(address)} should be an address that begins with https://")
     try:
         with urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS) as response:
             size, announced = 0, response.headers.get("Content-Length")
@@ -88,6 +88,7 @@ def _download(address: str, file: IO[bytes]) -> None:
             raise OSError(f"{size:,} of {announced} bytes came")
     except OSError as error:
         raise OSError(
-            f"{address} could not be fetched ({getattr(error, 'reason', None) or error}). Check "
+            f"{show_text(address)} could not be fetched "
+            f"({show_text(getattr(error, 'reason', None) or error)}). Check "
             f"the connection, or open the address in a browser and save it as {VOTES_NAME}."
         ) from error

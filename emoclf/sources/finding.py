@@ -14,6 +14,7 @@ from emoclf.folders import find_class_folders, list_files
 from emoclf.images import UnreadableImageError, load_image
 from emoclf.runtime import DRIVE_MOUNT_POINT, in_colab, mount_drive
 from emoclf.sources.staging import stage_data
+from emoclf.untrusted import show_text
 
 DRIVE_DATA_FOLDER = "/content/drive/MyDrive/Image Classifier/data"
 """Where the lesson looks on a mounted Google Drive."""
@@ -83,7 +84,7 @@ def find_data(
         if is_on_drive:
             mount_drive()
         if Path(folder).exists() or str(folder) != DRIVE_DATA_FOLDER:
-            notes.append(f"Using the photos in {folder}.")
+            notes.append(f"Using the photos in {show_text(folder)}.")
             if not Path(folder).is_file():
                 find_class_folders(folder, class_names=class_names, class_map=class_map)
             if is_on_drive or Path(folder).is_file():
@@ -95,11 +96,11 @@ def find_data(
                 folder = staged.folder
                 notes.append(f"Copied to this machine: {staged.describe()}")
             return DataSource(Path(folder), False, " ".join(notes))
-        notes.append(f"There is no folder {folder}.")
+        notes.append(f"There is no folder {show_text(folder)}.")
     if _holds_photos(Path(local_folder), class_names):
-        notes.append(f"Using the photos in {Path(local_folder)}.")
+        notes.append(f"Using the photos in {show_text(Path(local_folder))}.")
         return DataSource(Path(local_folder), False, " ".join(notes))
-    notes.append(f"{local_folder} holds no photos of {' and '.join(class_names)}.")
+    notes.append(f"{show_text(local_folder)} holds no photos of {' and '.join(class_names)}.")
     name = f"{drawn_per_class}_per_class_seed_{seed}"
     target = Path(local_folder) / DRAWN_FACES_FOLDER_NAME / name
     make_drawn_faces(
@@ -109,7 +110,7 @@ def find_data(
         with_flaws=with_flaws,
         progress=progress,
     )
-    notes.append(f"Using the built-in drawn faces, in {target}.")
+    notes.append(f"Using the built-in drawn faces, in {show_text(target)}.")
     return DataSource(target, True, " ".join(notes))
 
 

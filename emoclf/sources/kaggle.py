@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 
 from emoclf.sources.registry import KAGGLE_FER2013
+from emoclf.untrusted import show_text
 
 
 def fetch_fer2013_from_kaggle(handle: str = KAGGLE_FER2013) -> Path:
@@ -36,6 +37,7 @@ def fetch_fer2013_from_kaggle(handle: str = KAGGLE_FER2013) -> Path:
         return Path(kagglehub.dataset_download(handle))
     except (OSError, ValueError, RuntimeError) as error:
         raise OSError(
-            f"Kaggle did not deliver {handle} ({error}). It may ask for an account: see "
-            "https://www.kaggle.com/settings, or download it in the browser and use --from."
+            f"Kaggle did not deliver {show_text(handle)} ({show_text(error)}). It may ask for an "
+            "account: see https://www.kaggle.com/settings, or download it in the browser and use "
+            "--from."
         ) from error

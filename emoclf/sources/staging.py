@@ -83,7 +83,7 @@ class StagedData:
         """Return the result as text for reading."""
         verb = "were staged before" if self.was_there else "staged and verified"
         size = self.bytes / 2**20
-        lines = [f"{self.files:,} files, {size:,.1f} MiB, {verb}: {self.folder}"]
+        lines = [f"{self.files:,} files, {size:,.1f} MiB, {verb}: {show_text(self.folder)}"]
         lines.append(f"SHA-256 of all of them: {self.sha256}")
         if self.gone:
             lines.append(f"{len(self.gone):,} of them were moved or deleted here since.")
@@ -146,7 +146,9 @@ def stage_data(
         )
     _check_apart(source, local_folder)
     if sha256 and source.is_dir():
-        raise ValueError(f"sha256: {source} is a folder, and only an archive has one checksum.")
+        raise ValueError(
+            f"sha256: {show_text(source)} is a folder, and only an archive has one checksum."
+        )
     listing = list_files(source) if source.is_dir() else FileList((source,), ())
     limits = limits or ArchiveLimits()
 
@@ -203,7 +205,8 @@ def _check_apart(source: Path, local_folder: Path) -> None:
     inner, outer = local_folder.resolve(), source.resolve()
     if source.is_dir() and (inner.is_relative_to(outer) or outer.is_relative_to(inner)):
         raise ValueError(
-            f"{local_folder} and {source} lie inside each other. Give a local folder elsewhere."
+            f"{show_text(local_folder)} and {show_text(source)} lie inside each other. "
+            "Give a local folder elsewhere."
         )
 
 
@@ -234,7 +237,8 @@ def _copy_archive(
         received = _copy_stream(stream, local, progress=progress)
         if sha256 and received != sha256.lower():
             raise ValueError(
-                f"{show_text(source)} has the SHA-256 {received}, expected {sha256}. It is another "
+                f"{show_text(source)} has the SHA-256 {received}, expected "
+                f"{show_text(sha256)}. It is another "
                 "file or was cut off: copy it again."
             )
         with naming_archive(source):
@@ -269,7 +273,8 @@ def _find_staged(
         record: _Record = read_json(folder / RECORD_NAME, what="what was staged", kind=_Record)
     except ValueError as error:
         raise ValueError(
-            f"{show_text(folder / RECORD_NAME)} was not written by this emoclf ({error}): delete "
+            f"{show_text(folder / RECORD_NAME)} was not written by this emoclf "
+            f"({show_text(error)}): delete "
             f"{show_text(folder)}."
         ) from error
     if (record.source, record.fingerprint) != (source, fingerprint):

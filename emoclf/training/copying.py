@@ -11,6 +11,7 @@ import keras
 
 from emoclf.storage import building_folder, find_sha256, replacing
 from emoclf.training.state import STATE_FOLDER_NAME
+from emoclf.untrusted import show_text
 
 
 class CopyRun(keras.callbacks.Callback):
@@ -50,8 +51,8 @@ class CopyRun(keras.callbacks.Callback):
 
     def _warn(self, error: OSError, what_next: str) -> None:
         warnings.warn(
-            f"The run was not copied to {self.folder} ({error}). It is whole in "
-            f"{self.run_folder}, and {what_next}.",
+            f"The run was not copied to {show_text(self.folder)} ({show_text(error)}). It is "
+            f"whole in {show_text(self.run_folder)}, and {what_next}.",
             stacklevel=3,
         )
 
@@ -145,5 +146,8 @@ def copy_verified(source: Path, target: Path) -> Path:
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)
         if find_sha256(temporary) != find_sha256(source):
-            raise OSError(f"the copy of {source} to {target} does not read back as it was written")
+            raise OSError(
+                f"the copy of {show_text(source)} to {show_text(target)} does not read "
+                "back as it was written"
+            )
     return target

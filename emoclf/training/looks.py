@@ -15,6 +15,7 @@ from pathlib import Path
 from emoclf.artefacts import MODEL_FILE_NAME
 from emoclf.evaluation import Evaluation
 from emoclf.storage import find_sha256, read_json, write_json
+from emoclf.untrusted import show_text
 
 LOOKS_FILE_NAME = "test_looks.json"
 """Name of the record inside a run folder. Runs of older versions have none."""
@@ -62,8 +63,9 @@ class TestLooks:
             count = len(self.elsewhere)
             others = "1 other run beside it was" if count == 1 else f"{count} others beside it were"
             text += (
-                f" {others} tested on the same photos ({', '.join(self.elsewhere[:3])}): the best "
-                "of several looks better than it is."
+                f" {others} tested on the same photos "
+                f"({', '.join(map(show_text, self.elsewhere[:3]))}): the best of several looks "
+                "better than it is."
             )
         return text
 
@@ -73,7 +75,10 @@ class TestLooks:
         if len(self.looks) == 1:
             return f"First recorded look at the {self.looks[0].photos:,} test photos."
         models = {look.model_sha256 or look.answers_sha256 for look in self.looks}
-        text = f"Look {len(self.looks)} at the test photos (the first: {self.looks[0].time})"
+        text = (
+            f"Look {len(self.looks)} at the test photos (the first: "
+            f"{show_text(self.looks[0].time)})"
+        )
         if len(models) == 1:
             return f"{text}, by the same model: nothing was chosen by them, the figures stand."
         return (
@@ -185,6 +190,7 @@ def _read_looks(folder: Path) -> tuple[TestLook, ...]:
         return tuple(TestLook(**look) for look in value)
     except TypeError as error:
         raise ValueError(
-            f"{path} is no record of looks at a test written by emoclf ({error}). It was changed: "
+            f"{show_text(path)} is no record of looks at a test written by emoclf "
+            f"({show_text(error)}). It was changed: "
             "move it away, and the next look begins a new one."
         ) from error

@@ -19,6 +19,7 @@ from emoclf.storage import building_folder, read_json, write_json
 from emoclf.training.copying import fetch_run, find_newest_state
 from emoclf.training.looks import save_look_once
 from emoclf.training.state import ResumeRefusedError, refuse_another
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import keras
@@ -102,8 +103,9 @@ def _refuse_another_copy(
     there, here = find_newest_state(copy), find_newest_state(folder)
     if there > here:
         raise ResumeRefusedError(
-            f"The copy {copy} is further ({there}) than {folder} ({here or 'no state'}), and would "
-            f"be overwritten. Move {folder} away: the same call then goes on with the copy."
+            f"The copy {show_text(copy)} is further ({there}) than {show_text(folder)} "
+            f"({here or 'no state'}), and would be overwritten. Move {show_text(folder)} away: the "
+            "same call then goes on with the copy."
         )
 
 
@@ -113,7 +115,10 @@ def _refuse_another_run(folder: Path, settings: Settings, manifest: SplitManifes
     refuse_another(before, json.loads(json.dumps(settings.to_dict())), folder)
     saved = load_manifest(folder / "split.json")
     parts = [
-        {f"{each.path} ({each.split}, {manifest.class_names[each.label]})" for each in files.files}
+        {
+            f"{show_text(each.path)} ({each.split}, {manifest.class_names[each.label]})"
+            for each in files.files
+        }
         for files in (saved, manifest)
     ]
     gone, new = sorted(parts[0] - parts[1]), sorted(parts[1] - parts[0])

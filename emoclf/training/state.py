@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from emoclf.storage import replacing
+from emoclf.untrusted import show_text
 
 STATE_FOLDER_NAME = "state"
 """Name of the folder inside a run folder."""
@@ -88,11 +89,11 @@ def load_state(folder: str | Path) -> tuple[SavedState | None, tuple[str, ...]]:
         try:
             return _read(path), tuple(notes)
         except (EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            notes.append(f"{path} is damaged and is left aside ({error}).")
+            notes.append(f"{show_text(path)} is damaged and is left aside ({show_text(error)}).")
     if files:
         raise ValueError(
-            f"{' '.join(notes)} None of the states in {folder} can be read. Move that folder away "
-            "to train from the beginning."
+            f"{' '.join(notes)} None of the states in {show_text(folder)} can be read. Move that "
+            "folder away to train from the beginning."
         )
     return None, ()
 
@@ -125,6 +126,6 @@ def refuse_another(before: Mapping[str, Any], now: Mapping[str, Any], run_folder
             f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in unlike
         )
         raise ResumeRefusedError(
-            f"{run_folder} is another training: {told}. Go on with what it was started with, or "
-            "give the new training another name."
+            f"{show_text(run_folder)} is another training: {told}. Go on with what it was started "
+            "with, or give the new training another name."
         )

@@ -14,6 +14,7 @@ from emoclf.cleaning.checks import examine_file
 from emoclf.cleaning.report import FileRecord
 from emoclf.faces import FaceDetector
 from emoclf.images import load_image
+from emoclf.untrusted import show_text
 
 _MANY_FACES = 3
 
@@ -100,7 +101,9 @@ def _measure(path: Path, detector: FaceDetector | None) -> tuple[float, ...]:
     ).record
     if record.brightness is None or record.sharpness is None:
         load_image(path)  # says what is wrong with it
-        raise ValueError(f"{path} cannot be measured: {record.problems}. Clean the folder first.")
+        raise ValueError(
+            f"{show_text(path)} cannot be measured: {record.problems}. Clean the folder first."
+        )
     light = (record.brightness, record.sharpness, float(min(record.height, record.width)))
     if detector is None:
         return (*light, -1.0, float("nan"))

@@ -1,0 +1,326 @@
+"""What a real terminal gets from the commands: nothing from outside moves its cursor.
+
+Piped output would hide it, since click strips there what it knows: the calls write to a pty.
+"""
+
+import errno
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from tqdm import tqdm
+
+from emoclf.__main__ import main
+from emoclf.commands import options
+from emoclf.commands.terminal import GuardedStream, echo, echo_json, guarded_streams, plain_warnings
+from tests.hostile_session import MARK
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+BARS = re.compile(rb"\x1b\[(0|1|32|37)m|\x1b\[K|\x1b\[A|\x1b\[\?25[lh]|\x08+\r?|\r\n|\r")
+"""What progress bars of click, Keras and tqdm write, and how a terminal ends lines."""
+
+needs_pty = pytest.mark.skipif(os.name == "nt", reason="Windows has no pty")
+
+
+def read_terminal(arguments, **environment):
+    """Run Python with a terminal as its output, and return what that got."""
+    import pty
+    import termios
+
+    own, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))  # else no bar is drawn
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+    )
+    os.close(theirs)
+    pieces = []
+    try:
+        while piece := os.read(own, 2**16):
+            pieces.append(piece)
+    except OSError:  # how Linux says that nobody writes any more
+        pass
+    os.close(own)
+    assert process.wait() == 0
+    return b"".join(pieces)
+
+
+@pytest.fixture(
+    scope="module", params=["quick", "trained", pytest.param("long", marks=pytest.mark.slow)]
+)
+def session(request, tmp_path_factory):
+    """Folder of a session, and for each call its command and what the terminal got."""
+    folder = tmp_path_factory.mktemp("session")
+    output = read_terminal(
+        ["-m", "tests.hostile_session", folder, request.param],
+        EMOCLF_CACHE=str(folder / "cache"),
+        http_proxy="http://127.0.0.1:9",
+        https_proxy="http://127.0.0.1:9",
+    )
+    pieces = re.split(rf"{MARK} (\d+ '[^\n]*)\r\n".encode(), output)
+    return folder, list(zip(pieces[1::2], pieces[2::2], strict=True))
+
+
+def find_controls(output):
+    """Return what is in a terminal's input that is neither text nor a progress bar's."""
+    text = BARS.sub(b"\n", output).decode("utf-8", "surrogateescape")
+    return {each for each in text if each not in "\n\t" and not each.isprintable()}
+
+
+@needs_pty
+@pytest.mark.timeout(900)
+def test_no_control_character_from_outside_reaches_a_terminal(session):
+    _, calls = session
+    leaks = {command: found for command, output in calls if (found := find_controls(output))}
+    assert not leaks
+    forged = [command for command, output in calls if re.search(rb"[\r\n]FORGED", output)]
+    assert not forged, "a line break in a name begins a line"
+
+
+@needs_pty
+@pytest.mark.timeout(900)
+def test_no_call_ends_with_a_traceback(session):
+    _, calls = session
+    assert len(calls) > 15
+    assert not [command for command, output in calls if b"raceback" in output]
+
+
+@needs_pty
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_what_is_proposed_can_be_copied_into_a_shell(session):
+    folder, calls = session
+    text = b"\n".join(output for _, output in calls).decode("utf-8", "surrogateescape")
+    proposed = re.findall(r"(?:Next|Undo it|For example): (python -m emoclf [^\r\n]*)", text)
+    assert len(proposed) >= 2
+    for command in proposed:
+        script = f"python() {{ printf '%s\\0' \"$@\"; }}; {command}"
+        done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, cwd=folder)
+        assert any(each.startswith(bytes(folder)) for each in done.stdout.split(b"\0")), command
+    assert not (folder / "owned").exists()
+
+
+@needs_pty
+def test_bars_of_click_keras_and_tqdm_are_drawn_as_ever():
+    code = (
+        "import sys, click, keras\n"
+        "from tqdm import tqdm\n"
+        "from emoclf.commands.terminal import guarded_streams\n"
+        "with guarded_streams():\n"
+        "    list(tqdm([1, 2], desc='tqdm'))\n"
+        "    with click.progressbar([1, 2], label='click', file=sys.stderr) as bar: list(bar)\n"
+        "    keras.utils.Progbar(2).update(2)\n"
+        "    print('\\x1b[32mfrom outside')\n"
+    )
+    output = read_terminal(["-c", code], TF_CPP_MIN_LOG_LEVEL="3")
+    assert b"\rtqdm: 100%" in output
+    assert b"\x1b[?25l" in output
+    assert b"\x1b[32m\xe2\x94\x81" in output
+    assert rb"\x1b[32mfrom outside" in output
+
+
+@pytest.mark.parametrize("text", ["a\x1b[31m", "\x9b2J", "\rback", "\u202e", "\udc9b", "\x07"])
+def test_a_guarded_stream_escapes_what_moves_a_cursor(text):
+    stream = io.StringIO()
+    guarded = GuardedStream(stream)
+    guarded.write(f"{text}\n\tnext line")
+    assert stream.getvalue() == f"{repr(text)[1:-1]}\n\tnext line"
+    guarded.close()
+    assert not stream.closed
+
+
+def test_a_guarded_stream_holds_what_its_encoding_does_not_have():
+    bytes_of = io.BytesIO()
+    guarded = GuardedStream(io.TextIOWrapper(bytes_of, encoding="ascii"))
+    click.echo("笑 é", file=guarded)
+    assert bytes_of.getvalue() == rb"\u7b11 \xe9" + os.linesep.encode()
+
+
+def test_there_is_no_way_around_a_guarded_stream():
+    stream = io.StringIO()
+    guarded = GuardedStream(stream)
+    with pytest.raises(TypeError, match="received bytes"):
+        guarded.write(b"\x1b")
+    if os.name != "nt":
+        click.echo(b"\x1b[31m \x9b \xc2\x9b", file=guarded)
+        assert stream.getvalue() == "\\x1b[31m \\udc9b \\x9b\n"
+
+
+def test_a_shell_that_completes_gets_nothing_raw(monkeypatch):
+    for name, value in (("COMPLETE", "bash_complete"), ("ARGS", "")):
+        monkeypatch.setenv(f"_EMOCLF_{name}", value)
+    monkeypatch.setenv("COMP_WORDS", "emoclf clean --map '\x1b[31m\u009b'")
+    monkeypatch.setenv("COMP_CWORD", "3")
+    result = CliRunner().invoke(main, [], prog_name="emoclf")
+    assert result.exit_code == 0
+    assert "\x1b" not in result.stdout
+    assert "\x9b" not in result.stdout
+    monkeypatch.setenv("COMP_WORDS", "emoclf pre")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert "predict" in CliRunner().invoke(main, [], prog_name="emoclf").stdout
+
+
+def test_only_a_bar_may_move_the_cursor():
+    stream = io.StringIO()
+    guarded = GuardedStream(stream)
+    tqdm([], file=guarded, desc="bar").refresh()
+    guarded.write("\rforged")
+    assert stream.getvalue().startswith("\rbar")
+    list(tqdm((guarded.write("\rin a bar") for _ in range(2)), file=guarded))
+    assert "\rin" not in stream.getvalue()
+    tqdm([], file=guarded, desc="name \x1b]0;owned\x07\x9b").refresh()
+    assert "\rname \\x1b]0;owned\\x07\\x9b" in stream.getvalue()
+    assert r"\rforged" in stream.getvalue()
+
+
+def test_what_is_printed_to_a_pipe_is_escaped_and_not_left_out():
+    command = click.command("show")(lambda: echo("red\x1b[31m.jpg"))
+    assert CliRunner().invoke(command).output == "red\\x1b[31m.jpg\n"
+
+
+def test_json_stays_exact(capsys):
+    value = {name: name for name in ("\x7f", "\x1b[31m", "\x9b", "\u202e", "\udc9b", "笑", '"\\')}
+    echo_json(value)
+    output = capsys.readouterr().out
+    assert json.loads(output) == value
+    assert output.isascii()
+    assert "\x7f" not in output
+
+
+def test_a_warning_is_one_line(capsys):
+    import warnings
+
+    with plain_warnings(), guarded_streams(), warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.warn("first \x1b[31m\nsecond", stacklevel=1)
+    assert capsys.readouterr().err == "Note: first \\x1b[31m second\n"
+
+
+def run_in_shell(script, **environment):
+    return subprocess.run(
+        ["bash", "-c", script, "-", sys.executable],
+        capture_output=True,
+        encoding="utf-8",
+        errors="backslashreplace",
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("call", ["data-sets", "clean '{}'", "stage '{}' '{}-staged'"])
+def test_closed_streams_are_no_traceback_and_get_into_no_file(tmp_path, closed, call):
+    for name in ("happy", "sad"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "a.jpg").write_text("no photo")
+    script = f"$1 -W ignore -m emoclf {call.replace('{}', str(tmp_path / 'data'))} {closed}"
+    done = run_in_shell(script)
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 1)
+    assert {path.read_text() for path in tmp_path.rglob("*.jpg")} == {"no photo"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_a_full_place_for_the_output_is_an_error_of_one_line():
+    done = run_in_shell("$1 -m emoclf data-sets > /dev/full")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"Error: <stdout>: {os.strerror(errno.ENOSPC)}. Make room on that disk, or choose another "
+        "place, and give the command again (a training goes on with --resume)."
+    ]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+    ids=str,
+)
+def test_other_encodings_of_the_output_are_no_traceback(tmp_path, environment):
+    for name in ("happy 笑", "sad \udc9b\x1b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ü 笑 \udcff.jpg").write_text("no photo")
+    done = run_in_shell(f'$1 -W ignore -m emoclf clean "{tmp_path}"', **environment)
+    assert done.returncode == 0, done.stderr
+    assert "not_an_image" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+@pytest.fixture
+def failing():
+    """Call a command that raises an error; return its exit code and what it says."""
+
+    def call(error):
+        def fail():
+            with options.clear_errors():
+                raise error
+
+        result = CliRunner().invoke(click.command("fail")(fail))
+        assert not result.exception or isinstance(result.exception, SystemExit)
+        return result.output
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "memory of this machine is not enough"),
+        (RecursionError("maximum recursion depth exceeded"), "nested too deeply"),
+        (UnicodeEncodeError("ascii", "é", 0, 1, "ordinal not in range"), "ordinal not in range"),
+        (zipfile.BadZipFile("a\x1b[31m"), r"BadZipFile: 'a\x1b[31m'"),
+        (OSError(errno.ENOSPC, "x", "from.jpg", None, "to.jpg"), "to.jpg: "),
+        (OSError(errno.ENOSPC, "pages of\nHDF5", "to.jpg"), os.strerror(errno.ENOSPC)),
+        (OSError(errno.EDQUOT, "x", b"to.jpg"), "to.jpg: "),
+        (PermissionError(errno.EACCES, "no", "a\x1b\n"), r"'a\x1b\n': no. Change the permissions"),
+        (ValueError(), "ValueError"),
+        (ValueError("of a library\nFORGED \x1b"), r"'of a library FORGED \x1b'"),
+        (OSError("of a library\nFORGED"), "of a library FORGED"),
+    ],
+    ids=repr,
+)
+def test_every_error_is_said_in_a_line(failing, error, said):
+    output = failing(error)
+    assert said in output
+    assert "Traceback" not in output
+    assert len(output.splitlines()) == 1
+
+
+def test_an_error_outside_of_a_command_is_said_in_a_line_too(monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("emoclf.sources.list_data_sets", fail)
+    monkeypatch.setattr("emoclf.commands.data_sets.clear_errors", guarded_streams)
+    result = CliRunner().invoke(main, ["data-sets"])
+    assert result.exit_code == 1
+    assert "memory of this machine is not enough" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_is_no_error(option):
+    result = CliRunner().invoke(main, [option])
+    assert result.exit_code == 0
+    assert "Error" not in result.output
+    assert CliRunner().invoke(main, ["clean", "--help"]).exit_code == 0
