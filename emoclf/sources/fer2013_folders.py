@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from emoclf.config import CLASS_NAMES
 from emoclf.fer2013 import EMOTIONS, FaceSet, load_fer2013
 from emoclf.sources.archives import extract_archive
 from emoclf.sources.fer2013_counts import check_fer2013_counts
-from emoclf.storage import building_folder
+from emoclf.storage import building_folder, temporary_folder
 
 LabelSource = Literal["fer2013", "votes"]
 """FER2013's own label, or what more than half of FER+'s raters saw."""
@@ -133,8 +132,8 @@ def _open_source(source: Path) -> Iterator[Path]:
     elif not source.is_file() or source.suffix.lower() in _PLAIN_EXTENSIONS:
         yield source
     else:
-        with tempfile.TemporaryDirectory() as temporary:
-            inside = Path(temporary) / "fer2013"
+        with temporary_folder() as temporary:
+            inside = temporary / "fer2013"
             extract_archive(source, inside, also=_PLAIN_EXTENSIONS, progress=False)
             found = _locate(inside)
             has_folders = (found / "train").is_dir()

@@ -115,20 +115,6 @@ def fetch_run(folder: str | Path, run_folder: str | Path) -> bool:
     return True
 
 
-def find_newest_state(run_folder: str | Path) -> str:
-    """Return which state of a training is its newest, such as `2-all/epoch-00004.npz`.
-
-    Args:
-        run_folder: The run's folder, or a copy of it.
-
-    Returns:
-        Its path inside the folder of the states; later ones are larger. Empty without one.
-    """
-    states = Path(run_folder) / STATE_FOLDER_NAME
-    found = (path.relative_to(states).as_posix() for path in states.rglob("epoch-*.npz"))
-    return max(found, default="")
-
-
 def copy_verified(source: Path, target: Path) -> Path:
     """Copy a file under another name, read it back, and only then give it its name.
 
