@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 
 from emoclf.artefacts import CHECKPOINT_FILE_NAME, ModelInfo, save_model
-from emoclf.storage import replacing
+from emoclf.storage import open_regular, replacing
 from emoclf.training.averaging import AveragedWeights
 from emoclf.training.event_files import EventFiles
 
@@ -56,9 +56,9 @@ class BestCheckpoint(keras.callbacks.Callback):
 class HistoryFile(keras.callbacks.Callback):
     """Write the numbers of all epochs to a CSV file that can be read while training goes on.
 
-    The file is written anew after every epoch, from what this object knows: the epochs that it has
-    seen, and with `KeepState` those of the state that the training goes on from. Rows that an
-    earlier process has left there do not count.
+    The file is written as a whole after every epoch, so that no row is ever torn. With `KeepState`
+    the state that a training goes on from decides which rows are there before; without it, a file
+    that exists is continued.
 
     Args:
         path: The CSV file: a column `epoch`, counted from 1, and one per metric.
@@ -68,39 +68,48 @@ class HistoryFile(keras.callbacks.Callback):
         """Remember where to write; nothing is written yet."""
         super().__init__()
         self.path = Path(path)
-        self._text = ""
+        self._text: str | None = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Add one row."""
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
+        text = self._read() if self._text is None else self._text
         content = io.StringIO(newline="")
         writer = csv.DictWriter(content, fieldnames=list(row))
-        if not self._text:
+        if not text:
             writer.writeheader()
         writer.writerow(row)
-        self._text += content.getvalue()
-        self._write()
+        self._text = text + content.getvalue()
+        self._write(self._text)
 
     def get_state(self) -> dict[str, str]:
         """Return what the file holds, for `KeepState`."""
-        return {"text": self._text}
+        return {"text": self._text or ""}
 
     def set_state(self, state: Mapping[str, str]) -> None:
-        """Take back what `get_state` returned."""
+        """Put the file back: without rows of epochs that will be trained again."""
         if not isinstance(state["text"], str):
             raise TypeError("the history is no text")
         self._text = state["text"]
+        self.settle()
 
     def settle(self) -> None:
-        """Make the file what the state says: without rows of epochs that are trained again."""
-        if self._text:
-            self._write()
-        else:
+        """Make the file what this object knows: nothing, where no epoch is done."""
+        self._text = self._text or ""
+        if not self._text:
             self.path.unlink(missing_ok=True)
+        elif self._read() != self._text:
+            self._write(self._text)
 
-    def _write(self) -> None:
+    def _read(self) -> str:
+        if not self.path.exists():
+            return ""
+        with open_regular(self.path, what="the history of a run") as file:
+            return file.read().decode("utf-8", "replace")
+
+    def _write(self, text: str) -> None:
         with replacing(self.path) as temporary:
-            temporary.write_bytes(self._text.encode("utf-8"))
+            temporary.write_bytes(text.encode("utf-8"))
 
 
 def make_callbacks(
