@@ -110,7 +110,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse values that no run could use."""
-        object.__setattr__(self, "weights", os.fspath(self.weights))
+        if isinstance(self.weights, os.PathLike):
+            object.__setattr__(self, "weights", os.fspath(self.weights))
         if isinstance(self.image_size, list):
             object.__setattr__(self, "image_size", tuple(self.image_size))
         for each in fields(self):
@@ -154,7 +155,9 @@ class Settings:
 
 _IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
     "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
-    "float": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
+    "float": lambda value: (
+        isinstance(value, float) or (_IS_OF_TYPE["int"](value) and abs(value) < 2**53)
+    ),
     "bool": lambda value: isinstance(value, bool),
     "tuple[int, int]": lambda value: (
         isinstance(value, tuple) and len(value) == 2 and all(map(_IS_OF_TYPE["int"], value))

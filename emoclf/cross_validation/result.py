@@ -260,7 +260,8 @@ def _read_fold(
     tested = folds.find_tested(*place)
     if value["positions"] != tested.tolist():
         raise ValueError(
-            f"{show_text(path)} holds the answers for other photos. Move it away and start again."
+            f"{show_text(path)} holds the answers for other photos than {FACTS_NAME} names. Move "
+            "it away and start again."
         )
     shape = (len(tested), answers.shape[1])
     probabilities = read_probabilities(value["probabilities"], shape, name=path)

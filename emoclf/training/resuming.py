@@ -162,7 +162,7 @@ class KeepState(keras.callbacks.Callback):
             for number, callback in enumerate(self._callbacks):
                 _restore_callback(callback, number, saved)
             _restore_random_state(saved)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise _make_changed(where, error) from error
         self._history = {name: list(each) for name, each in saved.facts["history"].items()}
         self.model.history.history = {name: list(each) for name, each in self._history.items()}
@@ -252,10 +252,14 @@ def restore_variables(
         variable.assign(array)
 
 
+_LONGEST_REASON = 400
+
+
 def _make_changed(where: Path, reason: object) -> ValueError:
     return ValueError(
-        f"{show_text(where)} was changed ({show_text(reason)}). Move it away: the training then "
-        "goes on with the state before it, or begins anew where there is none."
+        f"{show_text(where)} was changed ({show_text(str(reason)[:_LONGEST_REASON])}). Move it "
+        "away: the training then goes on with the state before it, or begins anew where there is "
+        "none."
     )
 
 
@@ -304,12 +308,16 @@ def _restore_callback(callback: keras.callbacks.Callback, number: int, saved: Sa
     names = next((each for kind, each in _COUNTERS.items() if isinstance(callback, kind)), ())
     for name, value in state.items():
         if name == "best_weights" and isinstance(value, list):
-            shapes = [each.shape for each in callback.model.get_weights()]
-            if [each.shape for each in value] != shapes:
-                raise ValueError("the best weights are not of the shapes of the network's")
+            _refuse_unlike(value, callback.model.get_weights())
         elif name not in names or not _is_counter(value, getattr(callback, name)):
             raise ValueError(f"{name} is {value!r:.100}")
         setattr(callback, name, value)
+
+
+def _refuse_unlike(values: Sequence[np.ndarray], own: Sequence[np.ndarray]) -> None:
+    described = [[(each.shape, each.dtype) for each in arrays] for arrays in (values, own)]
+    if described[0] != described[1]:
+        raise ValueError("the best weights are not of the shapes of the network's")
 
 
 def _is_counter(value: Any, present: Any) -> bool:
