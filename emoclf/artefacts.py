@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoclf.config import CLASS_NAMES, IMAGE_SIZE, ResizeMode, Subject
-from emoclf.storage import replacing
+from emoclf.storage import replacing, tidy_temporaries
 
 if TYPE_CHECKING:
     import keras
@@ -74,7 +74,8 @@ def save_model(model: keras.Model, path: str | Path, *, info: ModelInfo) -> Path
     if computes_in_half_precision(model):
         model = copy_network(model, as_float32=True)
     with replacing(path) as temporary:
-        model.save(temporary)
+        with tidy_temporaries():
+            model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(
                 MEMBER_NAME, json.dumps({"format_version": FORMAT_VERSION, **asdict(info)})

@@ -16,6 +16,7 @@ import re
 import shutil
 import stat
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -42,6 +43,7 @@ _LONGEST_REASON = 400
 
 _swept_folders: set[str] = set()
 _numbers = count()
+_temporaries = threading.Lock()
 
 
 @contextmanager
@@ -126,12 +128,31 @@ def temporary_folder() -> Iterator[Path]:
         >>> with temporary_folder() as folder:
         ...     _ = (folder / "notes.txt").write_text("soon gone")
     """
-    remove_leftovers(tempfile.gettempdir())
+    _sweep_once(Path(tempfile.gettempdir()))
     suffix = f".{os.getpid()}-{_find_machine()}.partial"
     with tempfile.TemporaryDirectory(
         prefix=".emoclf.", suffix=suffix, ignore_cleanup_errors=True
     ) as folder:
         yield Path(folder)
+
+
+@contextmanager
+def tidy_temporaries() -> Iterator[None]:
+    """Let what a library leaves in temporary folders when it is killed be removed by the next run.
+
+    Inside of the block `tempfile` makes its files in a `temporary_folder`, which goes at the end.
+
+    Example:
+        >>> with tidy_temporaries():  # doctest: +SKIP
+        ...     model.save("model.keras")
+    """
+    with _temporaries, temporary_folder() as folder:
+        before = tempfile.tempdir
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 @contextmanager

@@ -259,7 +259,7 @@ def test_what_tensorflow_raises_names_the_place(tmp_path, code):
         with pytest.raises(OSError, match=r"a\.bin") as caught, replacing(tmp_path / "a.bin"):
             raise kind(None, None, said)
         assert (caught.value.errno, caught.value.strerror) == (code, os.strerror(code))
-        with pytest.raises(OSError, match="export'$"), building_folder(tmp_path / "export"):
+        with pytest.raises(OSError, match=r"export'$"), building_folder(tmp_path / "export"):
             raise kind(None, None, said)
     with pytest.raises(tf.errors.ResourceExhaustedError), naming_full_disk(tmp_path):
         raise tf.errors.ResourceExhaustedError(None, None, "out of memory")

@@ -23,6 +23,7 @@ from emoclf.artefacts import MODEL_FILE_NAME, ModelInfo, save_model
 from emoclf.config import Settings
 from emoclf.datasets import PhotoCache, balanced_class_weights, make_dataset, take_order
 from emoclf.models import synchronise_normalisation
+from emoclf.storage import check_kind, parse_json
 from emoclf.training.fitting import compile_model, make_learning_rate
 from emoclf.training.locking import hold_run
 from emoclf.training.resuming import MadeFrom, describe_network, name_variables, restore_variables
@@ -186,7 +187,10 @@ def _train(
 
 def is_chief() -> bool:
     """Say whether this machine is the first of those that `TF_CONFIG` names, or alone."""
-    task = json.loads(os.environ.get("TF_CONFIG") or "{}").get("task", {})
+    content = (os.environ.get("TF_CONFIG") or "{}").encode("utf-8", "surrogateescape")
+    what = "the machines of a training"
+    value = parse_json(content, name="TF_CONFIG", what=what, kind=dict[str, Any])
+    task = check_kind(value.get("task", {}), dict[str, Any], name="TF_CONFIG", what=what)
     return task.get("index", 0) == 0
 
 
