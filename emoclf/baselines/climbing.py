@@ -97,7 +97,6 @@ class Climb:
         else:
             self.say(f"{self.find_title(name)} ...")
             answers = self.train(name)
-            _save_answers(self.file_of(name), answers, facts)
         files = self.manifest.select("test")
         evaluation = evaluate_predictions(
             [file.label for file in files],
@@ -111,6 +110,8 @@ class Climb:
             from emoclf.training import save_test_look
 
             save_test_look(evaluation, self.trained, model_file=self.trained / MODEL_FILE_NAME)
+        if not is_done:  # after the look, which no kill in between may leave out
+            _save_answers(self.file_of(name), answers, facts)
         self.say(f"{self.find_title(name)}: accuracy {evaluation.accuracy}")
         return Rung(name, self.find_title(name), evaluation, answers)
 
