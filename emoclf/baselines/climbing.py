@@ -29,6 +29,7 @@ from emoclf.images import resize_image
 from emoclf.packaged import PackagedNetwork
 from emoclf.splits import SplitManifest
 from emoclf.storage import find_sha256, read_json, write_json
+from emoclf.untrusted import show_text
 
 PIXEL_SIZE: tuple[int, int] = (32, 32)
 """`(height, width)` of the photos whose pixels the rung `pixels` weighs."""
@@ -247,6 +248,9 @@ def _read_answers(path: Path, facts: dict[str, Any], shape: tuple[int, int]) -> 
         value: _KeptAnswers = read_json(path, what="a rung of a ladder", kind=_KeptAnswers)
         probabilities = read_probabilities(value["probabilities"], shape, name=path)
     except ValueError as error:
-        raise ValueError(f"{error} Moved away, the rung is trained again.") from error
+        raise ValueError(
+            f"{show_text(path)} is no rung that emoclf wrote ({error}). Move it away to train it "
+            "again."
+        ) from error
     refuse_another(value["facts"], facts, path.parent)
     return Answers(probabilities, value["seconds"], value["note"], value["without_face"])
