@@ -181,7 +181,8 @@ def load_model(path: str | Path, *, compiled: bool = True) -> tuple[keras.Model,
 
     info = load_info(path)
     try:
-        model = keras.models.load_model(path, compile=compiled, safe_mode=True)
+        with tidy_temporaries():  # Keras unpacks the file
+            model = keras.models.load_model(path, compile=compiled, safe_mode=True)
     except zipfile.BadZipFile as error:
         raise ValueError(f"{path} is damaged ({error}). Copy it again, or train again.") from error
     except (TypeError, ValueError) as error:

@@ -189,6 +189,26 @@ def test_a_killed_process_leaves_a_temporary_folder_to_the_next(tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
+LOAD = """
+import keras
+from emoclf.artefacts import load_model
+keras.models.load_model = lambda *_, **__: (tempfile.mkdtemp(), kill())
+import tempfile
+load_model(next(folder.glob("*.keras")))
+"""
+
+
+def test_what_keras_unpacks_is_removed_after_a_kill(run, tmp_path, monkeypatch):
+    from emoclf.artefacts import load_model
+
+    shutil.copy(run[1].run_folder / "model.keras", tmp_path)
+    kill_while(LOAD, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    load_model(tmp_path / "model.keras")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
 def test_half_a_cache_is_removed_by_the_next_one_in_memory_too(manifest, tmp_path):
     with replacing(tmp_path / "a.npy") as temporary:
         temporary.write_bytes(b"half")
