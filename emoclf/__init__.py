@@ -172,6 +172,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "CopyRun",
             "KeepState",
             "ResumeRefusedError",
+            "RunInUseError",
             "Stage",
             "choose_precision",
             "compile_model",

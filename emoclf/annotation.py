@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from emoclf.images import FORMAT_EXTENSIONS
 from emoclf.inference import UNCERTAIN, FacePrediction, Prediction
-from emoclf.storage import replacing
+from emoclf.storage import add_file
+from emoclf.untrusted import show_text
 
 COLOURS: tuple[str, ...] = ("#3B6FB6", "#E8871E", "#2E8B57", "#B03A48", "#7A5BA6")
 """The classes' colours in label order: blue for Sad, orange for Happy."""
@@ -117,15 +118,11 @@ def save_picture(
     source = Path(file or "photo.png")
     is_jpeg = source.suffix.lower() in FORMAT_EXTENSIONS["JPEG"]
     stem = f"{_shorten(source.stem)}{ending}"
-    path = _claim_name(Path(folder), stem, ".jpg" if is_jpeg else ".png")
-    try:
-        with replacing(path, flush=False) as temporary:
-            made = Image.fromarray(picture)
-            made.save(temporary, "JPEG" if is_jpeg else "PNG", quality=_JPEG_QUALITY)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return path
+    made = Image.fromarray(picture)
+    return add_file(
+        _list_names(Path(folder), stem, ".jpg" if is_jpeg else ".png"),
+        lambda path: made.save(path, "JPEG" if is_jpeg else "PNG", quality=_JPEG_QUALITY),
+    )
 
 
 def _check_photo(photo: np.ndarray) -> None:
@@ -298,16 +295,12 @@ def _shorten(stem: str) -> str:
     return kept or "photo"
 
 
-def _claim_name(folder: Path, stem: str, suffix: str) -> Path:
-    """Make an empty file under the first free name, so that no one else takes it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in range(1, _MAX_NAMES):
-        path = folder / (f"{stem}{suffix}" if number == 1 else f"{stem}-{number}{suffix}")
-        try:
-            path.open("xb").close()
-        except FileExistsError:
-            continue
-        return path
+def _list_names(folder: Path, stem: str, suffix: str) -> Iterator[Path]:
+    """Yield the names that a picture may have, until there are too many to try."""
+    yield folder / f"{stem}{suffix}"
+    for number in range(2, _MAX_NAMES):
+        yield folder / f"{stem}-{number}{suffix}"
     raise FileExistsError(
-        f"{str(folder)!r} holds {_MAX_NAMES - 1:,} pictures named {stem!r}: give another folder."
+        f"{show_text(folder)} holds {_MAX_NAMES - 1:,} pictures named {show_text(stem)}: give "
+        "another folder."
     )

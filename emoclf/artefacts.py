@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from emoclf.config import CLASS_NAMES, IMAGE_SIZE, ResizeMode, Subject
 from emoclf.model_files import load_keras_file, read_extra
-from emoclf.storage import parse_json, replacing
+from emoclf.storage import parse_json, replacing, tidy_temporaries
 from emoclf.untrusted import check_class_names, show_text
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def save_model(model: keras.Model, path: str | Path, *, info: ModelInfo) -> Path
     if computes_in_half_precision(model):
         model = copy_network(model, as_float32=True)
     with replacing(path) as temporary:
-        model.save(temporary)
+        with tidy_temporaries():
+            model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(
                 MEMBER_NAME, json.dumps({"format_version": FORMAT_VERSION, **asdict(info)})
@@ -200,6 +201,7 @@ def load_model(path: str | Path, *, compiled: bool = True) -> tuple[keras.Model,
             this one cannot read.
     """
     info = load_info(path)
-    model = load_keras_file(path, compiled=compiled)
+    with tidy_temporaries():  # Keras unpacks the file
+        model = load_keras_file(path, compiled=compiled)
     _check_shapes(model, info)
     return model, info

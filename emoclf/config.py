@@ -6,7 +6,9 @@ module may import it.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 CLASS_NAMES: tuple[str, ...] = ("Sad", "Happy")
@@ -46,6 +48,11 @@ Precision = Literal["auto", "float32"]
 """How numbers are kept while training: half as long where a GPU gains from it, or never."""
 
 
+_LONGEST_SIDE = 10_000
+_LONGEST_PATH = 4096
+_LARGEST_COUNT = 10**6
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that decides how one run is split and trained.
@@ -76,10 +83,11 @@ class Settings:
             does not neglect it.
         precision: `"auto"` trains in half precision on a GPU that gains from it, `"float32"`
             never does. What is saved is float32 in any case.
-        seed: Seed of the split, the initial weights, the order and the augmentation.
+        seed: Seed of the split, the initial weights, the order and the augmentation, 0 to below
+            2 ** 32.
 
     Raises:
-        ValueError: If a value is out of its range; the message names it.
+        ValueError: If a value is of another type or out of its range; the message names it.
     """
 
     image_size: tuple[int, int] = IMAGE_SIZE
@@ -102,28 +110,33 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse values that no run could use."""
-        object.__setattr__(self, "image_size", tuple(self.image_size))
-        object.__setattr__(self, "weights", str(self.weights))
+        if isinstance(self.weights, os.PathLike):
+            object.__setattr__(self, "weights", os.fspath(self.weights))
+        if isinstance(self.image_size, list):
+            object.__setattr__(self, "image_size", tuple(self.image_size))
+        for each in fields(self):
+            _check_type(each.name, getattr(self, each.name), str(each.type))
         checks = {
-            "image_size": len(self.image_size) == 2 and min(self.image_size) >= 32,
+            "image_size": all(32 <= side <= _LONGEST_SIDE for side in self.image_size),
             "resize_mode": self.resize_mode in ("pad", "crop"),
             "subject": self.subject in ("photo", "face"),
             "network": self.network in get_args(NetworkName),
-            "weights": bool(self.weights),
+            "weights": 0 < len(self.weights) <= _LONGEST_PATH,
             "validation_share": self.validation_share > 0,
             "test_share": self.test_share > 0 and self.test_share + self.validation_share < 1,
-            "batch_size": self.batch_size >= 1,
-            "epochs": self.epochs >= 1,
-            "learning_rate": self.learning_rate > 0,
+            "batch_size": 1 <= self.batch_size <= _LARGEST_COUNT,
+            "epochs": 1 <= self.epochs <= _LARGEST_COUNT,
+            "learning_rate": 0 < self.learning_rate < float("inf"),
             "patience": self.patience >= 1,
             "dropout": 0 <= self.dropout < 1,
             "averaging": 0 <= self.averaging < 1,
             "precision": self.precision in get_args(Precision),
+            "seed": 0 <= self.seed < 2**32,
         }
         for name, is_valid in checks.items():
             if not is_valid:
                 raise ValueError(
-                    f"{name}={getattr(self, name)!r} is out of range. See emoclf.Settings for "
+                    f"{name}={getattr(self, name)!r:.200} is out of range. See emoclf.Settings for "
                     "what each setting may be; for example `image_size=(96, 96)`, "
                     "`resize_mode='pad'`, `subject='face'`, `network='deep'`, shares above 0 that "
                     "leave photos for training."
@@ -138,3 +151,22 @@ class Settings:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a dictionary that JSON can hold."""
         return asdict(self)
+
+
+_IS_OF_TYPE: dict[str, Callable[[Any], bool]] = {
+    "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "float": lambda value: (
+        isinstance(value, float) or (_IS_OF_TYPE["int"](value) and abs(value) < 2**53)
+    ),
+    "bool": lambda value: isinstance(value, bool),
+    "tuple[int, int]": lambda value: (
+        isinstance(value, tuple) and len(value) == 2 and all(map(_IS_OF_TYPE["int"], value))
+    ),
+}
+
+
+def _check_type(name: str, value: Any, expected: str) -> None:
+    """Refuse a value of another type than a field's; where none is listed it is a text."""
+    if not _IS_OF_TYPE.get(expected, lambda value: isinstance(value, str))(value):
+        kind = expected if expected in _IS_OF_TYPE else "str"
+        raise ValueError(f"{name}={value!r:.200} should be {kind}. See emoclf.Settings.")

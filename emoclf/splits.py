@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from emoclf.config import CLASS_NAMES, SEED, SPLIT_NAMES
-from emoclf.storage import read_json, write_json
+from emoclf.storage import check_keys, check_kind, read_json, write_json
 from emoclf.untrusted import check_class_names, show_text
 
 SMALL_SPLIT = 100
@@ -224,8 +224,8 @@ def verify_manifest(manifest: SplitManifest) -> None:
     for file in manifest.files:
         if file.split not in SPLIT_NAMES or not 0 <= file.label < len(manifest.class_names):
             raise ValueError(
-                f"{file.path!r} has split {file.split!r} and label {file.label}: expected one of "
-                f"{', '.join(SPLIT_NAMES)} and a label below {len(manifest.class_names)}. "
+                f"{file.path!r} has split {file.split!r:.100} and label {file.label}: expected "
+                f"one of {', '.join(SPLIT_NAMES)} and a label below {len(manifest.class_names)}. "
                 "Make the split anew."
             )
         if file.path in split_of_path:
@@ -285,16 +285,34 @@ def load_manifest(path: str | Path) -> SplitManifest:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is no manifest, or a photo or a duplicate group crosses splits.
     """
-    value = read_json(path, what="the split of a run")
+    what = "the split of a run"
+    value = read_json(path, what=what)
+    check_keys(value, [each.name for each in fields(SplitManifest)], name=path, what=what)
+    manifest: SplitManifest = check_kind(value, SplitManifest, name=path, what=what)
     try:
-        files = tuple(SplitFile(**file) for file in value["files"])
-        manifest = SplitManifest(value["root"], tuple(value["class_names"]), value["seed"], files)
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{show_text(path)} is not a split written by emoclf ({error!r}). Make the split anew."
-        ) from error
-    verify_manifest(manifest)
+        _verify_ranges(manifest)
+        verify_manifest(manifest)
+    except ValueError as error:
+        raise ValueError(f"{show_text(path)}: {error}") from error
     return manifest
+
+
+def _verify_ranges(manifest: SplitManifest) -> None:
+    """Refuse what is of the right type, and yet no name, no seed and no group."""
+    paths = (manifest.root, *(file.path for file in manifest.files))
+    groups = (abs(file.group) for file in manifest.files)
+    checks = {
+        "a path is empty, or too long for one": all(0 < len(path) <= 4096 for path in paths),
+        "a path holds a null character": not any("\0" in path for path in paths),
+        "the seed is below 0": manifest.seed >= 0,
+        "there are no classes, or too long names": 0 < sum(map(len, manifest.class_names)) < 10_000,
+        "two classes have one name": len(set(manifest.class_names)) == len(manifest.class_names),
+        "a duplicate group is no 64-bit number": max(groups, default=0) < 2**63,
+        "there are no photos": bool(manifest.files),
+    }
+    for wrong, is_right in checks.items():
+        if not is_right:
+            raise ValueError(f"{wrong}. Make the split anew.")
 
 
 def count_groups(manifest: SplitManifest) -> dict[str, int]:

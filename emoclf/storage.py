@@ -14,9 +14,12 @@ import os
 import platform
 import re
 import stat
+import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,8 +38,11 @@ _FOREIGN_SECONDS = 24 * 3600
 
 _LONGEST_PLAIN_NAME = 40
 _LONGEST_SUFFIX = 12
+_LONGEST_REASON = 400
 
 _swept_folders: set[str] = set()
+_numbers = count()
+_temporaries = threading.Lock()
 
 
 @contextmanager
@@ -60,16 +66,107 @@ def replacing(path: str | Path, *, flush: bool = True) -> Iterator[Path]:
         ...     temporary.write_text("whole or not at all")
     """
     path = Path(path)
+    with _writing(path) as temporary:
+        yield temporary
+        if flush:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+
+
+def add_file(paths: Iterable[Path], write: Callable[[Path], Any]) -> Path:
+    """Write a file under the first of several names that is free, whole or not at all.
+
+    Args:
+        paths: The names in order, all in one folder, which is made when it is missing.
+        write: Called with a temporary path, to write the file there.
+
+    Returns:
+        Where it is. What had that name before is never overwritten.
+
+    Raises:
+        FileExistsError: If no name is free.
+
+    Example:
+        >>> add_file([Path("a.txt"), Path("a-2.txt")], make_text)  # doctest: +SKIP
+    """
+    names = iter(paths)
+    first = next(names)
+    with _writing(first, number=next(_numbers)) as temporary:
+        write(temporary)
+        for path in chain([first], names):
+            with suppress(FileExistsError):
+                _put_under_free_name(temporary, path)
+                return path
+    raise FileExistsError(f"No name is free beside {show_text(first)}: give another folder.")
+
+
+def _put_under_free_name(temporary: Path, path: Path) -> None:
+    """Give a file its name, unless that is taken, with no empty file in between."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:  # a disk where a file cannot have two names
+        if os.name != "nt":
+            path.open("xb").close()
+        temporary.rename(path)  # on Windows, this never overwrites
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Give an empty folder for what is needed for a moment, and remove it afterwards.
+
+    It lies where the system keeps such folders. What a killed process has left there is removed by
+    the next call; of Python's own `tempfile` nobody knows whose it was.
+
+    Yields:
+        The folder, which only this user can read.
+
+    Example:
+        >>> with temporary_folder() as folder:
+        ...     _ = (folder / "notes.txt").write_text("soon gone")
+    """
+    _sweep_once(Path(tempfile.gettempdir()))
+    suffix = f".{os.getpid()}-{_find_machine()}.partial"
+    with tempfile.TemporaryDirectory(
+        prefix=".emoclf.", suffix=suffix, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def tidy_temporaries() -> Iterator[None]:
+    """Let what a library leaves in temporary folders when it is killed be removed by the next run.
+
+    Inside of the block `tempfile` makes its files in a `temporary_folder`, which goes at the end.
+
+    Example:
+        >>> with tidy_temporaries():  # doctest: +SKIP
+        ...     model.save("model.keras")
+    """
+    with _temporaries, temporary_folder() as folder:
+        before = tempfile.tempdir
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+
+@contextmanager
+def _writing(path: Path, *, number: int | None = None) -> Iterator[Path]:
+    """Give a temporary path beside `path`, and remove what is there in the end.
+
+    A number keeps two threads apart that write under the same name.
+    """
     make_folder(path.parent)
     _sweep_once(path.parent)
-    temporary = _name_temporary(path)
+    own = path if number is None else path.with_name(f"{number}-{path.name}")
+    temporary = _name_temporary(own)
     try:
         with _naming(path, temporary):
             yield temporary
-            if flush:
-                with temporary.open("rb+") as file:
-                    os.fsync(file.fileno())
-            temporary.replace(path)
     finally:
         with suppress(OSError):  # a read-only disk has refused to make it, too
             temporary.unlink(missing_ok=True)
@@ -113,11 +210,12 @@ def building_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path
     with _naming(path, temporary):
         temporary.mkdir()
     try:
-        yield temporary
-        if replace:
-            _put_in_place(temporary, path)
-        else:
-            _put_in_empty_place(temporary, path)
+        with _naming(path, temporary):
+            yield temporary
+            if replace:
+                _put_in_place(temporary, path)
+            else:
+                _put_in_empty_place(temporary, path)
     finally:
         remove_folder(temporary)
         for parent in made:
@@ -129,12 +227,49 @@ def building_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path
 def _naming(path: Path, temporary: Path) -> Iterator[None]:
     """Let an error of the disk name the place that the user knows, not the temporary one."""
     try:
+        with naming_full_disk(path):
+            yield
+    except OSError as error:
+        name = None if error.filename is None else str(error.filename)
+        if name == str(temporary):
+            error.filename = str(path)
+        elif name is not None and name.startswith(f"{temporary}{os.sep}"):
+            error.filename = str(path / Path(name).relative_to(temporary))
+        raise
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+@contextmanager
+def naming_full_disk(path: str | Path) -> Iterator[None]:
+    """Let whatever a library raises when a disk is full be an error that names the place.
+
+    TensorFlow has exceptions of its own for it, HDF5 a page of numbers, Python no file name.
+
+    Args:
+        path: What is written, as the user knows it.
+
+    Raises:
+        OSError: Instead of those, with the number, the words and the name of the system's own.
+
+    Example:
+        >>> with naming_full_disk("logs/first"):  # doctest: +SKIP
+        ...     writer.flush()
+    """
+    try:
         yield
     except OSError as error:
-        is_full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if is_full or str(error.filename) == str(temporary):
-            error.filename = str(path)
+        if error.errno in _FULL:
+            error.strerror = os.strerror(error.errno)
+            error.filename = error.filename or str(path)
         raise
+    except Exception as error:
+        said = str(error) if type(error).__module__.startswith("tensorflow.") else ""
+        number = next((each for each in _FULL if os.strerror(each) in said), None)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def _make_taken(path: Path) -> FileExistsError:
@@ -202,13 +337,17 @@ def remove_leftovers(folder: str | Path) -> None:
     Args:
         folder: The folder; its sub-folders are not searched.
     """
-    with suppress(OSError):  # what cannot be listed or removed does no harm
-        for entry in list(os.scandir(folder)):
-            if _is_leftover(entry):
-                if entry.is_dir(follow_symlinks=False):
-                    remove_folder(entry.path)
-                else:
-                    Path(entry.path).unlink(missing_ok=True)
+    entries: list[os.DirEntry[str]] = []
+    with suppress(OSError), os.scandir(folder) as found:
+        entries = [entry for entry in found if _PARTIAL.fullmatch(entry.name)]
+    for entry in entries:
+        with suppress(OSError):  # what cannot be removed, such as another user's, does no harm
+            if not _is_leftover(entry):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                remove_folder(entry.path)
+            else:
+                Path(entry.path).unlink(missing_ok=True)
 
 
 def _is_leftover(entry: os.DirEntry[str]) -> bool:
@@ -381,12 +520,55 @@ def parse_json(content: bytes, *, name: str | Path, what: str, kind: Any = Any) 
             f"{shown} should hold {what} but is not valid JSON ({reason}). It was changed or cut "
             "off: make it anew."
         ) from error
+    return check_kind(value, kind, name=name, what=what)
+
+
+def check_kind(value: Any, kind: Any, *, name: str | Path, what: str) -> Any:
+    """Check the type of a value that was read, and of all that is in it.
+
+    Args:
+        value: What JSON can hold.
+        kind: The type, as for `parse_json`.
+        name: Where it comes from, for the error message.
+        what: What it is, for the error message.
+
+    Returns:
+        The value, of type `kind`.
+
+    Raises:
+        ValueError: If it is of another type; the message says where.
+    """
     try:
         return msgspec.convert(value, kind)
-    except (msgspec.ValidationError, ValueError, RecursionError) as error:
+    except (msgspec.ValidationError, ValueError, RecursionError, OverflowError) as error:
+        reason = show_text(str(error)[:_LONGEST_REASON])
         raise ValueError(
-            f"{shown} should hold {what} but was changed ({show_text(error)}). Make it anew."
+            f"{show_text(name)} should hold {what} but was changed ({reason}). Make it anew."
         ) from error
+
+
+def check_keys(value: Any, names: Collection[str], *, name: str | Path, what: str) -> None:
+    """Check that an object read from JSON has these keys and no others.
+
+    A missing key would otherwise get a default that nobody chose, and an unknown one is ignored.
+
+    Args:
+        value: What was read.
+        names: The keys that it should have.
+        name: Where it comes from, for the error message.
+        what: What it is, for the error message.
+
+    Raises:
+        ValueError: If it has others; the message names them.
+    """
+    present = set(value) if isinstance(value, dict) else set()
+    wrong = [f"{each} is missing" for each in names if each not in present]
+    wrong += [f"{show_text(each[:100])} is unknown" for each in sorted(present - set(names))]
+    if wrong:
+        raise ValueError(
+            f"{show_text(name)} should hold {what} but was changed ({', '.join(wrong[:5])}). Make "
+            "it anew."
+        )
 
 
 def make_folder(folder: str | Path) -> None:

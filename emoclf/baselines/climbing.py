@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from emoclf.baselines.regression import RegressionFit, fit_regression
 from emoclf.baselines.rungs import FACE_RUNGS, Answers, Rung, RungName
 from emoclf.config import FACE_SIZE, IMAGE_SIZE, SPLIT_NAMES, Settings
 from emoclf.datasets import PhotoCache, cache_photos
-from emoclf.evaluation import evaluate_predictions
+from emoclf.evaluation import evaluate_predictions, read_probabilities
 from emoclf.faces import FaceDetector
 from emoclf.images import resize_image
 from emoclf.packaged import PackagedNetwork
@@ -93,11 +93,11 @@ class Climb:
         facts = self.describe_facts(name)
         is_done = self.file_of(name).is_file()
         if is_done:
-            answers = _read_answers(self.file_of(name), facts)
+            shape = (len(self.manifest.select("test")), len(self.manifest.class_names))
+            answers = _read_answers(self.file_of(name), facts, shape)
         else:
             self.say(f"{self.find_title(name)} ...")
             answers = self.train(name)
-            _save_answers(self.file_of(name), answers, facts)
         files = self.manifest.select("test")
         evaluation = evaluate_predictions(
             [file.label for file in files],
@@ -111,6 +111,8 @@ class Climb:
             from emoclf.training import save_test_look
 
             save_test_look(evaluation, self.trained, model_file=self.trained / MODEL_FILE_NAME)
+        if not is_done:  # after the look, which no kill in between may leave out
+            _save_answers(self.file_of(name), answers, facts)
         self.say(f"{self.find_title(name)}: accuracy {evaluation.accuracy}")
         return Rung(name, self.find_title(name), evaluation, answers)
 
@@ -228,17 +230,27 @@ def _save_answers(path: Path, answers: Answers, facts: dict[str, Any]) -> None:
     write_json(path, {"facts": facts, **values})
 
 
-def _read_answers(path: Path, facts: dict[str, Any]) -> Answers:
-    """Read a rung that is done, unless it was made otherwise."""
+class _KeptAnswers(TypedDict):
+    """What the file of a rung holds."""
+
+    facts: dict[str, str]
+    probabilities: list[list[float]]
+    seconds: float | None
+    note: str
+    without_face: int | None
+
+
+def _read_answers(path: Path, facts: dict[str, Any], shape: tuple[int, int]) -> Answers:
+    """Read a rung that is done, unless it was made otherwise; `shape`: (test photos, classes)."""
     from emoclf.training.state import refuse_another
 
-    value = read_json(path, what="a rung of a ladder")
     try:
-        refuse_another(value.pop("facts"), facts, path.parent)
-        value["probabilities"] = np.array(value["probabilities"], dtype=np.float64)
-        return Answers(**value)
-    except (KeyError, TypeError, AttributeError) as error:
+        value: _KeptAnswers = read_json(path, what="a rung of a ladder", kind=_KeptAnswers)
+        probabilities = read_probabilities(value["probabilities"], shape, name=path)
+    except ValueError as error:
         raise ValueError(
-            f"{show_text(path)} is no rung that emoclf wrote ({error!r}). Move it away to "
-            "train it again."
+            f"{show_text(path)} is no rung that emoclf wrote ({error}). Move it away to train it "
+            "again."
         ) from error
+    refuse_another(value["facts"], facts, path.parent)
+    return Answers(probabilities, value["seconds"], value["note"], value["without_face"])

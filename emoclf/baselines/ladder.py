@@ -12,7 +12,7 @@ from emoclf.baselines.rungs import FACE_RUNGS, RUNG_NAMES, RungName
 from emoclf.config import Settings
 from emoclf.faces import FaceDetector, make_detector
 from emoclf.splits import SplitManifest, load_manifest
-from emoclf.storage import read_json, write_json
+from emoclf.storage import write_json
 from emoclf.untrusted import show_text
 
 FOLDER_NAME = "ladder"
@@ -62,13 +62,14 @@ def train_ladder(
         UnreadableImageError: If a photo cannot be read.
         FaceDetectorUnavailableError: If there is no face detector; skip the face rungs then.
         ResumeRefusedError: If the ladder to go on with has other photos or settings.
+        RunInUseError: If another process climbs it.
         ValueError: If the arguments do not fit together, or there is no rung.
 
     Example:
         >>> ladder = emoclf.train_ladder(split, name="ladder")  # doctest: +SKIP
         >>> print(ladder.describe())  # doctest: +SKIP
     """
-    from emoclf.training import start_run
+    from emoclf.training import hold_run, start_run
 
     names = _choose_rungs(skip)
     trained = None if run_folder is None else Path(run_folder)
@@ -82,10 +83,11 @@ def train_ladder(
         detector = detector or make_detector()
     folder = start_run(settings, manifest, logs=logs, name=name, resume=resume)
     climb = Climb(manifest, settings, folder, trained, detector, say, verbose, progress)
-    climb.announce(names)
-    rungs = [climb.reach(each) for each in names]
-    ladder = Ladder(folder, tuple(rungs), manifest.counts(), compare_rungs(rungs))
-    write_json(folder / "ladder.json", ladder.to_dict())
+    with hold_run(folder):
+        climb.announce(names)
+        rungs = [climb.reach(each) for each in names]
+        ladder = Ladder(folder, tuple(rungs), manifest.counts(), compare_rungs(rungs))
+        write_json(folder / "ladder.json", ladder.to_dict())
     return ladder
 
 
@@ -120,5 +122,6 @@ def _read_run(
             f"The photos of {show_text(run_folder)} were in {split.root!r}, which is not there. "
             "Work in the folder that the training was started from."
         )
-    values = read_json(run_folder / "settings.json", what="the settings of a run")
-    return split, Settings(**values)
+    from emoclf.training import load_settings
+
+    return split, load_settings(run_folder)

@@ -263,9 +263,9 @@ def compare_repair_command(
                 repair_split,
             )
         from emoclf.splits import load_manifest
-        from emoclf.storage import read_json
+        from emoclf.training import load_settings
 
-        settings = Settings(**read_json(run / "settings.json", what="the settings of a run"))
+        settings = load_settings(run)
         manifest = load_manifest(run / "split.json")
         found = load_decisions(decisions)
         applied = apply_decisions(manifest.root, found, class_map=class_map)

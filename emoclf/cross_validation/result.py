@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict
 
 import numpy as np
 
-from emoclf.evaluation import Estimate, Evaluation, evaluate_predictions, share_right
+from emoclf.evaluation import (
+    Estimate,
+    Evaluation,
+    evaluate_predictions,
+    read_probabilities,
+    share_right,
+)
 from emoclf.folds import Folds, make_folds
 from emoclf.splits import SplitManifest, load_manifest
 from emoclf.storage import read_json
@@ -21,6 +27,27 @@ FEW_PHOTOS = 100
 """Below this many photos of a class, the sentence about small folders is said."""
 
 _FOLDS_NAME = "folds"
+_MOST = 1000
+
+
+class Facts(TypedDict):
+    """What is cross-validated: which photos, how often, by whom."""
+
+    learner: Literal["network", "face_features"]
+    fold_count: int
+    repeats: int
+    pixels: dict[str, str | None]
+    files: list[str]
+
+
+class KeptFold(TypedDict):
+    """What the file of a finished fold holds."""
+
+    positions: list[int]
+    probabilities: list[list[float]]
+    best_epoch: int
+    collapse: str | None
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -165,7 +192,9 @@ def select_photos(manifest: SplitManifest, paths: list[str]) -> SplitManifest:
     known = {file.path: file for file in manifest.files}
     missing = [path for path in paths if path not in known]
     if missing:
-        raise ValueError(f"{missing[0]!r} is not in the split: the files of the run do not fit.")
+        raise ValueError(
+            f"{missing[0]!r:.200} is not in the split: the files of the run do not fit."
+        )
     return replace(manifest, files=tuple(known[path] for path in paths))
 
 
@@ -183,30 +212,67 @@ def load_cross_validation(run_folder: str | Path) -> CrossValidation:
         ValueError: If its files are damaged.
     """
     folder = Path(run_folder)
-    facts = read_json(folder / FACTS_NAME, what="the facts of a cross-validation")
+    facts = load_facts(folder)
     split = load_manifest(folder / "split.json")
-    manifest = select_photos(split, facts["files"])
-    folds = make_folds(manifest, fold_count=facts["fold_count"], repeats=facts["repeats"])
+    places = [
+        (repeat, fold) for repeat in range(facts["repeats"]) for fold in range(facts["fold_count"])
+    ]
+    values = [_load_fold(find_fold_file(folder, *place)) for place in places]
+    try:
+        manifest = select_photos(split, facts["files"])
+        folds = make_folds(manifest, fold_count=facts["fold_count"], repeats=facts["repeats"])
+    except ValueError as error:
+        raise ValueError(f"{show_text(folder / FACTS_NAME)}: {error}") from error
     answers = np.full((folds.repeats, len(manifest.files), len(split.class_names)), np.nan)
-    scores = []
-    for repeat in range(folds.repeats):
-        for fold in range(folds.fold_count):
-            path = find_fold_file(folder, repeat, fold)
-            value = read_json(path, what="a finished fold (start `cross_validate` again)")
-            scores.append(_read_fold(value, path, folds, answers[repeat], (repeat, fold)))
+    scores = [
+        _read_fold(value, find_fold_file(folder, *place), folds, answers[place[0]], place)
+        for place, value in zip(places, values, strict=True)
+    ]
     return CrossValidation(folder, facts["learner"], folds, answers, tuple(scores))
 
 
+def load_facts(run_folder: Path) -> Facts:
+    """Read what is cross-validated.
+
+    Args:
+        run_folder: The run folder.
+
+    Returns:
+        The facts.
+
+    Raises:
+        FileNotFoundError: If it is no folder of a cross-validation.
+        ValueError: If the file is damaged.
+    """
+    path, what = run_folder / FACTS_NAME, "the facts of a cross-validation"
+    facts: Facts = read_json(path, what=what, kind=Facts)
+    counts = (facts["fold_count"], facts["repeats"])
+    if not all(1 <= count <= _MOST for count in counts):
+        raise ValueError(
+            f"{show_text(path)} should hold {what} but was changed (fold_count and repeats are "
+            f"{counts!r:.100}). Make it anew."
+        )
+    return facts
+
+
+def _load_fold(path: Path) -> KeptFold:
+    what = "a finished fold (start `cross_validate` again)"
+    value: KeptFold = read_json(path, what=what, kind=KeptFold)
+    return value
+
+
 def _read_fold(
-    value: dict[str, Any], path: Path, folds: Folds, answers: np.ndarray, place: tuple[int, int]
+    value: KeptFold, path: Path, folds: Folds, answers: np.ndarray, place: tuple[int, int]
 ) -> FoldScore:
     """Put a fold's answers, `(photos, classes)`, into their rows and return its score."""
     tested = folds.find_tested(*place)
-    probabilities = np.asarray(value["probabilities"], dtype=np.float64)
-    if value["positions"] != tested.tolist() or probabilities.shape != answers[tested].shape:
+    if value["positions"] != tested.tolist():
         raise ValueError(
-            f"{show_text(path)} holds the answers for other photos. Move it away and start again."
+            f"{show_text(path)} holds the answers for other photos than {FACTS_NAME} names. Move "
+            "it away and start again."
         )
+    shape = (len(tested), answers.shape[1])
+    probabilities = read_probabilities(value["probabilities"], shape, name=path)
     answers[tested] = probabilities
     files = [folds.manifest.files[index] for index in tested]
     is_right = probabilities.argmax(axis=1) == np.array([file.label for file in files])

@@ -24,6 +24,7 @@ from emoclf.cross_validation.result import (
     CrossValidation,
     find_fold_file,
     load_cross_validation,
+    load_facts,
 )
 from emoclf.cross_validation.timing import estimate_time, format_seconds
 from emoclf.datasets import PhotoCache, WithoutFace, cache_photos, take_order
@@ -31,7 +32,7 @@ from emoclf.faces import FaceDetector
 from emoclf.folds import Folds, make_folds
 from emoclf.runtime import set_seeds
 from emoclf.splits import SplitManifest
-from emoclf.storage import read_json, write_json
+from emoclf.storage import write_json
 from emoclf.untrusted import show_text
 
 _WORK_NAME = "unfinished_fold"
@@ -86,11 +87,16 @@ def cross_validate(
 
     Raises:
         ResumeRefusedError: If the run to go on with has other photos, settings or folds.
+        RunInUseError: If another process writes that run.
         ValueError: If there are too few photos, or the settings do not fit together.
     """
     if learner not in get_args(Learner):
         raise ValueError(f"learner={learner!r} should be one of {get_args(Learner)}.")
+    from emoclf.training import check_run_is_free, hold_run
+
     settings = settings or Settings()
+    if resume and name:
+        check_run_is_free(Path(logs) / name)
     chosen = manifest.files
     if not include_test:
         chosen = tuple(file for file in chosen if file.split != "test")
@@ -108,9 +114,9 @@ def cross_validate(
     folds = make_folds(cache.manifest, fold_count=fold_count, repeats=repeats)
     run_folder = _start(settings, manifest, cache, folds, learner, logs, name, resume)
     say(f"run folder: {show_text(run_folder)}")
-    with _expecting_many_networks():
+    with hold_run(run_folder), _expecting_many_networks():
         _answer_all(cache, settings, folds=folds, learner=learner, run_folder=run_folder, say=say)
-    return _finish(run_folder)
+        return _finish(run_folder)
 
 
 def _finish(run_folder: Path) -> CrossValidation:
@@ -157,8 +163,8 @@ def _start(
     }
     path = run_folder / FACTS_NAME
     if path.exists():
-        before = read_json(path, what="the facts of a cross-validation")
-        refuse_another({fact: before.get(fact) for fact in facts}, facts, run_folder)
+        before = {name: each for name, each in load_facts(run_folder).items() if name != "files"}
+        refuse_another(before, facts, run_folder)
     else:
         write_json(path, {**facts, "files": [file.path for file in cache.files]})
     return run_folder
@@ -179,6 +185,7 @@ def _answer_all(
     if len(waiting) < len(places):
         say(f"{len(places) - len(waiting)} of {len(places)} folds were finished before.")
     if not waiting:
+        shutil.rmtree(run_folder / _WORK_NAME, ignore_errors=True)  # of one that was killed
         return
     share = settings.validation_share
     caches = {

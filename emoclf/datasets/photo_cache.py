@@ -11,6 +11,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -20,7 +21,7 @@ from emoclf.datasets.preparing import Preparation, WithoutFace
 from emoclf.datasets.stored import StoredPhotos
 from emoclf.faces import FaceDetector
 from emoclf.splits import SplitFile, SplitManifest
-from emoclf.storage import read_json, replacing, write_json
+from emoclf.storage import read_json, remove_leftovers, replacing, write_json
 from emoclf.untrusted import show_text
 
 MEMORY_LIMIT_MIB = 1024
@@ -184,6 +185,7 @@ def cache_photos(
         resize_mode=resize_mode,
         without_face=without_face,
     )
+    remove_leftovers(cache_folder)
     shape = (len(manifest.files), *image_size, 3)
     images: np.ndarray | StoredPhotos
     if np.prod(shape, dtype=np.int64) <= memory_limit_mib * 2**20:
@@ -263,14 +265,22 @@ def _prepare_on_disk(
     Beside the array lies a list of 0 and 1: in which photos a face was found.
     """
     list_path = path.with_suffix(".json")
-    if path.is_file() and list_path.is_file():
-        return np.array(read_json(list_path, what="the list of photos with a face"), dtype=bool)
     shape = (len(manifest.files), *preparation.image_size, 3)
+    if path.is_file() and list_path.is_file():
+        found: list[Literal[0, 1]] = read_json(
+            list_path, what="the list of photos with a face", kind=list[Literal[0, 1]]
+        )
+        if len(found) != shape[0] or StoredPhotos(path).shape != shape:
+            raise ValueError(
+                f"{show_text(path)} and {list_path.name} beside it do not hold {shape[0]:,} photos "
+                f"of {shape[1]} x {shape[2]} pixels. Delete both: they are made anew."
+            )
+        return np.array(found, dtype=bool)
     with replacing(path) as temporary:
         images = StoredPhotos.create(temporary, shape)
-        found = _prepare_all(manifest, images, preparation, workers, progress)
-    write_json(list_path, found.astype(int).tolist())
-    return found
+        has_face = _prepare_all(manifest, images, preparation, workers, progress)
+    write_json(list_path, has_face.astype(int).tolist())
+    return has_face
 
 
 def _fingerprint(manifest: SplitManifest, preparation: Preparation) -> str:

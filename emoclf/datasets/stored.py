@@ -6,13 +6,19 @@ set would seem to need, and on machines that count in this way be denied, as muc
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from tokenize import TokenError
+from typing import IO, BinaryIO, cast
 
 import numpy as np
 
+from emoclf.storage import open_regular
 from emoclf.untrusted import show_text
+
+_MADE_ANEW = "Delete it: it is made anew."
 
 
 class StoredPhotos:
@@ -30,17 +36,20 @@ class StoredPhotos:
     def __init__(self, path: str | Path) -> None:
         """Read the header; no photo is read yet."""
         self.path, self.dtype = Path(path), np.dtype(np.uint8)
-        with self.path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            read = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version]
-            shape, _, dtype = read(file)
+        with open_regular(self.path, what="decoded photos") as file:
+            try:
+                shape, dtype, is_column_first = read_array_header(file)
+            except ValueError as error:
+                raise ValueError(f"{show_text(path)} is damaged. {_MADE_ANEW}") from error
             self._start = file.tell()
-        if dtype != self.dtype:
-            raise ValueError(f"{show_text(path)} should hold uint8. Received: {dtype}.")
-        self.shape = cast("tuple[int, ...]", shape)
+            size = os.fstat(file.fileno()).st_size
+        is_whole = size == self._start + math.prod(shape)
+        if dtype != self.dtype or is_column_first or len(shape) != 4 or not is_whole:
+            raise ValueError(
+                f"{show_text(path)} should hold uint8 photos. Received: {dtype} of {shape}, in "
+                f"{size:,} bytes. {_MADE_ANEW}"
+            )
+        self.shape: tuple[int, ...] = shape
 
     @classmethod
     def create(cls, path: str | Path, shape: tuple[int, ...]) -> StoredPhotos:
@@ -84,9 +93,7 @@ class StoredPhotos:
             for photo, position in zip(photos, positions, strict=True):
                 file.seek(self._start + int(position) * photo.nbytes)
                 if file.readinto(photo.data) != photo.nbytes:
-                    raise ValueError(
-                        f"{show_text(self.path)} is cut off. Delete it: it is made anew."
-                    )
+                    raise ValueError(f"{show_text(self.path)} is cut off. {_MADE_ANEW}")
         return photos
 
     def __setitem__(self, position: int, photo: np.ndarray) -> None:
@@ -105,3 +112,38 @@ class StoredPhotos:
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         """Read all photos into memory."""
         return self[:].astype(dtype or self.dtype, copy=False)
+
+
+def read_array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, bool]:
+    """Read what a `.npy` file says of its array, before anything is made of that size.
+
+    Args:
+        file: At its beginning; afterwards where the numbers begin.
+
+    Returns:
+        The array's shape and dtype, and whether it is in column order.
+
+    Raises:
+        ValueError: If it is no such file, or holds Python objects.
+    """
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    try:
+        shape, is_column_first, dtype = readers[np.lib.format.read_magic(file)](file)
+    except (
+        EOFError,
+        KeyError,
+        MemoryError,  # what Python's parser says of a header that is nested too deeply
+        RecursionError,
+        SyntaxError,
+        TokenError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise ValueError(f"no header of an array ({type(error).__name__})") from error
+    is_size = all(type(each) is int and each >= 0 for each in shape)
+    if dtype.hasobject or not is_size:
+        raise ValueError("not an array of numbers")
+    return shape, dtype, is_column_first

@@ -24,6 +24,7 @@ from emoclf.evaluation.harming import (
     harm_photo,
     load_at_working_size,
 )
+from emoclf.evaluation.kept import read_probabilities
 from emoclf.evaluation.metrics import (
     COLLAPSE_SHARE,
     BatchModel,
@@ -79,6 +80,7 @@ __all__ = [
     "mcnemar_test",
     "measure_harmed",
     "measure_robustness",
+    "read_probabilities",
     "score_classes",
     "share_right",
     "slice_evaluation",

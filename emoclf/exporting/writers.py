@@ -9,7 +9,6 @@ them is in the file.
 from __future__ import annotations
 
 import logging
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ import numpy as np
 from emoclf.artefacts import ModelInfo, save_model
 from emoclf.exporting.formats import ExportFormat
 from emoclf.runtime import quiet_start
+from emoclf.storage import naming_full_disk, temporary_folder
 
 if TYPE_CHECKING:
     import keras
@@ -117,9 +117,9 @@ def write_litert(
         )
     # From the Keras model itself, the converter of TensorFlow 2.21 loses the weights of some
     # networks without a word and answers nan; by way of a SavedModel it does not.
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder, naming_full_disk(folder):
         write_saved_model(model, folder, batch=1)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
         if calibration is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: (

@@ -34,6 +34,7 @@ from emoclf.fer2013 import EMOTIONS, FaceSet
 from emoclf.models import build_face_network
 from emoclf.packaged import ModelCard, calibrate_logits, softmax
 from emoclf.storage import read_json, write_json
+from emoclf.training import hold_run
 from emoclf.untrusted import show_text
 
 FINISHED_FILE_NAME = "finished.json"
@@ -169,11 +170,23 @@ def train_packaged_network(
         The student, in float32, from uint8 RGB to probabilities of the emotions.
 
     Raises:
+        RunInUseError: If another process writes that folder.
         ValueError: If `settings` has no round for the student.
     """
     folder, settings = Path(folder), settings or RecipeSettings()
     if not settings.rounds:
         raise ValueError("RecipeSettings.rounds is empty: give the student at least one round.")
+    with hold_run(folder):
+        return _train_all(lesson, folder, settings, policy, say)
+
+
+def _train_all(
+    lesson: Lesson,
+    folder: Path,
+    settings: RecipeSettings,
+    policy: str,
+    say: Callable[[str], None],
+) -> keras.Model:
     say(f"{len(lesson.training):,} faces to learn from. {lesson.crossings}")
     work = _Work(lesson, make_watch(lesson.tuning, settings.label_weight), policy, say)
     targets = make_targets(lesson.training, label_weight=settings.label_weight)
@@ -232,7 +245,8 @@ class _Work:
                 )
             numbers = {**self.watch(network), "precision": used}
             write_json(folder / FINISHED_FILE_NAME, numbers)
-        numbers = read_json(folder / FINISHED_FILE_NAME, what="the result of a finished network")
+        path, what = folder / FINISHED_FILE_NAME, "the result of a finished network"
+        numbers = read_json(path, what=what, kind=dict[str, float | str])
         self.say(
             f"{show_text(folder.name)}: "
             + ", ".join(f"{name} {number}" for name, number in numbers.items())

@@ -93,11 +93,13 @@ def train_classifier(
         UnreadableImageError: If a photo cannot be read; the message names it.
         FaceDetectorUnavailableError: If faces are asked for and there is no detector.
         ResumeRefusedError: If the run to go on with is another training.
+        RunInUseError: If another process writes that run.
         PretrainedWeightsError: If the network's weights cannot be downloaded or read.
         ValueError: If the settings do not fit together.
     """
     from emoclf.models import synchronise_normalisation
     from emoclf.training import (
+        check_run_is_free,
         choose_precision,
         start_run,
         train_in_stages,
@@ -107,6 +109,8 @@ def train_classifier(
     )
 
     settings = settings or Settings()
+    if resume and name:
+        check_run_is_free(Path(logs) / name)
     set_seeds(settings.seed)
     if cache is None:
         cache = _cache(manifest, settings, detector, without_face, Path(logs) / "cache", progress)
@@ -176,6 +180,7 @@ def train_on_cluster(
     Raises:
         MachineLostError: If another machine stops.
         ResumeRefusedError: If the run of this name is another training.
+        RunInUseError: If another training writes that run.
         ValueError: If the settings do not fit.
     """
     from emoclf.training import start_run

@@ -191,13 +191,40 @@ def compare_repair(
 
     Raises:
         ResumeRefusedError: If the comparison of this name has other photos or settings.
+        RunInUseError: If another process writes it.
         ValueError: If no test photo was answered by both.
 
     Example:
         >>> split = repair_split(manifest, load_decisions("decisions.csv"))  # doctest: +SKIP
         >>> print(compare_repair(split, settings).describe())  # doctest: +SKIP
     """
+    from emoclf.training import hold_run
+
     folder = Path(logs) / name
+    with hold_run(folder):
+        comparison = _train_both(
+            split,
+            settings,
+            folder=folder,
+            detector=detector,
+            without_face=without_face,
+            say=say,
+            progress=progress,
+        )
+        write_json(folder / COMPARISON_NAME, comparison.to_dict())
+    return comparison
+
+
+def _train_both(
+    split: RepairedSplit,
+    settings: Settings | None,
+    *,
+    folder: Path,
+    detector: FaceDetector | None,
+    without_face: WithoutFace,
+    say: Callable[[str], None],
+    progress: bool,
+) -> RepairComparison:
     found = []
     for part, manifest in (("before", split.before), ("after", split.after)):
         say(f"{part} the repair:")
@@ -217,9 +244,7 @@ def compare_repair(
         found.append((result.run_folder, test.evaluation))
     runs, answers = zip(*found, strict=True)
     before, after, left_out = _keep_common(*answers)
-    comparison = RepairComparison(split, before, after, runs, left_out)
-    write_json(folder / COMPARISON_NAME, comparison.to_dict())
-    return comparison
+    return RepairComparison(split, before, after, runs, left_out)
 
 
 def _keep_common(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from emoclf.fer2013 import EMOTIONS, FaceSet, load_fer2013
 from emoclf.folders import list_files
 from emoclf.sources.archives import extract_archive, read_safe_path
 from emoclf.sources.fer2013_counts import check_fer2013_counts
-from emoclf.storage import building_folder
+from emoclf.storage import building_folder, temporary_folder
 from emoclf.untrusted import show_text
 
 LabelSource = Literal["fer2013", "votes"]
@@ -144,8 +143,8 @@ def _open_source(source: Path) -> Iterator[Path]:
     elif not source.exists() or source.suffix.lower() in _PLAIN_EXTENSIONS:
         yield source
     else:
-        with tempfile.TemporaryDirectory() as temporary:
-            inside = Path(temporary) / "fer2013"
+        with temporary_folder() as temporary:
+            inside = temporary / "fer2013"
             extract_archive(source, inside, also=_PLAIN_EXTENSIONS, progress=False)
             found = _locate(inside)
             has_folders = (found / "train").is_dir()

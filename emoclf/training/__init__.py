@@ -4,9 +4,10 @@
 callbacks, fits and finishes the run folder with the functions of this package. `fitting` compiles
 and fits, `stages` does so for a network that knows something already, `callbacks` watches over
 it, `averaging` averages the weights, `run_folder` keeps what comes of it, `curves` reads it.
-`state` and `resuming` let a stopped training go on, `copying` keeps a second copy of a run,
-`devices` and `machines` share the work. `rate_finder` suggests a learning rate, `precision` halves
-the numbers on GPUs that gain from it.
+`state` and `resuming` let a stopped training go on, `locking` keeps two processes from writing one
+run, `copying` keeps a second copy of a run, `event_files` writes for TensorBoard, `devices` and
+`machines` share the work. `rate_finder` suggests a learning rate, `precision` halves the numbers on
+GPUs that gain from it.
 """
 
 from emoclf.artefacts import CHECKPOINT_FILE_NAME
@@ -20,6 +21,7 @@ from emoclf.training.copying import CopyRun, copy_run, fetch_run
 from emoclf.training.curves import OVERFITTING_GAP, describe_history
 from emoclf.training.devices import Devices, use_devices
 from emoclf.training.fitting import compile_model, make_learning_rate, train_model
+from emoclf.training.locking import RunInUseError, check_run_is_free, hold_run
 from emoclf.training.looks import (
     LOOKS_FILE_NAME,
     TestLook,
@@ -31,7 +33,13 @@ from emoclf.training.machines import MachineLostError, MachinesResult
 from emoclf.training.precision import choose_precision, use_precision
 from emoclf.training.rate_finder import LearningRateCurve, find_learning_rate
 from emoclf.training.resuming import KeepState
-from emoclf.training.run_folder import TrainingResult, finish_run, save_evaluation, start_run
+from emoclf.training.run_folder import (
+    TrainingResult,
+    finish_run,
+    load_settings,
+    save_evaluation,
+    start_run,
+)
 from emoclf.training.stages import Stage, describe_stage, plan_stages, train_in_stages
 from emoclf.training.state import ResumeRefusedError, refuse_another
 
@@ -49,10 +57,12 @@ __all__ = [
     "MachineLostError",
     "MachinesResult",
     "ResumeRefusedError",
+    "RunInUseError",
     "Stage",
     "TestLook",
     "TestLooks",
     "TrainingResult",
+    "check_run_is_free",
     "choose_precision",
     "compile_model",
     "copy_run",
@@ -62,6 +72,8 @@ __all__ = [
     "find_learning_rate",
     "find_test_looks",
     "finish_run",
+    "hold_run",
+    "load_settings",
     "make_callbacks",
     "make_learning_rate",
     "plan_stages",

@@ -56,7 +56,11 @@ class AveragedWeights(keras.callbacks.Callback):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Take back what `get_state` returned."""
-        self._raw = list(state["raw"]) if "raw" in state else None
+        raw = list(state["raw"]) if "raw" in state else None
+        own = [(tuple(each.shape), each.dtype) for each in self.model.trainable_variables]
+        if raw is not None and [(each.shape, each.dtype.name) for each in raw] != own:
+            raise ValueError("the raw weights are not of the shapes of the network's")
+        self._raw = raw
 
     def _take_averages(self) -> None:
         if self._raw is not None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
 import keras
 
 from emoclf.artefacts import CHECKPOINT_FILE_NAME, ModelInfo, save_model
-from emoclf.storage import replacing
+from emoclf.storage import open_regular, replacing
 from emoclf.training.averaging import AveragedWeights
+from emoclf.training.event_files import EventFiles
 
 
 class BestCheckpoint(keras.callbacks.Callback):
@@ -48,11 +50,15 @@ class BestCheckpoint(keras.callbacks.Callback):
 
     def set_state(self, state: Mapping[str, float]) -> None:
         """Take back what `get_state` returned."""
-        self.best = state["best"]
+        self.best = float(state["best"])
 
 
 class HistoryFile(keras.callbacks.Callback):
-    """Append the numbers of each epoch to a CSV file that can be read while training goes on.
+    """Write the numbers of all epochs to a CSV file that can be read while training goes on.
+
+    The file is written as a whole after every epoch, so that no row is ever torn. With `KeepState`
+    the state that a training goes on from decides which rows are there before; without it, a file
+    that exists is continued.
 
     Args:
         path: The CSV file: a column `epoch`, counted from 1, and one per metric.
@@ -62,25 +68,48 @@ class HistoryFile(keras.callbacks.Callback):
         """Remember where to write; nothing is written yet."""
         super().__init__()
         self.path = Path(path)
+        self._text: str | None = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Append one row."""
+        """Add one row."""
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
-        is_new = not self.path.exists()
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
+        text = self._read() if self._text is None else self._text
+        content = io.StringIO(newline="")
+        writer = csv.DictWriter(content, fieldnames=list(row))
+        if not text:
+            writer.writeheader()
+        writer.writerow(row)
+        self._text = text + content.getvalue()
+        self._write(self._text)
 
     def get_state(self) -> dict[str, str]:
-        """Return the whole file, for `KeepState`."""
-        return {"text": self.path.read_bytes().decode("utf-8")}
+        """Return what the file holds, for `KeepState`."""
+        return {"text": self._text or ""}
 
     def set_state(self, state: Mapping[str, str]) -> None:
         """Put the file back: without rows of epochs that will be trained again."""
+        if not isinstance(state["text"], str):
+            raise TypeError("the history is no text")
+        self._text = state["text"]
+        self.settle()
+
+    def settle(self) -> None:
+        """Make the file what this object knows: nothing, where no epoch is done."""
+        self._text = self._text or ""
+        if not self._text:
+            self.path.unlink(missing_ok=True)
+        elif self._read() != self._text:
+            self._write(self._text)
+
+    def _read(self) -> str:
+        if not self.path.exists():
+            return ""
+        with open_regular(self.path, what="the history of a run") as file:
+            return file.read().decode("utf-8", "replace")
+
+    def _write(self, text: str) -> None:
         with replacing(self.path) as temporary:
-            temporary.write_bytes(state["text"].encode("utf-8"))
+            temporary.write_bytes(text.encode("utf-8"))
 
 
 def make_callbacks(
@@ -114,7 +143,7 @@ def make_callbacks(
         HistoryFile(folder / "history.csv"),
     ]
     if tensorboard:
-        callbacks.append(keras.callbacks.TensorBoard(folder / "tensorboard"))
+        callbacks.append(EventFiles(folder / "tensorboard"))
     callbacks.append(
         keras.callbacks.EarlyStopping(
             monitor="val_loss",

@@ -82,7 +82,7 @@ def copy_run(
     for path in sorted(path for path in run_folder.rglob("*") if path.is_file()):
         name = path.relative_to(run_folder).as_posix()
         facts = (path.stat().st_size, path.stat().st_mtime_ns)
-        if path.name.startswith(".") or known.get(name) == facts:
+        if _is_hidden(path, run_folder) or known.get(name) == facts:
             continue
         made.append(copy_verified(path, target / name))
         known[name] = facts
@@ -111,23 +111,14 @@ def fetch_run(folder: str | Path, run_folder: str | Path) -> bool:
         return False
     with building_folder(run_folder) as unfinished:
         for path in sorted(path for path in source.rglob("*") if path.is_file()):
-            if not path.name.startswith("."):
+            if not _is_hidden(path, source):
                 copy_verified(path, unfinished / path.relative_to(source))
     return True
 
 
-def find_newest_state(run_folder: str | Path) -> str:
-    """Return which state of a training is its newest, such as `2-all/epoch-00004.npz`.
-
-    Args:
-        run_folder: The run's folder, or a copy of it.
-
-    Returns:
-        Its path inside the folder of the states; later ones are larger. Empty without one.
-    """
-    states = Path(run_folder) / STATE_FOLDER_NAME
-    found = (path.relative_to(states).as_posix() for path in states.rglob("epoch-*.npz"))
-    return max(found, default="")
+def _is_hidden(path: Path, folder: Path) -> bool:
+    """Return whether a file, or a folder it is in, is not there for good."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def copy_verified(source: Path, target: Path) -> Path:

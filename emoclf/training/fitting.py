@@ -12,8 +12,10 @@ from emoclf.artefacts import ModelInfo
 from emoclf.config import CLASS_NAMES, Settings
 from emoclf.datasets import balanced_class_weights
 from emoclf.splits import load_manifest
+from emoclf.storage import naming_full_disk
 from emoclf.training.callbacks import make_callbacks
 from emoclf.training.copying import CopyRun
+from emoclf.training.locking import hold_run
 from emoclf.training.resuming import KeepState
 from emoclf.training.run_folder import TrainingResult, finish_run
 
@@ -113,10 +115,39 @@ def train_model(
 
     Raises:
         ResumeRefusedError: If the run folder holds the state of another training.
+        RunInUseError: If another process writes the run folder.
     """
+    with hold_run(run_folder):
+        return _train(
+            model,
+            train,
+            validation=validation,
+            run_folder=Path(run_folder),
+            settings=settings,
+            class_weights=class_weights,
+            class_names=class_names,
+            copies=copies,
+            say=say,
+            verbose=verbose,
+        )
+
+
+def _train(
+    model: keras.Model,
+    train: tf.data.Dataset,
+    *,
+    validation: tf.data.Dataset,
+    run_folder: Path,
+    settings: Settings,
+    class_weights: Mapping[int, float] | None,
+    class_names: tuple[str, ...],
+    copies: str | Path | None,
+    say: Callable[[str], Any],
+    verbose: int | str,
+) -> TrainingResult:
     info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.subject)
     if class_weights is None and settings.class_weights:
-        labels = load_manifest(Path(run_folder) / "split.json").labels("train")
+        labels = load_manifest(run_folder / "split.json").labels("train")
         class_weights = balanced_class_weights(labels, len(class_names))
     learning_rate = make_learning_rate(
         len(train), epochs=settings.epochs, learning_rate=settings.learning_rate
@@ -131,16 +162,17 @@ def train_model(
     if keep.epochs_done:
         say(keep.describe())
     copying = [CopyRun(run_folder, copies)] if copies is not None else []
-    history = model.fit(
-        train,
-        validation_data=validation,
-        epochs=settings.epochs,
-        initial_epoch=keep.initial_epoch,
-        class_weight=dict(class_weights) if class_weights else None,
-        callbacks=[*callbacks, keep, *copying],
-        shuffle=False,  # the data set shuffles itself
-        verbose=verbose,
-    )
+    with naming_full_disk(run_folder):
+        history = model.fit(
+            train,
+            validation_data=validation,
+            epochs=settings.epochs,
+            initial_epoch=keep.initial_epoch,
+            class_weight=dict(class_weights) if class_weights else None,
+            callbacks=[*callbacks, keep, *copying],
+            shuffle=False,  # the data set shuffles itself
+            verbose=verbose,
+        )
     result = finish_run(model, history.history, validation, run_folder=run_folder, info=info)
     for each in copying:
         each.finish()

@@ -185,12 +185,10 @@ def _read_looks(folder: Path) -> tuple[TestLook, ...]:
     path = folder / LOOKS_FILE_NAME
     if not path.is_file():
         return ()
-    value = read_json(path, what="the looks at the test of a run")
     try:
-        return tuple(TestLook(**look) for look in value)
-    except TypeError as error:
-        raise ValueError(
-            f"{show_text(path)} is no record of looks at a test written by emoclf "
-            f"({show_text(error)}). It was changed: "
-            "move it away, and the next look begins a new one."
-        ) from error
+        looks: tuple[TestLook, ...] = read_json(
+            path, what="the looks at the test of a run", kind=tuple[TestLook, ...]
+        )
+    except ValueError as error:
+        raise ValueError(f"{error} Moved away, the next look begins a new one.") from error
+    return looks

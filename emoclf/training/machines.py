@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,10 @@ from emoclf.artefacts import MODEL_FILE_NAME, ModelInfo, save_model
 from emoclf.config import Settings
 from emoclf.datasets import PhotoCache, balanced_class_weights, make_dataset, take_order
 from emoclf.models import synchronise_normalisation
+from emoclf.storage import check_kind, parse_json
 from emoclf.training.fitting import compile_model, make_learning_rate
-from emoclf.training.resuming import describe_network, name_variables, restore_variables
+from emoclf.training.locking import hold_run
+from emoclf.training.resuming import MadeFrom, describe_network, name_variables, restore_variables
 from emoclf.training.state import (
     STATE_FOLDER_NAME,
     SavedState,
@@ -125,8 +128,24 @@ def train_on_machines(
     Raises:
         MachineLostError: If another machine stops.
         ResumeRefusedError: If the run folder holds the state of another training.
+        RunInUseError: If another training writes the run folder.
         ValueError: If a batch is smaller than the number of machines.
     """
+    with hold_run(run_folder) if is_chief() else nullcontext():
+        return _train(
+            build, cache, settings=settings, run_folder=run_folder, strategy=strategy, say=say
+        )
+
+
+def _train(
+    build: Callable[[], keras.Model],
+    cache: PhotoCache,
+    *,
+    settings: Settings,
+    run_folder: str | Path,
+    strategy: tf.distribute.Strategy,
+    say: Callable[[str], Any],
+) -> MachinesResult:
     count = strategy.num_replicas_in_sync
     if settings.batch_size < count:
         raise ValueError(
@@ -168,7 +187,10 @@ def train_on_machines(
 
 def is_chief() -> bool:
     """Say whether this machine is the first of those that `TF_CONFIG` names, or alone."""
-    task = json.loads(os.environ.get("TF_CONFIG") or "{}").get("task", {})
+    content = (os.environ.get("TF_CONFIG") or "{}").encode("utf-8", "surrogateescape")
+    what = "the machines of a training"
+    value = parse_json(content, name="TF_CONFIG", what=what, kind=dict[str, Any])
+    task = check_kind(value.get("task", {}), dict[str, Any], name="TF_CONFIG", what=what)
     return task.get("index", 0) == 0
 
 
@@ -185,14 +207,15 @@ def _restore(
     model: keras.Model, folder: Path, facts: Mapping[str, Any]
 ) -> tuple[int, dict[str, list[float]]]:
     """Return how many epochs are done and their history, and give the model their weights."""
-    saved, _ = load_state(folder)
+    saved, _ = load_state(folder, kind=MadeFrom)
     if saved is None:
         return 0, {}
     expected = {**facts, "network": describe_network(model)}
     before = {**saved.facts["made_from"], "network": saved.facts["network"]}
     refuse_another(before, expected, folder.parent)
-    restore_variables(model.variables, saved.arrays, "model")
-    restore_variables(model.optimizer.variables, saved.arrays, "optimizer")
+    where = folder / f"epoch-{saved.epoch:05}.npz"
+    restore_variables(model.variables, saved.arrays, "model", where=where)
+    restore_variables(model.optimizer.variables, saved.arrays, "optimizer", where=where)
     return saved.epoch, saved.facts["history"]
 
 

@@ -13,19 +13,22 @@ import random
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import keras
 import numpy as np
 
 from emoclf.datasets import find_order
+from emoclf.training.locking import release_run, take_run
 from emoclf.training.state import (
     STATE_FOLDER_NAME,
     SavedState,
+    find_newest_state,
     load_state,
     refuse_another,
     save_state,
 )
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -36,6 +39,23 @@ _COUNTERS: dict[type[keras.callbacks.Callback], tuple[str, ...]] = {
     keras.callbacks.ModelCheckpoint: ("best",),
 }
 """What Keras' callbacks remember from epoch to epoch, beside the best weights."""
+
+
+class MadeFrom(TypedDict):
+    """What every saved state tells beside its arrays."""
+
+    made_from: dict[str, Any]
+    network: str
+    history: dict[str, list[float]]
+
+
+class _Facts(MadeFrom):
+    """What the state of a training with callbacks tells."""
+
+    is_complete: bool
+    counters: dict[str, dict[str, bool | int | float | str | None]]
+    python_random: tuple[int, tuple[int, ...], float | None]
+    numpy_random: tuple[str, int, int, float]
 
 
 class KeepState(keras.callbacks.Callback):
@@ -49,8 +69,11 @@ class KeepState(keras.callbacks.Callback):
     What is kept: weights and random seeds of all layers, the optimizer's variables, the counters
     and best weights of early stopping and plateau cuts, the history, Python's and NumPy's random
     state. The order of the photos needs no keeping: `make_dataset` draws it from seed and epoch.
-    A callback of your own may have `get_state()`, which returns a dictionary of numbers and lists
-    of arrays, and `set_state(state)`.
+    A callback of your own may have `get_state()`, which returns a dictionary of numbers, texts and
+    lists of arrays, and `set_state(state)`. If it writes files, its `settle()` is called when the
+    training begins, after `set_state` where there is a state: to make them what that state says.
+
+    While it trains, no other process may write the run (`take_run`).
 
     Args:
         run_folder: The run's folder; the states go to `state/` in it.
@@ -85,7 +108,7 @@ class KeepState(keras.callbacks.Callback):
         self._callbacks = list(callbacks)
         described = {**(facts or {}), "photos": getattr(self._order, "fingerprint", None)}
         self._facts = json.loads(json.dumps(described))  # as it will be read again
-        self._saved, self.notes = load_state(self.folder)
+        self._saved, self.notes = load_state(self.folder, kind=_Facts)
         self._history: dict[str, list[float]] = {}
         if self._saved is not None:
             refuse_another(self._saved.facts["made_from"], self._facts, self._run)
@@ -114,18 +137,34 @@ class KeepState(keras.callbacks.Callback):
         return " ".join([*self.notes, f"{done} done. {end}"])
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
-        """Restore the saved state."""
-        if self._saved is None:
-            return
+        """Take the run, and restore the saved state."""
+        take_run(self._run)
+        if self._saved is not None:
+            self._restore(self._saved)
+        newest = self._run / STATE_FOLDER_NAME / find_newest_state(self._run)
+        if self._saved is None or newest.parent == self.folder:  # else a later part decides
+            for callback in self._callbacks:
+                if hasattr(callback, "settle"):
+                    callback.settle()
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
+        """Let others have the run."""
+        release_run(self._run)
+
+    def _restore(self, saved: SavedState) -> None:
+        where = self.folder / f"epoch-{saved.epoch:05}.npz"
         network = describe_network(self.model)
-        refuse_another({"network": self._saved.facts["network"]}, {"network": network}, self._run)
+        refuse_another({"network": saved.facts["network"]}, {"network": network}, self._run)
         _build_optimizer(self.model)
-        restore_variables(self.model.variables, self._saved.arrays, "model")
-        restore_variables(self.model.optimizer.variables, self._saved.arrays, "optimizer")
-        for number, callback in enumerate(self._callbacks):
-            _restore_callback(callback, number, self._saved)
-        _restore_random_state(self._saved)
-        self._history = {name: list(each) for name, each in self._saved.facts["history"].items()}
+        restore_variables(self.model.variables, saved.arrays, "model", where=where)
+        restore_variables(self.model.optimizer.variables, saved.arrays, "optimizer", where=where)
+        try:
+            for number, callback in enumerate(self._callbacks):
+                _restore_callback(callback, number, saved)
+            _restore_random_state(saved)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise _make_changed(where, error) from error
+        self._history = {name: list(each) for name, each in saved.facts["history"].items()}
         self.model.history.history = {name: list(each) for name, each in self._history.items()}
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
@@ -190,7 +229,7 @@ def name_variables(variables: Sequence[Any], kind: str) -> dict[str, np.ndarray]
 
 
 def restore_variables(
-    variables: Sequence[Any], arrays: Mapping[str, np.ndarray], kind: str
+    variables: Sequence[Any], arrays: Mapping[str, np.ndarray], kind: str, *, where: Path
 ) -> None:
     """Give variables the values that `name_variables` returned.
 
@@ -198,9 +237,30 @@ def restore_variables(
         variables: The same variables, in the same order.
         arrays: Name to array.
         kind: As it was.
+        where: The file of the state, for the error message.
+
+    Raises:
+        ValueError: If an array is missing, or of another shape or type.
     """
     for number, variable in enumerate(variables):
-        variable.assign(arrays[f"{kind}/{number:04}"])
+        name = f"{kind}/{number:04}"
+        expected = (tuple(variable.shape), variable.dtype)
+        array = arrays.get(name)
+        if array is None or (array.shape, array.dtype.name) != expected:
+            received = "none" if array is None else (array.shape, array.dtype.name)
+            raise _make_changed(where, f"{name} should be {expected}, received {received}")
+        variable.assign(array)
+
+
+_LONGEST_REASON = 400
+
+
+def _make_changed(where: Path, reason: object) -> ValueError:
+    return ValueError(
+        f"{show_text(where)} was changed ({show_text(str(reason)[:_LONGEST_REASON])}). Move it "
+        "away: the training then goes on with the state before it, or begins anew where there is "
+        "none."
+    )
 
 
 def _keep_callback(
@@ -245,8 +305,25 @@ def _restore_callback(callback: keras.callbacks.Callback, number: int, saved: Sa
     if hasattr(callback, "set_state"):
         callback.set_state(state)
         return
+    names = next((each for kind, each in _COUNTERS.items() if isinstance(callback, kind)), ())
     for name, value in state.items():
+        if name == "best_weights" and isinstance(value, list):
+            _refuse_unlike(value, callback.model.get_weights())
+        elif name not in names or not _is_counter(value, getattr(callback, name)):
+            raise ValueError(f"{name} is {value!r:.100}")
         setattr(callback, name, value)
+
+
+def _refuse_unlike(values: Sequence[np.ndarray], own: Sequence[np.ndarray]) -> None:
+    described = [[(each.shape, each.dtype) for each in arrays] for arrays in (values, own)]
+    if described[0] != described[1]:
+        raise ValueError("the best weights are not of the shapes of the network's")
+
+
+def _is_counter(value: Any, present: Any) -> bool:
+    """Return whether a value may take the place of a counter, or of the best loss so far."""
+    is_count = isinstance(present, int) and not isinstance(present, bool)
+    return isinstance(value, int) if is_count else value is None or isinstance(value, (int, float))
 
 
 def _keep_random_state(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:

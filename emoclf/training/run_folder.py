@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,10 @@ from emoclf.config import Settings
 from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
 from emoclf.runtime import check_run_name, find_versions, make_run_folder
 from emoclf.splits import SplitManifest, load_manifest, save_manifest
-from emoclf.storage import building_folder, read_json, write_json
-from emoclf.training.copying import fetch_run, find_newest_state
+from emoclf.storage import building_folder, check_keys, check_kind, read_json, write_json
+from emoclf.training.copying import fetch_run
 from emoclf.training.looks import save_look_once
-from emoclf.training.state import ResumeRefusedError, refuse_another
+from emoclf.training.state import ResumeRefusedError, find_newest_state, refuse_another
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
@@ -111,8 +111,10 @@ def _refuse_another_copy(
 
 def _refuse_another_run(folder: Path, settings: Settings, manifest: SplitManifest) -> None:
     """Raise where a run was started with other settings or other photos."""
-    before = read_json(folder / "settings.json", what="the settings of a run")
-    refuse_another(before, json.loads(json.dumps(settings.to_dict())), folder)
+    before, now = (
+        json.loads(json.dumps(each.to_dict())) for each in (load_settings(folder), settings)
+    )
+    refuse_another(before, now, folder)
     saved = load_manifest(folder / "split.json")
     parts = [
         {
@@ -124,6 +126,27 @@ def _refuse_another_run(folder: Path, settings: Settings, manifest: SplitManifes
     gone, new = sorted(parts[0] - parts[1]), sorted(parts[1] - parts[0])
     facts = {"photos that were in the split": gone[:3], "photos that were not": new[:3]}
     refuse_another({name: [] for name in facts}, facts, folder)
+
+
+def load_settings(run_folder: str | Path) -> Settings:
+    """Read the settings of a run.
+
+    Args:
+        run_folder: The run's folder.
+
+    Returns:
+        What `settings.json` in it holds.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, or a setting is missing, unknown, of another type or out of
+            range; the message names it.
+    """
+    path, what = Path(run_folder) / "settings.json", "the settings of a run"
+    value = read_json(path, what=what)
+    check_keys(value, [each.name for each in fields(Settings)], name=path, what=what)
+    settings: Settings = check_kind(value, Settings, name=path, what=what)
+    return settings
 
 
 def finish_run(

@@ -15,9 +15,11 @@ from emoclf.config import CLASS_NAMES, Settings
 from emoclf.datasets import balanced_class_weights
 from emoclf.models import FineTuningStage, freeze_for_fine_tuning
 from emoclf.splits import load_manifest
+from emoclf.storage import naming_full_disk
 from emoclf.training.callbacks import make_callbacks
 from emoclf.training.copying import CopyRun
 from emoclf.training.fitting import compile_model, describe_facts, make_learning_rate
+from emoclf.training.locking import hold_run
 from emoclf.training.resuming import KeepState
 from emoclf.training.run_folder import TrainingResult, finish_run
 
@@ -101,14 +103,45 @@ def train_in_stages(
 
     Raises:
         ResumeRefusedError: If the run folder holds the state of another training.
+        RunInUseError: If another process writes the run folder.
         ValueError: If there is no stage.
     """
     stages = plan_stages(settings) if stages is None else tuple(stages)
     if not stages:
         raise ValueError("stages should hold at least one Stage. Received none.")
+    with hold_run(run_folder):
+        return _train(
+            model,
+            train,
+            validation=validation,
+            run_folder=Path(run_folder),
+            settings=settings,
+            stages=stages,
+            class_weights=class_weights,
+            class_names=class_names,
+            copies=copies,
+            say=say,
+            verbose=verbose,
+        )
+
+
+def _train(
+    model: keras.Model,
+    train: tf.data.Dataset,
+    *,
+    validation: tf.data.Dataset,
+    run_folder: Path,
+    settings: Settings,
+    stages: Sequence[Stage],
+    class_weights: Mapping[int, float] | None,
+    class_names: tuple[str, ...],
+    copies: str | Path | None,
+    say: Callable[[str], None],
+    verbose: int | str,
+) -> TrainingResult:
     info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.subject)
     if class_weights is None and settings.class_weights:
-        labels = load_manifest(Path(run_folder) / "split.json").labels("train")
+        labels = load_manifest(run_folder / "split.json").labels("train")
         class_weights = balanced_class_weights(labels, len(class_names))
     callbacks = make_callbacks(
         run_folder, info=info, patience=settings.patience, averaging=settings.averaging > 0
@@ -126,16 +159,17 @@ def train_in_stages(
         )
         if keep.epochs_done:
             say(keep.describe())
-        fitted = model.fit(
-            train,
-            validation_data=validation,
-            initial_epoch=keep.initial_epoch or done,
-            epochs=done + stage.epochs,
-            class_weight=dict(class_weights) if class_weights else None,
-            callbacks=[*callbacks, keep, *copying],
-            shuffle=False,  # the data set shuffles itself
-            verbose=verbose,
-        )
+        with naming_full_disk(run_folder):
+            fitted = model.fit(
+                train,
+                validation_data=validation,
+                initial_epoch=keep.initial_epoch or done,
+                epochs=done + stage.epochs,
+                class_weight=dict(class_weights) if class_weights else None,
+                callbacks=[*callbacks, keep, *copying],
+                shuffle=False,  # the data set shuffles itself
+                verbose=verbose,
+            )
         for name, values in fitted.history.items():
             history.setdefault(name, []).extend(values)
         # Early stopping has given the model the best weights of this stage.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from emoclf.storage import replacing
+from emoclf.datasets.stored import read_array_header
+from emoclf.storage import check_kind, open_regular, parse_json, replacing
 from emoclf.untrusted import show_text
 
 STATE_FOLDER_NAME = "state"
@@ -71,11 +75,28 @@ def list_states(folder: str | Path) -> list[Path]:
     return sorted(Path(folder).glob("epoch-*.npz"), reverse=True)
 
 
-def load_state(folder: str | Path) -> tuple[SavedState | None, tuple[str, ...]]:
+def find_newest_state(run_folder: str | Path) -> str:
+    """Return which state of a training is its newest, such as `2-all/epoch-00004.npz`.
+
+    Args:
+        run_folder: The run's folder, or a copy of it.
+
+    Returns:
+        Its path inside the folder of the states; later ones are larger. Empty without one.
+    """
+    states = Path(run_folder) / STATE_FOLDER_NAME
+    found = (path.relative_to(states).as_posix() for path in states.rglob("epoch-*.npz"))
+    return max(found, default="")
+
+
+def load_state(
+    folder: str | Path, *, kind: Any = dict[str, Any]
+) -> tuple[SavedState | None, tuple[str, ...]]:
     """Read the newest state that is whole.
 
     Args:
         folder: The folder of the states; it need not exist.
+        kind: The type that the facts should be of, a `TypedDict`.
 
     Returns:
         The state, or None where there is none; and a sentence for every newer file that is damaged.
@@ -87,9 +108,10 @@ def load_state(folder: str | Path) -> tuple[SavedState | None, tuple[str, ...]]:
     files = list_states(folder)
     for path in files:
         try:
-            return _read(path), tuple(notes)
-        except (EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            notes.append(f"{show_text(path)} is damaged and is left aside ({show_text(error)}).")
+            return _read(path, kind), tuple(notes)
+        except _DAMAGES as error:
+            reason = show_text(str(error)[:_LONGEST_REASON])
+            notes.append(f"{show_text(path)} is damaged and is left aside ({reason}).")
     if files:
         raise ValueError(
             f"{' '.join(notes)} None of the states in {show_text(folder)} can be read. Move that "
@@ -98,14 +120,54 @@ def load_state(folder: str | Path) -> tuple[SavedState | None, tuple[str, ...]]:
     return None, ()
 
 
-def _read(path: Path) -> SavedState:
+_DAMAGES = (
+    EOFError,
+    KeyError,
+    NotImplementedError,  # a way of packing that Python does not know
+    OSError,
+    OverflowError,
+    RuntimeError,  # a member that is encrypted
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+"""What `zipfile` and NumPy raise for files that are not what was written."""
+
+_LONGEST_REASON = 300
+
+
+def _read(path: Path, kind: Any) -> SavedState:
     """Read all arrays; the checksums inside the file tell whether they are what was written."""
-    with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    facts = json.loads(str(arrays.pop(_FACTS)[()]))
-    if facts.pop("format_version") != FORMAT_VERSION:
+    with (
+        open_regular(path, what="the state of a training") as content,
+        zipfile.ZipFile(content) as archive,
+    ):
+        size = os.fstat(content.fileno()).st_size
+        if sum(each.file_size for each in archive.infolist()) > size:
+            raise ValueError("it says that it holds more than its size")
+        arrays = {
+            each.filename.removesuffix(".npy"): _read_array(archive, each)
+            for each in archive.infolist()
+        }
+    text = str(arrays.pop(_FACTS)[()]).encode("utf-8", "surrogatepass")
+    document = parse_json(text, name=path, what="the facts of a training", kind=dict[str, Any])
+    if document.pop("format_version") != FORMAT_VERSION:
         raise ValueError("it was written by another version of emoclf")
-    return SavedState(facts.pop("epoch"), facts, arrays)
+    epoch = document.pop("epoch")
+    if type(epoch) is not int or epoch != int(path.stem.removeprefix("epoch-")):
+        raise ValueError("it is of another epoch than its name says")
+    return SavedState(epoch, check_kind(document, kind, name=path, what="a state"), arrays)
+
+
+def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    """Read one array, once its header is known to promise as many bytes as there are."""
+    with archive.open(member) as file:
+        shape, dtype, _ = read_array_header(file)
+        if math.prod(shape) * dtype.itemsize != member.file_size - file.tell():
+            raise ValueError(f"{member.filename} is not of the size that it says")
+    with archive.open(member) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def refuse_another(before: Mapping[str, Any], now: Mapping[str, Any], run_folder: Path) -> None:
@@ -123,9 +185,19 @@ def refuse_another(before: Mapping[str, Any], now: Mapping[str, Any], run_folder
     unlike = [name for name in names if before.get(name) != now.get(name)]
     if unlike:
         told = "; ".join(
-            f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in unlike
+            f"{show_text(name)} was {_shorten(before.get(name))} and is {_shorten(now.get(name))}"
+            for name in unlike[:_MOST_TOLD]
         )
         raise ResumeRefusedError(
             f"{show_text(run_folder)} is another training: {told}. Go on with what it was started "
             "with, or give the new training another name."
         )
+
+
+_MOST_TOLD = 20
+_LONGEST_VALUE = 200
+
+
+def _shorten(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."
