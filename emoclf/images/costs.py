@@ -11,7 +11,7 @@ import struct
 from PIL import Image
 
 from emoclf.images.avif import find_coded_pixels, has_deep_colours
-from emoclf.images.jpeg import JpegOutline, outline_jpeg
+from emoclf.images.jpeg import MAX_SEGMENTS, JpegOutline
 
 PIXEL_BYTES = 7
 """Once decoded, 4 bytes of a pixel are Pillow's and 3 are ours; resizing needs as many."""
@@ -21,7 +21,7 @@ _NARROW_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 """Bytes per pixel in Pillow's modes; all others have 4."""
 _WEBP_BYTES = 16
 _RLE_BYTES = 3
-_AVIF_BYTES = 8
+_AVIF_BYTES = 10
 _CODED_AVIF_BYTES, _DEEP_AVIF_BYTES = 3, 6
 _FILE_COPIES = {"WEBP": 3, "AVIF": 2}
 """How often these decoders keep the file."""
@@ -41,18 +41,19 @@ _RLE_PIXELS = 16_000_000
 _RLE_FILE_BYTES = 8 * 2**20
 
 
-def explain_excess(data: bytes, format_name: str) -> str | None:
+def explain_excess(data: bytes, format_name: str, outline: JpegOutline | None = None) -> str | None:
     """Say what makes a file take too long, or too much before its size is known.
 
     Args:
         data: The content of the file.
         format_name: A key of `FORMAT_EXTENSIONS`.
+        outline: What `outline_jpeg` says of a JPEG.
 
     Returns:
         One or two sentences for the reader; None when there is nothing.
     """
-    if format_name == "JPEG":
-        return _explain_jpeg(outline_jpeg(data))
+    if outline is not None:
+        return _explain_jpeg(outline)
     if format_name == "BMP":
         return _explain_bmp(data)
     count = {"PNG": _count_png_parts, "GIF": _count_gif_parts}.get(format_name)
@@ -61,13 +62,20 @@ def explain_excess(data: bytes, format_name: str) -> str | None:
     return None
 
 
-def estimate_bytes(image: Image.Image, data: bytes = b"", *, scale: int = 1) -> int:
+def estimate_bytes(
+    image: Image.Image,
+    data: bytes = b"",
+    *,
+    scale: int = 1,
+    outline: JpegOutline | None = None,
+) -> int:
     """Estimate the most memory that decoding a picture takes.
 
     Args:
         image: A picture that is opened and not loaded.
         data: The content of its file, which is in memory too.
         scale: Divisor of the size that a JPEG is decoded at.
+        outline: What `outline_jpeg` says of a JPEG.
 
     Returns:
         Bytes: the file, Pillow's picture and what its decoder needs, and the result.
@@ -75,8 +83,7 @@ def estimate_bytes(image: Image.Image, data: bytes = b"", *, scale: int = 1) -> 
     pixels = -(-image.width // scale) * -(-image.height // scale)
     loading = pixels * _NARROW_BYTES.get(image.mode, _WIDE_BYTES)
     kept = len(data) * _FILE_COPIES.get(str(image.format), 1)
-    if image.format in ("JPEG", "MPO") and data:
-        outline = outline_jpeg(data)
+    if outline is not None:
         loading += outline.coefficient_bytes
         kept += 2 * outline.header_bytes
     elif image.format == "WEBP":
@@ -116,10 +123,11 @@ def _explain_jpeg(outline: JpegOutline) -> str | None:
         return f"The picture stores its {stored}. Save it again as a plain JPEG."
     if has_excessive_exif(outline.exif):
         return "Its EXIF block would fill the memory. Save the picture without its metadata."
-    is_long = outline.header_bytes > _HEADER_BYTES or outline.header_parts > _PARTS
-    if is_long or outline.junk_bytes > _JUNK_BYTES:
-        stored = f"{outline.header_bytes:,} bytes in {outline.header_parts:,} pieces"
-        return f"Before the picture come {stored}. Save it without its metadata."
+    if outline.header_bytes > _HEADER_BYTES or outline.junk_bytes > _JUNK_BYTES:
+        size = f"{outline.header_bytes:,} bytes"
+        return f"Before the picture come {size}. Save it without its metadata."
+    if outline.segments >= MAX_SEGMENTS:
+        return f"The file consists of {MAX_SEGMENTS:,} pieces and more. Save the picture again."
     return None
 
 

@@ -30,6 +30,7 @@ from emoclf.images.formats import (
     explain_unknown_content,
     find_format,
 )
+from emoclf.images.jpeg import JpegOutline, outline_jpeg
 from emoclf.images.memory import MAX_BYTES, sharing_memory, take_pixel_memory
 from emoclf.images.pillow_warnings import quiet_pillow, warn_if_pillow_is_old
 from emoclf.images.repair import repair_truncated
@@ -44,6 +45,16 @@ _FIRST_TURNED: int = 5
 _JPEG_SCALES = (1, 2, 4, 8)
 _KEEPING_FORMATS = frozenset({"WEBP", "AVIF"})
 """Their decoders keep what they need for the next frame until the file is closed."""
+
+
+@dataclass(frozen=True)
+class _File:
+    """The content of a file, its format, what messages call it, and a JPEG's outline."""
+
+    data: bytes
+    format_name: str
+    source: str
+    outline: JpegOutline | None = None
 
 
 @dataclass(frozen=True)
@@ -189,46 +200,44 @@ def _decode_bytes(data: bytes, source: str, wish: _Wish) -> DecodedImage:
 
 def _decode_known(data: bytes, format_name: str, source: str, wish: _Wish) -> DecodedImage:
     """Decode bytes of a known format; whatever Pillow raises is passed on."""
-    if reason := explain_excess(data, format_name):
+    outline = outline_jpeg(data) if format_name == "JPEG" else None
+    if reason := explain_excess(data, format_name, outline):
         raise UnreadableImageError(source, "too_large", reason)
-    image, (width, height), notes = _load(data, format_name, source, wish)
+    image, (width, height), notes = _load(_File(data, format_name, source, outline), wish)
     pixels, colour_notes = convert_to_rgb(image)
     is_turned = read_orientation(image)[0] >= _FIRST_TURNED
     size = (width, height) if is_turned else (height, width)
     return DecodedImage(pixels, format_name, size, notes=notes + colour_notes)
 
 
-def _load(
-    data: bytes, format_name: str, source: str, wish: _Wish
-) -> tuple[Image.Image, tuple[int, int], tuple[str, ...]]:
+def _load(file: _File, wish: _Wish) -> tuple[Image.Image, tuple[int, int], tuple[str, ...]]:
     """Load a file into a PIL image, and return its full `(width, height)` and notes, too."""
-    with Image.open(io.BytesIO(data), formats=[format_name]) as image:
-        scale = _fit_into_memory(image, data, source, wish)
+    with Image.open(io.BytesIO(file.data), formats=[file.format_name]) as image:
+        scale = _fit_into_memory(image, file, wish)
         width, height = (-(-side // scale) for side in image.size)
-        if format_name == "JPEG" and (scale > 1 or wish.min_size is not None):
+        if file.outline is not None and (scale > 1 or wish.min_size is not None):
             _draft(image, scale, wish.min_size)
         image.load()
         notes = count_frames(image)
         if scale > 1:
             notes += (f"read at 1/{scale} of its size, which is very large",)
         image.load()  # to count a GIF's frames unloads it
-        loaded = image.copy() if format_name in _KEEPING_FORMATS else image
+        loaded = image.copy() if file.format_name in _KEEPING_FORMATS else image
         return loaded, (width, height), notes
 
 
-def _fit_into_memory(image: Image.Image, data: bytes, source: str, wish: _Wish) -> int:
+def _fit_into_memory(image: Image.Image, file: _File, wish: _Wish) -> int:
     """Take the memory for a picture, or refuse it; return the divisor of its size that fits."""
     if image.width * image.height > wish.max_pixels:
         reason = _explain_pixels(image.height, image.width, wish.max_pixels)
-        raise UnreadableImageError(source, "too_large", reason)
-    scales = _JPEG_SCALES if image.format in ("JPEG", "MPO") and data else (1,)
-    for scale in scales:
-        needed = estimate_bytes(image, data, scale=scale)
+        raise UnreadableImageError(file.source, "too_large", reason)
+    for scale in (1,) if file.outline is None else _JPEG_SCALES:
+        needed = estimate_bytes(image, file.data, scale=scale, outline=file.outline)
         if needed <= wish.max_bytes:
             take_pixel_memory(needed)
             return scale
     raise UnreadableImageError(
-        source,
+        file.source,
         "too_large",
         f"The picture has {image.height} x {image.width} pixels and takes {needed / 1e6:,.0f} MB "
         f"to decode; the limit is {wish.max_bytes / 1e6:,.0f} MB. Make it smaller, or save it as "
@@ -270,7 +279,7 @@ def _decode_truncated(data: bytes, format_name: str, source: str, wish: _Wish) -
 def _decode_pil(image: Image.Image, wish: _Wish) -> DecodedImage:
     """Convert a PIL image, which may be a file that is not decoded yet."""
     source = "PIL image"
-    _fit_into_memory(image, b"", source, wish)
+    _fit_into_memory(image, _File(b"", str(image.format), source), wish)
     with quiet_pillow():
         try:
             image.load()

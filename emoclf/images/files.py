@@ -12,8 +12,8 @@ from emoclf.images.memory import take_file_memory
 from emoclf.storage import describe_irregular, open_regular
 from emoclf.untrusted import show_text
 
-MAX_FILE_BYTES: int = 160 * 2**20
-"""Largest file that is read into memory: 160 MiB."""
+MAX_FILE_BYTES: int = 128 * 2**20
+"""Largest file that is read into memory: 128 MiB."""
 
 
 def read_image_bytes(path: str | Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +10,16 @@ from dataclasses import dataclass
 START_OF_SCAN = 0xDA
 FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
+MAX_SEGMENTS = 500_000
+"""A file with so many is not looked at any further."""
+
 _END_OF_IMAGE = 0xD9
 _EXIF_MARKER = 0xE1
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+_MARKER = re.compile(rb"\xff\xff*([^\x00\xff\xd0-\xd7])", re.DOTALL)
+"""Python finds a plain first byte much faster than a repeated one."""
 _SEQUENTIAL_MARKERS = frozenset({0xC0, 0xC1, 0xC9})
+_ARITHMETIC_MARKERS = frozenset(range(0xC9, 0xD0)) - {0xCC}
+_ARITHMETIC_SCANS = 8
 _SEGMENT_MARKERS = frozenset(range(0xC0, 0xF0)) - {0xC8, *range(0xD0, 0xDA)} | {0xFE}
 """What Pillow skips as a whole; anything else it goes through byte by byte."""
 _COEFFICIENT_BYTES = 2
@@ -25,11 +32,12 @@ class JpegOutline:
 
     Attributes:
         pixels: Height times width of the stored picture; 0 when it is not told.
-        scans: How often the decoder goes through the whole picture.
+        scans: How often the decoder goes through the whole picture; a slow arithmetic scan
+            counts as eight.
         coefficient_bytes: What it keeps while it does; 0 when it can work row by row.
         header_bytes: Everything before the picture itself: EXIF, profiles, previews.
-        header_parts: In how many pieces that comes.
-        junk_bytes: How much of that belongs to no piece.
+        junk_bytes: How much of that belongs to no segment.
+        segments: How many segments were looked at, `MAX_SEGMENTS` at most.
         exif: The EXIF blocks, joined; empty when there are none.
     """
 
@@ -37,8 +45,8 @@ class JpegOutline:
     scans: int
     coefficient_bytes: int
     header_bytes: int
-    header_parts: int
     junk_bytes: int
+    segments: int
     exif: bytes
 
 
@@ -85,11 +93,12 @@ def outline_jpeg(data: bytes) -> JpegOutline:
     """
     frame = _Frame()
     exif: list[bytes] = []
-    scans = parts = junk = header = 0
+    scans = segments = junk = header = 0
     is_streamed, place = False, _MARKER_BYTES
-    for marker, start, segment in iterate_segments(data):
+    for marker, start, segment in itertools.islice(iterate_segments(data), MAX_SEGMENTS):
         if marker == _END_OF_IMAGE or is_streamed:
             break
+        segments += 1
         if marker == START_OF_SCAN:
             scans, header = scans + 1, header or start
             is_streamed = scans == 1 and frame.has_one_pass(segment)
@@ -98,16 +107,16 @@ def outline_jpeg(data: bytes) -> JpegOutline:
         elif marker == _EXIF_MARKER and segment[2:8] == b"Exif\0\0":
             exif.append(segment[8 if exif else 2 :])
         if not header:
-            parts, end = parts + 1, start + _MARKER_BYTES + len(segment)
+            end = start + _MARKER_BYTES + len(segment)
             junk += start - place if marker in _SEGMENT_MARKERS else end - place
             place = end
     return JpegOutline(
         pixels=frame.count_pixels(),
-        scans=scans,
+        scans=scans * (_ARITHMETIC_SCANS if frame.marker in _ARITHMETIC_MARKERS else 1),
         coefficient_bytes=0 if is_streamed else frame.count_coefficient_bytes(),
         header_bytes=header or place,
-        header_parts=parts,
         junk_bytes=junk,
+        segments=segments,
         exif=b"".join(exif),
     )
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-MAX_BYTES: int = 540_000_000
+MAX_BYTES: int = 520_000_000
 """Most memory that one picture may need while it is decoded."""
 
 FILE_BYTES: int = 256 * 2**20

@@ -28,7 +28,13 @@ from PIL import Image
 
 from emoclf.config import MAX_PIXELS
 from emoclf.images.costs import estimate_bytes
-from emoclf.images.jpeg import FRAME_MARKERS, START_OF_SCAN, iterate_segments, outline_jpeg
+from emoclf.images.jpeg import (
+    FRAME_MARKERS,
+    START_OF_SCAN,
+    JpegOutline,
+    iterate_segments,
+    outline_jpeg,
+)
 from emoclf.images.memory import MAX_BYTES
 
 _END_OF_IMAGE = b"\xff\xd9"
@@ -109,7 +115,7 @@ def _repair_jpeg(data: bytes, max_pixels: int, max_bytes: int) -> RepairedBytes 
     outline = outline_jpeg(kept)
     if outline.scans * outline.pixels > _MAX_SCANNED_PIXELS:
         return None
-    limits = (max_pixels, max_bytes - _JPEG_COPIES * len(data))
+    limits = (max_pixels, max_bytes - _JPEG_COPIES * len(data), outline)
     closed = _digest_rows(kept + _END_OF_IMAGE, *limits)
     if closed is None:
         return None
@@ -132,11 +138,13 @@ def _end_with_noise(noise: np.ndarray, first_restart: int) -> bytes:
     return b"".join(rows) + _END_OF_IMAGE
 
 
-def _digest_rows(data: bytes, max_pixels: int, max_bytes: int) -> list[bytes] | None:
+def _digest_rows(
+    data: bytes, max_pixels: int, max_bytes: int, outline: JpegOutline
+) -> list[bytes] | None:
     """Return a digest of every row in the file's own colour mode, or None for want of memory."""
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
         _check_pixels(image.width, image.height, max_pixels)
-        if estimate_bytes(image, data) > max_bytes:
+        if estimate_bytes(image, data, outline=outline) > max_bytes:
             return None
         image.load()
         strips = (
