@@ -7,6 +7,8 @@ hold nothing, those who wait for pixels hold a file at most, and the others fini
 
 from __future__ import annotations
 
+import ctypes
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -20,6 +22,9 @@ FILE_BYTES: int = 256 * 2**20
 
 PIXEL_BYTES: int = 768 * 2**20
 """Most memory that decoding and what follows takes at the same time, in all threads together."""
+
+_LARGE_BYTES = 100_000_000
+"""After a picture that took more, the freed memory is handed back to the system."""
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 """A wait without an end cannot be interrupted on every system."""
@@ -53,9 +58,10 @@ class MemoryShare:
         with self._turn:
             return sum(self._held.values())
 
-    def holds(self) -> bool:
-        """Tell whether this thread holds any."""
-        return threading.get_ident() in self._held
+    @property
+    def held(self) -> int:
+        """Bytes that this thread holds."""
+        return self._held.get(threading.get_ident(), 0)
 
     def take(self, amount: int, *, wait: bool = True) -> None:
         """Take bytes for this thread, beside those that it holds.
@@ -112,6 +118,8 @@ def sharing_memory() -> Iterator[None]:
         yield
     finally:
         _scope.is_open = False
+        if _pixels.held > _LARGE_BYTES:
+            _hand_back_freed_memory()
         _pixels.give_back()
         _files.give_back()
 
@@ -123,7 +131,7 @@ def take_file_memory(amount: int) -> None:
         amount: Its bytes.
     """
     if getattr(_scope, "is_open", False):
-        _files.take(amount, wait=not (_files.holds() or _pixels.holds()))
+        _files.take(amount, wait=not (_files.held or _pixels.held))
 
 
 def take_pixel_memory(amount: int) -> None:
@@ -133,4 +141,12 @@ def take_pixel_memory(amount: int) -> None:
         amount: The bytes that it needs at most.
     """
     if getattr(_scope, "is_open", False):
-        _pixels.take(amount, wait=not _pixels.holds())
+        _pixels.take(amount, wait=not _pixels.held)
+
+
+def _hand_back_freed_memory() -> None:
+    """Ask the GNU C library for what it keeps for each thread: eight threads' rests were 1.3 GB."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
