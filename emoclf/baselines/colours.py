@@ -25,7 +25,7 @@ COLOUR_NAMES: tuple[str, ...] = (
 """What `measure_colours` measures, in the order of its columns."""
 
 _SUFFICIENT_SIZE = (64, 64)
-_STRIP_PIXELS = 1 << 20
+_STRIP_PIXELS = 1 << 17
 
 
 def measure_colours(paths: Sequence[str | Path], *, progress: bool = False) -> np.ndarray:

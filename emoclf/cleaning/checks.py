@@ -24,7 +24,7 @@ _MEASURED_SIDE = 128
 """Brightness, contrast and sharpness are measured at this short side, in pixels."""
 
 _MEASURED_LENGTH = 32_000
-_STRIP_PIXELS = 1 << 20
+_STRIP_PIXELS = 1 << 17
 
 _UNREADABLE_KINDS = frozenset({"missing", "not_a_file", "no_permission"})
 

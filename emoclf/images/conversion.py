@@ -40,7 +40,7 @@ _MIRRORED, _TURNED = frozenset({3, 4, 6, 7}), frozenset({5, 6, 7, 8})
 """Orientations whose first row comes out last, and those whose rows come out as columns."""
 
 _LARGEST_16_BIT = 65535
-_STRIP_PIXELS = 1 << 20
+_STRIP_PIXELS = 1 << 17
 _DAMAGED_EXIF = "EXIF block unreadable, taken as upright"
 
 
@@ -188,6 +188,8 @@ def _assemble(
         notes.update(dict.fromkeys(own_notes))
         if orientation in _TRANSPOSITIONS:
             rgb = rgb.transpose(_TRANSPOSITIONS[orientation])
+        if strip.height == height:
+            return np.array(rgb), own_notes
         first = height - top - strip.height if orientation in _MIRRORED else top
         values = np.asarray(rgb)
         rows[first : first + strip.height] = values.swapaxes(0, 1) if is_turned else values
