@@ -102,6 +102,8 @@ def has_excessive_exif(block: bytes) -> bool:
     Args:
         block: The block, with or without `Exif` in front; damaged ones are Pillow's to refuse.
     """
+    if not block:
+        return False
     block = re.sub(rb"^(Exif\x00\x00){1,2}", b"", block)
     order = "<" if block.startswith(b"II") else ">"
     try:

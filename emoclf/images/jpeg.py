@@ -96,12 +96,14 @@ def outline_jpeg(data: bytes) -> JpegOutline:
     scans = segments = junk = header = 0
     is_streamed, place = False, _MARKER_BYTES
     for marker, start, segment in itertools.islice(iterate_segments(data), MAX_SEGMENTS):
-        if marker == _END_OF_IMAGE or is_streamed:
+        if marker == _END_OF_IMAGE:
             break
         segments += 1
         if marker == START_OF_SCAN:
             scans, header = scans + 1, header or start
             is_streamed = scans == 1 and frame.has_one_pass(segment)
+            if is_streamed:  # what follows is long, and tells nothing
+                break
         elif marker in FRAME_MARKERS:
             frame = max(frame, _Frame(marker, segment), key=_Frame.count_pixels)
         elif marker == _EXIF_MARKER and segment[2:8] == b"Exif\0\0":
