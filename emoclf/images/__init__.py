@@ -3,7 +3,8 @@
 The only room of the project that decodes pictures. `decoding` is the way through, `formats` judges
 bytes by their content, `files` reads them, `conversion` turns every colour mode into upright RGB,
 `repair` salvages truncated files, `resizing` brings a photo to one size. `costs` tells from headers
-what decoding would take (`jpeg` and `avif` know these files' parts), `memory` shares it out.
+what decoding would take (`jpeg` and `avif` know these files' parts), `memory` shares it out, and
+`loading` keeps to it.
 """
 
 from emoclf.images.decoding import (

@@ -7,7 +7,6 @@ the way is written down in `DecodedImage.notes`; what cannot be read is refused 
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,47 +22,22 @@ from emoclf.images.conversion import (
     count_frames,
     read_orientation,
 )
-from emoclf.images.costs import estimate_bytes, explain_excess
+from emoclf.images.costs import explain_excess
 from emoclf.images.files import read_image_bytes
 from emoclf.images.formats import (
     UnreadableImageError,
     explain_unknown_content,
     find_format,
 )
-from emoclf.images.jpeg import JpegOutline, outline_jpeg
-from emoclf.images.memory import MAX_BYTES, sharing_memory, take_pixel_memory
+from emoclf.images.jpeg import outline_jpeg
+from emoclf.images.loading import FIRST_TURNED, Content, Wish, fit_into_memory, load_content
+from emoclf.images.memory import MAX_BYTES, sharing_memory
 from emoclf.images.pillow_warnings import quiet_pillow, warn_if_pillow_is_old
 from emoclf.images.repair import repair_truncated
 from emoclf.images.resizing import resize_image
 
 MAX_LOST_SHARE: float = 0.05
 """Largest share of its rows that a truncated file may lack and still be used."""
-
-_FIRST_TURNED: int = 5
-"""EXIF orientations from 5 on swap height and width."""
-
-_JPEG_SCALES = (1, 2, 4, 8)
-_KEEPING_FORMATS = frozenset({"WEBP", "AVIF"})
-"""Their decoders keep what they need for the next frame until the file is closed."""
-
-
-@dataclass(frozen=True)
-class _File:
-    """The content of a file, its format, what messages call it, and a JPEG's outline."""
-
-    data: bytes
-    format_name: str
-    source: str
-    outline: JpegOutline | None = None
-
-
-@dataclass(frozen=True)
-class _Wish:
-    """What a caller wants of every picture; the attributes are arguments of `decode_image`."""
-
-    min_size: tuple[int, int] | None
-    max_pixels: int
-    max_bytes: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +135,7 @@ def decode_image(
         (40, 30)
     """
     warn_if_pillow_is_old()
-    wish = _Wish(min_size, max_pixels, max_bytes)
+    wish = Wish(min_size, max_pixels, max_bytes)
     with sharing_memory():
         if isinstance(source, np.ndarray):
             pixels, notes = convert_array(source)
@@ -179,7 +153,7 @@ def decode_image(
     )
 
 
-def _decode_bytes(data: bytes, source: str, wish: _Wish) -> DecodedImage:
+def _decode_bytes(data: bytes, source: str, wish: Wish) -> DecodedImage:
     """Decode bytes, repair them if they are only cut off, refuse them with a reason otherwise."""
     if not data:
         raise UnreadableImageError(source, "empty", "Received 0 bytes. Read the file again.")
@@ -198,64 +172,19 @@ def _decode_bytes(data: bytes, source: str, wish: _Wish) -> DecodedImage:
         return _decode_truncated(data, format_name, source, wish)
 
 
-def _decode_known(data: bytes, format_name: str, source: str, wish: _Wish) -> DecodedImage:
+def _decode_known(data: bytes, format_name: str, source: str, wish: Wish) -> DecodedImage:
     """Decode bytes of a known format; whatever Pillow raises is passed on."""
     outline = outline_jpeg(data) if format_name == "JPEG" else None
     if reason := explain_excess(data, format_name, outline):
         raise UnreadableImageError(source, "too_large", reason)
-    image, (width, height), notes = _load(_File(data, format_name, source, outline), wish)
+    image, (width, height), notes = load_content(Content(data, format_name, source, outline), wish)
     pixels, colour_notes = convert_to_rgb(image)
-    is_turned = read_orientation(image)[0] >= _FIRST_TURNED
+    is_turned = read_orientation(image)[0] >= FIRST_TURNED
     size = (width, height) if is_turned else (height, width)
     return DecodedImage(pixels, format_name, size, notes=notes + colour_notes)
 
 
-def _load(file: _File, wish: _Wish) -> tuple[Image.Image, tuple[int, int], tuple[str, ...]]:
-    """Load a file into a PIL image, and return its full `(width, height)` and notes, too."""
-    with Image.open(io.BytesIO(file.data), formats=[file.format_name]) as image:
-        scale = _fit_into_memory(image, file, wish)
-        width, height = (-(-side // scale) for side in image.size)
-        if file.outline is not None and (scale > 1 or wish.min_size is not None):
-            _draft(image, scale, wish.min_size)
-        image.load()
-        notes = count_frames(image)
-        if scale > 1:
-            notes += (f"read at 1/{scale} of its size, which is very large",)
-        image.load()  # to count a GIF's frames unloads it
-        loaded = image.copy() if file.format_name in _KEEPING_FORMATS else image
-        return loaded, (width, height), notes
-
-
-def _fit_into_memory(image: Image.Image, file: _File, wish: _Wish) -> int:
-    """Take the memory for a picture, or refuse it; return the divisor of its size that fits."""
-    if image.width * image.height > wish.max_pixels:
-        reason = _explain_pixels(image.height, image.width, wish.max_pixels)
-        raise UnreadableImageError(file.source, "too_large", reason)
-    for scale in (1,) if file.outline is None else _JPEG_SCALES:
-        needed = estimate_bytes(image, file.data, scale=scale, outline=file.outline)
-        if needed <= wish.max_bytes:
-            take_pixel_memory(needed)
-            return scale
-    raise UnreadableImageError(
-        file.source,
-        "too_large",
-        f"The picture has {image.height} x {image.width} pixels and takes {needed / 1e6:,.0f} MB "
-        f"to decode; the limit is {wish.max_bytes / 1e6:,.0f} MB. Make it smaller, or save it as "
-        "a plain JPEG.",
-    )
-
-
-def _draft(image: Image.Image, scale: int, min_size: tuple[int, int] | None) -> None:
-    """Let Pillow decode a JPEG at 1/`scale` of its size, or smaller still if that suffices."""
-    height, width = image.height // scale, image.width // scale
-    if min_size is not None:
-        is_turned = read_orientation(image)[0] >= _FIRST_TURNED
-        wanted = min_size[::-1] if is_turned else min_size
-        height, width = min(height, wanted[0]), min(width, wanted[1])
-    image.draft(None, (width, height))
-
-
-def _decode_truncated(data: bytes, format_name: str, source: str, wish: _Wish) -> DecodedImage:
+def _decode_truncated(data: bytes, format_name: str, source: str, wish: Wish) -> DecodedImage:
     """Decode what is left of a truncated file if it lacks few enough rows."""
     reason = "The file is cut off. Download it again."
     try:
@@ -276,10 +205,10 @@ def _decode_truncated(data: bytes, format_name: str, source: str, wish: _Wish) -
     raise UnreadableImageError(source, "truncated", reason)
 
 
-def _decode_pil(image: Image.Image, wish: _Wish) -> DecodedImage:
+def _decode_pil(image: Image.Image, wish: Wish) -> DecodedImage:
     """Convert a PIL image, which may be a file that is not decoded yet."""
     source = "PIL image"
-    _fit_into_memory(image, _File(b"", str(image.format), source), wish)
+    fit_into_memory(image, Content(b"", str(image.format), source), wish)
     with quiet_pillow():
         try:
             image.load()
@@ -317,13 +246,6 @@ def _is_cut_off(data: bytes, format_name: str) -> bool:
     if format_name == "BMP":
         return int.from_bytes(data[2:6], "little") > len(data)
     return False
-
-
-def _explain_pixels(height: int, width: int, max_pixels: int) -> str:
-    """Say that a picture is over the pixel limit."""
-    return (
-        f"The picture has {height} x {width} pixels; the limit is {max_pixels:,}. Make it smaller."
-    )
 
 
 def load_resized(
