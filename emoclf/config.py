@@ -26,7 +26,7 @@ FACE_SIZE: tuple[int, int] = (48, 48)
 SEED: int = 42
 """Default seed of everything random: drawing, splitting, initial weights, augmentation."""
 
-MAX_PIXELS: int = 100_000_000
+MAX_PIXELS: int = 120_000_000
 """Largest picture (height times width) that is decoded: a limit against decompression bombs."""
 
 ResizeMode = Literal["pad", "crop"]

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from emoclf.images import load_image
+from emoclf.images import load_image, sharing_memory
 
 COLOUR_NAMES: tuple[str, ...] = (
     "brightness",
@@ -25,6 +25,7 @@ COLOUR_NAMES: tuple[str, ...] = (
 """What `measure_colours` measures, in the order of its columns."""
 
 _SUFFICIENT_SIZE = (64, 64)
+_STRIP_PIXELS = 1 << 17
 
 
 def measure_colours(paths: Sequence[str | Path], *, progress: bool = False) -> np.ndarray:
@@ -48,7 +49,20 @@ def measure_colours(paths: Sequence[str | Path], *, progress: bool = False) -> n
 
 
 def _measure(path: str | Path) -> list[float]:
-    pixels = load_image(path, min_size=_SUFFICIENT_SIZE)
-    grey = np.asarray(Image.fromarray(pixels).convert("L"))
-    colours = pixels.reshape(-1, 3)
-    return [float(grey.mean()), *colours.mean(axis=0).tolist(), *colours.std(axis=0).tolist()]
+    with sharing_memory():
+        counts = _count_values(load_image(path, min_size=_SUFFICIENT_SIZE))
+    values, pixels = np.arange(256), counts[0].sum()
+    means = counts @ values / pixels
+    variances = (counts * (values - means[:, np.newaxis]) ** 2).sum(axis=1) / pixels
+    return [*means.tolist(), *np.sqrt(variances[1:]).tolist()]
+
+
+def _count_values(pixels: np.ndarray) -> np.ndarray:
+    """Return int64 (4, 256): how often each value occurs in grey, red, green and blue."""
+    height, width = pixels.shape[:2]
+    rows = max(_STRIP_PIXELS // width, 1)
+    counts = np.zeros((4, 256), dtype=np.int64)
+    for top in range(0, height, rows):
+        strip = Image.fromarray(pixels[top : top + rows])
+        counts += np.reshape([*strip.convert("L").histogram(), *strip.histogram()], (4, 256))
+    return counts

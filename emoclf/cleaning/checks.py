@@ -17,10 +17,14 @@ from emoclf.images import (
     UnreadableImageError,
     decode_image,
     read_image_bytes,
+    sharing_memory,
 )
 
 _MEASURED_SIDE = 128
 """Brightness, contrast and sharpness are measured at this short side, in pixels."""
+
+_MEASURED_LENGTH = 32_000
+_STRIP_PIXELS = 1 << 17
 
 _UNREADABLE_KINDS = frozenset({"missing", "not_a_file", "no_permission"})
 
@@ -71,17 +75,18 @@ def examine_file(path: Path, record: FileRecord, *, thresholds: CleaningThreshol
         The completed record and the signature. Whatever is wrong, nothing is raised: a file
         that vanished or cannot be read has the problem "unreadable".
     """
-    try:
-        data = read_image_bytes(path)
-    except UnreadableImageError as error:
-        digest = hashlib.sha256(b"").hexdigest() if error.kind == "empty" else ""
-        return ExaminedFile(_reject(replace(record, sha256=digest), error))
-    record = replace(record, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
-    try:
-        image = decode_image(data, min_size=(_MEASURED_SIDE, _MEASURED_SIDE))
-    except UnreadableImageError as error:
-        return ExaminedFile(_reject(record, error))
-    return _examine_image(image, record, thresholds)
+    with sharing_memory():
+        try:
+            data = read_image_bytes(path)
+        except UnreadableImageError as error:
+            digest = hashlib.sha256(b"").hexdigest() if error.kind == "empty" else ""
+            return ExaminedFile(_reject(replace(record, sha256=digest), error))
+        record = replace(record, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+        try:
+            image = decode_image(data, min_size=(_MEASURED_SIDE, _MEASURED_SIDE))
+        except UnreadableImageError as error:
+            return ExaminedFile(_reject(record, error))
+        return _examine_image(image, record, thresholds)
 
 
 def _reject(record: FileRecord, error: UnreadableImageError) -> FileRecord:
@@ -94,7 +99,7 @@ def _examine_image(
     image: DecodedImage, record: FileRecord, thresholds: CleaningThresholds
 ) -> ExaminedFile:
     """Measure a decoded picture and hold the values against the thresholds."""
-    grey = _shrink(Image.fromarray(image.pixels).convert("L"))
+    grey = _shrink(_find_grey(image.pixels))
     signature = make_signature(grey)
     contrast = float(grey.std())
     record = replace(
@@ -112,11 +117,24 @@ def _examine_image(
     return ExaminedFile(replace(record, problems=problems), signature if compared else None)
 
 
+def _find_grey(pixels: np.ndarray) -> Image.Image:
+    """Return a grey picture; strip by strip, because a large one exists once already."""
+    height, width = pixels.shape[:2]
+    rows = max(_STRIP_PIXELS // width, 1)
+    grey = np.empty((height, width), dtype=np.uint8)
+    for top in range(0, height, rows):
+        strip = Image.fromarray(pixels[top : top + rows])
+        grey[top : top + rows] = np.asarray(strip.convert("L"))
+    return Image.fromarray(grey)
+
+
 def _shrink(grey: Image.Image) -> np.ndarray:
     """Return grey values 0 to 255, uint8 (height, width), with a short side of at most 128."""
     scale = _MEASURED_SIDE / min(grey.size)
+    if max(grey.size) > _MEASURED_LENGTH:  # a thread of pixels that would not get small otherwise
+        scale = min(scale, _MEASURED_LENGTH / max(grey.size))
     if scale < 1:
-        size = (round(grey.width * scale), round(grey.height * scale))
+        size = (max(round(grey.width * scale), 1), max(round(grey.height * scale), 1))
         grey = grey.resize(size, Image.Resampling.BOX)
     return np.asarray(grey)
 

@@ -20,6 +20,7 @@ from emoclf.config import IMAGE_SIZE, SPLIT_NAMES, ResizeMode, Subject
 from emoclf.datasets.preparing import Preparation, WithoutFace
 from emoclf.datasets.stored import StoredPhotos
 from emoclf.faces import FaceDetector
+from emoclf.images import sharing_memory
 from emoclf.splits import SplitFile, SplitManifest
 from emoclf.storage import read_json, remove_leftovers, replacing, write_json
 from emoclf.untrusted import show_text
@@ -238,7 +239,8 @@ def _prepare_all(
     root = Path(manifest.root)
 
     def prepare(index: int) -> bool:
-        images[index], has_face = preparation.prepare(root / manifest.files[index].path)
+        with sharing_memory():
+            images[index], has_face = preparation.prepare(root / manifest.files[index].path)
         return has_face
 
     task = "decoding" if preparation.detector is None else "finding faces"

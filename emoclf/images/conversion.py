@@ -1,11 +1,17 @@
-"""From what Pillow or NumPy holds to upright uint8 RGB, with a note of every step taken."""
+"""From what Pillow or NumPy holds to upright uint8 RGB, with a note of every step taken.
+
+A picture is converted strip by strip, so that beside it and the result there is no third one.
+"""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from PIL import ExifTags, Image
+
+from emoclf.images.costs import has_excessive_exif
 
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -30,7 +36,12 @@ _METADATA_ERRORS = (
 )
 """What Pillow raises on damaged metadata, which is no reason to lose the picture."""
 
+_MIRRORED, _TURNED = frozenset({3, 4, 6, 7}), frozenset({5, 6, 7, 8})
+"""Orientations whose first row comes out last, and those whose rows come out as columns."""
+
 _LARGEST_16_BIT = 65535
+_STRIP_PIXELS = 1 << 17
+_DAMAGED_EXIF = "EXIF block unreadable, taken as upright"
 
 
 def convert_to_rgb(image: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -47,13 +58,29 @@ def convert_to_rgb(image: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
         TypeError: If the image holds floating-point values or integers beyond 16 bits.
     """
     image.load()
-    frame_notes = _count_frames(image)
     orientation, exif_notes = read_orientation(image)
-    rgb, colour_notes = _convert_colours(image)
     if orientation in _TRANSPOSITIONS:
-        rgb = rgb.transpose(_TRANSPOSITIONS[orientation])
         exif_notes = ("EXIF rotation applied",)
-    return np.array(rgb), frame_notes + exif_notes + colour_notes
+    if image.mode == "I":
+        _check_16_bits(image)
+    pixels, colour_notes = _assemble(image.size, _cut_image(image), orientation)
+    return pixels, exif_notes + colour_notes
+
+
+def count_frames(image: Image.Image) -> tuple[str, ...]:
+    """Note that only the current frame of several is used.
+
+    Args:
+        image: A PIL image, opened or loaded.
+
+    Returns:
+        `("first frame of 3",)`, for example; nothing for a single frame.
+    """
+    try:
+        frames = getattr(image, "n_frames", 1)
+    except _METADATA_ERRORS:
+        return ("first frame, the others are damaged",)
+    return (f"first frame of {frames}",) if frames > 1 else ()
 
 
 def read_orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
@@ -64,12 +91,14 @@ def read_orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
 
     Returns:
         The EXIF orientation, 1 (upright) to 8; 1 when there is none or it is none of these. And
-        a note if the EXIF block is damaged.
+        a note if the EXIF block is damaged, or would fill the memory.
     """
     try:
+        if has_excessive_exif(_find_exif(image)):
+            return 1, (_DAMAGED_EXIF,)
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except _METADATA_ERRORS:
-        return 1, ("EXIF block unreadable, taken as upright",)
+        return 1, (_DAMAGED_EXIF,)
     return (orientation if orientation in _TRANSPOSITIONS else 1), ()
 
 
@@ -96,11 +125,10 @@ def convert_array(array: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
             f"(height, width) or (height, width, 1) grey, received {array.shape}. "
             "Pass one picture at a time, channels last."
         )
-    values = array.astype(np.uint8) * np.uint8(255) if array.dtype == np.bool_ else array
-    if values.shape[2:] == (1,):
-        values = values[:, :, 0]
-    rgb, notes = _convert_colours(Image.fromarray(np.ascontiguousarray(values)))
-    return np.array(rgb), notes
+    if array.shape[2:] == (3,) and array.dtype == np.uint8:
+        return np.array(array, order="C"), ()
+    height, width = array.shape[:2]
+    return _assemble((width, height), _cut_array(array), 1)
 
 
 def _explain_dtype(array: np.ndarray) -> str:
@@ -114,6 +142,58 @@ def _explain_dtype(array: np.ndarray) -> str:
         f"array: expected dtype uint8 (0 to 255) or bool, received {array.dtype}, "
         f"shape {array.shape}{span}. {hint}."
     )
+
+
+def _find_exif(image: Image.Image) -> bytes:
+    """Return the EXIF block as Pillow will read it, from its own place or from a PNG's text."""
+    block = image.info.get("exif")
+    if block is None and "Raw profile type exif" in image.info:
+        block = bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
+    return block if isinstance(block, bytes) else b""
+
+
+def _cut_image(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the first row of every strip, and the strip; a small picture is one strip."""
+    width, height = image.size
+    rows = max(_STRIP_PIXELS // width, 1)
+    if rows >= height:
+        yield 0, image
+        return
+    for top in range(0, height, rows):
+        yield top, image.crop((0, top, width, min(top + rows, height)))
+
+
+def _cut_array(array: np.ndarray) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the same for uint8 or bool `(height, width[, channels])`."""
+    height, width = array.shape[:2]
+    rows = max(_STRIP_PIXELS // width, 1)
+    for top in range(0, height, rows):
+        strip = array[top : top + rows]
+        strip = strip.astype(np.uint8) * np.uint8(255) if strip.dtype == np.bool_ else strip
+        strip = strip[:, :, 0] if strip.shape[2:] == (1,) else strip
+        yield top, Image.fromarray(np.ascontiguousarray(strip))
+
+
+def _assemble(
+    size: tuple[int, int], strips: Iterable[tuple[int, Image.Image]], orientation: int
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Convert strips of a picture of `size` (width, height) and put them together upright."""
+    width, height = size
+    is_turned = orientation in _TURNED
+    pixels = np.empty((width, height, 3) if is_turned else (height, width, 3), dtype=np.uint8)
+    rows = pixels.swapaxes(0, 1) if is_turned else pixels
+    notes: dict[str, None] = {}
+    for top, strip in strips:
+        rgb, own_notes = _convert_colours(strip)
+        notes.update(dict.fromkeys(own_notes))
+        if orientation in _TRANSPOSITIONS:
+            rgb = rgb.transpose(_TRANSPOSITIONS[orientation])
+        if strip.height == height:
+            return np.array(rgb), own_notes
+        first = height - top - strip.height if orientation in _MIRRORED else top
+        values = np.asarray(rgb)
+        rows[first : first + strip.height] = values.swapaxes(0, 1) if is_turned else values
+    return pixels, tuple(notes)
 
 
 def _convert_colours(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
@@ -137,22 +217,18 @@ def _convert_colours(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     return image.convert("RGB"), (f"mode {image.mode} converted to RGB",)
 
 
-def _scale_16_bits(image: Image.Image) -> Image.Image:
-    """Scale 0..65535 to 0..255; Pillow's own conversion cuts off at 255 and turns all white."""
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > _LARGEST_16_BIT:
+def _check_16_bits(image: Image.Image) -> None:
+    """Refuse integers that are no 16-bit values."""
+    low, high = np.ravel(image.getextrema()).tolist()
+    if low < 0 or high > _LARGEST_16_BIT:
         raise TypeError(
             f"image: expected 16-bit values (0 to {_LARGEST_16_BIT}), received a PIL image of mode "
-            f"{image.mode!r} with values {values.min()} to {values.max()}."
+            f"{image.mode!r} with values {low} to {high}."
         )
+
+
+def _scale_16_bits(image: Image.Image) -> Image.Image:
+    """Scale 0..65535 to 0..255; Pillow's own conversion cuts off at 255 and turns all white."""
+    values = np.asarray(image).astype(np.uint32)
     scaled = (values * 255 + _LARGEST_16_BIT // 2) // _LARGEST_16_BIT
     return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
-
-
-def _count_frames(image: Image.Image) -> tuple[str, ...]:
-    """Note that only the current frame of several is used."""
-    try:
-        frames = getattr(image, "n_frames", 1)
-    except _METADATA_ERRORS:
-        return ("first frame, the others are damaged",)
-    return (f"first frame of {frames}",) if frames > 1 else ()

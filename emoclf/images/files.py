@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from emoclf.images.formats import UnreadableImageError
+from emoclf.images.memory import take_file_memory
 from emoclf.storage import describe_irregular, open_regular
 from emoclf.untrusted import show_text
 
-MAX_FILE_BYTES: int = 1 << 30
-"""Largest file that is read into memory: 1 GiB."""
+MAX_FILE_BYTES: int = 128 * 2**20
+"""Largest file that is read into memory: 128 MiB."""
 
 
 def read_image_bytes(path: str | Path) -> bytes:
@@ -55,6 +56,7 @@ def _read_whole(source: str, file: BinaryIO) -> bytes:
     if size > MAX_FILE_BYTES:
         reason = f"The file has {size:,} bytes; at most {MAX_FILE_BYTES:,} are read."
         raise UnreadableImageError(source, "too_large", reason)
+    take_file_memory(size)
     return file.read(size)
 
 

@@ -16,8 +16,8 @@ which rows are, and whether enough of them. The two formats answer differently:
 
 from __future__ import annotations
 
+import hashlib
 import io
-import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -27,14 +27,28 @@ import numpy as np
 from PIL import Image
 
 from emoclf.config import MAX_PIXELS
+from emoclf.images.costs import estimate_bytes
+from emoclf.images.jpeg import (
+    FRAME_MARKERS,
+    START_OF_SCAN,
+    JpegOutline,
+    iterate_segments,
+    outline_jpeg,
+)
+from emoclf.images.memory import MAX_BYTES
 
 _END_OF_IMAGE = b"\xff\xd9"
 _NOISE = np.random.default_rng(0).integers(1, 255, (16, 512), dtype=np.uint8)
 """Bytes 1 to 254: free of 0xFF, so that none reads as a marker, even when all bits are flipped."""
 
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
-_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_START_OF_SCAN = 0xDA
+_MAX_SCANNED_PIXELS = 600_000_000
+"""A JPEG is decoded four times to be repaired."""
+_JPEG_COPIES = 3
+_STRIP_ROWS = 64
+
+_MAX_PNG_BYTES = 160_000_000
+_PNG_COPIES = 4
+_PIECE_BYTES = 1 << 14
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"gAMA", b"sRGB"})
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
@@ -63,7 +77,11 @@ class RepairedBytes:
 
 
 def repair_truncated(
-    data: bytes, format_name: str, *, max_pixels: int = MAX_PIXELS
+    data: bytes,
+    format_name: str,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    max_bytes: int = MAX_BYTES,
 ) -> RepairedBytes | None:
     """Close a truncated file and measure how many rows it lacks.
 
@@ -71,9 +89,11 @@ def repair_truncated(
         data: The content of a truncated file.
         format_name: "JPEG" or "PNG"; any other format is never repaired.
         max_pixels: Largest height times width that is decoded.
+        max_bytes: Most memory that may be needed.
 
     Returns:
-        The closed bytes and the share of rows lost, or None when nothing useful is left.
+        The closed bytes and the share of rows lost, or None when nothing useful is left, or when
+        to find out would take too much memory or time.
 
     Raises:
         OSError: If Pillow cannot decode even the closed bytes.
@@ -81,23 +101,30 @@ def repair_truncated(
         PIL.Image.DecompressionBombError: If the picture has too many pixels.
     """
     if format_name == "JPEG":
-        return _repair_jpeg(data, max_pixels)
+        return _repair_jpeg(data, max_pixels, max_bytes)
     if format_name == "PNG":
-        return _repair_png(data, max_pixels)
+        return _repair_png(data, max_pixels, max_bytes)
     return None
 
 
-def _repair_jpeg(data: bytes, max_pixels: int) -> RepairedBytes | None:
+def _repair_jpeg(data: bytes, max_pixels: int, max_bytes: int) -> RepairedBytes | None:
     """Close a JPEG and compare two endings to find the first row that lacks data."""
     kept = _cut_to_complete_scans(data)
     if kept is None:
         return None
-    closed = _decode(kept + _END_OF_IMAGE, max_pixels)
-    rows_differ = np.zeros(len(closed), dtype=bool)
+    outline = outline_jpeg(kept)
+    if outline.scans * outline.pixels > _MAX_SCANNED_PIXELS:
+        return None
+    limits = (max_pixels, max_bytes - _JPEG_COPIES * len(data), outline)
+    closed = _digest_rows(kept + _END_OF_IMAGE, *limits)
+    if closed is None:
+        return None
+    whole_rows = len(closed)
     for noise, restart in ((_NOISE, 0), (~_NOISE, 4)):  # one of them may hit the missing bits
-        continued = _decode(kept + _end_with_noise(noise, restart), max_pixels)
-        rows_differ |= (closed != continued).reshape(len(closed), -1).any(axis=1)
-    whole_rows = int(rows_differ.argmax()) if rows_differ.any() else len(closed)
+        continued = _digest_rows(kept + _end_with_noise(noise, restart), *limits)
+        pairs = enumerate(zip(closed, continued or (), strict=True))
+        first = next((row for row, (one, other) in pairs if one != other), len(closed))
+        whole_rows = min(whole_rows, first)
     return RepairedBytes(kept + _END_OF_IMAGE, 1 - whole_rows / len(closed))
 
 
@@ -111,11 +138,20 @@ def _end_with_noise(noise: np.ndarray, first_restart: int) -> bytes:
     return b"".join(rows) + _END_OF_IMAGE
 
 
-def _decode(data: bytes, max_pixels: int) -> np.ndarray:
-    """Return the pixels in the file's own colour mode: uint8 (height, width[, channels])."""
+def _digest_rows(
+    data: bytes, max_pixels: int, max_bytes: int, outline: JpegOutline
+) -> list[bytes] | None:
+    """Return a digest of every row in the file's own colour mode, or None for want of memory."""
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
         _check_pixels(image.width, image.height, max_pixels)
-        return np.asarray(image)
+        if estimate_bytes(image, data, outline=outline) > max_bytes:
+            return None
+        image.load()
+        strips = (
+            np.asarray(image.crop((0, top, image.width, min(top + _STRIP_ROWS, image.height))))
+            for top in range(0, image.height, _STRIP_ROWS)
+        )
+        return [hashlib.blake2b(row, digest_size=16).digest() for strip in strips for row in strip]
 
 
 def _check_pixels(width: int, height: int, max_pixels: int) -> None:
@@ -131,26 +167,16 @@ def _cut_to_complete_scans(data: bytes) -> bytes | None:
     All have begun once every coefficient of every component has reached bit 0.
     """
     lowest_bit: dict[int, list[int]] = {}
-    for marker, start, segment in _iterate_segments(data):
+    for marker, start, segment in iterate_segments(data):
         if len(segment) < 2 or len(segment) < int.from_bytes(segment[:2]):
             data = data[:start]
             break
-        if marker in _FRAME_MARKERS:
+        if marker in FRAME_MARKERS:
             lowest_bit = {component: [99] * 64 for component in segment[8 : 8 + 3 * segment[7] : 3]}
-        elif marker == _START_OF_SCAN:
+        elif marker == START_OF_SCAN:
             _note_scan(segment, lowest_bit)
     begun = bool(lowest_bit) and not any(any(bits) for bits in lowest_bit.values())
     return data.rstrip(b"\xff") if begun else None
-
-
-def _iterate_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the marker, its position and its segment (length field first) of a JPEG's parts."""
-    position = 2
-    while match := _MARKER.search(data, position):
-        body = match.end()
-        length = int.from_bytes(data[body : body + 2])
-        yield match[1][0], match.start(), data[body : body + max(length, 2)]
-        position = body + max(length, 2)
 
 
 def _note_scan(segment: bytes, lowest_bit: dict[int, list[int]]) -> None:
@@ -163,7 +189,7 @@ def _note_scan(segment: bytes, lowest_bit: dict[int, list[int]]) -> None:
                 lowest_bit[component][coefficient] = bits & 0x0F
 
 
-def _repair_png(data: bytes, max_pixels: int) -> RepairedBytes | None:
+def _repair_png(data: bytes, max_pixels: int, max_bytes: int) -> RepairedBytes | None:
     """Unpack the rows that are there, fill up with zeros and pack them again."""
     chunks = list(_iterate_chunks(data))
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
@@ -172,18 +198,44 @@ def _repair_png(data: bytes, max_pixels: int) -> RepairedBytes | None:
     _check_pixels(width, height, max_pixels)
     row_lengths, interlaced = _png_row_lengths(chunks[0][1])
     expected = sum(row_lengths)
-    packed = b"".join(body for name, body in chunks if name == b"IDAT")
-    raw = zlib.decompressobj().decompress(packed, expected) if packed else b""
-    if not raw or (interlaced and len(raw) < expected):
+    if expected > _MAX_PNG_BYTES or _PNG_COPIES * len(data) + expected > max_bytes:
         return None
-    whole_rows = len(row_lengths) if interlaced else len(raw) // row_lengths[0]
-    raw = raw[: sum(row_lengths[:whole_rows])].ljust(expected, b"\x00")
+    packed = b"".join(body for name, body in chunks if name == b"IDAT")
+    packed, count = _pack_again(packed, expected, 1 if interlaced else row_lengths[0])
+    if not count or (interlaced and count < expected):
+        return None
+    whole_rows = len(row_lengths) if interlaced else count // row_lengths[0]
     kept = [(name, body) for name, body in chunks if name in _PNG_KEPT_CHUNKS]
-    closed = [*kept, (b"IDAT", zlib.compress(raw, 1)), (b"IEND", b"")]
+    closed = [*kept, (b"IDAT", packed), (b"IEND", b"")]
     return RepairedBytes(
         _PNG_SIGNATURE + b"".join(_pack_chunk(name, body) for name, body in closed),
         1 - whole_rows / len(row_lengths),
     )
+
+
+def _pack_again(packed: bytes, expected: int, row_length: int) -> tuple[bytes, int]:
+    """Unpack up to `expected` bytes, fill whole rows up with zeros and pack them, bit by bit.
+
+    Returns:
+        The packed bytes, and how many unpacked ones there were.
+    """
+    unpacker, packer = zlib.decompressobj(), zlib.compressobj(1)
+    parts, rest, count = [], b"", 0
+    for start in range(0, len(packed), _PIECE_BYTES):
+        if count == expected:
+            break
+        piece = unpacker.decompress(packed[start : start + _PIECE_BYTES], expected - count)
+        count += len(piece)
+        rest += piece
+        whole = len(rest) // row_length * row_length
+        parts.append(packer.compress(rest[:whole]))
+        rest = rest[whole:]
+    missing = expected - (count - len(rest))
+    zeros = bytes(min(missing, 1 << 20))
+    while missing > 0:
+        parts.append(packer.compress(zeros[:missing]))
+        missing -= len(zeros)
+    return b"".join([*parts, packer.flush()]), count
 
 
 def _iterate_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -13,7 +13,7 @@ from emoclf.artefacts import MODEL_FILE_NAME, ModelInfo, load_model
 from emoclf.config import CLASS_NAMES
 from emoclf.faces import FaceDetector, FaceDetectorUnavailableError, make_detector
 from emoclf.folders import list_files
-from emoclf.images import DecodedImage, UnreadableImageError
+from emoclf.images import DecodedImage, UnreadableImageError, sharing_memory
 from emoclf.inference.answers import (
     FacePrediction,
     Prediction,
@@ -225,8 +225,9 @@ class Predictor:
             UnreadableImageError: If the photo cannot be read.
             FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
         """
-        decoded, search = decode_for(photo, self.info), self._prepare_search(whole_photo)
-        return view_photo(photo, decoded, info=self.info, search=search)
+        with sharing_memory():
+            decoded, search = decode_for(photo, self.info), self._prepare_search(whole_photo)
+            return view_photo(photo, decoded, info=self.info, search=search)
 
     def answer(self, view: View) -> Prediction:
         """Answer for what `view` cut out of a photo."""
@@ -273,11 +274,12 @@ class Predictor:
             return FaceSearch(None, whole_photo, str(error))
 
     def _look(self, photo: Photo, search: FaceSearch | None) -> tuple[View, DecodedImage | None]:
-        try:
-            decoded = decode_for(photo, self.info)
-        except UnreadableImageError as error:
-            return view_nothing(photo, str(error), info=self.info), None
-        return view_photo(photo, decoded, info=self.info, search=search), decoded
+        with sharing_memory():
+            try:
+                decoded = decode_for(photo, self.info)
+            except UnreadableImageError as error:
+                return view_nothing(photo, str(error), info=self.info), None
+            return view_photo(photo, decoded, info=self.info, search=search), decoded
 
     def _answer(self, views: list[View]) -> list[Prediction]:
         """Ask the network about all crops at once and give each photo its answers."""

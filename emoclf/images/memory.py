@@ -1,0 +1,152 @@
+"""One budget of memory for all threads that read pictures, so that many at once stay bounded.
+
+A picture's bytes and its pixels are taken from two shares, always in this order, and whoever holds
+pixels never waits again. So nobody waits in a circle: those who wait for room in the files' share
+hold nothing, those who wait for pixels hold a file at most, and the others finish.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+MAX_BYTES: int = 520_000_000
+"""Most memory that one picture may need while it is decoded."""
+
+FILE_BYTES: int = 256 * 2**20
+"""Most memory that the files take which are read at the same time, by all threads together."""
+
+PIXEL_BYTES: int = 768 * 2**20
+"""Most memory that decoding and what follows takes at the same time, in all threads together."""
+
+_LARGE_BYTES = 100_000_000
+"""After a picture that took more, the freed memory is handed back to the system."""
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+"""A wait without an end cannot be interrupted on every system."""
+
+
+class MemoryShare:
+    """Bytes that threads take in turn, first come, first served.
+
+    Args:
+        limit: Bytes that are taken at most at the same time. Whoever needs more waits until nobody
+            else holds any.
+
+    Example:
+        >>> share = MemoryShare(100)
+        >>> share.take(70)
+        >>> share.taken
+        70
+        >>> share.give_back()
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Begin with nothing taken."""
+        self._limit = limit
+        self._held: dict[int, int] = {}
+        self._queue: deque[object] = deque()
+        self._turn = threading.Condition()
+
+    @property
+    def taken(self) -> int:
+        """Bytes that are taken now, by all threads."""
+        with self._turn:
+            return sum(self._held.values())
+
+    @property
+    def held(self) -> int:
+        """Bytes that this thread holds."""
+        return self._held.get(threading.get_ident(), 0)
+
+    def take(self, amount: int, *, wait: bool = True) -> None:
+        """Take bytes for this thread, beside those that it holds.
+
+        Args:
+            amount: How many.
+            wait: Whether to wait until there is room; one that holds some must not.
+        """
+        me, ticket = threading.get_ident(), object()
+        with self._turn:
+            self._queue.append(ticket)
+            try:
+                while wait and not self._may_enter(ticket, amount):
+                    self._turn.wait(_SECONDS_BETWEEN_LOOKS)
+                self._held[me] = self._held.get(me, 0) + amount
+            finally:  # a wait can be interrupted with Ctrl-C
+                self._queue.remove(ticket)
+                self._turn.notify_all()
+
+    def give_back(self) -> None:
+        """Give back all that this thread holds."""
+        with self._turn:
+            self._held.pop(threading.get_ident(), None)
+            self._turn.notify_all()
+
+    def _may_enter(self, ticket: object, amount: int) -> bool:
+        """Tell whether it is this one's turn, and there is room or nobody else inside."""
+        is_first = self._queue[0] is ticket
+        return is_first and (not self._held or sum(self._held.values()) + amount <= self._limit)
+
+
+_files = MemoryShare(FILE_BYTES)
+_pixels = MemoryShare(PIXEL_BYTES)
+_scope = threading.local()
+
+
+@contextmanager
+def sharing_memory() -> Iterator[None]:
+    """Count the memory of the pictures that this thread reads until the block ends.
+
+    `decode_image` counts while it decodes. Put this around what several threads do with pictures,
+    each with its own, when the pixels are not kept: then they count as long as they are used.
+    Blocks may be nested; the outermost one gives all back.
+
+    Example:
+        >>> with sharing_memory():
+        ...     pass  # load a picture, measure it, keep the numbers
+    """
+    if getattr(_scope, "is_open", False):
+        yield
+        return
+    try:
+        _scope.is_open = True
+        yield
+    finally:
+        _scope.is_open = False
+        if _pixels.held > _LARGE_BYTES:
+            _hand_back_freed_memory()
+        _pixels.give_back()
+        _files.give_back()
+
+
+def take_file_memory(amount: int) -> None:
+    """Wait until a file of this size may be read; outside `sharing_memory` nothing is counted.
+
+    Args:
+        amount: Its bytes.
+    """
+    if getattr(_scope, "is_open", False):
+        _files.take(amount, wait=not (_files.held or _pixels.held))
+
+
+def take_pixel_memory(amount: int) -> None:
+    """Wait until a picture may be decoded; outside `sharing_memory` nothing is counted.
+
+    Args:
+        amount: The bytes that it needs at most.
+    """
+    if getattr(_scope, "is_open", False):
+        _pixels.take(amount, wait=not _pixels.held)
+
+
+def _hand_back_freed_memory() -> None:
+    """Ask the GNU C library for what it keeps for each thread: eight threads' rests were 1.3 GB."""
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
