@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from emoclf.demo import keeping
-from emoclf.demo.answering import MAX_DECODED_PIXELS, hide_folders
+from emoclf.demo.answering import hide_folders
 from emoclf.demo.keeping import PhotoFolder, open_photo_folder
 from tests.running_page import QUESTION, RunningPage, make_form, make_png, run_page
 
@@ -193,7 +193,6 @@ def test_no_message_names_a_folder():
         "'model.keras' is damaged, and so is b.keras (see c or d.keras): "
         "get https://example.org/e/f, now and/or later."
     )
-    assert 24_000_000 <= MAX_DECODED_PIXELS <= 36_000_000
 
 
 # --- however the page ends ------------------------------------------------------------------

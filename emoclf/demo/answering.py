@@ -15,13 +15,7 @@ from PIL import Image
 from emoclf.annotation import annotate_photo
 from emoclf.explanations import Explanation, draw_explanation, explain
 from emoclf.faces import FaceDetectorUnavailableError
-from emoclf.images import (
-    UnreadableImageError,
-    decode_image,
-    find_format,
-    load_image,
-    read_image_bytes,
-)
+from emoclf.images import UnreadableImageError, load_image, sharing_memory
 from emoclf.inference import (
     UNCERTAIN,
     FacePrediction,
@@ -36,8 +30,9 @@ PACKAGED_NAME = "packaged face network"
 MAX_SHOWN_SIDE_PX = 1280
 """Larger photos are answered in full and shown smaller."""
 
-MAX_DECODED_PIXELS = 25_000_000
-"""Larger pictures are refused; JPEGs up to the library's limit are decoded at half their size."""
+MAX_DECODED_BYTES = 175_000_000
+"""What decoding may take: 25 megapixels of most formats; larger JPEGs are decoded at half their
+size or less."""
 
 _WORKING_SIDE_PX = 4096
 """Longest side that faces are looked for in: photos of 12 megapixels stay as they are."""
@@ -133,6 +128,7 @@ class Models:
             return self._loaded[name]
 
 
+@sharing_memory()
 def answer_photo(
     path: str | Path,
     predictor: Predictor,
@@ -152,7 +148,7 @@ def answer_photo(
         What to show; a photo that cannot be read, or no detector, is said in its text.
     """
     try:
-        photo = _load(path)
+        photo = _shrink(load_image(path, max_bytes=MAX_DECODED_BYTES), _WORKING_SIDE_PX)
     except UnreadableImageError as error:
         reason = _escape(hide_folders(error.reason))
         return PageAnswer(None, {}, f"**This is no photo that can be read.** {reason}")
@@ -186,19 +182,6 @@ def hide_folders(text: str) -> str:
     """
     text = re.sub(rf"(['\"`])(?:{_FOLDERS})[^'\"`]*[\\/]", r"\1", text)
     return re.sub(rf"(?<![\w:/.\\])(?:{_FOLDERS})(?:[^\s'\"`/\\]+[\\/])*", "", text)
-
-
-def _load(path: str | Path) -> np.ndarray:
-    """Decode a photo, a large one at half its size or not at all, to what the page works with."""
-    try:
-        photo = load_image(path, max_pixels=MAX_DECODED_PIXELS)
-    except UnreadableImageError as error:
-        if error.kind != "too_large" or find_format(read_image_bytes(path)) != "JPEG":
-            raise
-        # A JPEG can be decoded at a part of its size: first at an eighth, to learn its size.
-        height, width = decode_image(path, min_size=(1, 1)).size
-        photo = load_image(path, min_size=(height // 2, width // 2))
-    return _shrink(photo, _WORKING_SIDE_PX)
 
 
 def _find_shares(prediction: Prediction) -> dict[str, float]:
