@@ -7,32 +7,32 @@ from typing import Any
 import click
 
 import emoclf
-from emoclf.commands.data_set import (
+from emoclf.apps.commands.data_set import (
     clean_command,
     draw_faces_command,
     restore_command,
     split_command,
 )
-from emoclf.commands.data_sets import data_sets_command, fetch_command, stage_command
-from emoclf.commands.demo import demo_command
-from emoclf.commands.doctor import doctor_command
-from emoclf.commands.explain import explain_command
-from emoclf.commands.export import export_command
-from emoclf.commands.face_model import train_face_model_command
-from emoclf.commands.ladder import ladder_command
-from emoclf.commands.learning import train_command
-from emoclf.commands.live import live_command
-from emoclf.commands.options import clear_errors
-from emoclf.commands.predict import predict_command
-from emoclf.commands.repair import (
+from emoclf.apps.commands.data_sets import data_sets_command, fetch_command, stage_command
+from emoclf.apps.commands.demo import demo_command
+from emoclf.apps.commands.doctor import doctor_command
+from emoclf.apps.commands.explain import explain_command
+from emoclf.apps.commands.export import export_command
+from emoclf.apps.commands.face_model import train_face_model_command
+from emoclf.apps.commands.ladder import ladder_command
+from emoclf.apps.commands.learning import train_command
+from emoclf.apps.commands.live import live_command
+from emoclf.apps.commands.options import clear_errors
+from emoclf.apps.commands.predict import predict_command
+from emoclf.apps.commands.repair import (
     apply_decisions_command,
     compare_repair_command,
     cross_validate_command,
     find_suspects_command,
 )
-from emoclf.commands.terminal import guarded_streams
-from emoclf.commands.testing import evaluate_command
-from emoclf.commands.weak_spots import weak_spots_command
+from emoclf.apps.commands.terminal import guarded_streams
+from emoclf.apps.commands.testing import evaluate_command
+from emoclf.apps.commands.weak_spots import weak_spots_command
 
 
 class Commands(click.Group):

@@ -29,6 +29,12 @@ SEED: int = 42
 MAX_PIXELS: int = 120_000_000
 """Largest picture (height times width) that is decoded: a limit against decompression bombs."""
 
+MODEL_FILE_NAME = "model.keras"
+"""Name of the finished model inside a run folder."""
+
+CHECKPOINT_FILE_NAME = "best.keras"
+"""Name of the best epoch so far inside a run folder."""
+
 ResizeMode = Literal["pad", "crop"]
 """How a photo of any shape becomes `IMAGE_SIZE` with its aspect kept."""
 

@@ -27,7 +27,7 @@ def real_data():
 @pytest.fixture(scope="session")
 def drawn_folder(tmp_path_factory):
     """Forty drawn faces per class, without flaws. Read only."""
-    from emoclf.drawn_faces import make_drawn_faces
+    from emoclf.data.synthetic import make_drawn_faces
 
     folder = tmp_path_factory.mktemp("drawn")
     make_drawn_faces(folder, photos_per_class=40, size=(64, 64), seed=1)
@@ -36,8 +36,8 @@ def drawn_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def manifest(drawn_folder):
-    from emoclf.folders import find_class_folders, list_files
-    from emoclf.splits import make_splits
+    from emoclf.data.folders import find_class_folders, list_files
+    from emoclf.data.splitting import make_splits
 
     paths, labels = [], []
     for entry in find_class_folders(drawn_folder).folders:
@@ -49,7 +49,7 @@ def manifest(drawn_folder):
 
 @pytest.fixture(scope="session")
 def cache(manifest):
-    from emoclf.datasets import cache_photos
+    from emoclf.data.loading import cache_photos
 
     return cache_photos(manifest, image_size=(32, 48), progress=False)
 
@@ -58,7 +58,7 @@ def cache(manifest):
 def run(manifest, cache, tmp_path_factory):
     """A run of two epochs on 32 x 48 pixels: everything is there, nothing is accurate."""
     from emoclf.config import Settings
-    from emoclf.datasets import make_dataset
+    from emoclf.data.loading import make_dataset
     from emoclf.models import build_cnn
     from emoclf.runtime import set_seeds
     from emoclf.training import start_run, train_model

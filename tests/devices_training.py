@@ -17,8 +17,8 @@ def main():
     tf.config.set_logical_device_configuration(processor, halves)
 
     from emoclf import Settings, cache_photos, find_problems, make_dataset, set_seeds
+    from emoclf.data.splitting import split_report
     from emoclf.models import build_cnn, synchronise_normalisation
-    from emoclf.pipeline import split_report
     from emoclf.training import start_run, train_model
     from emoclf.training.devices import use_devices
 

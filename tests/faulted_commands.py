@@ -297,9 +297,9 @@ def try_command(
 
 def import_all(*, heavy: bool) -> None:
     """Import once, for all runs, what commands import when they are called."""
-    names = ["emoclf.cleaning", "emoclf.drawn_faces", "emoclf.repair", "emoclf.sources"]
-    for name in names + ["emoclf.exporting", "emoclf.pipeline", "emoclf.training"] * heavy:
-        importlib.import_module(name)
+    names = ["data.cleaning", "data.synthetic", "data.sources", "experiments.label_errors"]
+    for name in names + ["experiments.exporting", "training.classifier"] * heavy:
+        importlib.import_module(f"emoclf.{name}")
     Image.init()
     tqdm.monitor_interval = 0  # a thread that watches progress bars
 

@@ -52,7 +52,7 @@ class Scenario:
 
 
 def draw(root: Path, *, with_flaws: bool = False, per_class: int = 10) -> Path:
-    from emoclf.drawn_faces import make_drawn_faces
+    from emoclf.data.synthetic import make_drawn_faces
 
     make_drawn_faces(root, photos_per_class=per_class, size=(48, 48), with_flaws=with_flaws)
     (root / ".drawn_faces.json").unlink()
@@ -94,8 +94,8 @@ def make_decided(work: Path) -> None:
 
 def make_cleaned(work: Path) -> None:
     """Let `clean` and `apply-decisions` move photos, for `restore` to bring them back."""
-    from emoclf.cleaning import find_problems, quarantine
-    from emoclf.repair import apply_decisions
+    from emoclf.data.cleaning import find_problems, quarantine
+    from emoclf.experiments.label_errors import apply_decisions
 
     make_decided(work)
     inner = work / "data" / "sad" / "trip"

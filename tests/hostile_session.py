@@ -28,7 +28,7 @@ MARK = "---- call"
 
 def make_world(folder):
     """Write a data set, archives, tables and model files whose names and cells are hostile."""
-    from emoclf.drawn_faces import make_drawn_faces
+    from emoclf.data.synthetic import make_drawn_faces
 
     make_drawn_faces(folder / "plain", photos_per_class=24, size=(64, 64), seed=1)
     data = folder / f"-data {CODES}"

@@ -28,8 +28,8 @@ def main():
     strategy = join_machines()
 
     from emoclf import Settings, cache_photos, find_problems
+    from emoclf.data.splitting import split_report
     from emoclf.models import build_cnn
-    from emoclf.pipeline import split_report
     from emoclf.runtime import set_seeds
 
     # 45 training photos in batches of 8: the last one is uneven.

@@ -16,9 +16,9 @@ import numpy as np
 
 import emoclf
 import emoclf.storage
-from emoclf.datasets import cache_photos, make_dataset
+from emoclf.data.loading import cache_photos, make_dataset
+from emoclf.data.splitting import split_report
 from emoclf.models import build_cnn
-from emoclf.pipeline import split_report
 from emoclf.runtime import set_seeds
 from emoclf.training import KeepState, make_callbacks, start_run
 

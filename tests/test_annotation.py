@@ -4,16 +4,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf import annotation
-from emoclf.annotation import (
+from emoclf.images import load_image
+from emoclf.inference import UNCERTAIN, FacePrediction, Prediction, annotation
+from emoclf.inference.annotation import (
     COLOURS,
     MIN_SIDE_PX,
     NEUTRAL_COLOUR,
     annotate_photo,
     save_annotated,
 )
-from emoclf.images import load_image
-from emoclf.inference import UNCERTAIN, FacePrediction, Prediction
 
 HAPPY = {"Sad": 0.1, "Happy": 0.9}
 SAD = {"Sad": 0.9, "Happy": 0.1}

@@ -4,9 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from emoclf import artefacts
-from emoclf.artefacts import MEMBER_NAME, ModelInfo, load_info, load_model, save_model
-from emoclf.models import build_cnn
+from emoclf.models import build_cnn, model_file
+from emoclf.models.model_file import MEMBER_NAME, ModelInfo, load_info, load_model, save_model
 
 INFO = ModelInfo(("Sad", "Happy"), (16, 32), "crop")
 
@@ -38,7 +37,7 @@ def test_a_save_that_fails_leaves_the_old_file(model, tmp_path, monkeypatch):
     def break_off(*_arguments, **_keywords):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(artefacts.zipfile, "ZipFile", break_off)
+    monkeypatch.setattr(model_file.zipfile, "ZipFile", break_off)
     with pytest.raises(OSError, match="No space left"):
         save_model(model, path, info=INFO)
     assert path.read_bytes() == before

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf import baselines
-from emoclf.baselines import (
+from emoclf.config import Settings
+from emoclf.data.splitting import make_splits, save_manifest
+from emoclf.evaluation import evaluate_predictions
+from emoclf.experiments import baselines
+from emoclf.experiments.baselines import (
     RUNG_NAMES,
     Ladder,
     Rung,
@@ -21,12 +24,9 @@ from emoclf.baselines import (
     measure_colours,
     train_ladder,
 )
-from emoclf.baselines.estimating import describe_seconds, estimate_seconds
-from emoclf.baselines.rungs import Answers
-from emoclf.config import Settings
-from emoclf.evaluation import evaluate_predictions
+from emoclf.experiments.baselines.estimating import describe_seconds, estimate_seconds
+from emoclf.experiments.baselines.rungs import Answers
 from emoclf.plots import plot_ladder
-from emoclf.splits import make_splits, save_manifest
 from emoclf.training import ResumeRefusedError
 
 SIMPLE = ("majority", "brightness", "colours", "pixels")
@@ -212,7 +212,7 @@ def test_the_network_of_a_run_is_a_rung_and_is_not_trained_again(run, tmp_path, 
     network = ladder.find("network")
     assert "trained before" in network.answers.note
     assert network.answers.seconds is None
-    from emoclf.pipeline import evaluate_run
+    from emoclf.inference.testing import evaluate_run
 
     expected = evaluate_run(folder, progress=False).evaluation
     assert network.evaluation.paths == expected.paths

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from emoclf.calibration import (
+from emoclf.evaluation.calibration import (
     accuracy_at_coverage,
     expected_calibration_error,
     fit_temperature,

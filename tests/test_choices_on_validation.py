@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from emoclf.calibration import (
+from emoclf.evaluation import evaluate_predictions, wilson_interval
+from emoclf.evaluation.calibration import (
     apply_temperature,
     apply_threshold,
     choose_temperature,
@@ -12,7 +13,6 @@ from emoclf.calibration import (
     measure_reliability,
     measure_risk_coverage,
 )
-from emoclf.evaluation import evaluate_predictions, wilson_interval
 
 
 def evaluate(labels, happy, **options):

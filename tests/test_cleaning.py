@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from emoclf.cleaning import (
+from emoclf.data.cleaning import (
     PROBLEM_KINDS,
     CleaningReport,
     CleaningThresholds,
@@ -20,9 +20,9 @@ from emoclf.cleaning import (
     duplicates,
     find_problems,
 )
-from emoclf.cleaning.duplicates import find_near_pairs, group_pairs, make_signature
+from emoclf.data.cleaning.duplicates import find_near_pairs, group_pairs, make_signature
 from emoclf.storage import open_regular
-from emoclf.tables import read_table
+from emoclf.storage.tables import read_table
 
 STRANGE_NAMES = [
     "a\nb.jpg",

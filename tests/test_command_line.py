@@ -17,12 +17,12 @@ from PIL import Image
 
 import emoclf
 from emoclf.__main__ import main
-from emoclf.artefacts import ModelInfo, save_model
-from emoclf.commands import predict as predict_module
-from emoclf.commands.rows import choose_layout, count_columns, format_rows, summarise
-from emoclf.faces import Face, FaceDetectorUnavailableError
+from emoclf.apps.commands import predict as predict_module
+from emoclf.apps.commands.rows import choose_layout, count_columns, format_rows, summarise
+from emoclf.images.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import FacePrediction, Prediction, predictor
-from emoclf.packaged import FACE_MODEL_FOLDER, PackagedNetwork
+from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.models.packaged import FACE_MODEL_FOLDER, PackagedNetwork
 from emoclf.untrusted import show_text
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -53,7 +53,7 @@ def detector(monkeypatch):
         calls.append({"kind": kind, "model_path": model_path, "download": download})
         return FakeDetector()
 
-    monkeypatch.setattr("emoclf.faces.make_detector", make)
+    monkeypatch.setattr("emoclf.images.faces.make_detector", make)
     return calls
 
 
@@ -191,7 +191,7 @@ def test_a_folder_that_cannot_be_written_ends_in_a_clear_message(photos, monkeyp
     def refuse(*_arguments, **_options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("emoclf.annotation.save_annotated", refuse)
+    monkeypatch.setattr("emoclf.inference.annotation.save_annotated", refuse)
     result = invoke(photos, "--save-annotated", photos)
     assert result.exit_code == 1
     assert "Permission denied" in result.stderr
@@ -299,7 +299,7 @@ def test_without_a_detector_the_remedy_is_printed(photos, monkeypatch):
     def refuse(*_arguments, **_options):
         raise FaceDetectorUnavailableError("No face detector: install one.")
 
-    monkeypatch.setattr("emoclf.faces.make_detector", refuse)
+    monkeypatch.setattr("emoclf.images.faces.make_detector", refuse)
     result = invoke(photos / "a.png", "--json")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "install one" in result.stderr

@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 import emoclf
 from emoclf.__main__ import main
-from emoclf.cleaning import QuarantineResult
-from emoclf.commands.learning import train_command
+from emoclf.apps.commands.learning import train_command
 from emoclf.config import Settings
-from emoclf.faces import FaceDetectorUnavailableError
-from emoclf.splits import load_manifest
+from emoclf.data.cleaning import QuarantineResult
+from emoclf.data.splitting import load_manifest
+from emoclf.images.faces import FaceDetectorUnavailableError
 
 
 class Blind:
@@ -173,7 +173,7 @@ def test_another_folder_is_tested_as_a_whole(trained, folder):
 
 
 def test_without_any_face_the_reason_is_said(folder, monkeypatch):
-    monkeypatch.setattr("emoclf.faces.make_detector", lambda *_, **__: Blind())
+    monkeypatch.setattr("emoclf.images.faces.make_detector", lambda *_, **__: Blind())
     error = run("evaluate", "packaged", folder / "data", code=1).stderr
     assert "photos in" in error
     assert "The first:" in error
@@ -228,14 +228,14 @@ def test_control_c_leaves_the_best_epoch(folder, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("emoclf.pipeline.train_classifier", stop)
+    monkeypatch.setattr("emoclf.training.classifier.train_classifier", stop)
     error = run("train", folder / "data", code=130).stderr
     assert "best.keras" in error
 
 
 def test_the_doctor_reports_what_is_here(monkeypatch):
     monkeypatch.setattr("emoclf.runtime.doctor", list)
-    monkeypatch.setattr("emoclf.faces.make_detector", lambda *_, **__: Blind())
+    monkeypatch.setattr("emoclf.images.faces.make_detector", lambda *_, **__: Blind())
     found = json.loads(run("doctor", "--json").stdout)
     assert found["detector"] == "Finds nothing."
     assert found["findings"] == []
@@ -248,7 +248,7 @@ def test_the_doctor_names_what_is_missing_and_ends_with_1(monkeypatch):
     def refuse(*_, **__):
         raise FaceDetectorUnavailableError("Take OpenCV 4.")
 
-    monkeypatch.setattr("emoclf.faces.make_detector", refuse)
+    monkeypatch.setattr("emoclf.images.faces.make_detector", refuse)
     output = run("doctor", code=1).stdout
     assert "detector       none: see below" in output
     assert "Take OpenCV 4." in output
@@ -258,9 +258,9 @@ def test_without_the_extra_the_trained_face_networks_are_kept(tmp_path, monkeypa
     def refuse(*_):
         raise ModuleNotFoundError("No module named 'tf2onnx'")
 
-    recipe = "emoclf.face_training.recipe"
-    monkeypatch.setattr("emoclf.fer2013.load_fer2013", lambda *_, **__: None)
-    monkeypatch.setattr("emoclf.sources.check_fer2013_counts", lambda *_, **__: None)
+    recipe = "emoclf.experiments.face_network.recipe"
+    monkeypatch.setattr("emoclf.data.sources.fer2013.load_fer2013", lambda *_, **__: None)
+    monkeypatch.setattr("emoclf.data.sources.check_fer2013_counts", lambda *_, **__: None)
     monkeypatch.setattr(f"{recipe}.prepare_faces", lambda _: None)
     monkeypatch.setattr(f"{recipe}.train_packaged_network", lambda *_, **__: None)
     monkeypatch.setattr(f"{recipe}.package_student", refuse)
@@ -282,7 +282,7 @@ def test_a_full_disk_is_said_with_what_to_do(folder, tmp_path, monkeypatch):
     def fill(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "split.json")
 
-    monkeypatch.setattr("emoclf.splits.save_manifest", fill)
+    monkeypatch.setattr("emoclf.data.splitting.splits.save_manifest", fill)
     error = run("split", folder / "data", "--output", tmp_path / "split.json", code=1).stderr
     assert error == (
         "Error: split.json: No space left on device. Make room on that disk, or choose another "
@@ -342,7 +342,7 @@ def test_a_reader_that_leaves_is_no_error(tmp_path, monkeypatch):
     def leave(*_, **__):
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
-    monkeypatch.setattr("emoclf.sources.stage_data", leave)
+    monkeypatch.setattr("emoclf.data.sources.stage_data", leave)
     assert run("stage", tmp_path, tmp_path / "copy", code=1).stderr == ""
 
 
@@ -352,7 +352,7 @@ def test_what_stays_in_place_is_said_and_no_option_asked_for_that_was_given(tmp_
     result = QuarantineResult(
         data / "quarantine" / "x", False, (), left=(("sad/a.jpg", "is gone"),)
     )
-    monkeypatch.setattr("emoclf.cleaning.quarantine", lambda *_, **__: result)
+    monkeypatch.setattr("emoclf.data.cleaning.quarantine", lambda *_, **__: result)
     output = run("clean", data, "--move").stdout
     assert "left in place: sad/a.jpg: is gone" in output
     assert "Add --move" not in output

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emoclf.repair import (
+from emoclf.experiments.label_errors import (
     count_confident_joint,
     estimate_joint,
     find_label_errors,

@@ -10,17 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.artefacts import ModelInfo
-from emoclf.calibration import accuracy_at_coverage
 from emoclf.config import CLASS_NAMES
-from emoclf.cross_validation.result import CrossValidation, _read_fold
+from emoclf.data.splitting import SplitFile, SplitManifest, make_folds
 from emoclf.evaluation import share_right
-from emoclf.exporting.parity import score
-from emoclf.exporting.photos import ParityPhotos
-from emoclf.folds import make_folds
+from emoclf.evaluation.calibration import accuracy_at_coverage
+from emoclf.experiments.cross_validation.result import CrossValidation, _read_fold
+from emoclf.experiments.exporting.parity import score
+from emoclf.experiments.exporting.photos import ParityPhotos
 from emoclf.inference import Prediction
-from emoclf.pipeline import evaluate_folder
-from emoclf.splits import SplitFile, SplitManifest
+from emoclf.inference.testing import evaluate_folder
+from emoclf.models.model_file import ModelInfo
 
 COUNT = 60
 RIGHT = np.arange(COUNT) % 4 != 0

@@ -10,12 +10,17 @@ from click.testing import CliRunner
 
 from emoclf.__main__ import main
 from emoclf.config import Settings
-from emoclf.cross_validation import TimeEstimate, cross_validate, load_cross_validation, running
-from emoclf.cross_validation.learners import FoldAnswers, find_face_features
-from emoclf.datasets import cache_photos
-from emoclf.faces import Face
-from emoclf.repair import load_decisions
-from emoclf.splits import SplitFile, SplitManifest
+from emoclf.data.loading import cache_photos
+from emoclf.data.splitting import SplitFile, SplitManifest
+from emoclf.experiments.cross_validation import (
+    TimeEstimate,
+    cross_validate,
+    load_cross_validation,
+    running,
+)
+from emoclf.experiments.cross_validation.learners import FoldAnswers, find_face_features
+from emoclf.experiments.label_errors import load_decisions
+from emoclf.images.faces import Face
 from emoclf.training import ResumeRefusedError
 
 TINY = Settings(image_size=(32, 32), epochs=1, batch_size=8, augment=False)

@@ -8,14 +8,14 @@ import keras
 import numpy as np
 import pytest
 
-from emoclf.baselines.climbing import _read_answers
 from emoclf.config import Settings
-from emoclf.cross_validation import load_cross_validation
-from emoclf.datasets import cache_photos
-from emoclf.folds import make_folds
-from emoclf.splits import SplitFile, SplitManifest, load_manifest, save_manifest
+from emoclf.data.loading import cache_photos
+from emoclf.data.splitting import SplitFile, SplitManifest, load_manifest, make_folds, save_manifest
+from emoclf.evaluation.access_log import find_test_looks
+from emoclf.experiments.baselines.climbing import _read_answers
+from emoclf.experiments.cross_validation import load_cross_validation
 from emoclf.storage import write_json
-from emoclf.training import HistoryFile, KeepState, compile_model, find_test_looks, load_settings
+from emoclf.training import HistoryFile, KeepState, compile_model, load_settings
 from emoclf.training.callbacks import BestCheckpoint
 from emoclf.training.event_files import EventFiles
 from emoclf.training.resuming import _build_optimizer
@@ -149,7 +149,7 @@ def test_looks(tmp_path):
 
 @pytest.fixture
 def validated(tmp_path, split):
-    from emoclf.cross_validation.result import FACTS_NAME, find_fold_file
+    from emoclf.experiments.cross_validation.result import FACTS_NAME, find_fold_file
 
     learned = replace(split, files=split.files[:18])
     folds = make_folds(learned, fold_count=3)
@@ -203,7 +203,7 @@ def test_a_rung(tmp_path):
 
 
 def test_the_result_of_a_face_network(tmp_path, monkeypatch):
-    from emoclf.face_training import recipe
+    from emoclf.experiments.face_network import recipe
 
     path = write_json(tmp_path / "finished.json", {"tuning_accuracy": 0.5, "precision": "float32"})
     monkeypatch.setattr(recipe, "load_float32", lambda *_: None)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.datasets import balanced_class_weights, cache_photos, make_dataset, preparing
+from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset, preparing
+from emoclf.data.splitting import SplitFile, SplitManifest
 from emoclf.images import UnreadableImageError, load_resized
-from emoclf.splits import SplitFile, SplitManifest
 
 
 def collect(dataset):
@@ -113,7 +113,7 @@ def test_class_weights_make_the_classes_count_the_same():
 
 
 def test_stored_photos_read_like_an_array(tmp_path):
-    from emoclf.datasets.stored import StoredPhotos
+    from emoclf.data.loading.stored import StoredPhotos
 
     photos = np.random.default_rng(0).integers(0, 256, (7, 4, 5, 3), dtype=np.uint8)
     stored = StoredPhotos.create(tmp_path / "photos.npy", photos.shape)

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from emoclf.__main__ import main
-from emoclf.cleaning import find_problems, quarantine, restore
-from emoclf.folders import list_files
-from emoclf.sources import stage_data
-from emoclf.sources.fer2013_folders import make_fer2013_folders
+from emoclf.data.cleaning import find_problems, quarantine, restore
+from emoclf.data.folders import list_files
+from emoclf.data.sources import stage_data
+from emoclf.data.sources.fer2013_folders import make_fer2013_folders
 from emoclf.storage import building_folder, make_folder, remove_folder
 from tests.archives import draw_picture
 

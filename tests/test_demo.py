@@ -8,10 +8,10 @@ from click.testing import CliRunner
 from PIL import Image
 
 from emoclf.__main__ import main
-from emoclf.artefacts import ModelInfo
-from emoclf.demo import PACKAGED_NAME, Models, answer_photo, answering
-from emoclf.faces import Face, FaceDetectorUnavailableError
+from emoclf.apps.page import PACKAGED_NAME, Models, answer_photo, answering
+from emoclf.images.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import Predictor, UncertaintyRule
+from emoclf.models.model_file import ModelInfo
 
 INFO = ModelInfo(image_size=(16, 16), subject="face")
 
@@ -212,7 +212,7 @@ def test_the_newest_runs_are_offered(tmp_path):
 
 def test_without_gradio_the_command_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gradio", None)
-    monkeypatch.delitem(__import__("sys").modules, "emoclf.demo.page", raising=False)
+    monkeypatch.delitem(__import__("sys").modules, "emoclf.apps.page.page", raising=False)
     result = CliRunner().invoke(main, ["demo"])
     assert result.exit_code == 1
     assert "pip install 'emoclf[demo]'" in result.stderr

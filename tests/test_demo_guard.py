@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emoclf.demo import Models, serve_page
+from emoclf.apps.page import Models, serve_page
 from tests.running_page import QUESTION, FoundPage, make_form, make_png, run_page
 from tests.test_demo import make_predictor
 

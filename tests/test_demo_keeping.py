@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from emoclf.demo import keeping
-from emoclf.demo.answering import hide_folders
-from emoclf.demo.keeping import PhotoFolder, open_photo_folder
+from emoclf.apps.page import keeping
+from emoclf.apps.page.answering import hide_folders
+from emoclf.apps.page.keeping import PhotoFolder, open_photo_folder
 from tests.running_page import QUESTION, RunningPage, make_form, make_png, run_page
 
 HASH = "ab" * 32

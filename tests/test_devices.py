@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from emoclf.config import Settings
-from emoclf.drawn_faces import make_drawn_faces
+from emoclf.data.synthetic import make_drawn_faces
 from emoclf.training.devices import use_devices
 from emoclf.training.machines import _cut, describe_cluster
 from tests.conftest import REPOSITORY

@@ -12,12 +12,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from emoclf.config import CLASS_NAMES
-from emoclf.drawn_faces import data_set, draw_face, make_drawn_faces
-from emoclf.drawn_faces.canvas import HeadPose, ribbon, smooth
-from emoclf.drawn_faces.features import mouth_edges
-from emoclf.drawn_faces.flaws import FLAW_COUNTS
-from emoclf.drawn_faces.photo import draw_photo
-from emoclf.drawn_faces.traits import BACKGROUNDS, COVERS, HAIR_STYLES
+from emoclf.data.synthetic import data_set, draw_face, make_drawn_faces
+from emoclf.data.synthetic.canvas import HeadPose, ribbon, smooth
+from emoclf.data.synthetic.features import mouth_edges
+from emoclf.data.synthetic.flaws import FLAW_COUNTS
+from emoclf.data.synthetic.photo import draw_photo
+from emoclf.data.synthetic.traits import BACKGROUNDS, COVERS, HAIR_STYLES
 
 SAMPLE_PER_CLASS = 160
 TINY = (48, 48)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from emoclf.cleaning import find_problems
-from emoclf.drawn_faces import make_drawn_faces
-from emoclf.splits import make_splits
+from emoclf.data.cleaning import find_problems
+from emoclf.data.splitting import make_splits
+from emoclf.data.synthetic import make_drawn_faces
 
 
 @pytest.fixture(scope="module")

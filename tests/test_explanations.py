@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from emoclf.artefacts import ModelInfo, load_model, save_model
 from emoclf.config import Settings
-from emoclf.explanations import explain, make_grad_cam_maps, make_occlusion_maps
 from emoclf.inference import Predictor
-from emoclf.networks import build_network
+from emoclf.inference.explanations import explain, make_grad_cam_maps, make_occlusion_maps
+from emoclf.models.model_file import ModelInfo, load_model, save_model
+from emoclf.models.networks import build_network
 
 SIDE, PATCH = 32, 8
 

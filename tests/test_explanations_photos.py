@@ -10,8 +10,9 @@ from PIL import Image
 import emoclf
 from emoclf import plots
 from emoclf.__main__ import main
-from emoclf.artefacts import ModelInfo, save_model
-from emoclf.explanations import (
+from emoclf.images.faces import Face
+from emoclf.inference import Predictor
+from emoclf.inference.explanations import (
     NothingToExplainError,
     blend_map,
     draw_explanation,
@@ -22,8 +23,7 @@ from emoclf.explanations import (
     save_explanation,
     summarise_shares_on_person,
 )
-from emoclf.faces import Face
-from emoclf.inference import Predictor
+from emoclf.models.model_file import ModelInfo, save_model
 
 
 class RedNetwork:
@@ -393,7 +393,7 @@ def model_file(tmp_path_factory):
 @pytest.fixture
 def detector(monkeypatch):
     found = FixedDetector(Face((10.0, 5.0, 20.0, 25.0), 0.9))
-    monkeypatch.setattr("emoclf.faces.make_detector", lambda *_args, **_options: found)
+    monkeypatch.setattr("emoclf.images.faces.make_detector", lambda *_args, **_options: found)
 
 
 def invoke(*arguments):
@@ -450,7 +450,9 @@ def test_what_the_command_refuses(tmp_path):
 
 
 def test_no_face_is_not_explained(tmp_path, monkeypatch):
-    monkeypatch.setattr("emoclf.faces.make_detector", lambda *_args, **_options: FixedDetector())
+    monkeypatch.setattr(
+        "emoclf.images.faces.make_detector", lambda *_args, **_options: FixedDetector()
+    )
     photo = tmp_path / "a.png"
     Image.fromarray(make_photo((60, 80), (10, 10, 30, 30))).save(photo)
     result = invoke(photo, "--output", tmp_path / "maps")

@@ -14,9 +14,8 @@ from keras import layers
 
 import emoclf
 from emoclf.__main__ import main
-from emoclf.artefacts import ModelInfo, load_info, save_model
 from emoclf.evaluation import wilson_interval
-from emoclf.exporting import (
+from emoclf.experiments.exporting import (
     FORMATS,
     MAX_DIFFERENCE,
     FormatUnavailableError,
@@ -32,6 +31,7 @@ from emoclf.exporting import (
     writers,
 )
 from emoclf.inference import Predictor
+from emoclf.models.model_file import ModelInfo, load_info, save_model
 
 FLOATS = [name for name, facts in FORMATS.items() if facts.is_float]
 

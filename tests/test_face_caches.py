@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.datasets import cache_photos, make_dataset, preparing
-from emoclf.faces import Face, FaceDetectorUnavailableError, crop_face, make_detector
+from emoclf.data.loading import cache_photos, make_dataset, preparing
+from emoclf.data.splitting import SplitFile, SplitManifest, load_manifest, save_manifest
 from emoclf.images import UnreadableImageError, load_image, load_resized
-from emoclf.splits import SplitFile, SplitManifest, load_manifest, save_manifest
+from emoclf.images.faces import Face, FaceDetectorUnavailableError, crop_face, make_detector
 
 SIZE = (24, 24)
 FACELESS = (2, 5, 9)

@@ -10,21 +10,26 @@ import keras
 import numpy as np
 import pytest
 
-from emoclf.face_training import recipe
-from emoclf.face_training.augmentation import Augmentation, augment_faces
-from emoclf.face_training.batches import FaceBatches, grey_to_rgb
-from emoclf.face_training.copies import find_crossings
-from emoclf.face_training.judging import judge, measure_area, raters_agree, raters_confirm_label
-from emoclf.face_training.learning import (
+from emoclf.data.sources.fer2013 import EMOTIONS, FaceSet, join_face_sets
+from emoclf.experiments.face_network import recipe
+from emoclf.experiments.face_network.augmentation import Augmentation, augment_faces
+from emoclf.experiments.face_network.batches import FaceBatches, grey_to_rgb
+from emoclf.experiments.face_network.copies import find_crossings
+from emoclf.experiments.face_network.judging import (
+    judge,
+    measure_area,
+    raters_agree,
+    raters_confirm_label,
+)
+from emoclf.experiments.face_network.learning import (
     LearningSettings,
     precision,
     predict_emotions,
     train_face_network,
 )
-from emoclf.face_training.packaging import compact_network
-from emoclf.face_training.targets import find_teachable, make_targets
-from emoclf.fer2013 import EMOTIONS, FaceSet, join_face_sets
-from emoclf.packaged import ModelCard, PackagedNetwork, calibrate_logits, load_face_network
+from emoclf.experiments.face_network.packaging import compact_network
+from emoclf.experiments.face_network.targets import find_teachable, make_targets
+from emoclf.models.packaged import ModelCard, PackagedNetwork, calibrate_logits, load_face_network
 
 HAPPY, SAD, NEUTRAL = (EMOTIONS.index(name) for name in ("happiness", "sadness", "neutral"))
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from emoclf.faces import Face, crop_face, measure_roll
-from emoclf.faces.cropping import _HAAR_SHARE, _YUNET_CENTRE, _YUNET_SHARE
+from emoclf.images.faces import Face, crop_face, measure_roll
+from emoclf.images.faces.cropping import _HAAR_SHARE, _YUNET_CENTRE, _YUNET_SHARE
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

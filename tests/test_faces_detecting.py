@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.faces import (
+from emoclf.images.faces import (
     Face,
     FaceDetectorUnavailableError,
     FaceModelError,
@@ -27,8 +27,8 @@ from emoclf.faces import (
     yunet_download,
     yunet_file,
 )
-from emoclf.faces.face import sort_faces
-from emoclf.faces.yunet_file import PINNED_MODELS
+from emoclf.images.faces.face import sort_faces
+from emoclf.images.faces.yunet_file import PINNED_MODELS
 
 BLANKS = [(1, 1), (1, 5000), (5000, 1), (2, 3), (7, 7), (31, 33), (48, 48), (64, 1000)]
 
@@ -135,7 +135,7 @@ def enlarge(face, side, border=0):
 
 def test_the_import_is_light():
     code = (
-        "import sys, emoclf.faces\n"
+        "import sys, emoclf.images.faces\n"
         "print([n for n in ('tensorflow', 'keras', 'matplotlib', 'cv2', 'urllib.request', "
         "'subprocess') if n in sys.modules])"
     )

@@ -14,7 +14,7 @@ from http.client import HTTPMessage, IncompleteRead, RemoteDisconnected
 
 import pytest
 
-from emoclf.faces import (
+from emoclf.images.faces import (
     FaceDetectorUnavailableError,
     FaceModelError,
     find_cache_folder,
@@ -22,8 +22,8 @@ from emoclf.faces import (
     yunet_download,
     yunet_file,
 )
-from emoclf.faces.yunet_download import PinnedModel, download_first, open_https
-from emoclf.faces.yunet_file import PINNED_MODELS
+from emoclf.images.faces.yunet_download import PinnedModel, download_first, open_https
+from emoclf.images.faces.yunet_file import PINNED_MODELS
 
 CONTENT = bytes(range(256)) * 40
 SECOND_CONTENT = CONTENT[::-1] + b"longer"

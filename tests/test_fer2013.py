@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.fer2013 import CSV_LABELS, EMOTIONS, VOTE_COLUMNS, join_face_sets, load_fer2013
+from emoclf.data.sources.fer2013 import (
+    CSV_LABELS,
+    EMOTIONS,
+    VOTE_COLUMNS,
+    join_face_sets,
+    load_fer2013,
+)
 
 
 def make_arrays(count=6, seed=0):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emoclf.folders import ClassFolder, find_class_folders, list_files, match_class_name
+from emoclf.data.folders import ClassFolder, find_class_folders, list_files, match_class_name
 
 
 @pytest.mark.parametrize(

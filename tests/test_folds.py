@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from emoclf.folds import make_folds
-from emoclf.splits import SplitFile, SplitManifest
+from emoclf.data.splitting import SplitFile, SplitManifest, make_folds
 
 
 def make_manifest(labels, groups=None, seed=3):

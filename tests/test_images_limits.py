@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from emoclf.cleaning import CleaningThresholds
-from emoclf.cleaning.checks import examine_file
-from emoclf.cleaning.report import FileRecord
+from emoclf.data.cleaning import CleaningThresholds
+from emoclf.data.cleaning.checks import examine_file
+from emoclf.data.cleaning.report import FileRecord
 from emoclf.images import (
     UnreadableImageError,
     conversion,
@@ -57,7 +57,7 @@ for path in sys.argv[1:]:
     print(json.dumps([path, outcome, find_peak()]))
 """
 MEASURE_FOLDER = """
-from emoclf.cleaning import find_problems
+from emoclf.data.cleaning import find_problems
 
 report = find_problems(sys.argv[1], workers=8, progress=False)
 print(len(report.records), find_peak())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.datasets import make_dataset
+from emoclf.data.loading import make_dataset
 from emoclf.evaluation import collect_predictions
 from emoclf.images import UnreadableImageError, load_image
 from emoclf.inference import Predictor

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.artefacts import ModelInfo, save_model
-from emoclf.faces import Face, FaceDetectorUnavailableError, HaarDetector, make_detector
 from emoclf.images import UnreadableImageError, load_image, resize_image
+from emoclf.images.faces import Face, FaceDetectorUnavailableError, HaarDetector, make_detector
 from emoclf.inference import (
     UNCERTAIN,
     FacePrediction,
@@ -22,7 +21,8 @@ from emoclf.inference import (
 from emoclf.inference import asking as asking_module
 from emoclf.inference import predictor as predictor_module
 from emoclf.inference import views as views_module
-from emoclf.packaged import FaceProbabilities, ModelCard, PackagedNetwork
+from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.models.packaged import FaceProbabilities, ModelCard, PackagedNetwork
 
 FACE_INFO = ModelInfo(image_size=(16, 16), subject="face")
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.cleaning import find_problems, quarantine, restore
-from emoclf.commands.data_set import clean_command
-from emoclf.repair import Decision, apply_decisions
+from emoclf.apps.commands.data_set import clean_command
+from emoclf.data.cleaning import find_problems, quarantine, restore
+from emoclf.experiments.label_errors import Decision, apply_decisions
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),

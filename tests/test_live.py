@@ -10,10 +10,7 @@ from click.testing import CliRunner
 
 import emoclf
 from emoclf.__main__ import main
-from emoclf.artefacts import ModelInfo
-from emoclf.faces import Face, YuNetDetector, make_detector, measure_overlap
-from emoclf.inference import UNCERTAIN, FacePrediction, Prediction, Predictor, UncertaintyRule
-from emoclf.live import (
+from emoclf.apps.camera import (
     AnswerSmoother,
     CameraUnavailableError,
     FaceFollower,
@@ -26,6 +23,9 @@ from emoclf.live import (
     open_window,
     read_video,
 )
+from emoclf.images.faces import Face, YuNetDetector, make_detector, measure_overlap
+from emoclf.inference import UNCERTAIN, FacePrediction, Prediction, Predictor, UncertaintyRule
+from emoclf.models.model_file import ModelInfo
 
 BOX = (10.0, 10.0, 40.0, 40.0)
 
@@ -346,7 +346,7 @@ def test_a_window_ends_with_q_escape_or_its_cross(key, visible, shown, monkeypat
 @pytest.fixture
 def answering(monkeypatch):
     predictor = make_predictor(FollowingDetector(), rule=UncertaintyRule(0.75, 0.75))
-    monkeypatch.setattr("emoclf.commands.answering.load_predictor", lambda *_: predictor)
+    monkeypatch.setattr("emoclf.apps.commands.answering.load_predictor", lambda *_: predictor)
 
 
 def run(*arguments, code=0):
@@ -385,9 +385,9 @@ def test_nothing_to_see_is_refused():
 def test_live_loads_no_tensorflow(film):
     code = (
         "import sys\n"
-        "from emoclf.faces import Face\n"
+        "from emoclf.images.faces import Face\n"
         "from emoclf.inference import Predictor\n"
-        "from emoclf.live import LiveSession, read_video\n"
+        "from emoclf.apps.camera import LiveSession, read_video\n"
         "class Detector:\n"
         "    name, description, note = 'd', 'd', ''\n"
         "    def find(self, image):\n"

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import emoclf
-from emoclf.live import (
+from emoclf.apps.camera import (
     CONSENT,
     CameraUnavailableError,
     browser,
@@ -24,7 +24,7 @@ from emoclf.live import (
     take_browser_photos,
     take_photos,
 )
-from emoclf.live.jupyter import evaluate_in_jupyter
+from emoclf.apps.camera.jupyter import evaluate_in_jupyter
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

@@ -8,9 +8,9 @@ from contextlib import closing
 
 import pytest
 
-from emoclf.live import CameraUnavailableError, take_browser_photos
-from emoclf.live.jupyter import evaluate_in_jupyter
-from emoclf.live.letters import Mailbox, serve_mailbox
+from emoclf.apps.camera import CameraUnavailableError, take_browser_photos
+from emoclf.apps.camera.jupyter import evaluate_in_jupyter
+from emoclf.apps.camera.letters import Mailbox, serve_mailbox
 
 DEEP = "[" * 100_000
 

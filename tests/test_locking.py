@@ -193,33 +193,33 @@ def test_leftovers_of_killed_processes_go_when_a_run_is_taken(tmp_path):
 
 
 def train(manifest, logs):
-    from emoclf.pipeline import train_classifier
+    from emoclf.training.classifier import train_classifier
 
     train_classifier(manifest, Settings(epochs=1), logs=logs, name="run", resume=True)
 
 
 def cross_validate(manifest, logs):
-    from emoclf.cross_validation import cross_validate
+    from emoclf.experiments.cross_validation import cross_validate
 
     cross_validate(manifest, Settings(epochs=1), logs=logs, name="run", resume=True)
 
 
 def climb(manifest, logs):
-    from emoclf.baselines import train_ladder
+    from emoclf.experiments.baselines import train_ladder
 
     skip = ("network", "face_features", "fine_tuned")
     train_ladder(manifest, Settings(epochs=1), logs=logs, name="run", resume=True, skip=skip)
 
 
 def compare(manifest, logs):
-    from emoclf.repair import RepairedSplit, compare_repair
+    from emoclf.experiments.label_errors import RepairedSplit, compare_repair
 
     split = RepairedSplit(manifest, manifest, 0, 0)
     compare_repair(split, Settings(epochs=1), logs=logs, name="run")
 
 
 def train_faces(_manifest, logs):
-    from emoclf.face_training.recipe import Lesson, train_packaged_network
+    from emoclf.experiments.face_network.recipe import Lesson, train_packaged_network
 
     lesson = Lesson(None, None, None, None)
     train_packaged_network(lesson, logs / "run")
@@ -231,7 +231,9 @@ def test_whatever_writes_a_run_is_refused(write, manifest, tmp_path, hold, monke
 
     if write in (train, cross_validate, climb):
         start_run(Settings(epochs=1), manifest, logs=tmp_path, name="run")
-    monkeypatch.setattr("emoclf.datasets.photo_cache._prepare_all", lambda *_: pytest.fail("late"))
+    monkeypatch.setattr(
+        "emoclf.data.loading.photo_cache._prepare_all", lambda *_: pytest.fail("late")
+    )
     first = hold(tmp_path / "run")
     before = sorted(path.name for path in (tmp_path / "run").iterdir())
     with pytest.raises(RunInUseError, match=f"process {first.process.pid} "):
@@ -240,7 +242,7 @@ def test_whatever_writes_a_run_is_refused(write, manifest, tmp_path, hold, monke
 
 
 def test_the_callback_of_the_lesson_takes_the_run_and_lets_go(cache, tmp_path, hold):
-    from emoclf.datasets import make_dataset
+    from emoclf.data.loading import make_dataset
     from emoclf.models import build_cnn
     from emoclf.training import KeepState, compile_model
 

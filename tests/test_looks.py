@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from emoclf.evaluation import evaluate_predictions
-from emoclf.pipeline import evaluate_run
+from emoclf.evaluation.access_log import find_test_looks, save_test_look
+from emoclf.inference.testing import evaluate_run
 from emoclf.storage import find_sha256
-from emoclf.training import find_test_looks, save_evaluation, save_test_look
+from emoclf.training import save_evaluation
 
 
 def evaluate(scores=(0.1, 0.8, 0.7, 0.3), **options):

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import pytest
 
-from emoclf.artefacts import ModelInfo, load_info, load_model, save_model
 from emoclf.models import build_cnn
+from emoclf.models.model_file import ModelInfo, load_info, load_model, save_model
 from emoclf.models.pretrained import PretrainedWeightsError, load_weights_file
 
 from .model_files import exchange, find_layer, spoil

@@ -12,9 +12,9 @@ import nbformat
 import numpy as np
 import pytest
 
-from emoclf.artefacts import load_info
+from emoclf.data.splitting import load_manifest
 from emoclf.inference import Predictor
-from emoclf.splits import load_manifest
+from emoclf.models.model_file import load_info
 from tests.run_notebook import read_outputs, run_notebook
 
 PROGRESS_BAR_OR_OLD_PILLOW = re.compile(
@@ -280,7 +280,7 @@ def test_the_full_lesson_reaches_its_floor(tmp_path):
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from emoclf.datasets import cache_photos
+    from emoclf.data.loading import cache_photos
 
     run_notebook(str(tmp_path), {})
     run = run_of(tmp_path)
@@ -353,8 +353,8 @@ def test_there_is_one_parameters_cell_of_plain_values(lesson):
 
 def test_the_parameters_have_the_package_defaults(lesson):
     from emoclf.config import Settings
-    from emoclf.drawn_faces import PHOTOS_PER_CLASS
-    from emoclf.sources import DRIVE_DATA_FOLDER
+    from emoclf.data.sources import DRIVE_DATA_FOLDER
+    from emoclf.data.synthetic import PHOTOS_PER_CLASS
 
     (cell,) = [c for c in lesson.cells if "parameters" in c.metadata.get("tags", [])]
     values = {s.targets[0].id: ast.literal_eval(s.value) for s in ast.parse(cell.source).body}

@@ -14,28 +14,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.drawn_faces import make_drawn_faces
-from emoclf.faces import FaceModelError, load_yunet_file, make_detector, yunet_file
-from emoclf.fer2013 import VOTE_COLUMNS, load_fer2013
-from emoclf.folders import find_class_folders
-from emoclf.images import UnreadableImageError, load_image
-from emoclf.live import read_video
-from emoclf.packaged import (
-    FACE_MODEL_FOLDER,
-    DamagedModelError,
-    ModelCard,
-    PackagedNetwork,
-    load_face_network,
-)
-from emoclf.sources import (
+from emoclf.apps.camera import read_video
+from emoclf.data.folders import find_class_folders
+from emoclf.data.sources import (
     ArchiveLimits,
     extract_archive,
     make_fer2013_folders,
     stage_data,
     staging,
 )
-from emoclf.sources.fer_plus import check_votes_file
-from emoclf.tables import MAX_LINE_CHARACTERS, open_table
+from emoclf.data.sources.fer2013 import VOTE_COLUMNS, load_fer2013
+from emoclf.data.sources.fer_plus import check_votes_file
+from emoclf.data.synthetic import make_drawn_faces
+from emoclf.images import UnreadableImageError, load_image
+from emoclf.images.faces import FaceModelError, load_yunet_file, make_detector, yunet_file
+from emoclf.models.packaged import (
+    FACE_MODEL_FOLDER,
+    DamagedModelError,
+    ModelCard,
+    PackagedNetwork,
+    load_face_network,
+)
+from emoclf.storage.tables import MAX_LINE_CHARACTERS, open_table
 
 from .model_files import spoil
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from emoclf.config import CLASS_NAMES
-from emoclf.drawn_faces import draw_face
+from emoclf.data.synthetic import draw_face
 from emoclf.images import resize_image
-from emoclf.packaged import (
+from emoclf.models.packaged import (
     CARD_FILE_NAME,
     FACE_MODEL_FOLDER,
     NETWORK_FILE_NAME,

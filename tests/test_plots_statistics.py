@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from emoclf import plots
-from emoclf.calibration import measure_reliability, measure_risk_coverage
 from emoclf.evaluation import evaluate_predictions
+from emoclf.evaluation.calibration import measure_reliability, measure_risk_coverage
 from tests.test_plots import render
 
 

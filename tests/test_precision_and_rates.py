@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-from emoclf.artefacts import ModelInfo, load_model, save_model
 from emoclf.models import (
     build_cnn,
     build_deep_cnn,
@@ -13,6 +12,7 @@ from emoclf.models import (
     copy_network,
     freeze_for_fine_tuning,
 )
+from emoclf.models.model_file import ModelInfo, load_model, save_model
 from emoclf.runtime import Hardware
 from emoclf.training import choose_precision, compile_model, find_learning_rate, use_precision
 from emoclf.training.rate_finder import _smooth, _suggest

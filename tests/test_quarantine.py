@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.cleaning import (
+from emoclf.data.cleaning import (
     CleaningReport,
     FileRecord,
     Problem,
@@ -27,7 +27,7 @@ from emoclf.cleaning import (
 KILLED_AT_A_RENAMING = """
 import os, signal, sys
 from pathlib import Path
-from emoclf.cleaning import CleaningReport, quarantine, restore
+from emoclf.data.cleaning import CleaningReport, quarantine, restore
 
 left, when, task = int(sys.argv[3]), sys.argv[4], sys.argv[5]
 real = Path.rename

@@ -3,7 +3,7 @@
 import re
 
 from emoclf.__main__ import main
-from emoclf.packaged import ModelCard, describe_card
+from emoclf.models.packaged import ModelCard, describe_card
 
 
 def commands(repository):

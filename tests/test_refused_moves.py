@@ -13,10 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.cleaning import CleaningReport, find_problems, finish_moves, quarantine, restore
-from emoclf.cleaning.manifests import read_manifest
-from emoclf.commands.data_set import clean_command
-from emoclf.repair import Decision, apply_decisions, load_decisions, save_decisions
+from emoclf.apps.commands.data_set import clean_command
+from emoclf.data.cleaning import CleaningReport, find_problems, finish_moves, quarantine, restore
+from emoclf.data.cleaning.manifests import read_manifest
+from emoclf.experiments.label_errors import (
+    Decision,
+    apply_decisions,
+    load_decisions,
+    save_decisions,
+)
 
 IMPOSSIBLE = (
     "sad/nul\0.jpg",
@@ -195,13 +200,13 @@ def test_a_manifest_of_many_lines_is_bounded(root, monkeypatch):
     whole = manifest.read_bytes()
     manifest.write_bytes(whole + b"x\n" * 1000)
     assert len(read_manifest(manifest).damaged) == 21
-    monkeypatch.setattr("emoclf.cleaning.manifests.MAX_MOVES", 2)
+    monkeypatch.setattr("emoclf.data.cleaning.manifests.MAX_MOVES", 2)
     found = read_manifest(manifest)
     assert len(found.moves) == 2
     assert found.damaged == ((folder.name, "only the first 2 lines are read"),)
     manifest.write_bytes(whole)
     assert len(restore(root).restored) == 2
-    monkeypatch.setattr("emoclf.cleaning.manifests.MAX_MOVES", 1)
+    monkeypatch.setattr("emoclf.data.cleaning.manifests.MAX_MOVES", 1)
     before = hash_photos(root)
     with pytest.raises(ValueError, match="at most 1"):
         quarantine(examine(root), dry_run=False, include_advice=("near_duplicate",), max_share=1)
@@ -277,12 +282,12 @@ def test_a_file_that_cannot_be_read_at_the_moment_waits(root, monkeypatch, task)
     if task == "restore":
         quarantine(report, dry_run=False)
     for room in ("moving", "restoring"):
-        real = importlib.import_module(f"emoclf.cleaning.{room}").hash_file
+        real = importlib.import_module(f"emoclf.data.cleaning.{room}").hash_file
 
         def refuse_to_read(path, real=real):
             return "" if path.name == "twin.png" and path.exists() else real(path)
 
-        monkeypatch.setattr(f"emoclf.cleaning.{room}.hash_file", refuse_to_read)
+        monkeypatch.setattr(f"emoclf.data.cleaning.{room}.hash_file", refuse_to_read)
     result = quarantine(report, dry_run=False) if task == "quarantine" else restore(root)
     ((path, reason),) = result.left
     assert path == "happy/twin.png"

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.cleaning import find_problems, restore
+from emoclf.data.cleaning import find_problems, restore
+from emoclf.data.splitting import SplitFile, SplitManifest
 from emoclf.evaluation import evaluate_predictions
-from emoclf.repair import (
+from emoclf.experiments.label_errors import (
     Decision,
     apply_decisions,
     find_suspect_labels,
@@ -23,8 +24,7 @@ from emoclf.repair import (
     save_decisions,
     save_review_sheet,
 )
-from emoclf.repair.comparing import describe_difference
-from emoclf.splits import SplitFile, SplitManifest
+from emoclf.experiments.label_errors.comparing import describe_difference
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>.jpg",
@@ -348,8 +348,8 @@ def test_hostile_names_are_moved_and_restored(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from emoclf.cleaning import restore
-from emoclf.repair import apply_decisions
+from emoclf.data.cleaning import restore
+from emoclf.experiments.label_errors import apply_decisions
 
 left, when, task = int(sys.argv[3]), sys.argv[4], sys.argv[5]
 real = Path.rename

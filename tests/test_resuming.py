@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from emoclf.config import Settings
-from emoclf.drawn_faces import make_drawn_faces
+from emoclf.data.synthetic import make_drawn_faces
 from emoclf.training import (
     AveragedWeights,
     HistoryFile,
@@ -163,7 +163,7 @@ def test_other_photos_are_refused(data, tmp_path):
 
 
 def test_another_network_is_refused(cache, tmp_path):
-    from emoclf.datasets import make_dataset
+    from emoclf.data.loading import make_dataset
     from emoclf.models import build_cnn
 
     batches = make_dataset(cache, "train", shuffle=True)
@@ -178,7 +178,7 @@ def test_another_network_is_refused(cache, tmp_path):
 
 
 def test_train_model_refuses_other_settings_in_the_same_folder(manifest, cache, tmp_path):
-    from emoclf.datasets import make_dataset
+    from emoclf.data.loading import make_dataset
     from emoclf.models import build_cnn
     from emoclf.training import train_model
 
@@ -270,7 +270,7 @@ def test_pythons_and_numpys_random_numbers_go_on(data, tmp_path):
 
 
 def test_the_order_of_an_epoch_is_decided_by_seed_and_epoch(cache):
-    from emoclf.datasets import find_order, make_dataset
+    from emoclf.data.loading import find_order, make_dataset
 
     def read(dataset):
         return np.concatenate([labels.numpy() for _, labels in dataset])
@@ -298,8 +298,9 @@ def test_the_history_file_forgets_epochs_that_come_again(tmp_path):
 
 def test_averaged_weights_are_judged_saved_and_left(tmp_path):
     """What Keras' own callback leaves behind are the raw weights."""
-    from emoclf.artefacts import ModelInfo, load_model
-    from emoclf.training import CHECKPOINT_FILE_NAME, make_callbacks
+    from emoclf.config import CHECKPOINT_FILE_NAME
+    from emoclf.models.model_file import ModelInfo, load_model
+    from emoclf.training import make_callbacks
 
     class Look(keras.callbacks.Callback):
         def on_train_batch_end(self, *_, **__):
@@ -340,7 +341,7 @@ def test_averaged_weights_are_judged_saved_and_left(tmp_path):
 
 
 def test_averaging_needs_an_optimizer_that_averages(cache):
-    from emoclf.datasets import make_dataset
+    from emoclf.data.loading import make_dataset
     from emoclf.models import build_cnn
 
     model = compile_model(build_cnn((32, 48), filters=(4, 4)))

@@ -6,8 +6,13 @@ import time
 
 import pytest
 
-from emoclf.cleaning import find_problems
-from emoclf.repair import apply_decisions, find_suspect_labels, load_decisions, save_review_sheet
+from emoclf.data.cleaning import find_problems
+from emoclf.experiments.label_errors import (
+    apply_decisions,
+    find_suspect_labels,
+    load_decisions,
+    save_review_sheet,
+)
 from tests.test_live_browser import open_browser
 from tests.test_repair import HOSTILE, answer, hash_files, save_picture
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from emoclf.drawn_faces import draw_face
+from emoclf.data.synthetic import draw_face
 from emoclf.evaluation import (
     HARMS,
     Harm,

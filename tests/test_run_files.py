@@ -12,10 +12,10 @@ import keras
 import numpy as np
 import pytest
 
-from emoclf.annotation import save_picture
 from emoclf.config import Settings
-from emoclf.datasets import cache_photos, make_dataset
-from emoclf.drawn_faces import make_drawn_faces
+from emoclf.data.loading import cache_photos, make_dataset
+from emoclf.data.synthetic import make_drawn_faces
+from emoclf.inference.annotation import save_picture
 from emoclf.models import build_cnn
 from emoclf.runtime import set_seeds
 from emoclf.storage import (
@@ -149,7 +149,7 @@ kill = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 """
 PICTURE = """
 from PIL import Image
-from emoclf.annotation import save_picture
+from emoclf.inference.annotation import save_picture
 def save(self, path, *_, **__):
     Path(path).write_bytes(b"half")
     kill()
@@ -191,7 +191,7 @@ def test_a_killed_process_leaves_a_temporary_folder_to_the_next(tmp_path, monkey
 
 LOAD = """
 import keras
-from emoclf.artefacts import load_model
+from emoclf.models.model_file import load_model
 keras.models.load_model = lambda *_, **__: (tempfile.mkdtemp(), kill())
 import tempfile
 load_model(next(folder.glob("*.keras")))
@@ -199,7 +199,7 @@ load_model(next(folder.glob("*.keras")))
 
 
 def test_what_keras_unpacks_is_removed_after_a_kill(run, tmp_path, monkeypatch):
-    from emoclf.artefacts import load_model
+    from emoclf.models.model_file import load_model
 
     shutil.copy(run[1].run_folder / "model.keras", tmp_path)
     kill_while(LOAD, tmp_path)

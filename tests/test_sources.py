@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from emoclf.folders import find_class_folders, list_files
-from emoclf.sources import DRIVE_DATA_FOLDER, find_data, finding, sample_photos
+from emoclf.data.folders import find_class_folders, list_files
+from emoclf.data.sources import DRIVE_DATA_FOLDER, find_data, finding, sample_photos
 
 
 def put_photos(folder, names=("sad", "happy")):

@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
-from emoclf.sources import ArchiveLimits, ArchiveRefusedError, extract_archive
-from emoclf.sources.archives import read_safe_path
+from emoclf.data.sources import ArchiveLimits, ArchiveRefusedError, extract_archive
+from emoclf.data.sources.archives import read_safe_path
 from tests.archives import (
     change_byte,
     draw_picture,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from emoclf.sources import ArchiveRefusedError, fetch_drive_link
+from emoclf.data.sources import ArchiveRefusedError, fetch_drive_link
 from tests.archives import name_pictures, write_tar, write_zip
 
 FOLDER_ID = "1" + "f" * 32

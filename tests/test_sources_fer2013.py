@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf import sources
-from emoclf.cleaning import find_problems
-from emoclf.fer2013 import CSV_LABELS, EMOTIONS, VOTE_COLUMNS, FaceSet, load_fer2013
-from emoclf.folders import find_class_folders, list_files
-from emoclf.images import load_image
-from emoclf.published_split import split_as_published
-from emoclf.sources import (
+from emoclf.data import sources
+from emoclf.data.cleaning import find_problems
+from emoclf.data.folders import find_class_folders, list_files
+from emoclf.data.sources import (
     check_fer2013_counts,
     fer2013_counts,
     fetch_fer2013_from_kaggle,
     fetch_fer_plus_votes,
     make_fer2013_folders,
 )
-from emoclf.sources.registry import FER2013_PARTS
+from emoclf.data.sources.fer2013 import CSV_LABELS, EMOTIONS, VOTE_COLUMNS, FaceSet, load_fer2013
+from emoclf.data.sources.registry import FER2013_PARTS
+from emoclf.data.splitting import split_as_published
+from emoclf.images import load_image
 
 FOLDER_NAMES = {
     "anger": "angry",

@@ -6,9 +6,9 @@ import pytest
 from click.testing import CliRunner
 
 from emoclf.__main__ import main
-from emoclf.cleaning import find_problems
-from emoclf.folders import find_class_folders
-from emoclf.sources import (
+from emoclf.data.cleaning import find_problems
+from emoclf.data.folders import find_class_folders
+from emoclf.data.sources import (
     find_data,
     find_data_set,
     list_data_sets,
@@ -165,7 +165,7 @@ def test_fetch_refuses_options_without_meaning(tmp_path):
 
 
 def test_fetch_takes_a_drive_link(tmp_path, monkeypatch):
-    from emoclf import sources
+    from emoclf.data import sources
 
     source = write_folder(tmp_path / "source", name_pictures())
     asked = []

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from emoclf.sources import ArchiveLimits, ArchiveRefusedError, copying, stage_data, staging
+from emoclf.data.sources import ArchiveLimits, ArchiveRefusedError, copying, stage_data, staging
 from emoclf.storage import building_folder
 from tests.archives import (
     change_byte,

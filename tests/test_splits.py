@@ -4,8 +4,14 @@ import json
 import numpy as np
 import pytest
 
-from emoclf import splits
-from emoclf.splits import SplitFile, SplitManifest, load_manifest, make_splits, save_manifest
+from emoclf.data.splitting import (
+    SplitFile,
+    SplitManifest,
+    load_manifest,
+    make_splits,
+    save_manifest,
+    splits,
+)
 
 
 def make_folder(sad=120, happy=60, copies=20):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from emoclf.config import Settings
-from emoclf.datasets import make_dataset
+from emoclf.data.loading import make_dataset
 from emoclf.models import build_cnn
 from emoclf.runtime import set_seeds
 from emoclf.training import Stage, callbacks, start_run, train_in_stages

@@ -7,9 +7,9 @@ import os
 import numpy as np
 import pytest
 
-from emoclf.cleaning import CleaningReport, FileRecord, Problem
+from emoclf.data.cleaning import CleaningReport, FileRecord, Problem
 from emoclf.evaluation import evaluate_predictions
-from emoclf.tables import read_table, write_table
+from emoclf.storage.tables import read_table, write_table
 
 NAMES = (
     '=HYPERLINK("http://evil.example","Click")',
@@ -121,10 +121,10 @@ def test_a_table_is_a_file_of_a_size_that_is_read(tmp_path, monkeypatch):
         with pytest.raises(ValueError, match="a named pipe"):
             read_table(tmp_path / "pipe.csv", what="a table")
     path = write_table(tmp_path / "a.csv", ["file"], [["a long name.jpg"], ["b"], ["c"]])
-    monkeypatch.setattr("emoclf.tables.MAX_ROWS", 2)
+    monkeypatch.setattr("emoclf.storage.tables.MAX_ROWS", 2)
     with pytest.raises(ValueError, match="more than 2 rows"):
         read_table(path, what="a table")
-    monkeypatch.setattr("emoclf.tables.MAX_TABLE_BYTES", 10)
+    monkeypatch.setattr("emoclf.storage.tables.MAX_TABLE_BYTES", 10)
     with pytest.raises(ValueError, match="too large"):
         read_table(path, what="a table")
 

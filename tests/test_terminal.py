@@ -20,8 +20,14 @@ from click.testing import CliRunner
 from tqdm import tqdm
 
 from emoclf.__main__ import main
-from emoclf.commands import options
-from emoclf.commands.terminal import GuardedStream, echo, echo_json, guarded_streams, plain_warnings
+from emoclf.apps.commands import options
+from emoclf.apps.commands.terminal import (
+    GuardedStream,
+    echo,
+    echo_json,
+    guarded_streams,
+    plain_warnings,
+)
 from tests.hostile_session import MARK
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -118,7 +124,7 @@ def test_bars_of_click_keras_and_tqdm_are_drawn_as_ever():
     code = (
         "import sys, click, keras\n"
         "from tqdm import tqdm\n"
-        "from emoclf.commands.terminal import guarded_streams\n"
+        "from emoclf.apps.commands.terminal import guarded_streams\n"
         "with guarded_streams():\n"
         "    list(tqdm([1, 2], desc='tqdm'))\n"
         "    with click.progressbar([1, 2], label='click', file=sys.stderr) as bar: list(bar)\n"
@@ -311,8 +317,8 @@ def test_an_error_outside_of_a_command_is_said_in_a_line_too(monkeypatch):
     def fail(*_):
         raise MemoryError
 
-    monkeypatch.setattr("emoclf.sources.list_data_sets", fail)
-    monkeypatch.setattr("emoclf.commands.data_sets.clear_errors", guarded_streams)
+    monkeypatch.setattr("emoclf.data.sources.list_data_sets", fail)
+    monkeypatch.setattr("emoclf.apps.commands.data_sets.clear_errors", guarded_streams)
     result = CliRunner().invoke(main, ["data-sets"])
     assert result.exit_code == 1
     assert "memory of this machine is not enough" in result.stderr

@@ -5,12 +5,12 @@ import keras
 import numpy as np
 import pytest
 
-from emoclf.artefacts import ModelInfo, load_info, load_model
 from emoclf.config import Settings
-from emoclf.datasets import make_dataset
+from emoclf.data.loading import make_dataset
+from emoclf.data.splitting import SplitFile, SplitManifest, load_manifest
 from emoclf.evaluation import collect_predictions, evaluate_predictions
 from emoclf.models import build_cnn
-from emoclf.splits import SplitFile, SplitManifest, load_manifest
+from emoclf.models.model_file import ModelInfo, load_info, load_model
 from emoclf.training import (
     BestCheckpoint,
     HistoryFile,

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from emoclf.artefacts import ModelInfo, load_info, load_model, save_model
 from emoclf.config import Settings
-from emoclf.datasets import make_dataset
+from emoclf.data.loading import make_dataset
+from emoclf.inference.testing import evaluate_run
 from emoclf.models import (
     PretrainedWeightsError,
     build_cnn,
@@ -20,9 +20,10 @@ from emoclf.models import (
     freeze_for_fine_tuning,
 )
 from emoclf.models.freezing import walk_layers
-from emoclf.networks import build_network
-from emoclf.pipeline import evaluate_run, train_classifier
+from emoclf.models.model_file import ModelInfo, load_info, load_model, save_model
+from emoclf.models.networks import build_network
 from emoclf.training import Stage, describe_stage, plan_stages, start_run, train_in_stages
+from emoclf.training.classifier import train_classifier
 
 SMALL = "mobilenetv3small"
 ALL = [

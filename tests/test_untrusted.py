@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from emoclf.artefacts import ModelInfo
-from emoclf.splits import make_splits
+from emoclf.data.splitting import make_splits
+from emoclf.models.model_file import ModelInfo
 from emoclf.untrusted import (
     check_class_names,
     decode_cell,

@@ -9,20 +9,20 @@ from click.testing import CliRunner
 from PIL import Image
 
 from emoclf.__main__ import main
-from emoclf.artefacts import ModelInfo
-from emoclf.drawn_faces import draw_face
+from emoclf.data.synthetic import draw_face
 from emoclf.evaluation import Harm, evaluate_predictions, measure_harmed
-from emoclf.faces import Face
-from emoclf.images import UnreadableImageError, load_image
-from emoclf.inference import Predictor
-from emoclf.plots import plot_robustness, plot_slices
-from emoclf.weak_spots import (
+from emoclf.experiments.error_analysis import (
     evaluate_robustness,
     evaluate_slices,
     make_harmed_answer,
     measure_photos,
 )
-from emoclf.weak_spots.answering import turn_face
+from emoclf.experiments.error_analysis.answering import turn_face
+from emoclf.images import UnreadableImageError, load_image
+from emoclf.images.faces import Face
+from emoclf.inference import Predictor
+from emoclf.models.model_file import ModelInfo
+from emoclf.plots import plot_robustness, plot_slices
 
 
 class GreenDetector:
@@ -183,7 +183,7 @@ def runner():
 
 @pytest.fixture
 def green(monkeypatch):
-    monkeypatch.setattr("emoclf.faces.make_detector", lambda *_, **__: GreenDetector())
+    monkeypatch.setattr("emoclf.images.faces.make_detector", lambda *_, **__: GreenDetector())
 
 
 @pytest.mark.usefixtures("green")

@@ -16,14 +16,6 @@ from emoclf.evaluation.estimates import (
     wilson_interval,
 )
 from emoclf.evaluation.figures import Figures, estimate_figures
-from emoclf.evaluation.harming import (
-    HARMS,
-    WORKING_SIDE,
-    Harm,
-    HarmName,
-    harm_photo,
-    load_at_working_size,
-)
 from emoclf.evaluation.kept import read_probabilities
 from emoclf.evaluation.metrics import (
     COLLAPSE_SHARE,
@@ -46,6 +38,14 @@ from emoclf.evaluation.slices import (
     SliceReport,
     SliceTest,
     slice_evaluation,
+)
+from emoclf.images.corruptions import (
+    HARMS,
+    WORKING_SIDE,
+    Harm,
+    HarmName,
+    harm_photo,
+    load_at_working_size,
 )
 
 __all__ = [

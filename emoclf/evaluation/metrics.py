@@ -16,7 +16,7 @@ from emoclf.evaluation.curves import Curves, measure_curves
 from emoclf.evaluation.estimates import Estimate, average_estimates
 from emoclf.evaluation.figures import Figures, estimate_figures
 from emoclf.evaluation.limits import find_limits
-from emoclf.tables import write_table
+from emoclf.storage.tables import write_table
 
 COLLAPSE_SHARE = 0.98
 """A model that gives this share of its answers to one class has collapsed."""
@@ -137,7 +137,7 @@ class Evaluation:
     def save_table(self, path: str | Path) -> Path:
         """Write one row per photo as CSV: path, truth, answer, probabilities, right or wrong.
 
-        No cell is a formula to a spreadsheet; `emoclf.tables.read_table` gives the paths back.
+        No cell is a formula to a spreadsheet; `storage.tables.read_table` gives the paths back.
 
         Returns:
             The path of the file.

@@ -14,7 +14,7 @@ import numpy as np
 from emoclf.config import SEED
 from emoclf.evaluation.classes import score_classes, share_right
 from emoclf.evaluation.estimates import Estimate, average_estimates
-from emoclf.evaluation.harming import (
+from emoclf.images.corruptions import (
     HARMS,
     WORKING_SIDE,
     Harm,

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from emoclf.faces import FaceDetector
+from emoclf.images.faces import FaceDetector
 from emoclf.inference.answers import Prediction
 from emoclf.inference.predictor import Predictor
 from emoclf.inference.views import Photo

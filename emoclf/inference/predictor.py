@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from emoclf.artefacts import MODEL_FILE_NAME, ModelInfo, load_model
-from emoclf.config import CLASS_NAMES
-from emoclf.faces import FaceDetector, FaceDetectorUnavailableError, make_detector
-from emoclf.folders import list_files
+from emoclf.config import CLASS_NAMES, MODEL_FILE_NAME
+from emoclf.data.folders import list_files
 from emoclf.images import DecodedImage, UnreadableImageError, sharing_memory
+from emoclf.images.faces import FaceDetector, FaceDetectorUnavailableError, make_detector
 from emoclf.inference.answers import (
     FacePrediction,
     Prediction,
@@ -29,7 +28,8 @@ from emoclf.inference.views import (
     view_nothing,
     view_photo,
 )
-from emoclf.packaged import FACE_MODEL_FOLDER, NETWORK_FILE_NAME, PackagedNetwork
+from emoclf.models.model_file import ModelInfo, load_model
+from emoclf.models.packaged import FACE_MODEL_FOLDER, NETWORK_FILE_NAME, PackagedNetwork
 
 if TYPE_CHECKING:
     import keras

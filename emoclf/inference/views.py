@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emoclf.artefacts import ModelInfo
-from emoclf.faces import Face, FaceDetector, crop_face, find_square, map_square
 from emoclf.images import DecodedImage, decode_image, find_placement, load_image, resize_image
+from emoclf.images.faces import Face, FaceDetector, crop_face, find_square, map_square
+from emoclf.models.model_file import ModelInfo
 
 if TYPE_CHECKING:
     from PIL import Image

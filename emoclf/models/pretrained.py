@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from emoclf.model_files import check_weights, load_keras_file
+from emoclf.models.safe_loading import check_weights, load_keras_file
 from emoclf.storage import open_regular
 from emoclf.untrusted import show_text
 

@@ -9,14 +9,14 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from emoclf.explanations import blend_map, draw_ramp, summarise_shares_on_person
+from emoclf.inference.explanations import blend_map, draw_ramp, summarise_shares_on_person
 from emoclf.plots.photos import plot_photo_grid
 from emoclf.plots.style import BAD_COLOUR, NEUTRAL_COLOUR, class_colour, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from emoclf.explanations import BoxShare, BoxSummary, Explanation, PersonShare
+    from emoclf.inference.explanations import BoxShare, BoxSummary, Explanation, PersonShare
 
 _LEGEND_INCHES = 0.55
 

@@ -17,8 +17,8 @@ from emoclf.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from emoclf.baselines import Ladder
     from emoclf.evaluation import Estimate, HarmCurve, RobustnessReport, SliceReport
+    from emoclf.experiments.baselines import Ladder
 
 
 def plot_ladder(ladder: Ladder) -> Figure:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from emoclf.plots.style import BAD_COLOUR, FRAME_COLOUR, NEUTRAL_COLOUR, make_figure
 
 if TYPE_CHECKING:
-    from emoclf.calibration import Reliability, RiskCoverage
+    from emoclf.evaluation.calibration import Reliability, RiskCoverage
 
 _LINES = ("-", "--", "-.", ":")
 

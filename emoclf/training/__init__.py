@@ -10,7 +10,6 @@ run, `copying` keeps a second copy of a run, `event_files` writes for TensorBoar
 GPUs that gain from it.
 """
 
-from emoclf.artefacts import CHECKPOINT_FILE_NAME
 from emoclf.training.averaging import AveragedWeights
 from emoclf.training.callbacks import (
     BestCheckpoint,
@@ -22,13 +21,6 @@ from emoclf.training.curves import OVERFITTING_GAP, describe_history
 from emoclf.training.devices import Devices, use_devices
 from emoclf.training.fitting import compile_model, make_learning_rate, train_model
 from emoclf.training.locking import RunInUseError, check_run_is_free, hold_run
-from emoclf.training.looks import (
-    LOOKS_FILE_NAME,
-    TestLook,
-    TestLooks,
-    find_test_looks,
-    save_test_look,
-)
 from emoclf.training.machines import MachineLostError, MachinesResult
 from emoclf.training.precision import choose_precision, use_precision
 from emoclf.training.rate_finder import LearningRateCurve, find_learning_rate
@@ -44,8 +36,6 @@ from emoclf.training.stages import Stage, describe_stage, plan_stages, train_in_
 from emoclf.training.state import ResumeRefusedError, refuse_another
 
 __all__ = [
-    "CHECKPOINT_FILE_NAME",
-    "LOOKS_FILE_NAME",
     "OVERFITTING_GAP",
     "AveragedWeights",
     "BestCheckpoint",
@@ -59,8 +49,6 @@ __all__ = [
     "ResumeRefusedError",
     "RunInUseError",
     "Stage",
-    "TestLook",
-    "TestLooks",
     "TrainingResult",
     "check_run_is_free",
     "choose_precision",
@@ -70,7 +58,6 @@ __all__ = [
     "describe_stage",
     "fetch_run",
     "find_learning_rate",
-    "find_test_looks",
     "finish_run",
     "hold_run",
     "load_settings",
@@ -79,7 +66,6 @@ __all__ = [
     "plan_stages",
     "refuse_another",
     "save_evaluation",
-    "save_test_look",
     "start_run",
     "train_in_stages",
     "train_model",

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import keras
 
-from emoclf.artefacts import CHECKPOINT_FILE_NAME, ModelInfo, save_model
+from emoclf.config import CHECKPOINT_FILE_NAME
+from emoclf.models.model_file import ModelInfo, save_model
 from emoclf.storage import open_regular, replacing
 from emoclf.training.averaging import AveragedWeights
 from emoclf.training.event_files import EventFiles

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from emoclf.artefacts import ModelInfo
 from emoclf.config import CLASS_NAMES, Settings
-from emoclf.datasets import balanced_class_weights
-from emoclf.splits import load_manifest
+from emoclf.data.loading import balanced_class_weights
+from emoclf.data.splitting import load_manifest
+from emoclf.models.model_file import ModelInfo
 from emoclf.storage import naming_full_disk
 from emoclf.training.callbacks import make_callbacks
 from emoclf.training.copying import CopyRun

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from emoclf.artefacts import MODEL_FILE_NAME, ModelInfo, save_model
-from emoclf.config import Settings
-from emoclf.datasets import PhotoCache, balanced_class_weights, make_dataset, take_order
+from emoclf.config import MODEL_FILE_NAME, Settings
+from emoclf.data.loading import PhotoCache, balanced_class_weights, make_dataset, take_order
 from emoclf.models import synchronise_normalisation
+from emoclf.models.model_file import ModelInfo, save_model
 from emoclf.storage import check_kind, parse_json
 from emoclf.training.fitting import compile_model, make_learning_rate
 from emoclf.training.locking import hold_run

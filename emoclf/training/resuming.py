@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 import keras
 import numpy as np
 
-from emoclf.datasets import find_order
+from emoclf.data.loading import find_order
 from emoclf.training.locking import release_run, take_run
 from emoclf.training.state import (
     STATE_FOLDER_NAME,

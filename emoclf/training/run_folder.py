@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emoclf.artefacts import MODEL_FILE_NAME, ModelInfo, load_model, save_model
-from emoclf.config import Settings
+from emoclf.config import MODEL_FILE_NAME, Settings
+from emoclf.data.splitting import SplitManifest, load_manifest, save_manifest
 from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
+from emoclf.evaluation.access_log import save_look_once
+from emoclf.models.model_file import ModelInfo, load_model, save_model
 from emoclf.runtime import check_run_name, find_versions, make_run_folder
-from emoclf.splits import SplitManifest, load_manifest, save_manifest
 from emoclf.storage import building_folder, check_keys, check_kind, read_json, write_json
 from emoclf.training.copying import fetch_run
-from emoclf.training.looks import save_look_once
 from emoclf.training.state import ResumeRefusedError, find_newest_state, refuse_another
 from emoclf.untrusted import show_text
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from emoclf.artefacts import ModelInfo
 from emoclf.config import CLASS_NAMES, Settings
-from emoclf.datasets import balanced_class_weights
+from emoclf.data.loading import balanced_class_weights
+from emoclf.data.splitting import load_manifest
 from emoclf.models import FineTuningStage, freeze_for_fine_tuning
-from emoclf.splits import load_manifest
+from emoclf.models.model_file import ModelInfo
 from emoclf.storage import naming_full_disk
 from emoclf.training.callbacks import make_callbacks
 from emoclf.training.copying import CopyRun

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from emoclf.datasets.stored import read_array_header
+from emoclf.data.loading.stored import read_array_header
 from emoclf.storage import check_kind, open_regular, parse_json, replacing
 from emoclf.untrusted import show_text
 

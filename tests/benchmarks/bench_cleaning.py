@@ -20,8 +20,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from emoclf.cleaning import find_problems
-from emoclf.folders import find_class_folders, list_files
+from emoclf.data.cleaning import find_problems
+from emoclf.data.folders import find_class_folders, list_files
 from emoclf.images import UnreadableImageError, decode_image
 
 CLEANVISION_EXTENSIONS = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}

@@ -23,15 +23,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from emoclf.artefacts import ModelInfo, load_model
-from emoclf.cleaning import find_problems
 from emoclf.config import CLASS_NAMES, FACE_SIZE, SPLIT_NAMES, Settings
-from emoclf.datasets import balanced_class_weights, cache_photos, make_dataset
+from emoclf.data.cleaning import find_problems
+from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset
+from emoclf.data.splitting import split_report
 from emoclf.evaluation import collect_predictions, evaluate_predictions
-from emoclf.faces import make_detector
+from emoclf.images.faces import make_detector
 from emoclf.models import build_cnn, freeze_for_fine_tuning
-from emoclf.packaged import PackagedNetwork, load_face_network
-from emoclf.pipeline import split_report
+from emoclf.models.model_file import ModelInfo, load_model
+from emoclf.models.packaged import PackagedNetwork, load_face_network
 from emoclf.runtime import set_seeds
 from emoclf.training import make_callbacks, start_run, train_model
 

@@ -18,9 +18,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2
 import numpy as np
 
-from emoclf.drawn_faces import draw_face
+from emoclf.data.synthetic import draw_face
 from emoclf.images import resize_image
-from emoclf.packaged import FACE_MODEL_FOLDER, PackagedNetwork, load_face_network
+from emoclf.models.packaged import FACE_MODEL_FOLDER, PackagedNetwork, load_face_network
 
 
 def measure(function, *, repeats):

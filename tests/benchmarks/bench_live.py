@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 import emoclf
+from emoclf.apps.camera import LiveSession, draw_frame, open_video_file, read_video
 from emoclf.inference import Predictor
-from emoclf.live import LiveSession, draw_frame, open_video_file, read_video
 
 SIZE = (480, 640)
 FACE_PX = 256

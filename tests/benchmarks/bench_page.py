@@ -23,7 +23,7 @@ from gradio_client import Client, handle_file
 from PIL import Image
 
 from emoclf import CLASS_NAMES, draw_face
-from emoclf.demo import PACKAGED_NAME
+from emoclf.apps.page import PACKAGED_NAME
 
 WARM_UP = 10
 

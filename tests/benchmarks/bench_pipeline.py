@@ -18,9 +18,9 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 import tensorflow as tf
 
 from emoclf import Settings, cache_photos, compile_model, find_problems, make_dataset, set_seeds
-from emoclf.drawn_faces import make_drawn_faces
+from emoclf.data.splitting import split_report
+from emoclf.data.synthetic import make_drawn_faces
 from emoclf.models import build_augmentation, build_cnn, build_deep_cnn, synchronise_normalisation
-from emoclf.pipeline import split_report
 from emoclf.training import use_devices
 
 SIZE = (96, 96)

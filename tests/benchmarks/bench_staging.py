@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from emoclf.sources import stage_data
+from emoclf.data.sources import stage_data
 
 
 def write_photos(folder: Path, count: int) -> int:

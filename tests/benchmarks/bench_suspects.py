@@ -20,14 +20,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from emoclf.cleaning import find_problems
 from emoclf.config import CLASS_NAMES, FACE_SIZE, Settings
-from emoclf.cross_validation import cross_validate
-from emoclf.drawn_faces import make_drawn_faces
+from emoclf.data.cleaning import find_problems
+from emoclf.data.sources.fer2013 import EMOTIONS, load_fer2013
+from emoclf.data.splitting import SplitFile, SplitManifest
+from emoclf.data.synthetic import make_drawn_faces
 from emoclf.evaluation import wilson_interval
-from emoclf.fer2013 import EMOTIONS, load_fer2013
-from emoclf.repair import find_suspect_labels
-from emoclf.splits import SplitFile, SplitManifest
+from emoclf.experiments.cross_validation import cross_validate
+from emoclf.experiments.label_errors import find_suspect_labels
 
 HAPPINESS, SADNESS = EMOTIONS.index("happiness"), EMOTIONS.index("sadness")
 

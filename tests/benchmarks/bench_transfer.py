@@ -21,18 +21,18 @@ import numpy as np
 import tensorflow as tf
 from scipy import stats
 
-from emoclf.artefacts import ModelInfo, load_model, save_model
 from emoclf.config import FACE_SIZE, Settings
+from emoclf.data.sources.fer2013 import EMOTIONS, load_fer2013
+from emoclf.data.splitting import SplitFile, SplitManifest
 from emoclf.evaluation import wilson_interval
-from emoclf.face_training.augmentation import Augmentation
-from emoclf.face_training.batches import FaceBatches, grey_to_rgb
-from emoclf.face_training.copies import find_crossings
-from emoclf.face_training.judging import HAPPINESS, SADNESS, is_happy_or_sad
-from emoclf.face_training.learning import precision
-from emoclf.fer2013 import EMOTIONS, load_fer2013
+from emoclf.experiments.face_network.augmentation import Augmentation
+from emoclf.experiments.face_network.batches import FaceBatches, grey_to_rgb
+from emoclf.experiments.face_network.copies import find_crossings
+from emoclf.experiments.face_network.judging import HAPPINESS, SADNESS, is_happy_or_sad
+from emoclf.experiments.face_network.learning import precision
 from emoclf.models import build_deep_cnn
+from emoclf.models.model_file import ModelInfo, load_model, save_model
 from emoclf.runtime import set_seeds
-from emoclf.splits import SplitFile, SplitManifest
 from emoclf.storage import write_json
 from emoclf.training import make_learning_rate, start_run, train_model
 from emoclf.training.stages import Stage, train_in_stages

@@ -1,0 +1,232 @@
+"""Who may talk to the page, and about what: checked before Gradio reads or stores anything."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from emoclf.apps.page.calls import MAX_CALL_BYTES, PHOTO_GONE, CallRefusedError, Calls
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_API = "/gradio_api"
+_FILE = f"{_API}/file="
+_READ = re.compile(
+    r"/|/config|/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt"
+    r"|/(assets|static|svelte)(/(?!\.)[\w@.~+-]+)+"
+    r"|/gradio_api/(info|app_id|startup-events|upload_progress|queue/data)"
+    r"|/gradio_api/(heartbeat|call/answer)/[\w-]{1,100}"
+)
+"""What the page, Gradio itself and its Python client read; no more of what Gradio offers."""
+
+_CALLS = {
+    f"{_API}/queue/join": False,
+    f"{_API}/run/predict": False,
+    f"{_API}/call/answer": True,
+}
+"""Where functions are called; whether the address says which."""
+
+_QUERY_NAMES = ("session_hash", "upload_id")
+_QUERY_VALUE = re.compile(r"[\w-]{1,100}")
+_UNTRUSTED_HEADERS = (b"x-gradio-server", b"range", b"if-range")
+_FORM_BYTES = 2**16
+"""What surrounds a file in an upload."""
+
+
+class Refusal(Exception):  # noqa: N818 - it is no error of ours
+    """What a request is answered instead of being passed on.
+
+    Args:
+        status: The HTTP status.
+        reason: One sentence for the one who asked.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        """Keep the status beside the reason."""
+        super().__init__(reason)
+        self.status = status
+
+
+class Guard:
+    """Lets through what this page's own browser asks, and nothing else.
+
+    Args:
+        calls: What its functions take.
+        max_upload_bytes: Largest file that is taken.
+
+    Attributes:
+        public_address: The address that `--share` opens, else None.
+    """
+
+    def __init__(self, calls: Calls, *, max_upload_bytes: int) -> None:
+        """Keep the rules; `attach` puts the guard before an app."""
+        self.public_address: str | None = None
+        self._calls = calls
+        self._max_upload_bytes = max_upload_bytes
+        self._app: Any = None
+
+    @contextlib.asynccontextmanager
+    async def attach(self, app: Any) -> AsyncIterator[None]:
+        """Stand before an app while it runs, as its `lifespan`: before it listens to anybody.
+
+        As one middleware among Gradio's it would stand behind those that answer other origins.
+        """
+        if app.middleware_stack is None:
+            raise RuntimeError("The web server starts in another order than expected.")
+        self._app, app.middleware_stack = app.middleware_stack, self
+        yield
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request, by the app or with a refusal."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+        if scope["type"] != "http":
+            return
+        try:
+            self._check_sender(scope)
+            await self._pass_on(self._clean(scope), receive, send)
+        except Refusal as refusal:
+            await _refuse(refusal, send)
+        except RuntimeError as error:
+            # Gradio says in mid-answer that it knows no such session; a server would print it.
+            if getattr(error.__cause__, "status_code", None) != 404:
+                raise
+            await send({"type": "http.response.body", "body": b""})
+
+    def _check_sender(self, scope: Message) -> None:
+        """Refuse names that are not ours (DNS rebinding) and requests of other websites."""
+        headers = _read_headers(scope)
+        origins = self._find_origins(scope["server"][1])
+        hosts = {origin.partition("://")[2] for origin in origins}
+        host, forwarded = headers.get("host", []), headers.get("x-forwarded-host", [])
+        if len(host) != 1 or not {name.lower() for name in host + forwarded} <= hosts:
+            raise Refusal(403, "Open this page at the address that emoclf says.")
+        origin = headers.get("origin", [])
+        if not {name.lower() for name in origin} <= origins:
+            raise Refusal(403, "Other websites may not use this page.")
+        site = set(headers.get("sec-fetch-site", [])) - {"same-origin", "none"}
+        is_link = scope["path"] == "/" and headers.get("sec-fetch-dest") == ["document"]
+        if site and not origin and not is_link:
+            raise Refusal(403, "Other websites may not use this page.")
+
+    def _find_origins(self, port: int) -> set[str]:
+        names = ("127.0.0.1", "localhost", "[::1]")
+        places = [f"{name}:{port}" for name in names] + (list(names) if port == 80 else [])
+        public = [] if self.public_address is None else [self.public_address.rstrip("/").lower()]
+        return {f"http://{place}" for place in places} | set(public)
+
+    async def _pass_on(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Hand over what is read, uploaded or called; refuse the rest."""
+        method, path = scope["method"], scope["path"]
+        if method in ("GET", "HEAD") and path.startswith(_FILE):
+            if not self._calls.photos.has(path.removeprefix(_FILE)):
+                raise Refusal(403, PHOTO_GONE)
+            await self._app(scope, receive, _keep_unstored(send))
+        elif method in ("GET", "HEAD") and _READ.fullmatch(path):
+            await self._app(scope, receive, send)
+        elif method == "POST" and path == f"{_API}/upload":
+            await self._take_upload(scope, receive, send)
+        elif method == "POST" and path in _CALLS:
+            await self._call(scope, receive, send)
+        else:
+            raise Refusal(403, "The page has nothing here.")
+
+    async def _take_upload(self, scope: Message, receive: Receive, send: Send) -> None:
+        size = _find_length(scope, self._max_upload_bytes + _FORM_BYTES)
+        with self._calls.photos.expecting(size) as has_room:
+            if not has_room:
+                raise Refusal(503, "Too many photos at once. Try again in a few minutes.")
+            await self._app(scope, receive, send)
+
+    async def _call(self, scope: Message, receive: Receive, send: Send) -> None:
+        content = await _read(receive, _find_length(scope, MAX_CALL_BYTES))
+        is_named = _CALLS[scope["path"]]
+        try:
+            content = self._calls.rewrite(
+                content, function_id=self._calls.answer_id if is_named else None
+            )
+        except CallRefusedError as error:
+            raise Refusal(403, str(error)) from error
+        await self._app(_with_length(scope, len(content)), _replay(content, receive), send)
+
+    def _clean(self, scope: Message) -> Message:
+        """Take away what the page does not need and Gradio might act upon."""
+        query = parse_qsl(scope["query_string"].decode("latin-1"))
+        kept = [
+            (name, value)
+            for name, value in query
+            if name in _QUERY_NAMES and _QUERY_VALUE.fullmatch(value)
+        ]
+        headers = [pair for pair in scope["headers"] if pair[0].lower() not in _UNTRUSTED_HEADERS]
+        return {**scope, "headers": headers, "query_string": urlencode(kept).encode()}
+
+
+def _read_headers(scope: Message) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return found
+
+
+def _find_length(scope: Message, limit: int) -> int:
+    """Return how long the body of a request will be, which the server holds it to."""
+    headers = _read_headers(scope)
+    lengths = headers.get("content-length", [])
+    if "transfer-encoding" in headers or len(lengths) != 1 or not lengths[0].isdecimal():
+        raise Refusal(411, "Say how long the content is.")
+    if int(lengths[0][:20]) > limit:
+        raise Refusal(413, f"The page takes at most {limit / 2**20:.1f} MB at a time.")
+    return int(lengths[0])
+
+
+async def _read(receive: Receive, size: int) -> bytes:
+    content, is_complete = b"", False
+    while not is_complete:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Refusal(400, "The request ended early.")
+        content += message.get("body", b"")
+        is_complete = not message.get("more_body", False)
+        if len(content) > size:
+            raise Refusal(413, "The content is longer than its header says.")
+    return content
+
+
+def _replay(content: bytes, receive: Receive) -> Receive:
+    """Give the app a body that has been read, and then what comes after it."""
+    left = [{"type": "http.request", "body": content, "more_body": False}]
+
+    async def read() -> Message:
+        return left.pop() if left else await receive()
+
+    return read
+
+
+def _with_length(scope: Message, length: int) -> Message:
+    headers = [pair for pair in scope["headers"] if pair[0].lower() != b"content-length"]
+    return {**scope, "headers": [*headers, (b"content-length", str(length).encode())]}
+
+
+def _keep_unstored(send: Send) -> Send:
+    """Forbid the browser to keep a photo on its disk."""
+
+    async def mark(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"cache-control", b"no-store")]
+        await send(message)
+
+    return mark
+
+
+async def _refuse(refusal: Refusal, send: Send) -> None:
+    # Gradio's script shows the `detail` of a call that is refused.
+    content = json.dumps({"detail": str(refusal)}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

@@ -1,0 +1,34 @@
+"""Manifest in, batches out: every photo is decoded and resized once, then only copied.
+
+`preparing` turns one file into one block of pixels, the whole photo or the face cut out of it;
+`photo_cache` keeps the blocks of all photos, in memory or in a file on disk; `batches` hands them
+to TensorFlow.
+"""
+
+from emoclf.data.loading.batches import (
+    EpochOrder,
+    balanced_class_weights,
+    find_order,
+    make_dataset,
+    take_order,
+)
+from emoclf.data.loading.photo_cache import (
+    MEMORY_LIMIT_MIB,
+    FaceSearchReport,
+    PhotoCache,
+    cache_photos,
+)
+from emoclf.data.loading.preparing import WithoutFace
+
+__all__ = [
+    "MEMORY_LIMIT_MIB",
+    "EpochOrder",
+    "FaceSearchReport",
+    "PhotoCache",
+    "WithoutFace",
+    "balanced_class_weights",
+    "cache_photos",
+    "find_order",
+    "make_dataset",
+    "take_order",
+]

@@ -1,0 +1,294 @@
+"""All photos of a data set as one uint8 array, each decoded once.
+
+The array is in memory when it fits, else in a file on disk that is read piece by piece.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from tqdm import tqdm
+
+from emoclf.config import IMAGE_SIZE, SPLIT_NAMES, ResizeMode, Subject
+from emoclf.data.loading.preparing import Preparation, WithoutFace
+from emoclf.data.loading.stored import StoredPhotos
+from emoclf.data.splitting import SplitFile, SplitManifest
+from emoclf.images import sharing_memory
+from emoclf.images.faces import FaceDetector
+from emoclf.storage import read_json, remove_leftovers, replacing, write_json
+from emoclf.untrusted import show_text
+
+MEMORY_LIMIT_MIB = 1024
+"""Decoded photos up to this size stay in memory; more than that goes to disk."""
+
+
+@dataclass(frozen=True)
+class FaceSearchReport:
+    """Which detector looked for faces, and in which photos it found none.
+
+    Attributes:
+        detector: The detector's description: which one, which file, which OpenCV.
+        note: What the user should know about this choice; may be empty.
+        photo_count: Photos that were looked at.
+        without_face: The photos without a face, as a split of their own.
+        treatment: What became of them: `"leave_out"` or `"whole_photo"`.
+    """
+
+    detector: str
+    note: str
+    photo_count: int
+    without_face: SplitManifest
+    treatment: WithoutFace
+
+    def describe(self) -> str:
+        """Say which detector answered and how many photos of each part have no face."""
+        missing = len(self.without_face.files)
+        fate = "left out" if self.treatment == "leave_out" else "taken whole"
+        names = "".join(f"{name:>8}" for name in self.without_face.class_names)
+        lines = [
+            f"{self.detector}",
+            f"It found a face in {self.photo_count - missing:,} of {self.photo_count:,} photos.",
+        ]
+        if missing:
+            lines.append(f"{f'no face, {fate}':24}{names}")
+            for split, counts in self.without_face.counts().items():
+                numbers = "".join(f"{count:8,}" for count in counts.values())
+                lines.append(f"{split:24}{numbers}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class PhotoCache:
+    """All photos of a data set, decoded and resized, or the faces cut out of them.
+
+    Attributes:
+        images: uint8 RGB `(photos, height, width, 3)`, 0 to 255; in memory, or `StoredPhotos` that
+            are read from disk.
+        manifest: The split of these photos, in the same order; photos that were left out for want
+            of a face are not in it.
+        resize_mode: How whole photos were brought to one size.
+        location: `"memory"`, or the path of the file on disk.
+        faces: How faces were looked for; None when the photos are whole.
+    """
+
+    images: np.ndarray | StoredPhotos
+    manifest: SplitManifest
+    resize_mode: ResizeMode
+    location: str
+    faces: FaceSearchReport | None = None
+
+    @property
+    def files(self) -> tuple[SplitFile, ...]:
+        """The manifest's entry of every photo, in the order of `images`."""
+        return self.manifest.files
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names in label order."""
+        return self.manifest.class_names
+
+    @property
+    def subject(self) -> Subject:
+        """What the images show: whole photos or faces."""
+        return "photo" if self.faces is None else "face"
+
+    def indices(self, split: str) -> np.ndarray:
+        """Return the positions of one split's photos, int64 `(photos of the split,)`."""
+        if split not in SPLIT_NAMES:
+            raise ValueError(f"split={split!r} should be one of {', '.join(SPLIT_NAMES)}.")
+        return np.flatnonzero([file.split == split for file in self.files])
+
+    def labels(self, split: str) -> np.ndarray:
+        """Return the labels of one split, int64 `(photos of the split,)`."""
+        return np.array([self.files[index].label for index in self.indices(split)], dtype=np.int64)
+
+    def paths(self, split: str) -> list[str]:
+        """Return the relative paths of one split's photos."""
+        return [self.files[index].path for index in self.indices(split)]
+
+    def groups(self, split: str) -> np.ndarray:
+        """Return one number per photo of a split, equal for copies, int64 `(photos,)`."""
+        return np.array([self.files[index].group for index in self.indices(split)], dtype=np.int64)
+
+    def describe(self) -> str:
+        """Say how many photos there are, how large, where they lie, and who has no face."""
+        count, height, width, _ = self.images.shape
+        size = self.images.nbytes / 2**20
+        place = (
+            "in memory" if self.location == "memory" else f"on disk, in {show_text(self.location)}"
+        )
+        noun = "photos" if self.faces is None else "faces"
+        if self.faces and self.faces.treatment == "whole_photo":
+            noun = "faces or whole photos"
+        text = f"{count:,} {noun} of {height} x {width} pixels, {size:,.0f} MiB, kept {place}"
+        return text if self.faces is None else f"{text}\n{self.faces.describe()}"
+
+
+def cache_photos(
+    manifest: SplitManifest,
+    *,
+    image_size: tuple[int, int] = IMAGE_SIZE,
+    resize_mode: ResizeMode = "pad",
+    subject: Subject = "photo",
+    detector: FaceDetector | None = None,
+    without_face: WithoutFace = "leave_out",
+    cache_folder: str | Path = "logs/cache",
+    memory_limit_mib: int = MEMORY_LIMIT_MIB,
+    workers: int | None = None,
+    progress: bool = True,
+) -> PhotoCache:
+    """Decode every photo of a manifest once, and resize it or cut out its largest face.
+
+    Args:
+        manifest: Which photos, and where they lie.
+        image_size: `(height, width)` in pixels.
+        resize_mode: `"pad"` keeps the whole photo, `"crop"` its centre.
+        subject: `"photo"` takes whole photos; `"face"` finds the faces in each photo and cuts out
+            the largest one with `crop_face`.
+        detector: What finds the faces. It is used from several threads: those that `make_detector`
+            makes can bear it. Default: `make_detector()`. Without a meaning for whole photos.
+        without_face: What becomes of a photo without a face: `"leave_out"`, or `"whole_photo"`,
+            which takes it as `subject="photo"` would. The cache tells which they are.
+        cache_folder: Where the array goes when it does not fit into memory. It is used again
+            when the same photos, unchanged, are asked for in the same size, and faces by the same
+            detector.
+        memory_limit_mib: Largest array, in MiB, that is kept in memory.
+        workers: Threads that decode; default: one per core.
+        progress: Whether a progress bar is shown.
+
+    Returns:
+        The decoded photos, or faces.
+
+    Raises:
+        UnreadableImageError: If a photo cannot be read; the message names it. Clean the data set
+            first, then split it.
+        FaceDetectorUnavailableError: If faces are asked for and there is no detector.
+        ValueError: If no photo has a face and such photos are left out, or `subject` or
+            `without_face` is unknown.
+
+    Example:
+        >>> faces = cache_photos(  # doctest: +SKIP
+        ...     split, image_size=(48, 48), subject="face"
+        ... )
+        >>> print(faces.describe())  # doctest: +SKIP
+    """
+    preparation = Preparation.choose(
+        subject,
+        detector,
+        image_size=image_size,
+        resize_mode=resize_mode,
+        without_face=without_face,
+    )
+    remove_leftovers(cache_folder)
+    shape = (len(manifest.files), *image_size, 3)
+    images: np.ndarray | StoredPhotos
+    if np.prod(shape, dtype=np.int64) <= memory_limit_mib * 2**20:
+        images, location = np.empty(shape, dtype=np.uint8), "memory"
+        found = _prepare_all(manifest, images, preparation, workers, progress)
+    else:
+        path = Path(cache_folder) / f"{_fingerprint(manifest, preparation)}.npy"
+        found = _prepare_on_disk(manifest, path, preparation, workers, progress)
+        images, location = StoredPhotos(path), str(path)
+    return _describe_search(manifest, images, preparation, found, location)
+
+
+def _describe_search(
+    manifest: SplitManifest,
+    images: np.ndarray | StoredPhotos,
+    preparation: Preparation,
+    found: np.ndarray,
+    location: str,
+) -> PhotoCache:
+    """Put together what is kept and what is known of it; `found` is bool `(photos,)`."""
+    detector, treatment = preparation.detector, preparation.without_face
+    if detector is None:
+        return PhotoCache(images, manifest, preparation.resize_mode, location)
+    pairs = list(zip(manifest.files, found.tolist(), strict=True))
+    without = replace(manifest, files=tuple(file for file, has_face in pairs if not has_face))
+    search = FaceSearchReport(detector.description, detector.note, len(pairs), without, treatment)
+    if treatment == "leave_out":
+        manifest = replace(manifest, files=tuple(file for file, has_face in pairs if has_face))
+        count = len(manifest.files)
+        images = images[:count] if isinstance(images, np.ndarray) else images.first(count)
+    if not manifest.files:
+        raise ValueError(
+            f"No face was found in any of the {len(pairs):,} photos ({detector.description}) Look "
+            "at some of them; take whole photos with subject='photo' or without_face='whole_photo'."
+        )
+    return PhotoCache(images, manifest, preparation.resize_mode, location, search)
+
+
+def _prepare_all(
+    manifest: SplitManifest,
+    images: np.ndarray | StoredPhotos,
+    preparation: Preparation,
+    workers: int | None,
+    progress: bool,
+) -> np.ndarray:
+    """Fill `images`; return bool `(photos,)`: where a face was found, or whole photos suffice.
+
+    When photos without a face are left out, the others move up to the front of `images`.
+    """
+    root = Path(manifest.root)
+
+    def prepare(index: int) -> bool:
+        with sharing_memory():
+            images[index], has_face = preparation.prepare(root / manifest.files[index].path)
+        return has_face
+
+    task = "decoding" if preparation.detector is None else "finding faces"
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        jobs = pool.map(prepare, range(len(images)))
+        found = np.array(
+            list(tqdm(jobs, task, len(images), unit="photo", disable=not progress)), dtype=bool
+        )
+    if preparation.without_face == "leave_out":
+        for position, index in enumerate(np.flatnonzero(found).tolist()):
+            images[position] = images[index]
+    return found
+
+
+def _prepare_on_disk(
+    manifest: SplitManifest,
+    path: Path,
+    preparation: Preparation,
+    workers: int | None,
+    progress: bool,
+) -> np.ndarray:
+    """Make the file at `path`, unless it is there; return the same as `_prepare_all`.
+
+    Beside the array lies a list of 0 and 1: in which photos a face was found.
+    """
+    list_path = path.with_suffix(".json")
+    shape = (len(manifest.files), *preparation.image_size, 3)
+    if path.is_file() and list_path.is_file():
+        found: list[Literal[0, 1]] = read_json(
+            list_path, what="the list of photos with a face", kind=list[Literal[0, 1]]
+        )
+        if len(found) != shape[0] or StoredPhotos(path).shape != shape:
+            raise ValueError(
+                f"{show_text(path)} and {list_path.name} beside it do not hold {shape[0]:,} photos "
+                f"of {shape[1]} x {shape[2]} pixels. Delete both: they are made anew."
+            )
+        return np.array(found, dtype=bool)
+    with replacing(path) as temporary:
+        images = StoredPhotos.create(temporary, shape)
+        has_face = _prepare_all(manifest, images, preparation, workers, progress)
+    write_json(list_path, has_face.astype(int).tolist())
+    return has_face
+
+
+def _fingerprint(manifest: SplitManifest, preparation: Preparation) -> str:
+    """Return a name for exactly these pixels: of these files, unchanged, prepared in this way."""
+    root = Path(manifest.root)
+    stats = [(file.path, (root / file.path).stat()) for file in manifest.files]
+    facts = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+    text = json.dumps([str(root.resolve()), *preparation.list_facts(), facts])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,220 @@
+"""Files on their way to this machine: what is taken, written with its checksum, read again."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from tqdm import tqdm
+
+from emoclf.data.folders import FileList
+from emoclf.data.sources.limits import ArchiveLimits
+from emoclf.images import IMAGE_EXTENSIONS, explain_unknown_content, find_format
+from emoclf.storage import find_sha256, make_folder, open_regular
+from emoclf.untrusted import show_text
+
+BEGINNING_BYTES = 4096
+"""How much of a file is looked at to see what it is."""
+
+_PIECE_BYTES = 1 << 18
+_THREADS = 16
+
+
+@dataclass(frozen=True)
+class CopiedFile:
+    """A file that was written.
+
+    Attributes:
+        path: Relative to the folder, with forward slashes.
+        bytes: Its size.
+        sha256: Of its content, as it was read from the source, in hexadecimal digits.
+    """
+
+    path: str
+    bytes: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        """Refuse what a record may say and no file has."""
+        if self.bytes < 0:
+            raise ValueError("bytes should be 0 or more")
+        f"{self.path}{self.sha256}".encode(errors="surrogateescape")
+
+
+@dataclass(frozen=True)
+class CopiedFiles:
+    """What was taken from a folder or an archive.
+
+    Attributes:
+        files: The files that were written, by path.
+        left_out: Names of what was not taken, each with the reason.
+    """
+
+    files: tuple[CopiedFile, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files together."""
+        return sum(file.bytes for file in self.files)
+
+
+def explain_left_out(
+    path: PurePosixPath, beginning: bytes, *, also: Collection[str] = ()
+) -> str | None:
+    """Say why a file is not taken, or return None for a picture.
+
+    A file counts as a picture by its content or by its extension: what is called `.jpg` and is
+    none is taken too, so that the cleaning step can say so.
+
+    Args:
+        path: Relative path of the file.
+        beginning: Its first bytes.
+        also: Extensions that are taken besides, such as `(".csv",)`.
+
+    Returns:
+        The reason, or None.
+
+    Example:
+        >>> explain_left_out(PurePosixPath("sad/notes.txt"), b"remember")
+        'no picture'
+    """
+    if is_hidden(path):
+        return "hidden"
+    extension = path.suffix.lower()
+    if extension in IMAGE_EXTENSIONS or extension in also or find_format(beginning):
+        return None
+    kind, reason = explain_unknown_content(beginning)
+    return reason if kind == "unsupported_format" else "no picture"
+
+
+def is_hidden(path: PurePosixPath) -> bool:
+    """Return whether a path leads through what macOS and others hide."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+
+
+def copy_stream(
+    stream: IO[bytes],
+    folder: Path,
+    path: PurePosixPath,
+    *,
+    beginning: bytes,
+    max_bytes: int | None = None,
+) -> CopiedFile:
+    """Write the rest of a stream to a new file below a folder.
+
+    Args:
+        stream: The content after `beginning`.
+        folder: Where the file belongs.
+        path: Its path below the folder, checked already.
+        beginning: The content that was read from the stream before.
+        max_bytes: How much is written at most, for a file that may grow meanwhile; None for all.
+
+    Returns:
+        The size and the checksum of what was read.
+
+    Raises:
+        FileExistsError: If the file is there already.
+    """
+    target = folder.joinpath(*path.parts)
+    make_folder(target.parent)
+    digest, size, piece = hashlib.sha256(), 0, beginning
+    with target.open("xb") as file:
+        while piece:
+            file.write(piece)
+            digest.update(piece)
+            size += len(piece)
+            left = _PIECE_BYTES if max_bytes is None else max(0, max_bytes - size)
+            piece = stream.read(min(_PIECE_BYTES, left))
+    return CopiedFile(path.as_posix(), size, digest.hexdigest())
+
+
+def copy_folder(
+    source: Path, listing: FileList, target: Path, *, limits: ArchiveLimits, progress: bool
+) -> CopiedFiles:
+    """Copy the pictures of a folder with several threads: most of the time is waiting.
+
+    Args:
+        source: The folder.
+        listing: What is in it.
+        target: An empty folder.
+        limits: How many files there may be; a file that is too large is left out.
+        progress: Whether a progress bar is shown.
+
+    Returns:
+        What was written, and what was left out.
+
+    Raises:
+        ValueError: If there are too many files, or no picture.
+    """
+    files = listing.files
+    if len(files) > limits.entries:
+        raise ValueError(
+            f"{show_text(source)} has {len(files):,} files, more than {limits.entries:,}."
+        )
+
+    def copy(file: Path) -> tuple[str, CopiedFile | str]:
+        path = PurePosixPath(file.relative_to(source).as_posix())
+        with open_regular(file, what="a picture") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > limits.file_bytes:
+                return str(path), f"{size:,} bytes, more than {limits.file_bytes:,}"
+            beginning = stream.read(min(BEGINNING_BYTES, size))
+            reason = explain_left_out(path, beginning)
+            return str(path), reason or copy_stream(
+                stream, target, path, beginning=beginning, max_bytes=size
+            )
+
+    bar = tqdm(total=len(files), desc="Copying", unit=" files", disable=not progress)
+    copied: list[CopiedFile] = []
+    left_out = [(path.relative_to(source).as_posix(), why) for path, why in listing.skipped]
+    with bar, ThreadPoolExecutor(_THREADS) as pool:
+        for name, result in pool.map(partial(_copy_if_short, copy, source), files):
+            bar.update()
+            if isinstance(result, CopiedFile):
+                copied.append(result)
+            else:
+                left_out.append((name, result))
+    if not copied:
+        raise ValueError(
+            f"{show_text(source)} holds no picture: {len(files):,} files were looked at."
+        )
+    return CopiedFiles(tuple(sorted(copied, key=lambda file: file.path)), tuple(left_out))
+
+
+def _copy_if_short(
+    copy: Callable[[Path], tuple[str, CopiedFile | str]], source: Path, file: Path
+) -> tuple[str, CopiedFile | str]:
+    """Copy a file; in the new place, the path of a deep one may be longer than a path may be."""
+    try:
+        return copy(file)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return file.relative_to(source).as_posix(), "its path would be too long here"
+
+
+def verify_copies(folder: Path, files: Iterable[CopiedFile]) -> None:
+    """Read every file again and compare it with what was read from the source.
+
+    Args:
+        folder: The folder.
+        files: What was written into it.
+
+    Raises:
+        OSError: If a file is not what was read.
+    """
+    for file in files:
+        if find_sha256(folder / file.path) != file.sha256:
+            raise OSError(
+                f"{show_text(file.path)} was written to {str(folder.parent)!r} but reads "
+                "differently: the disk is damaged or full. Nothing was kept; choose a folder on "
+                "another disk."
+            )

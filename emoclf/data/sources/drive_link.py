@@ -1,0 +1,195 @@
+"""A public folder or archive on Google Drive, through gdown (5 or 6).
+
+gdown lists and fetches; every name it lists is checked before a file is written. gdown 5, which
+Colab has, cannot list folders with 50 files or more; gdown 6 can.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from emoclf.config import CLASS_NAMES
+from emoclf.data.folders import list_files
+from emoclf.data.sources.archive_entries import find_archive_kind
+from emoclf.data.sources.archives import fill_from_archive, naming_archive, read_safe_path
+from emoclf.data.sources.copying import CopiedFiles, copy_folder
+from emoclf.data.sources.limits import ArchiveLimits
+from emoclf.data.sources.registry import PROJECT_DRIVE_LINK
+from emoclf.data.sources.staging import StagedData, stage_with
+from emoclf.storage import open_regular
+from emoclf.storage.zips import ArchiveRefusedError
+from emoclf.untrusted import show_text
+
+_LINK = re.compile(
+    r"https://drive\.google\.com/(?:drive/(?:u/\d+/)?(?P<folder>folders)/|file/d/|"
+    r"(?:open|uc)\?(?:[^#]*&)?id=)(?P<id>[-\w]{10,})"
+)
+
+
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
+"""What gdown raises when the page that came is another than it expects."""
+
+_IDENTIFIER = re.compile(r"[-\w]{1,200}", re.ASCII)
+
+
+def fetch_drive_link(
+    folder: str | Path,
+    *,
+    link: str = PROJECT_DRIVE_LINK,
+    class_names: tuple[str, ...] = CLASS_NAMES,
+    limits: ArchiveLimits | None = None,
+    progress: bool = True,
+) -> StagedData:
+    """Download what a public link of Google Drive leads to, once.
+
+    Files that have come stay in a hidden folder beside the target until all are there: called
+    again after a failure, the function goes on. A call after success fetches nothing.
+
+    Args:
+        folder: Where the photos go: nothing, an empty folder, or what an earlier call has fetched.
+        link: The link of a folder, or of an archive (`.zip`, `.tar.gz`), that "anyone with the
+            link" may see.
+        class_names: Names in label order, to find the class folders.
+        limits: How much may come at most; None takes the defaults.
+        progress: Whether a progress bar is shown.
+
+    Returns:
+        Where the photos are, how many, and what was left out.
+
+    Raises:
+        ImportError: If gdown is not installed.
+        ValueError: If this is no link of Google Drive, or no picture came.
+        FileExistsError: If something else is in the folder.
+        ArchiveRefusedError: If the archive is damaged, unsafe or too large.
+        OSError: If Drive did not deliver; the message says what to do instead.
+
+    Example:
+        >>> fetch_drive_link("data")  # doctest: +SKIP
+    """
+    match = _LINK.match(link)
+    if match is None:
+        raise ValueError(
+            f"{link!r} is no link of Google Drive. Expected for example {PROJECT_DRIVE_LINK}: in "
+            "Drive, choose Share > Copy link."
+        )
+    folder = Path(folder)
+    download = folder.with_name(f".{folder.name}.download")
+    limits = limits or ArchiveLimits()
+
+    def fill(temporary: Path) -> CopiedFiles:
+        if match["folder"]:
+            _download_folder(match["id"], download, limits, progress)
+            listing = list_files(download)
+            return copy_folder(download, listing, temporary, limits=limits, progress=progress)
+        return _unpack_file(match["id"], download, temporary, limits, progress)
+
+    try:
+        staged = stage_with(
+            fill, folder, source=link, fingerprint=link, class_names=class_names, progress=progress
+        )
+    except BaseException:
+        with suppress(OSError):  # not there, or not empty: what has come is kept
+            download.rmdir()
+        raise
+    shutil.rmtree(download, ignore_errors=True)
+    return staged
+
+
+def _import_gdown() -> Any:
+    try:
+        return importlib.import_module("gdown")
+    except ImportError as error:
+        raise ImportError(
+            "gdown is not installed. Install it with: pip install 'emoclf[data]' (or: pip install "
+            "gdown). Or open the link in a browser, download it, and stage the archive."
+        ) from error
+
+
+@contextmanager
+def _explaining(gdown: Any, wanted: str) -> Iterator[None]:
+    """Turn what gdown 5 and 6 raise into an error with a next step."""
+    too_many = getattr(gdown.exceptions, "FolderContentsMaximumLimitError", ())
+    retrieval = gdown.exceptions.FileURLRetrievalError
+    refused = (retrieval, getattr(gdown.exceptions, "DownloadError", retrieval))
+    try:
+        yield
+    except too_many as error:
+        raise OSError(
+            "This Drive folder has 50 files or more, which gdown 5 cannot list. Either install "
+            "gdown 6 (pip install --upgrade 'gdown>=6') and restart the session; or open the link, "
+            "choose Organise > Add shortcut, mount Drive and stage the folder; or stage an archive "
+            "of it."
+        ) from error
+    except (*refused, *_UNREADABLE, OSError, RuntimeError) as error:
+        raise OSError(
+            f"Google Drive did not deliver {wanted} ({show_text(error)}). Check the "
+            "connection and that the link is shared with everybody. After many downloads Drive "
+            "refuses for a day: then add a shortcut to your own Drive, mount it and stage the "
+            "folder. What has come is kept: the same call goes on."
+        ) from error
+
+
+def _download_folder(identifier: str, target: Path, limits: ArchiveLimits, progress: bool) -> None:
+    """Fetch the files of a folder that are not there yet, one by one."""
+    gdown = _import_gdown()
+    with _explaining(gdown, "the list of the folder"):
+        listed = gdown.download_folder(
+            id=identifier, output=str(target), quiet=True, use_cookies=False, skip_download=True
+        )
+        if listed is None:
+            raise OSError("no list came")
+    if len(listed) > limits.entries:
+        raise ValueError(f"The folder has {len(listed):,} files, more than {limits.entries:,}.")
+    paths = _choose_paths(listed, target)
+    for file, path in zip(
+        tqdm(listed, desc="Downloading", unit=" files", disable=not progress), paths, strict=True
+    ):
+        if not path.exists():
+            _download_file(gdown, file.id, path, quiet=True)
+
+
+def _choose_paths(listed: list[Any], target: Path) -> list[Path]:
+    """Choose where each file goes: in Drive, several files in a folder may share a name."""
+    chosen: dict[Path, None] = {}
+    for file in listed:
+        path = target.joinpath(*read_safe_path(str(file.path)).parts)
+        if not _IDENTIFIER.fullmatch(str(file.id)):
+            raise ValueError(f"Drive gave {file.id!r} for the key of a file. Stage an archive.")
+        if path in chosen:
+            path = path.with_name(f"{path.stem}-{file.id}{path.suffix}")
+        chosen[path] = None
+    return list(chosen)
+
+
+def _download_file(gdown: Any, identifier: str, path: Path, *, quiet: bool) -> None:
+    """Fetch one file; gdown writes it under a temporary name, so what is there is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _explaining(gdown, path.name):
+        came = gdown.download(id=identifier, output=str(path), quiet=quiet, use_cookies=False)
+        if came is None or not path.is_file():
+            raise OSError("no file came")
+
+
+def _unpack_file(
+    identifier: str, download: Path, target: Path, limits: ArchiveLimits, progress: bool
+) -> CopiedFiles:
+    archive = download / "archive"
+    if not archive.exists():
+        _download_file(_import_gdown(), identifier, archive, quiet=not progress)
+    try:
+        with open_regular(archive, what="an archive") as file:
+            if find_archive_kind(file) is None:
+                raise ArchiveRefusedError("what came is no .zip, .tar or .tar.gz")
+            with naming_archive(archive):
+                return fill_from_archive(file, target, limits=limits, progress=progress)
+    except ArchiveRefusedError:
+        shutil.rmtree(download, ignore_errors=True)
+        raise

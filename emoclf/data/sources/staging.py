@@ -1,0 +1,315 @@
+"""Copy a data set to this machine once: checked, and found again at once by the next call.
+
+Google Drive, mounted, takes long to open a file and is quick to read one. An archive is one file:
+it is copied whole and unpacked here. A folder is copied by several threads. The source is only
+read.
+
+    LOCAL/.staged.json   what was staged, from where: path, size and SHA-256 of every file
+    LOCAL/happy/...      the photos
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from tqdm import tqdm
+
+from emoclf.config import CLASS_NAMES
+from emoclf.data.folders import FileList, find_class_folders, list_files
+from emoclf.data.sources.archive_entries import find_archive_kind
+from emoclf.data.sources.archives import ARCHIVE_EXTENSIONS, fill_from_archive, naming_archive
+from emoclf.data.sources.copying import (
+    CopiedFile,
+    CopiedFiles,
+    copy_folder,
+    verify_copies,
+)
+from emoclf.data.sources.limits import ArchiveLimits
+from emoclf.storage import building_folder, describe_irregular, open_regular, read_json, write_json
+from emoclf.storage.zips import ArchiveRefusedError
+from emoclf.untrusted import show_text
+
+RECORD_NAME = ".staged.json"
+"""File in a staged folder that says what was staged and from where."""
+
+_Format = Literal["emoclf staged data 1"]
+_FORMAT: _Format = "emoclf staged data 1"
+_PIECE_BYTES = 1 << 20
+_NAMED_FILES = 3
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What `RECORD_NAME` holds."""
+
+    format: _Format
+    source: str
+    fingerprint: str
+    files: tuple[CopiedFile, ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class StagedData:
+    """A data set on this machine.
+
+    Attributes:
+        folder: Where the class folders are: the folder asked for, or the one inside it that an
+            archive has wrapped around them.
+        source: Where it came from.
+        files: How many files were staged.
+        bytes: Their size together.
+        sha256: Of all paths and contents together, in hexadecimal digits.
+        left_out: What was not copied, each with the reason.
+        was_there: Whether it had been staged before, and nothing was copied now.
+        gone: Staged files that are not where they were put: moved or deleted since.
+    """
+
+    folder: Path
+    source: str
+    files: int
+    bytes: int
+    sha256: str
+    left_out: tuple[tuple[str, str], ...] = ()
+    was_there: bool = False
+    gone: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """Return the result as text for reading."""
+        verb = "were staged before" if self.was_there else "staged and verified"
+        size = self.bytes / 2**20
+        lines = [f"{self.files:,} files, {size:,.1f} MiB, {verb}: {show_text(self.folder)}"]
+        lines.append(f"SHA-256 of all of them: {self.sha256}")
+        if self.gone:
+            lines.append(f"{len(self.gone):,} of them were moved or deleted here since.")
+        if self.left_out:
+            named = ", ".join(f"{n!r} ({why})" for n, why in self.left_out[:_NAMED_FILES])
+            more = ", ..." if len(self.left_out) > _NAMED_FILES else ""
+            lines.append(f"{len(self.left_out):,} files left out: {named}{more}")
+        return "\n".join(lines)
+
+
+def stage_data(
+    source: str | Path,
+    local_folder: str | Path,
+    *,
+    sha256: str | None = None,
+    limits: ArchiveLimits | None = None,
+    class_names: tuple[str, ...] = CLASS_NAMES,
+    progress: bool = True,
+) -> StagedData:
+    """Copy the pictures of a folder or an archive to this machine, once.
+
+    Every file is read again after it was written and compared with what was read. Only when all
+    are right, the folder appears under its name. A second call looks whether the source is still
+    the same (names, sizes and times, no content) and copies nothing.
+
+    Args:
+        source: A folder, or a `.zip`, `.tar` or `.tar.gz`, for example on a mounted Drive. It is
+            only read.
+        local_folder: Where the copy goes: nothing, an empty folder, or what an earlier call has
+            staged from the same source.
+        sha256: What the SHA-256 of an archive should be, where you know it.
+        limits: What an archive or folder may hold at most; None takes the defaults.
+        class_names: Names in label order, to find the class folders inside a wrapping folder.
+        progress: Whether a progress bar is shown.
+
+    Returns:
+        Where the photos are, how many, and what was left out.
+
+    Raises:
+        FileNotFoundError: If there is no such source.
+        FileExistsError: If something else is in the local folder, or the source has changed.
+        ArchiveRefusedError: If the archive is damaged, unsafe or too large, or holds no picture;
+            nothing is left behind then.
+        ValueError: If a folder holds no picture, or the checksum is another.
+        OSError: If a disk fails; nothing is left behind then.
+
+    Example:
+        >>> stage_data("/content/drive/MyDrive/photos.zip", "/content/data")  # doctest: +SKIP
+    """
+    source, local_folder = Path(source), Path(local_folder)
+    if not source.exists():
+        raise FileNotFoundError(
+            f"{show_text(source)} does not exist. Expected a folder or an archive. On Google "
+            "Drive, mount Drive first (emoclf.mount_drive()) and check the spelling."
+        )
+    kind = describe_irregular(source.stat().st_mode)
+    if kind and not source.is_dir():
+        raise ValueError(
+            f"{show_text(source)} is {kind}. Expected a folder, or an archive: check the path."
+        )
+    _check_apart(source, local_folder)
+    if sha256 and source.is_dir():
+        raise ValueError(
+            f"sha256: {show_text(source)} is a folder, and only an archive has one checksum."
+        )
+    listing = list_files(source) if source.is_dir() else FileList((source,), ())
+    limits = limits or ArchiveLimits()
+
+    def fill(temporary: Path) -> CopiedFiles:
+        if source.is_dir():
+            return copy_folder(source, listing, temporary, limits=limits, progress=progress)
+        return _copy_archive(source, temporary, limits, sha256, progress)
+
+    return stage_with(
+        fill,
+        local_folder,
+        source=str(source.resolve()),
+        fingerprint=_fingerprint(source, listing.files, sha256),
+        class_names=class_names,
+        progress=progress,
+    )
+
+
+def stage_with(
+    fill: Callable[[Path], CopiedFiles],
+    local_folder: Path,
+    *,
+    source: str,
+    fingerprint: str,
+    class_names: tuple[str, ...] = CLASS_NAMES,
+    progress: bool = True,
+) -> StagedData:
+    """Fill a folder once: verified, recorded, whole or not there.
+
+    Args:
+        fill: Writes the files into the folder that it is given.
+        local_folder: Nothing, an empty folder, or what an earlier call has filled.
+        source: Where the files come from.
+        fingerprint: Of the state of the source: another one is not taken for the same.
+        class_names: Names in label order.
+        progress: Whether a progress bar is shown.
+
+    Returns:
+        What is there now.
+
+    Raises:
+        FileExistsError: If something else is in the local folder, or the source has changed.
+    """
+    if (local_folder / RECORD_NAME).is_file():
+        return _find_staged(local_folder, source, fingerprint, class_names)
+    with building_folder(local_folder) as temporary:
+        copied = fill(temporary)
+        verify_copies(temporary, tqdm(copied.files, desc="Verifying", disable=not progress))
+        _write_record(temporary, source, fingerprint, copied)
+    return _describe_staged(local_folder, source, copied, class_names)
+
+
+def _check_apart(source: Path, local_folder: Path) -> None:
+    inner, outer = local_folder.resolve(), source.resolve()
+    if source.is_dir() and (inner.is_relative_to(outer) or outer.is_relative_to(inner)):
+        raise ValueError(
+            f"{show_text(local_folder)} and {show_text(source)} lie inside each other. "
+            "Give a local folder elsewhere."
+        )
+
+
+def _fingerprint(source: Path, files: Iterable[Path], sha256: str | None) -> str:
+    """Return a digest of names, sizes and times: what can be seen without opening a file."""
+    digest = hashlib.sha256(repr(sha256 and sha256.lower()).encode())
+    for file in files:
+        status = file.stat()
+        name = file.relative_to(source).as_posix() if file != source else ""
+        line = f"{name}\0{status.st_size}\0{int(status.st_mtime)}\n"
+        digest.update(line.encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _copy_archive(
+    source: Path, target: Path, limits: ArchiveLimits, sha256: str | None, progress: bool
+) -> CopiedFiles:
+    """Copy an archive in one piece, compare its checksum, unpack it here."""
+    with (
+        open_regular(source, what="an archive", max_bytes=limits.bytes) as stream,
+        (target / f".archive{source.suffix}").open("x+b") as local,
+    ):
+        if find_archive_kind(stream) is None:
+            raise ArchiveRefusedError(
+                f"{show_text(source)} is not unpacked: its content is none of "
+                f"{', '.join(ARCHIVE_EXTENSIONS)}. Pack it as one of these."
+            )
+        received = _copy_stream(stream, local, progress=progress)
+        if sha256 and received != sha256.lower():
+            raise ValueError(
+                f"{show_text(source)} has the SHA-256 {received}, expected "
+                f"{show_text(sha256)}. It is another "
+                "file or was cut off: copy it again."
+            )
+        with naming_archive(source):
+            copied = fill_from_archive(local, target, limits=limits, progress=progress)
+    Path(local.name).unlink()
+    return copied
+
+
+def _copy_stream(stream: BinaryIO, local: BinaryIO, *, progress: bool) -> str:
+    """Copy as many bytes as a file has now, and return their SHA-256: it may grow meanwhile."""
+    digest, left = hashlib.sha256(), stream.seek(0, 2)
+    stream.seek(0)
+    with tqdm(total=left, desc="Copying", unit="B", unit_scale=True, disable=not progress) as bar:
+        while piece := stream.read(min(_PIECE_BYTES, left)):
+            local.write(piece)
+            digest.update(piece)
+            left -= len(piece)
+            bar.update(len(piece))
+    return digest.hexdigest()
+
+
+def _write_record(folder: Path, source: str, fingerprint: str, copied: CopiedFiles) -> None:
+    record = _Record(_FORMAT, source, fingerprint, copied.files, copied.left_out)
+    write_json(folder / RECORD_NAME, asdict(record))
+
+
+def _find_staged(
+    folder: Path, source: str, fingerprint: str, class_names: tuple[str, ...]
+) -> StagedData:
+    """Return what an earlier call has staged, if it is the same."""
+    try:
+        record: _Record = read_json(folder / RECORD_NAME, what="what was staged", kind=_Record)
+    except ValueError as error:
+        raise ValueError(
+            f"{show_text(folder / RECORD_NAME)} was not written by this emoclf "
+            f"({show_text(error)}): delete "
+            f"{show_text(folder)}."
+        ) from error
+    if (record.source, record.fingerprint) != (source, fingerprint):
+        was = "an earlier state of it" if record.source == source else show_text(record.source)
+        raise FileExistsError(
+            f"{show_text(folder)} holds what was staged from {was}, not {show_text(source)} as it "
+            "is now. Stage into another folder, or delete this one first."
+        )
+    copied = CopiedFiles(record.files, record.left_out)
+    staged = _describe_staged(folder, source, copied, class_names)
+    gone = tuple(file.path for file in record.files if not os.path.isfile(folder / file.path))  # noqa: PTH113 - says no for impossible names, too
+    return replace(staged, was_there=True, gone=gone)
+
+
+def _describe_staged(
+    folder: Path, source: str, copied: CopiedFiles, class_names: tuple[str, ...]
+) -> StagedData:
+    digest = hashlib.sha256()
+    for file in copied.files:
+        digest.update(f"{file.path}\0{file.sha256}\n".encode(errors="surrogateescape"))
+    return StagedData(
+        _find_class_root(folder, class_names),
+        source,
+        len(copied.files),
+        copied.bytes,
+        digest.hexdigest(),
+        copied.left_out,
+    )
+
+
+def _find_class_root(folder: Path, class_names: tuple[str, ...]) -> Path:
+    """Go down through folders that only wrap another one, as archives have them."""
+    while not find_class_folders(folder, class_names=class_names, require_all=False).folders:
+        inner = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        if len(inner) != 1 or not inner[0].is_dir():
+            break
+        folder = inner[0]
+    return folder

@@ -1,0 +1,255 @@
+"""Let a rung learn and answer, once: its answers are kept and read again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+
+from emoclf.config import FACE_SIZE, IMAGE_SIZE, MODEL_FILE_NAME, SPLIT_NAMES, Settings
+from emoclf.data.loading import PhotoCache, cache_photos
+from emoclf.data.splitting import SplitManifest
+from emoclf.evaluation import evaluate_predictions, read_probabilities
+from emoclf.experiments.baselines.colours import COLOUR_NAMES, measure_colours
+from emoclf.experiments.baselines.estimating import describe_seconds, estimate_seconds
+from emoclf.experiments.baselines.networks import (
+    answer_test,
+    choose_face_settings,
+    choose_network_settings,
+    train_network_rung,
+)
+from emoclf.experiments.baselines.regression import RegressionFit, fit_regression
+from emoclf.experiments.baselines.rungs import FACE_RUNGS, Answers, Rung, RungName
+from emoclf.images import resize_image
+from emoclf.images.faces import FaceDetector
+from emoclf.models.packaged import PackagedNetwork
+from emoclf.storage import find_sha256, read_json, write_json
+from emoclf.untrusted import show_text
+
+PIXEL_SIZE: tuple[int, int] = (32, 32)
+"""`(height, width)` of the photos whose pixels the rung `pixels` weighs."""
+
+
+@dataclass
+class Climb:
+    """One call of `train_ladder`: its photos are decoded when a rung first needs them.
+
+    Attributes:
+        manifest: Which photos.
+        settings: What all rungs are trained with.
+        folder: The ladder's folder.
+        trained: The run whose network is a rung; None where all are trained.
+        detector: What finds faces; None where no rung looks for them.
+        say: Called with a line of progress.
+        verbose: As in Keras' `fit`.
+        progress: Whether decoding shows progress bars.
+        caches: The decoded photos so far, by size and subject.
+        colours: The measured colours, once they were needed.
+    """
+
+    manifest: SplitManifest
+    settings: Settings
+    folder: Path
+    trained: Path | None
+    detector: FaceDetector | None
+    say: Callable[[str], None]
+    verbose: int | str
+    progress: bool
+    caches: dict[tuple[tuple[int, int], str], PhotoCache] = field(default_factory=dict)
+    colours: np.ndarray | None = None
+
+    def announce(self, names: list[RungName]) -> None:
+        """Say how long the rungs will take that are not done."""
+        left = [name for name in names if not self.file_of(name).is_file()]
+        done = len(names) - len(left)
+        if done:
+            self.say(f"{done} of {len(names)} rungs are done already, in {show_text(self.folder)}")
+        ready = [name for name in left if not self.is_from_run(name)]
+        if left:
+            seconds = estimate_seconds(
+                self.manifest, self.settings, rungs=ready, detector=self.detector
+            )
+            self.say(
+                f"{', '.join(left)}: {describe_seconds(seconds)} (measured on a few photos and "
+                "steps; early stopping makes it shorter)"
+            )
+
+    def file_of(self, name: RungName) -> Path:
+        """Return where the answers of a rung are kept."""
+        return self.folder / f"rung-{name}.json"
+
+    def is_from_run(self, name: RungName) -> bool:
+        """Whether the network of the run is this rung, so that it is not trained again."""
+        own: RungName = "fine_tuned" if self.settings.network == "face" else "network"
+        return self.trained is not None and name == own
+
+    def reach(self, name: RungName) -> Rung:
+        """Read a rung that is done, or train it and keep its answers."""
+        facts = self.describe_facts(name)
+        is_done = self.file_of(name).is_file()
+        if is_done:
+            shape = (len(self.manifest.select("test")), len(self.manifest.class_names))
+            answers = _read_answers(self.file_of(name), facts, shape)
+        else:
+            self.say(f"{self.find_title(name)} ...")
+            answers = self.train(name)
+        files = self.manifest.select("test")
+        evaluation = evaluate_predictions(
+            [file.label for file in files],
+            answers.probabilities,
+            paths=[file.path for file in files],
+            groups=[file.group for file in files],
+            split="test",
+            class_names=self.manifest.class_names,
+        )
+        if self.is_from_run(name) and self.trained and not is_done:
+            from emoclf.evaluation.access_log import save_test_look
+
+            save_test_look(evaluation, self.trained, model_file=self.trained / MODEL_FILE_NAME)
+        if not is_done:  # after the look, which no kill in between may leave out
+            _save_answers(self.file_of(name), answers, facts)
+        self.say(f"{self.find_title(name)}: accuracy {evaluation.accuracy}")
+        return Rung(name, self.find_title(name), evaluation, answers)
+
+    def describe_facts(self, name: RungName) -> dict[str, Any]:
+        """Return what decides about a rung beside the photos and the settings of the ladder."""
+        facts: dict[str, Any] = {"rung": name}
+        shows_faces = choose_network_settings(self.settings).subject == "face"
+        if self.detector and (name in FACE_RUNGS or (name == "network" and shows_faces)):
+            facts["detector"] = self.detector.description
+        if self.is_from_run(name) and self.trained:
+            facts["model"] = find_sha256(self.trained / MODEL_FILE_NAME)
+        return facts
+
+    def find_title(self, name: RungName) -> str:
+        """Return a rung's name for readers."""
+        chosen = choose_network_settings(self.settings)
+        seen = "faces" if chosen.subject == "face" else "whole photos"
+        counts = np.bincount(self.manifest.labels("train"))
+        titles: dict[RungName, str] = {
+            "majority": f"always {self.manifest.class_names[int(counts.argmax())]}",
+            "brightness": "brightness alone",
+            "colours": "mean colours and their spread",
+            "pixels": f"pixels, {PIXEL_SIZE[0]} x {PIXEL_SIZE[1]}",
+            "network": f"{chosen.network} network, {seen}",
+            "face_features": "features of the face network",
+            "fine_tuned": "face network, fine-tuned",
+        }
+        return titles[name]
+
+    def train(self, name: RungName) -> Answers:
+        """Let a rung learn and answer."""
+        if name == "majority":
+            labels = self.manifest.labels("train")
+            shares = np.bincount(labels, minlength=len(self.manifest.class_names)) / len(labels)
+            return Answers(np.tile(shares, (len(self.manifest.select("test")), 1)), 0.0, "")
+        if name in ("network", "fine_tuned"):
+            return self.train_network(name)
+        features = self.find_features(name)
+        start = time.perf_counter()
+        fit = self.fit(features)
+        seconds, note = time.perf_counter() - start, fit.note
+        if name == "brightness":
+            side = self.manifest.class_names[-1 if fit.weights[0] > 0 else 0]
+            note = f"bright photos are taken for {side}; {note}"
+        return Answers(fit.probabilities, seconds, note, self.count_faceless(name))
+
+    def train_network(self, name: RungName) -> Answers:
+        """Train a network, or ask the one of the run."""
+        choose = choose_network_settings if name == "network" else choose_face_settings
+        chosen = choose(self.settings)
+        cache = self.find_cache(chosen.image_size, chosen.subject)
+        if self.is_from_run(name) and self.trained:
+            note = f"trained before, in {show_text(self.trained)}"
+            answers = Answers(answer_test(cache, self.trained), None, note)
+        else:
+            answers = train_network_rung(
+                cache, chosen, folder=self.folder, name=name, say=self.say, verbose=self.verbose
+            )
+        return replace(answers, without_face=self.count_faceless(name))
+
+    def count_faceless(self, name: RungName) -> int | None:
+        """Count the test photos in which no face was found, for a rung that looks at faces."""
+        cache = self.caches.get((FACE_SIZE, "face"))
+        if name not in FACE_RUNGS or cache is None or cache.faces is None:
+            return None
+        return len(cache.faces.without_face.select("test"))
+
+    def find_features(self, name: RungName) -> np.ndarray:
+        """Return float `(photos, features)` in the order of the manifest."""
+        if name == "face_features":
+            return PackagedNetwork().predict_features(self.find_cache(FACE_SIZE, "face").images[:])
+        if name == "pixels":
+            size = self.settings.image_size if self.settings.subject == "photo" else IMAGE_SIZE
+            images = self.find_cache(size, "photo").images
+            shrunk = [resize_image(images[index], PIXEL_SIZE) for index in range(len(images))]
+            return np.array(shrunk, dtype=np.float32).reshape(len(shrunk), -1)
+        if self.colours is None:
+            root = Path(self.manifest.root)
+            paths = [root / file.path for file in self.manifest.files]
+            self.colours = measure_colours(paths, progress=self.progress)
+        only = [COLOUR_NAMES.index("brightness")]
+        return self.colours[:, only] if name == "brightness" else self.colours
+
+    def fit(self, features: np.ndarray) -> RegressionFit:
+        """Fit a regression to features of all photos, in the order of the manifest."""
+        labels = np.array([file.label for file in self.manifest.files])
+        splits = np.array([file.split for file in self.manifest.files])
+        train, validation, test = (splits == split for split in SPLIT_NAMES)
+        return fit_regression(
+            (features[train], labels[train]),
+            (features[validation], labels[validation]),
+            test=features[test],
+            class_count=len(self.manifest.class_names),
+            class_weights=self.settings.class_weights,
+        )
+
+    def find_cache(self, size: tuple[int, int], subject: Any) -> PhotoCache:
+        """Decode all photos once for every size and subject; a photo without a face is whole."""
+        if (size, subject) not in self.caches:
+            self.caches[size, subject] = cache_photos(
+                self.manifest,
+                image_size=size,
+                resize_mode=self.settings.resize_mode,
+                subject=subject,
+                detector=self.detector,
+                without_face="whole_photo",
+                cache_folder=self.folder / "cache",
+                progress=self.progress,
+            )
+        return self.caches[size, subject]
+
+
+def _save_answers(path: Path, answers: Answers, facts: dict[str, Any]) -> None:
+    values = {**asdict(answers), "probabilities": answers.probabilities.tolist()}
+    write_json(path, {"facts": facts, **values})
+
+
+class _KeptAnswers(TypedDict):
+    """What the file of a rung holds."""
+
+    facts: dict[str, str]
+    probabilities: list[list[float]]
+    seconds: float | None
+    note: str
+    without_face: int | None
+
+
+def _read_answers(path: Path, facts: dict[str, Any], shape: tuple[int, int]) -> Answers:
+    """Read a rung that is done, unless it was made otherwise; `shape`: (test photos, classes)."""
+    from emoclf.training.state import refuse_another
+
+    try:
+        value: _KeptAnswers = read_json(path, what="a rung of a ladder", kind=_KeptAnswers)
+        probabilities = read_probabilities(value["probabilities"], shape, name=path)
+    except ValueError as error:
+        raise ValueError(
+            f"{show_text(path)} is no rung that emoclf wrote ({error}). Move it away to train it "
+            "again."
+        ) from error
+    refuse_another(value["facts"], facts, path.parent)
+    return Answers(probabilities, value["seconds"], value["note"], value["without_face"])

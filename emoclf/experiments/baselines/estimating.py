@@ -1,0 +1,104 @@
+"""How long the ladder will take: measured on a few photos and a few steps, before it starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emoclf.config import Settings
+from emoclf.data.splitting import SplitManifest
+from emoclf.experiments.baselines.networks import choose_face_settings, choose_network_settings
+from emoclf.experiments.baselines.rungs import FACE_RUNGS, RungName
+from emoclf.images import load_image
+from emoclf.images.faces import FaceDetector
+
+_SAMPLE = 6
+_STEPS = 3
+
+
+def estimate_seconds(
+    manifest: SplitManifest,
+    settings: Settings,
+    *,
+    rungs: Sequence[RungName],
+    detector: FaceDetector | None,
+) -> float:
+    """Estimate how long rungs will take: decoding, face search, and the training of networks.
+
+    Six photos are decoded and searched, and three steps of each network are trained and timed. A
+    training that early stopping ends is shorter; the regressions, which take seconds, are left out.
+
+    Args:
+        manifest: Which photos.
+        settings: What is to be trained.
+        rungs: Those that are not done yet.
+        detector: What will find faces.
+
+    Returns:
+        Seconds.
+    """
+    root, count = Path(manifest.root), len(manifest.files)
+    some = np.linspace(0, count - 1, min(_SAMPLE, count), dtype=int)
+    photos = [root / manifest.files[index].path for index in some]
+    needs_photos = set(rungs) - {"majority"}
+    seconds = _time_each(load_image, photos) * count if needs_photos else 0.0
+    shows_faces = choose_network_settings(settings).subject == "face"
+    searches = bool(set(rungs) & {*FACE_RUNGS}) + ("network" in rungs and shows_faces)
+    if detector is not None and searches:
+        finder = detector
+        search = _time_each(lambda path: finder.find(load_image(path)), photos)
+        seconds += search * count * searches
+    trained = len(manifest.select("train"))
+    for name, chosen in (
+        ("network", choose_network_settings(settings)),
+        ("fine_tuned", choose_face_settings(settings)),
+    ):
+        if name in rungs:
+            steps = -(-trained // chosen.batch_size) * chosen.epochs
+            building, step = _time_training(chosen, manifest.class_names)
+            seconds += building + step * steps
+    return seconds
+
+
+def describe_seconds(seconds: float) -> str:
+    """Return for example `about 12 minutes`.
+
+    Example:
+        >>> describe_seconds(700)
+        'about 12 minutes'
+    """
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} seconds"
+    return f"about {round(seconds / 60)} minutes"
+
+
+def _time_each(function: Callable[[Path], Any], photos: Sequence[Path]) -> float:
+    """Return the mean seconds per photo, the first one left out where there are more."""
+    moments = [time.perf_counter()]
+    for path in photos:
+        function(path)
+        moments.append(time.perf_counter())
+    durations = np.diff(moments)
+    return float(durations[1:].mean() if len(durations) > 1 else durations.mean())
+
+
+def _time_training(settings: Settings, class_names: Sequence[str]) -> tuple[float, float]:
+    """Return the seconds until the first step on noise is done, and those of one step after it."""
+    start = time.perf_counter()
+    from emoclf.models.networks import build_network
+    from emoclf.training import compile_model
+
+    model = compile_model(build_network(settings, class_names))
+    shape = (settings.batch_size, *settings.image_size, 3)
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    labels = np.arange(settings.batch_size) % len(class_names)
+    moments = [start]
+    for _ in range(_STEPS + 1):
+        model.train_on_batch(images, labels)
+        moments.append(time.perf_counter())
+    durations = np.diff(moments)
+    return float(durations[0]), float(durations[1:].mean())

@@ -1,0 +1,228 @@
+"""From a run to folders with a network in every format, each scored on photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoclf.config import MODEL_FILE_NAME
+from emoclf.experiments.exporting.parity import Parity, compare, describe_parities, score
+from emoclf.experiments.exporting.photos import ParityPhotos, gather_photos
+from emoclf.images.faces import FaceDetector
+from emoclf.inference.predictor import MakeDetector
+from emoclf.models.formats.formats import FORMATS, ExportFormat, choose_formats, find_unavailable
+from emoclf.models.formats.loading import (
+    PARITY_FILE_NAME,
+    find_changed_file,
+    list_export_files,
+    load_export,
+)
+from emoclf.models.formats.writers import write_export
+from emoclf.models.model_file import MEMBER_NAME, ModelInfo, load_model
+from emoclf.storage import building_folder, find_sha256, read_json, write_json
+from emoclf.untrusted import show_text
+
+if TYPE_CHECKING:
+    import keras
+
+EXPORTS_FOLDER_NAME = "exports"
+"""Folder inside a run folder, with one folder per format."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was exported, how it answers, and what could not be written here.
+
+    Attributes:
+        parities: One comparison per exported format.
+        unavailable: Format to what it needs, of the formats that were left out for that.
+    """
+
+    parities: tuple[Parity, ...]
+    unavailable: dict[ExportFormat, str]
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether every float format answers as the network does."""
+        return all(each.is_kept for each in self.parities if FORMATS[each.format].is_float)
+
+    def describe(self) -> str:
+        """Return the table, and what to install for the formats that are left out."""
+        lines = [describe_parities(self.parities)]
+        lines += [f"Left out: {reason}" for reason in self.unavailable.values()]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as a dictionary that JSON can hold."""
+        return {
+            "exports": [each.to_dict() for each in self.parities],
+            "unavailable": dict(self.unavailable),
+            "is_kept": self.is_kept,
+        }
+
+
+def export_model(
+    model: str | Path,
+    formats: Sequence[ExportFormat] | None = None,
+    *,
+    photos: str | Path | None = None,
+    part: str = "test",
+    folder: str | Path | None = None,
+    detector: FaceDetector | MakeDetector | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    progress: bool = False,
+) -> ExportReport:
+    """Write the network of a run in other formats and score each file on the run's test photos.
+
+    Every format gets a folder with the file, `emoclf.json` (classes, size, resize mode, subject,
+    what goes in and comes out) and `parity.json` (how it answers beside the network). Every file
+    takes raw uint8 RGB and answers float32 probabilities. An export of the same format that emoclf
+    wrote and nobody changed is replaced; anything else in its place is left alone.
+
+    Args:
+        model: A run folder, or a `.keras` file that emoclf saved. Only load files you trust.
+        formats: Some of `"keras"`, `"saved_model"`, `"litert"`, `"litert_int8"`, `"onnx"`; None
+            for all that can be written here.
+        photos: Instead of the run's photos, a folder with one folder of photos per class; needed
+            for a `.keras` file. Its test share is scored, for the split that `split` would draw.
+        part: `"test"` or `"validation"`: which photos are scored.
+        folder: Where the folders of the formats go; default: `exports` in the run folder, or
+            beside the file.
+        detector: What finds faces, or a function that makes it when the network looks at faces;
+            default: `make_detector()`.
+        say: Called with a line of progress now and then, such as `print`.
+        progress: Whether progress bars are shown.
+
+    Returns:
+        A comparison per format; `report.describe()` is the table.
+
+    Raises:
+        FileNotFoundError: If there is no model, or its photos are gone.
+        FileExistsError: If something that is not an unchanged export stands in the way.
+        FormatUnavailableError: If a format that is named needs a package that is missing.
+        ValueError: If the model is damaged, a format is unknown, or there is no photo to score.
+
+    Example:
+        >>> report = export_model("logs/first", ["litert", "onnx"])  # doctest: +SKIP
+        >>> print(report.describe())  # doctest: +SKIP
+    """
+    path = Path(model)
+    chosen = choose_formats(formats)
+    if photos is None and not path.is_dir():
+        raise ValueError(
+            f"{show_text(path)} is no run folder, so there are no photos to score its exports on: "
+            "give photos, a folder with one folder per class."
+        )
+    file = path / MODEL_FILE_NAME if path.is_dir() else path
+    folder = file.parent / EXPORTS_FOLDER_NAME if folder is None else Path(folder)
+    network, info = load_model(file, compiled=False)
+    _check_places(folder, chosen)  # before minutes are spent on decoding
+    found = gather_photos(photos or path, info, part=part, detector=detector, progress=progress)
+    parities = export_network(network, info, chosen, folder=folder, photos=found, say=say)
+    return ExportReport(parities, find_unavailable() if formats is None else {})
+
+
+def export_network(
+    network: keras.Model,
+    info: ModelInfo,
+    formats: Sequence[ExportFormat],
+    *,
+    folder: str | Path,
+    photos: ParityPhotos,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[Parity, ...]:
+    """Write a network that is in memory in some formats, and score each file.
+
+    Args:
+        network: A Keras model from uint8 RGB to probabilities, on TensorFlow.
+        info: Its classes, size, resize mode and subject.
+        formats: As for `export_model`.
+        folder: Where the folders of the formats go.
+        photos: What to score on and to calibrate with.
+        say: Called with a line of progress now and then.
+
+    Returns:
+        One comparison per format.
+
+    Raises:
+        FileExistsError: If something that is not an unchanged export stands in the way.
+        FormatUnavailableError: If a format needs a package that is missing.
+        ValueError: If a format is unknown, or `info` does not fit the network.
+    """
+    chosen = choose_formats(formats)
+    _check_places(Path(folder), chosen)
+    before = score(network, photos)
+    parities = []
+    for name in chosen:
+        say(f"writing {show_text(Path(folder) / name)}")
+        place = Path(folder) / name
+        with building_folder(place, replace=True) as temporary:
+            file = temporary / FORMATS[name].file_name
+            write_export(network, file, name, info=info, calibration=photos.calibration)
+            _describe_export(temporary, name, info)
+            parity = compare(
+                before,
+                score(load_export(temporary), photos),
+                format=name,
+                path=place,
+                size_mib=sum(each.stat().st_size for each in list_export_files(file)) / 2**20,
+                photos=photos.description,
+            )
+            write_json(temporary / PARITY_FILE_NAME, parity.to_dict())
+        parities.append(parity)
+    return tuple(parities)
+
+
+def _describe_export(folder: Path, name: ExportFormat, info: ModelInfo) -> None:
+    """Write `emoclf.json`: what a program in any language must know to use the file."""
+    batch = None if FORMATS[name].takes_any_batch else 1
+    value = {
+        "format_version": 1,
+        "format": name,
+        **asdict(info),
+        "input": {
+            "dtype": "uint8",
+            "shape": [batch, *info.image_size, 3],
+            "channels": "RGB",
+            "range": [0, 255],
+        },
+        "output": {"dtype": "float32", "shape": [batch, len(info.class_names)], "range": [0, 1]},
+        "sha256": {
+            each.relative_to(folder).as_posix(): find_sha256(each)
+            for each in list_export_files(folder)
+        },
+    }
+    write_json(folder / MEMBER_NAME, value)
+
+
+def _check_places(folder: Path, formats: Sequence[ExportFormat]) -> None:
+    """Refuse to replace what emoclf has not written, or what was changed since."""
+    for name in formats:
+        place = folder / name
+        strange = _find_strange_file(place) if place.exists() else None
+        if strange is not None:
+            raise FileExistsError(
+                f"{show_text(strange)} is not as emoclf has written it, and would be overwritten. "
+                f"Move {show_text(place)} away, or export to another folder."
+            )
+
+
+def _find_strange_file(place: Path) -> Path | None:
+    """Return a file that is not part of an unchanged export; None when there is none."""
+    description = place / MEMBER_NAME
+    if not description.is_file():
+        return place
+    try:
+        known: _Known = read_json(description, what="what an export says of itself", kind=_Known)
+    except ValueError:
+        return description
+    return find_changed_file(place, known.sha256)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The files of an export, as they were written."""
+
+    sha256: dict[str, str]

@@ -1,0 +1,125 @@
+"""The photos that an exported network is scored on, and those that int8 is calibrated with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from emoclf.config import SPLIT_NAMES
+from emoclf.data.cleaning import find_problems
+from emoclf.data.loading import cache_photos
+from emoclf.data.splitting import SplitFile, SplitManifest, load_manifest, split_report
+from emoclf.images.faces import FaceDetector
+from emoclf.inference.predictor import MakeDetector
+from emoclf.models.model_file import ModelInfo
+from emoclf.untrusted import show_text
+
+CALIBRATION_PHOTOS = 200
+"""Training photos that show the int8 format how large the numbers inside the network become."""
+
+
+@dataclass(frozen=True, eq=False)
+class ParityPhotos:
+    """Photos of a network's size.
+
+    Attributes:
+        images: uint8 RGB `(photos, height, width, 3)`, 0 to 255: what is scored.
+        labels: Their true labels, int64 `(photos,)`.
+        groups: One number per photo, equal for copies, int64 `(photos,)`.
+        calibration: uint8 RGB `(others, height, width, 3)`, 0 to 255: training photos, none of
+            which is scored.
+        description: Which photos are scored, in words.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    groups: np.ndarray
+    calibration: np.ndarray
+    description: str
+
+
+def gather_photos(
+    source: str | Path,
+    info: ModelInfo,
+    *,
+    part: str = "test",
+    detector: FaceDetector | MakeDetector | None = None,
+    progress: bool = False,
+) -> ParityPhotos:
+    """Decode the photos that an exported network is scored on, as they were for the training.
+
+    Args:
+        source: A run folder, whose split says which photos; or a folder with one folder of photos
+            per class, which is cleaned and split first.
+        info: Size, resize mode and subject of the network.
+        part: `"test"` or `"validation"`.
+        detector: What finds faces, or a function that makes it when the network looks at faces;
+            default: `make_detector()`.
+        progress: Whether progress bars are shown.
+
+    Returns:
+        The photos of that part, and up to `CALIBRATION_PHOTOS` of the training's.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or the photos of the run are gone.
+        UnreadableImageError: If a photo cannot be read any more; the message names it.
+        ValueError: If the part holds no photo, or the classes are not those of the network.
+    """
+    if part not in SPLIT_NAMES[1:]:
+        raise ValueError(
+            f"part={part!r} should be 'test' or 'validation': on the photos that were learned "
+            "from, every network looks good."
+        )
+    manifest = _find_manifest(Path(source), info, progress)
+    if info.subject == "photo":
+        detector = None
+    cache = cache_photos(
+        replace(manifest, files=(*manifest.select(part), *_choose_calibration(manifest))),
+        image_size=info.image_size,
+        resize_mode=info.resize_mode,
+        subject=info.subject,
+        detector=detector() if callable(detector) else detector,
+        progress=progress,
+    )
+    scored = cache.indices(part)
+    if not len(scored):
+        raise ValueError(
+            f"The {part} part of {show_text(source)} holds no photo that can be scored. Name the "
+            "other part, or a folder with one folder of photos per class."
+        )
+    return ParityPhotos(
+        images=cache.images[scored],
+        labels=cache.labels(part),
+        groups=cache.groups(part),
+        calibration=cache.images[cache.indices("train")],
+        description=f"{len(scored):,} {part} photos of {show_text(source)}",
+    )
+
+
+def _find_manifest(source: Path, info: ModelInfo, progress: bool) -> SplitManifest:
+    """Read the split of a run, or split a folder of photos."""
+    if (source / "split.json").is_file():
+        manifest = load_manifest(source / "split.json")
+        if not Path(manifest.root).is_dir():
+            raise FileNotFoundError(
+                f"The photos of {show_text(source)} were in {manifest.root!r}, which is not there. "
+                "Work in the folder that the training was started from, or name another folder of "
+                "photos."
+            )
+    else:
+        manifest = split_report(find_problems(source, progress=progress))
+    if manifest.class_names != info.class_names:
+        raise ValueError(
+            f"The photos of {show_text(source)} are {', '.join(manifest.class_names)}, but the "
+            f"network answers {', '.join(info.class_names)}. Name photos of the network's classes."
+        )
+    return manifest
+
+
+def _choose_calibration(manifest: SplitManifest) -> tuple[SplitFile, ...]:
+    """Choose training photos evenly over the list, so that every class is among them."""
+    files = manifest.select("train")
+    count = min(CALIBRATION_PHOTOS, len(files))
+    return tuple(files[index] for index in np.linspace(0, len(files) - 1, count, dtype=int))

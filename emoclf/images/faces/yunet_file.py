@@ -1,0 +1,254 @@
+"""Where the YuNet model file comes from: named by the user, in the cache, or downloaded once.
+
+Two files of OpenCV's model zoo (MIT licence) will do, each pinned at a fixed commit by size and
+SHA-256. They hold the same weights. That of May 2026 takes pictures of any size; that of March 2023
+says 640 by 640, which OpenCV overrides, except an OpenCV 5 that was built to run networks with ONNX
+Runtime (opencv/opencv#28769). The zoo keeps both in git-lfs: `media.githubusercontent.com` serves
+the files themselves, where a "raw" address may serve a text that stands for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from emoclf.images.faces.face import (
+    FaceDetectorUnavailableError,
+    FaceModelError,
+    FaceModelNotFoundError,
+)
+from emoclf.images.faces.yunet_download import PinnedModel, download_first
+from emoclf.storage import describe_irregular, open_regular, read_json, replacing, write_json
+from emoclf.untrusted import show_text
+
+_ZOO = "https://media.githubusercontent.com/media/opencv/opencv_zoo"
+
+PINNED_MODELS: tuple[PinnedModel, ...] = (
+    PinnedModel(
+        name="face_detection_yunet_2026may.onnx",
+        url=f"{_ZOO}/26cc381e4d2594bb9f47a26eb8fd96c94a13660d/models/face_detection_yunet/"
+        "face_detection_yunet_2026may.onnx",
+        bytes=229_738,
+        sha256="ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0",
+    ),
+    PinnedModel(
+        name="face_detection_yunet_2023mar.onnx",
+        url=f"{_ZOO}/f12e12798e8314f7c074a6656816c048dcc95b7a/models/face_detection_yunet/"
+        "face_detection_yunet_2023mar.onnx",
+        bytes=232_589,
+        sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+    ),
+)
+"""The files that are looked for and fetched, the preferred one first."""
+
+MODEL_VARIABLE: str = "EMOCLF_YUNET"
+"""Environment variable that names a YuNet file to use."""
+
+RETRY_SECONDS: float = 24 * 3600
+"""How long a failed download is remembered before the next start tries again."""
+
+_MAX_MODEL_BYTES = 20_000_000
+_MAX_FAILURE_BYTES = 64 * 2**10
+_FAILURE_NAME = "yunet_download_failed.json"
+_download_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What is remembered of a download that failed."""
+
+    time: float
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class YuNetFile:
+    """A YuNet model file in memory.
+
+    Attributes:
+        path: Where the file is, or where it would be if the cache could be written.
+        content: The bytes of the file.
+        note: What happened on the way that the user should know, or nothing.
+        is_named: Whether the user named the file, so that nothing else may stand in for it.
+    """
+
+    path: Path
+    content: bytes
+    note: str = ""
+    is_named: bool = False
+
+
+def find_cache_folder() -> Path:
+    r"""Return the folder where emoclf keeps what it downloads; it need not exist.
+
+    Returns:
+        `$XDG_CACHE_HOME/emoclf` where that is set, else the system's own place:
+        `%LOCALAPPDATA%\emoclf\Cache`, `~/Library/Caches/emoclf` or `~/.cache/emoclf`.
+    """
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "emoclf"
+    if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
+        return Path(os.environ["LOCALAPPDATA"]) / "emoclf" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "emoclf"
+    return Path.home() / ".cache" / "emoclf"
+
+
+def load_yunet_file(
+    model_path: str | Path | None = None, *, download: bool = True, retry: bool = True
+) -> YuNetFile:
+    """Read the YuNet model file, from wherever it is.
+
+    Args:
+        model_path: A file to use instead of the pinned ones. None: the file that the environment
+            variable `EMOCLF_YUNET` names, else the first of `PINNED_MODELS` that is intact in the
+            cache, else the first that the model zoo delivers.
+        download: Whether the network may be used when the cache has no intact file.
+        retry: Whether to download even if a download failed within the last day.
+
+    Returns:
+        The file, read whole. A pinned one has been checked against its SHA-256.
+
+    Raises:
+        FaceModelNotFoundError: If there is no file where `model_path` or `EMOCLF_YUNET` says.
+        FaceModelError: If that file is far too large, or cannot be read.
+        FaceDetectorUnavailableError: If no pinned file is in the cache and none was downloaded.
+    """
+    if model_path is not None:
+        return _read_named_file(Path(model_path).expanduser(), "model_path")
+    if os.environ.get(MODEL_VARIABLE):
+        return _read_named_file(Path(os.environ[MODEL_VARIABLE]).expanduser(), MODEL_VARIABLE)
+    folder = find_cache_folder()
+    with _download_lock:
+        cached, damage = _find_in_cache(folder)
+        if cached is not None:
+            return cached
+        if not download:
+            names = " nor ".join(model.name for model in PINNED_MODELS)
+            raise FaceDetectorUnavailableError(
+                f"{damage or f'There is neither {names} in {str(folder)!r}'}, and "
+                f"`download=False` keeps from fetching one. {explain_remedy()}"
+            )
+        return _fetch(folder, damage, retry=retry)
+
+
+def explain_remedy() -> str:
+    """Say how a user gets the YuNet file by hand."""
+    return (
+        f"Download {PINNED_MODELS[0].url} in a browser and put it into "
+        f"{str(find_cache_folder())!r}, or pass the file as `model_path` (or name it in the "
+        f"environment variable {MODEL_VARIABLE})."
+    )
+
+
+def _read_named_file(path: Path, named_by: str) -> YuNetFile:
+    """Read the file that the user named."""
+    shown = show_text(path)
+    if not os.path.isfile(path):  # noqa: PTH113 - says no for impossible names, too
+        kind = describe_irregular(path.stat().st_mode) if os.path.exists(path) else None  # noqa: PTH110
+        raise FaceModelNotFoundError(
+            f"{named_by}: expected a YuNet model file, but "
+            f"{f'{shown!r} is {kind}' if kind else f'there is no file {shown!r}'}. "
+            f"Check the path, or leave it out: the file is then downloaded once."
+        )
+    try:
+        with open_regular(path, what="a YuNet model file", max_bytes=_MAX_MODEL_BYTES) as file:
+            content = file.read(_MAX_MODEL_BYTES)
+    except OSError as error:
+        raise FaceModelError(
+            f"{named_by}: {shown!r} cannot be read: {error.strerror}. Check its permissions."
+        ) from error
+    except ValueError as error:
+        raise FaceModelError(f"{named_by}: {show_text(error)} {explain_remedy()}") from error
+    return YuNetFile(path, content, is_named=True)
+
+
+def _find_in_cache(folder: Path) -> tuple[YuNetFile | None, str]:
+    """Return the first intact file, else None and what is wrong with those that are there."""
+    damages: list[str] = []
+    for model in PINNED_MODELS:
+        path = folder / model.name
+        content, damage = _read_cached_file(path, model)
+        if content is not None:
+            note = f"{' and '.join(damages)}; {model.name} is used instead." if damages else ""
+            return YuNetFile(path, content, note), ""
+        damages += [damage] if damage else []
+    return None, " and ".join(damages)
+
+
+def _read_cached_file(path: Path, model: PinnedModel) -> tuple[bytes | None, str]:
+    """Return a cached file if it is intact, else None and what is wrong with it."""
+    try:
+        with open_regular(path, what=model.name, max_bytes=_MAX_MODEL_BYTES) as file:
+            content = file.read(_MAX_MODEL_BYTES)
+    except FileNotFoundError:
+        return None, ""
+    except ValueError:
+        return None, f"{str(path)!r} is damaged (no file of {model.bytes:,} bytes)"
+    except OSError as error:
+        return None, f"{str(path)!r} cannot be read ({error.strerror})"
+    if len(content) != model.bytes:
+        return None, f"{str(path)!r} is damaged ({len(content):,} bytes)"
+    received = hashlib.sha256(content).hexdigest()
+    if received != model.sha256:
+        return None, f"{str(path)!r} is damaged (SHA-256 {received})"
+    return content, ""
+
+
+def _fetch(folder: Path, damage: str, *, retry: bool) -> YuNetFile:
+    """Download a file into the cache, or say why there is none and remember it."""
+    failure_path = folder / _FAILURE_NAME
+    said = f"{damage}. " if damage else ""
+    remembered = None if retry else _recall_failure(failure_path)
+    if remembered:
+        raise FaceDetectorUnavailableError(f"{said}{remembered} {explain_remedy()}")
+    try:
+        found = download_first(PINNED_MODELS)
+    except FaceDetectorUnavailableError as error:
+        kept = _remember_failure(failure_path, str(error))
+        raise FaceDetectorUnavailableError(
+            f"{said}{show_text(error)}{kept} {explain_remedy()}"
+        ) from error
+    if said or found.failures:
+        said += f"{found.failures} Downloaded: {found.model.name}.".lstrip()
+    unkept = _keep(folder / found.model.name, found.content, failure_path)
+    return YuNetFile(folder / found.model.name, found.content, f"{said} {unkept}".strip())
+
+
+def _keep(path: Path, content: bytes, failure_path: Path) -> str:
+    """Put a file into the cache; return a remark where that is impossible."""
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
+        failure_path.unlink(missing_ok=True)
+    except OSError as error:
+        return f"{path.name} is not kept in {str(path.parent)!r} ({error.strerror})."
+    return ""
+
+
+def _remember_failure(path: Path, reason: str) -> str:
+    """Write down a failed download; return a remark where that is impossible."""
+    try:
+        write_json(path, asdict(_Failure(time.time(), reason)))
+    except OSError as error:
+        return f" (The next start tries again: {str(path)!r} cannot be written, {error.strerror}.)"
+    return ""
+
+
+def _recall_failure(path: Path) -> str | None:
+    """Return what is known of a download that failed within the last day, or None."""
+    try:
+        failure: _Failure = read_json(
+            path, what="the last failed download", kind=_Failure, max_bytes=_MAX_FAILURE_BYTES
+        )
+    except (OSError, ValueError):
+        return None
+    age, reason = time.time() - failure.time, show_text(failure.reason)
+    if not 0 <= age < RETRY_SECONDS:
+        return None
+    return f"{reason} The next try is a day later; delete {str(path)!r} to try at the next start."

@@ -1,0 +1,234 @@
+"""From a photo to a map that lies on it: what speaks for the answer, and what hiding that does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from PIL import Image
+
+from emoclf.images import PADDING_GREY
+from emoclf.inference import Photo, Prediction, Predictor, View
+from emoclf.inference.explanations.grad_cam import make_grad_cam_maps
+from emoclf.inference.explanations.occlusion import make_occlusion_maps
+
+Method = Literal["grad-cam", "occlusion"]
+"""Look into the network (Keras alone, quick, coarse), or hide places (any network, slower)."""
+
+HIDDEN_SHARE = 0.1
+"""The share of what the network saw that is hidden to put a map to the test."""
+
+NOTHING_NOTE = "Nothing in the picture speaks for this class, by this method."
+
+
+class NothingToExplainError(ValueError):
+    """There is no answer to explain: no face was found."""
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What in a photo speaks for a class.
+
+    Attributes:
+        map: float32 `(height, width)`, 0 to 1, of the photo's size: how much each place speaks for
+            the class, 1 is the most; all 0 where nothing does. 0 also where the network did not
+            look.
+        class_name: The class.
+        probability: What the network gives this class, 0 to 1.
+        method: "grad-cam" or "occlusion".
+        corners: float64 `(4, 2)`, x and y in pixels of the photo: the corners of what the network
+            was shown, clockwise from the upper left as the network sees it. May reach past the
+            photo.
+        share_on_photo: Share of the map that lies on the photo, 0 to 1; the rest lies on the grey
+            that fills the network's picture, or beyond the border. 0 where nothing is marked.
+        probability_hiding_most: The probability of the class when the tenth of the network's
+            picture that is marked most is grey.
+        probability_hiding_least: Likewise for the tenth that is marked least. Only when the former
+            is clearly lower does the map say something about this network.
+        prediction: The answer for the photo.
+        face: Which face of the answer was explained, the largest is 0.
+        note: What to know, else None.
+    """
+
+    map: np.ndarray
+    class_name: str
+    probability: float
+    method: Method
+    corners: np.ndarray
+    share_on_photo: float
+    probability_hiding_most: float
+    probability_hiding_least: float
+    prediction: Prediction
+    face: int = 0
+    note: str | None = None
+
+    @property
+    def seen(self) -> tuple[float, float, float, float]:
+        """The part of the photo that was looked at, `(left, top, width, height)` in pixels."""
+        height, width = self.map.shape
+        first = np.clip(self.corners.min(axis=0), 0, (width, height))
+        last = np.clip(self.corners.max(axis=0), 0, (width, height))
+        left, top, right, bottom = (float(value) for value in (*first, *last))
+        return (left, top, right - left, bottom - top)
+
+    def describe(self) -> str:
+        """Return what was found in two sentences."""
+        most, least = self.probability_hiding_most, self.probability_hiding_least
+        text = (
+            f"{self.class_name} {self.probability:.0%} ({self.method}). With the most marked tenth "
+            f"of the picture hidden: {most:.0%}; with the least marked tenth: {least:.0%}."
+        )
+        return f"{text} {self.note}" if self.note else text
+
+
+def explain(
+    predictor: Predictor,
+    photo: Photo,
+    *,
+    method: Method = "occlusion",
+    class_name: str | None = None,
+    face: int = 0,
+    whole_photo: bool = False,
+) -> Explanation:
+    """Show what in a photo speaks for the answer of a network.
+
+    A map shows where the network looked, not why, and not whether it is right: believe it only
+    when hiding what it marks changes the answer more than hiding other places.
+
+    Args:
+        predictor: The network: a run's, or the packaged one.
+        photo: A path, the bytes of a file, a PIL image, or an array (uint8 RGB
+            `(height, width, 3)`, 0 to 255).
+        method: "occlusion" (`make_occlusion_maps`) hides one place after the other from any
+            network; "grad-cam" (`make_grad_cam_maps`) looks into a Keras network, which is quicker
+            and coarser.
+        class_name: The class to explain; default: the most probable one.
+        face: Which of the faces found, the largest is 0; for a network that looks at whole photos
+            0.
+        whole_photo: Whether a photo without a face is explained as a whole.
+
+    Returns:
+        The map on the photo, and what hiding the marked places does.
+
+    Raises:
+        UnreadableImageError: If the photo cannot be read.
+        NothingToExplainError: If there is no such face.
+        FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
+        ValueError: If the network has no such class, or cannot be explained by this method.
+
+    Example:
+        >>> explanation = explain(Predictor.load("logs/first"), "photo.jpg")  # doctest: +SKIP
+        >>> print(explanation.describe())  # doctest: +SKIP
+        Happy 97% (occlusion). With the most marked tenth of the picture hidden: 41%; ...
+    """
+    _check_method(predictor, method)
+    view = predictor.view(photo, whole_photo=whole_photo)
+    prediction = predictor.answer(view)
+    _check_face(prediction, face)
+    class_name = prediction.faces[face].class_name if class_name is None else class_name
+    label = _find_label(predictor, class_name)
+    marks = _make_map(predictor, view.crops[face], label, method)
+    is_on_photo = _find_pixels_on_photo(view, face)
+    most, least = _hide(predictor, view.crops[face], label, marks, is_on_photo)
+    total = float(marks.sum(dtype=np.float64))
+    placed = _place(marks, view, face)
+    placed /= placed.max() or 1.0
+    return Explanation(
+        map=placed,
+        class_name=class_name,
+        probability=prediction.faces[face].probabilities[class_name],
+        method=method,
+        corners=_find_corners(view, face),
+        share_on_photo=float(marks[is_on_photo].sum(dtype=np.float64)) / total if total else 0.0,
+        probability_hiding_most=most,
+        probability_hiding_least=least,
+        prediction=prediction,
+        face=face,
+        note=None if marks.max() > 0 else NOTHING_NOTE,
+    )
+
+
+def _check_method(predictor: Predictor, method: str) -> None:
+    if method not in get_args(Method):
+        raise ValueError(f"method={method!r} should be one of {get_args(Method)}.")
+    if method == "grad-cam" and not hasattr(predictor.model, "layers"):
+        raise ValueError(
+            "method='grad-cam' looks into a Keras network. Received: "
+            f"{type(predictor.model).__name__}, which only answers. Take method='occlusion' "
+            "(--method occlusion); the packaged network is also there in Keras: "
+            "Predictor(emoclf.load_face_network(), predictor.info)."
+        )
+
+
+def _check_face(prediction: Prediction, face: int) -> None:
+    if 0 <= face < len(prediction.faces):
+        return
+    if not prediction.faces:
+        raise NothingToExplainError(prediction.note or "There is no answer to explain.")
+    raise NothingToExplainError(
+        f"face={face}: expected a number from 0 to {len(prediction.faces) - 1}, because "
+        f"{len(prediction.faces)} were found."
+    )
+
+
+def _find_label(predictor: Predictor, class_name: str) -> int:
+    names = predictor.info.class_names
+    if class_name not in names:
+        raise ValueError(f"class_name={class_name!r} should be one of {', '.join(names)}.")
+    return names.index(class_name)
+
+
+def _make_map(predictor: Predictor, image: np.ndarray, label: int, method: Method) -> np.ndarray:
+    """Return float32 `(height, width)` of the network's size, 0 or more."""
+    if method == "occlusion":
+        ask = predictor.predict_probabilities
+        return make_occlusion_maps(ask, image[np.newaxis], [label])[0]
+    return make_grad_cam_maps(predictor.model, image[np.newaxis], [label])[0]
+
+
+def _hide(
+    predictor: Predictor,
+    image: np.ndarray,
+    label: int,
+    marks: np.ndarray,
+    is_on_photo: np.ndarray,
+) -> tuple[float, float]:
+    """Return the probability of the class without what is marked most, and least, of the photo."""
+    pixels = np.flatnonzero(is_on_photo)
+    order = pixels[np.argsort(marks.ravel()[pixels], kind="stable")]
+    count = max(1, round(HIDDEN_SHARE * len(order)))
+    hidden = np.stack([image, image])
+    for copy, chosen in zip(hidden, (order[-count:], order[:count]), strict=True):
+        copy.reshape(-1, 3)[chosen] = PADDING_GREY
+    most, least = predictor.predict_probabilities(hidden)[:, label]
+    return float(most), float(least)
+
+
+def _place(marks: np.ndarray, view: View, face: int) -> np.ndarray:
+    """Lay the network's map onto the photo: float32 of the photo's size, 0 where it saw nothing."""
+    if view.size is None:
+        raise ValueError("The photo could not be read.")
+    inverse = np.linalg.inv(np.vstack([view.matrices[face], (0, 0, 1)]))
+    placed = Image.fromarray(marks.astype(np.float32)).transform(
+        (view.size[1], view.size[0]),
+        Image.Transform.AFFINE,
+        tuple(inverse[:2].ravel()),
+        resample=Image.Resampling.BILINEAR,
+    )
+    return np.array(placed)
+
+
+def _find_corners(view: View, face: int) -> np.ndarray:
+    height, width = view.crops.shape[1:3]
+    corners = np.array([(0, 0, 1), (width, 0, 1), (width, height, 1), (0, height, 1)], dtype=float)
+    return corners @ view.matrices[face].T
+
+
+def _find_pixels_on_photo(view: View, face: int) -> np.ndarray:
+    """Return bool `(height, width)` of the network's size: where its pixels show the photo."""
+    rows, columns = np.indices(view.crops.shape[1:3])
+    points = np.stack([columns + 0.5, rows + 0.5, np.ones(rows.shape)], axis=-1)
+    x, y = np.moveaxis(points @ view.matrices[face].T, -1, 0)
+    height, width = view.size or (0, 0)
+    return (x >= 0) & (x <= width) & (y >= 0) & (y <= height)

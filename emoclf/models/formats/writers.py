@@ -1,0 +1,192 @@
+"""A Keras network written as a file of each format.
+
+Every file takes what the network takes, raw uint8 RGB `(batch, height, width, 3)`, 0 to 255, and
+answers float32 probabilities `(batch, classes)`. What is written is the network as it predicts:
+layers that act only while training (augmentation, dropout) are traced switched off, so nothing of
+them is in the file.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from emoclf.models.formats.formats import ExportFormat
+from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.runtime import quiet_start
+from emoclf.storage import naming_full_disk, temporary_folder
+
+if TYPE_CHECKING:
+    import keras
+
+INPUT_NAME = "photo"
+"""What the input of a SavedModel and of an ONNX file is called."""
+
+OUTPUT_NAME = "probabilities"
+"""What the output of a SavedModel is called."""
+
+
+def write_export(
+    model: keras.Model,
+    path: str | Path,
+    format: ExportFormat,
+    *,
+    info: ModelInfo,
+    calibration: np.ndarray,
+) -> Path:
+    """Write a network in one format.
+
+    Args:
+        model: A Keras model from uint8 RGB to probabilities.
+        path: Where the file belongs; for a SavedModel a folder that does not exist.
+        format: One of `FORMATS`.
+        info: Classes, size, resize mode and subject of the model.
+        calibration: uint8 RGB `(photos, height, width, 3)`, 0 to 255: shows the int8 format how
+            large the numbers inside the network become. Other formats do not look at it.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: If `info` does not fit the model, or there is no photo to calibrate with.
+    """
+    path = Path(path)
+    writers: dict[ExportFormat, Callable[[], object]] = {
+        "keras": lambda: save_model(model, path, info=info),
+        "saved_model": lambda: write_saved_model(model, path),
+        "litert": lambda: write_litert(model, path),
+        "litert_int8": lambda: write_litert(model, path, calibration=calibration),
+        "onnx": lambda: write_onnx(model, path),
+    }
+    writers[format]()
+    return path
+
+
+def write_saved_model(model: keras.Model, path: str | Path, *, batch: int | None = None) -> Path:
+    """Write a TensorFlow SavedModel with one signature, `serving_default`.
+
+    Args:
+        model: A Keras model from uint8 RGB to probabilities, on TensorFlow.
+        path: A folder, which is made.
+        batch: Photos per call; None for any number.
+
+    Returns:
+        The folder.
+    """
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.answer = _make_function(model, batch=batch, as_dictionary=True)
+    module.weights = [variable.value for variable in model.variables]  # what is not named is lost
+    with quiet_start(), _quiet_python():
+        tf.saved_model.save(module, str(path), signatures={"serving_default": module.answer})
+    return Path(path)
+
+
+def write_litert(
+    model: keras.Model, path: str | Path, *, calibration: np.ndarray | None = None
+) -> Path:
+    """Write a LiteRT (TensorFlow Lite) file for one photo at a time.
+
+    With photos to calibrate with, weights and maps become whole numbers of 8 bits (Jacob et al.,
+    2018); input and output stay uint8 photos and float32 probabilities.
+
+    Args:
+        model: A Keras model from uint8 RGB to probabilities, on TensorFlow.
+        path: Where the `.tflite` file belongs.
+        calibration: uint8 RGB `(photos, height, width, 3)`, 0 to 255; None keeps float32.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: If `calibration` holds no photo.
+    """
+    import tensorflow as tf
+
+    if calibration is not None and not len(calibration):
+        raise ValueError(
+            "calibration holds no photo: int8 needs some, better a hundred, to see how large the "
+            "numbers inside the network become. Give photos like those of the training."
+        )
+    # From the Keras model itself, the converter of TensorFlow 2.21 loses the weights of some
+    # networks without a word and answers nan; by way of a SavedModel it does not.
+    with temporary_folder() as folder, naming_full_disk(folder):
+        write_saved_model(model, folder, batch=1)
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
+        if calibration is not None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: (
+                [photo[np.newaxis]] for photo in calibration
+            )
+        with quiet_start(), _quiet_python():
+            content = converter.convert()
+    Path(path).write_bytes(content)
+    return Path(path)
+
+
+def write_onnx(model: keras.Model, path: str | Path, *, input_name: str = INPUT_NAME) -> Path:
+    """Write an ONNX file for one photo at a time, which OpenCV can read.
+
+    Args:
+        model: A Keras model with one output, on TensorFlow.
+        path: Where the `.onnx` file belongs.
+        input_name: What the input is called in the file.
+
+    Returns:
+        The path.
+
+    Raises:
+        ModuleNotFoundError: If onnx or tf2onnx is not installed (the extra `export`).
+    """
+    import onnx
+    import tf2onnx
+
+    function = _make_function(model, batch=1, name=input_name)
+    with quiet_start(), _quiet_python("tf2onnx"):
+        graph, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature)
+    # Constants of some layers (Normalization) come out as inputs that nobody could give.
+    strangers = [each for each in graph.graph.input if each.name != input_name]
+    for each in strangers:
+        graph.graph.input.remove(each)
+    onnx.checker.check_model(graph, full_check=True)
+    onnx.save(graph, path)
+    return Path(path)
+
+
+def _make_function(
+    model: keras.Model, *, batch: int | None, name: str = INPUT_NAME, as_dictionary: bool = False
+) -> Any:
+    """Return the network as it predicts, as a TensorFlow function of a fixed signature."""
+    import tensorflow as tf
+
+    def answer(photo: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
+        found = model(photo, training=False)
+        return {OUTPUT_NAME: found} if as_dictionary else found
+
+    shape = (batch, *model.input_shape[1:])
+    signature = [tf.TensorSpec(shape, tf.uint8, name=name)]
+    return tf.function(answer, input_signature=signature, autograph=False)
+
+
+@contextmanager
+def _quiet_python(*names: str) -> Iterator[None]:
+    """Keep off the screen what converters say about things that are as they should be."""
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "absl", *names)]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        # The types of input and output are those of the network, so no statistics are needed.
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.CRITICAL)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,137 @@
+"""The card: what the packaged network is, which files belong to it, how its answers are meant."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emoclf.storage import open_regular, read_json
+from emoclf.untrusted import show_text
+
+FACE_MODEL_FOLDER = Path(__file__).parent / "face_model"
+"""Where the packaged files lie."""
+
+NETWORK_FILE_NAME = "network.onnx"
+WEIGHTS_FILE_NAME = "weights.npz"
+CARD_FILE_NAME = "card.json"
+
+EMOTION_OF_CLASS = {"Sad": "sadness", "Happy": "happiness"}
+"""What each class is called among the emotions."""
+REMEDY = "Install emoclf again, so that its files are whole: pip install --force-reinstall."
+
+_MAX_CARD = 2**20
+_MAX_FILE = 2**30
+_MAX_SIDE, _MAX_FILTERS, _MAX_STAGES = 1024, 4096, 100
+
+
+class DamagedModelError(ValueError):
+    """A packaged file is missing, cut off or not the one that its card describes."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What the packaged network is and how its answers are meant.
+
+    Attributes:
+        emotions: What the network tells apart, in the order of its outputs.
+        image_size: `(height, width)` in pixels of the face crops.
+        temperature: Divisor of the logits that makes the probabilities honest (Guo et al., 2017),
+            fitted on validation faces.
+        mirror: Whether the answer is the average of those for a face and for its mirror image.
+        uncertain_below: The answer is "uncertain" when the larger of the two probabilities is
+            smaller than this.
+        neither_above: It is also "uncertain" when the emotions other than sadness and happiness
+            together are more probable than this.
+        filters: Features per stage, to build the Keras network.
+        blocks: Residual blocks per stage, likewise.
+        sha256: File name to the SHA-256 of its content.
+        figures: What was measured, with n and interval.
+    """
+
+    emotions: tuple[str, ...]
+    image_size: tuple[int, int]
+    temperature: float
+    mirror: bool
+    uncertain_below: float
+    neither_above: float
+    filters: tuple[int, ...]
+    blocks: tuple[int, ...]
+    sha256: dict[str, str]
+    figures: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder: str | Path = FACE_MODEL_FOLDER) -> ModelCard:
+        """Read the card.
+
+        Args:
+            folder: A folder with `card.json`.
+
+        Returns:
+            The card.
+
+        Raises:
+            DamagedModelError: If it is missing or does not say what it should.
+        """
+        path = Path(folder) / CARD_FILE_NAME
+        try:
+            card: ModelCard = read_json(
+                path, what="the card of the packaged face network", kind=cls, max_bytes=_MAX_CARD
+            )
+        except (OSError, ValueError) as error:
+            raise DamagedModelError(
+                f"{show_text(path)} is missing or damaged ({show_text(error)}). {REMEDY}"
+            ) from error
+        return card
+
+    def __post_init__(self) -> None:
+        """Refuse what no network could be used with."""
+        _check_card(self)
+
+
+def _check_card(card: ModelCard) -> None:
+    """Refuse what no network could be used with."""
+    checks = {
+        "emotions": set(EMOTION_OF_CLASS.values()) <= set(card.emotions),
+        "image_size": all(1 <= side <= _MAX_SIDE for side in card.image_size),
+        "temperature": 0 < card.temperature < float("inf"),
+        "uncertain_below": 0 <= card.uncertain_below <= 1,
+        "neither_above": 0 <= card.neither_above <= 1,
+        "filters": all(1 <= count <= _MAX_FILTERS for count in card.filters),
+        "blocks": len(card.blocks) <= _MAX_STAGES
+        and all(1 <= count <= _MAX_STAGES for count in card.blocks),
+    }
+    for name, is_valid in checks.items():
+        if not is_valid:
+            raise ValueError(f"{name}={getattr(card, name)!r} is out of range")
+
+
+def read_checked(card: ModelCard, name: str, *, folder: str | Path = FACE_MODEL_FOLDER) -> bytes:
+    """Read a packaged file, if it is the one that the card describes.
+
+    Args:
+        card: The card.
+        name: Name of the file.
+        folder: Where it lies.
+
+    Returns:
+        Its content.
+
+    Raises:
+        DamagedModelError: If it is missing or another.
+    """
+    path = Path(folder) / name
+    try:
+        with open_regular(path, what="a packaged file", max_bytes=_MAX_FILE) as file:
+            content = file.read()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DamagedModelError(f"{show_text(path)} cannot be read ({reason}). {REMEDY}") from error
+    received = hashlib.sha256(content).hexdigest()
+    if received != card.sha256.get(name):
+        raise DamagedModelError(
+            f"{show_text(path)} is not the file that {CARD_FILE_NAME} describes: expected SHA-256 "
+            f"{card.sha256.get(name)}, received {show_text(received)}. {REMEDY}"
+        )
+    return content

@@ -1,0 +1,190 @@
+"""The packaged network run by OpenCV: face crops in, calibrated probabilities out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emoclf.config import CLASS_NAMES
+from emoclf.models.packaged.card import (
+    CARD_FILE_NAME,
+    EMOTION_OF_CLASS,
+    FACE_MODEL_FOLDER,
+    NETWORK_FILE_NAME,
+    REMEDY,
+    DamagedModelError,
+    ModelCard,
+    read_checked,
+)
+from emoclf.untrusted import show_text
+
+FEATURE_LAYER = "average_over_face"
+"""Name of the layer before the last one, in Keras and, with more around it, in the ONNX file."""
+
+
+@dataclass(frozen=True)
+class FaceProbabilities:
+    """What the packaged network makes of some faces.
+
+    Attributes:
+        classes: float32 `(faces, 2)`: Sad and Happy, rows sum to 1, calibrated.
+        neither: float32 `(faces,)`: probability of all other emotions together, 0 to 1.
+    """
+
+    classes: np.ndarray
+    neither: np.ndarray
+
+
+class PackagedNetwork:
+    """The packaged network, run by OpenCV: no TensorFlow.
+
+    Not for several threads at once: give each its own.
+
+    Args:
+        folder: Where the packaged files are.
+
+    Raises:
+        DamagedModelError: If a file is missing, damaged or swapped.
+    """
+
+    def __init__(self, folder: str | Path = FACE_MODEL_FOLDER) -> None:
+        """Check and load the files."""
+        import cv2
+
+        self.card = ModelCard.load(folder)
+        content = read_checked(self.card, NETWORK_FILE_NAME, folder=folder)
+        try:
+            self._network = cv2.dnn.readNetFromONNX(np.frombuffer(content, dtype=np.uint8))
+            self._network.setInput(np.zeros((1, *self.card.image_size, 3), dtype=np.uint8))
+            received = self._network.forward().shape
+        except cv2.error as error:
+            raise DamagedModelError(
+                f"OpenCV {cv2.__version__} cannot read "
+                f"{show_text(Path(folder) / NETWORK_FILE_NAME)} "
+                f"({show_text(str(error).strip())}). Use OpenCV 4.10 or newer, or 5. {REMEDY}"
+            ) from error
+        if received != (1, len(self.card.emotions)):
+            raise DamagedModelError(
+                f"{show_text(Path(folder) / NETWORK_FILE_NAME)} answers in the shape {received}; "
+                f"{CARD_FILE_NAME} says (1, {len(self.card.emotions)}). {REMEDY}"
+            )
+
+    def predict_logits(self, faces: np.ndarray, *, mirror: bool | None = None) -> np.ndarray:
+        """Run the network.
+
+        Args:
+            faces: uint8 RGB `(faces, height, width, 3)`, 0 to 255, of the card's size.
+            mirror: Whether to average with the mirror image, which takes twice as long; default:
+                what the card says.
+
+        Returns:
+            float32 `(faces, emotions)`: the logits, before any temperature.
+
+        Raises:
+            ValueError: If the shape or dtype is another.
+        """
+        return self._run(faces, mirror=mirror, output=None)
+
+    def predict_features(self, faces: np.ndarray, *, mirror: bool | None = None) -> np.ndarray:
+        """Run the network up to its last layer but one: what it sees in a face, before any answer.
+
+        The last layer weighs these features and nothing else, so a logistic regression on them
+        takes its place for other classes or other faces (Donahue et al., 2014, call them deep
+        convolutional activation features).
+
+        Args:
+            faces: uint8 RGB `(faces, height, width, 3)`, 0 to 255, of the card's size.
+            mirror: As for `predict_logits`.
+
+        Returns:
+            float32 `(faces, features)`, 0 or more: every feature's average over the face.
+
+        Raises:
+            ValueError: If the shape or dtype is another.
+            DamagedModelError: If the network has no such layer.
+
+        Example:
+            >>> network = PackagedNetwork()
+            >>> network.predict_features(np.zeros((2, 48, 48, 3), dtype=np.uint8)).shape
+            (2, 136)
+        """
+        return self._run(faces, mirror=mirror, output=self._find_feature_layer())
+
+    def _find_feature_layer(self) -> str:
+        """Return the name by which this OpenCV knows the features; OpenCV 5 names tensors."""
+        import cv2
+
+        own = [name for name in self._network.getLayerNames() if FEATURE_LAYER in name]
+        if not own:
+            raise DamagedModelError(
+                f"{NETWORK_FILE_NAME} has no layer {FEATURE_LAYER!r}, so it gives no features. "
+                f"{REMEDY}"
+            )
+        return own[-1] if int(cv2.__version__.split(".")[0]) < 5 else f"{own[-1]}:0"
+
+    def _run(self, faces: np.ndarray, *, mirror: bool | None, output: str | None) -> np.ndarray:
+        """Return float32 `(faces, values)` of one layer, averaged over the views of each face."""
+        expected = (*self.card.image_size, 3)
+        if faces.dtype != np.uint8 or faces.ndim != 4 or faces.shape[1:] != expected:
+            raise ValueError(
+                f"faces should be uint8 (faces, {', '.join(map(str, expected))}). "
+                f"Received: {faces.dtype} {faces.shape}. emoclf.crop_face makes such crops."
+            )
+        mirror = self.card.mirror if mirror is None else mirror
+        rows = []
+        blank = np.zeros((1, *expected), dtype=np.uint8)  # no faces: how many values there are
+        for face in faces if len(faces) else blank:
+            views = (face, face[:, ::-1]) if mirror else (face,)
+            answers = []
+            for view in views:
+                self._network.setInput(np.ascontiguousarray(view[np.newaxis]))
+                # a copy: OpenCV may use the same memory again
+                answers.append(self._network.forward(*([output] if output else []))[0].copy())
+            rows.append(np.mean(answers, axis=0, dtype=np.float32))
+        return np.array(rows, dtype=np.float32)[: len(faces)]
+
+    def predict(self, faces: np.ndarray) -> FaceProbabilities:
+        """Say how sad and how happy some faces look.
+
+        Args:
+            faces: uint8 RGB `(faces, height, width, 3)`, 0 to 255, of the card's size.
+
+        Returns:
+            Calibrated probabilities.
+
+        Raises:
+            ValueError: If the shape or dtype is another.
+        """
+        return calibrate_logits(self.predict_logits(faces), self.card)
+
+
+def calibrate_logits(logits: np.ndarray, card: ModelCard) -> FaceProbabilities:
+    """Turn logits of the emotions into calibrated probabilities of the two classes.
+
+    Args:
+        logits: float32 `(faces, emotions)`.
+        card: Order of the emotions, and temperature.
+
+    Returns:
+        Softmax over sadness and happiness, and the share of everything else.
+    """
+    columns = [card.emotions.index(EMOTION_OF_CLASS[name]) for name in CLASS_NAMES]
+    return FaceProbabilities(
+        classes=softmax(logits[:, columns] / card.temperature),
+        neither=1 - softmax(logits)[:, columns].sum(axis=1),
+    )
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Turn logits into probabilities.
+
+    Args:
+        logits: float `(rows, classes)`.
+
+    Returns:
+        The same shape, 0 to 1, rows sum to 1.
+    """
+    values = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return values / values.sum(axis=1, keepdims=True)

@@ -1,0 +1,130 @@
+"""What is being written has a name that no user's file has, and goes after a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+
+_PARTIAL = re.compile(r"\..*\.(?P<process>\d+)-(?P<machine>[0-9a-f]{8})\.partial(\.[^.]*)?", re.S)
+"""Name of what is being written: `.model.4711-0a1b2c3d.partial.keras`."""
+
+_FOREIGN_SECONDS = 24 * 3600
+"""After this long, what another machine has left on a shared disk is removed, too."""
+
+_LONGEST_PLAIN_NAME = 40
+_LONGEST_SUFFIX = 12
+
+_swept_folders: set[str] = set()
+
+
+def name_temporary(path: Path) -> Path:
+    """Name what is being written, no longer than a file's name may be."""
+    stem = path.stem
+    if len(path.name) > _LONGEST_PLAIN_NAME:
+        stem = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    suffix = path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else ""
+    return path.with_name(f".{stem}.{os.getpid()}-{find_machine()}.partial{suffix}")
+
+
+def find_machine() -> str:
+    """Return eight digits for this machine: process numbers count on one machine only."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def sweep_once(folder: Path) -> None:
+    """Remove leftovers the first time that this process writes to a folder: listing takes time."""
+    name = os.path.abspath(folder)  # noqa: PTH100 - no need to follow links
+    if name not in _swept_folders:
+        _swept_folders.add(name)
+        remove_leftovers(folder)
+
+
+def remove_leftovers(folder: str | Path) -> None:
+    """Remove what processes that are gone had begun to write into a folder.
+
+    Only names that `replacing` and `building_folder` give are touched. Files of another machine
+    on a shared disk are kept for a day: whether its processes run cannot be seen from here.
+
+    Args:
+        folder: The folder; its sub-folders are not searched.
+    """
+    entries: list[os.DirEntry[str]] = []
+    with suppress(OSError), os.scandir(folder) as found:
+        entries = [entry for entry in found if _PARTIAL.fullmatch(entry.name)]
+    for entry in entries:
+        with suppress(OSError):  # what cannot be removed, such as another user's, does no harm
+            if not _is_leftover(entry):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                remove_folder(entry.path)
+            else:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _is_leftover(entry: os.DirEntry[str]) -> bool:
+    found = _PARTIAL.fullmatch(entry.name)
+    if found is None:
+        return False
+    if found["machine"] == find_machine():
+        process = int(found["process"])
+        return process != os.getpid() and not is_running(process)
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > _FOREIGN_SECONDS
+
+
+def is_running(process: int) -> bool:
+    """Tell whether a process runs; where that cannot be asked without harm, say yes."""
+    if os.name == "nt":  # there, os.kill ends the process whatever the signal
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def make_folder(folder: str | Path) -> None:
+    """Make a folder and those that it lies in, however many: `Path.mkdir` fails below a thousand.
+
+    Args:
+        folder: The folder, which may be there.
+
+    Raises:
+        OSError: If it cannot be made, or something else has its name.
+    """
+    missing = [Path(folder)]
+    while not missing[-1].is_dir() and missing[-1] != missing[-1].parent:
+        missing.append(missing[-1].parent)
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+
+
+def remove_folder(folder: str | Path) -> None:
+    """Remove a folder that emoclf has made with all that is in it, however deep.
+
+    `shutil.rmtree` calls itself for every level, and opens a file for each. What cannot be removed
+    stays; links are removed, never followed.
+
+    Args:
+        folder: The folder, which may be gone.
+    """
+    waiting, found = [os.fspath(folder)], []
+    while waiting:
+        current = waiting.pop()
+        found.append(current)
+        with suppress(OSError), os.scandir(current) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                else:
+                    with suppress(OSError):
+                        os.unlink(entry.path)  # noqa: PTH108 - no path object for every file
+    for each in reversed(found):
+        with suppress(OSError):
+            os.rmdir(each)  # noqa: PTH106
