@@ -356,8 +356,9 @@ def test_the_recipe_runs_where_only_jax_is_there(tmp_path):
 
 
 def test_recipe_and_models_do_not_name_tensorflow(repository):
-    files = [*(repository / "emoclf" / "models").glob("*.py"), repository / "emoclf" / "fer2013.py"]
-    files += (repository / "emoclf" / "face_training").glob("*.py")
+    package = repository / "emoclf"
+    files = [*(package / "models").glob("*.py"), package / "data" / "sources" / "fer2013.py"]
+    files += (package / "experiments" / "face_network").glob("*.py")
     for file in files:
         assert "import tensorflow" not in file.read_text(encoding="utf-8"), file
 

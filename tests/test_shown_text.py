@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "emoclf"
 FILES = sorted(PACKAGE.rglob("*.py"))
-PRINTING = PACKAGE / "commands" / "terminal.py"
+PRINTING = PACKAGE / "apps" / "commands" / "terminal.py"
 
 COMMAND = re.compile(r"(python -m emoclf|pip install|(?<![\w-])--[a-z][a-z-]*[ =])")
 """Begins what is copied into a shell."""

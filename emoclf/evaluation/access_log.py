@@ -190,5 +190,7 @@ def _read_looks(folder: Path) -> tuple[TestLook, ...]:
             path, what="the looks at the test of a run", kind=tuple[TestLook, ...]
         )
     except ValueError as error:
-        raise ValueError(f"{error} Moved away, the next look begins a new one.") from error
+        raise ValueError(
+            f"{show_text(error)} Moved away, the next look begins a new one."
+        ) from error
     return looks

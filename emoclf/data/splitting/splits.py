@@ -293,7 +293,7 @@ def load_manifest(path: str | Path) -> SplitManifest:
         _verify_ranges(manifest)
         verify_manifest(manifest)
     except ValueError as error:
-        raise ValueError(f"{show_text(path)}: {error}") from error
+        raise ValueError(f"{show_text(path)}: {show_text(error)}") from error
     return manifest
 
 

@@ -248,8 +248,8 @@ def _read_answers(path: Path, facts: dict[str, Any], shape: tuple[int, int]) -> 
         probabilities = read_probabilities(value["probabilities"], shape, name=path)
     except ValueError as error:
         raise ValueError(
-            f"{show_text(path)} is no rung that emoclf wrote ({error}). Move it away to train it "
-            "again."
+            f"{show_text(path)} is no rung that emoclf wrote ({show_text(error)}). Move it away to "
+            "train it again."
         ) from error
     refuse_another(value["facts"], facts, path.parent)
     return Answers(probabilities, value["seconds"], value["note"], value["without_face"])

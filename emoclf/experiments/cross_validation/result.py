@@ -221,7 +221,7 @@ def load_cross_validation(run_folder: str | Path) -> CrossValidation:
         manifest = select_photos(split, facts["files"])
         folds = make_folds(manifest, fold_count=facts["fold_count"], repeats=facts["repeats"])
     except ValueError as error:
-        raise ValueError(f"{show_text(folder / FACTS_NAME)}: {error}") from error
+        raise ValueError(f"{show_text(folder / FACTS_NAME)}: {show_text(error)}") from error
     answers = np.full((folds.repeats, len(manifest.files), len(split.class_names)), np.nan)
     scores = [
         _read_fold(value, find_fold_file(folder, *place), folds, answers[place[0]], place)
