@@ -1,18 +1,61 @@
-"""What the README promises is what the project does."""
+"""What the README and the pages of the rooms promise is what the project does."""
 
+import ast
 import re
+import shlex
+import shutil
+from pathlib import Path
 
+import numpy as np
+import pytest
+from PIL import Image
+
+import emoclf
 from emoclf.__main__ import main
+from emoclf.config import Settings
+from emoclf.images.faces import Face
+from emoclf.inference import asking, predictor
 from emoclf.models.packaged import ModelCard, describe_card
 
+REPOSITORY = Path(__file__).resolve().parent.parent
+PAGES = sorted(
+    str(path.relative_to(REPOSITORY))
+    for path in (REPOSITORY / "README.md", *(REPOSITORY / "emoclf").rglob("README.md"))
+)
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
-def commands(repository):
-    text = (repository / "README.md").read_text(encoding="utf-8")
-    return re.findall(r"^python3 -m venv .*$", text, flags=re.MULTILINE)
+
+def read(page):
+    return (REPOSITORY / page).read_text(encoding="utf-8")
 
 
-def test_two_commands_do_all_the_set_up(repository):
-    notebook, tests = commands(repository)
+def find_blocks(page, language):
+    return [code for name, code in FENCED.findall(read(page)) if name == language]
+
+
+def find_anchors(path):
+    """What GitHub makes of the headings of a page."""
+    text = FENCED.sub("", path.read_text(encoding="utf-8"))
+    titles = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def find_links(page):
+    """`(file, anchor)` of every link of a page that stays in the project."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", read(page)))
+    for target in targets:
+        if not target.startswith("https://"):
+            name, _, anchor = target.partition("#")
+            file = REPOSITORY / page
+            yield (file.parent / name).resolve() if name else file, anchor
+
+
+def commands():
+    return re.findall(r"^python3 -m venv .*$", read("README.md"), flags=re.MULTILINE)
+
+
+def test_two_commands_do_all_the_set_up():
+    notebook, tests = commands()
     assert "jupyter nbconvert --to notebook --execute" in notebook
     assert notebook.endswith("model.ipynb")
     assert tests.endswith("pytest")
@@ -21,27 +64,39 @@ def test_two_commands_do_all_the_set_up(repository):
 def test_continuous_integration_runs_the_second_command(repository):
     script = (repository / ".ci" / "run").read_text(encoding="utf-8")
     (pattern,) = re.findall(r"grep -m 1 '(.*)' README\.md", script)
-    assert [c for c in commands(repository) if re.match(pattern, c)] == commands(repository)[1:]
+    assert [c for c in commands() if re.match(pattern, c)] == commands()[1:]
 
 
-def test_links_lead_to_sections_and_files(repository):
-    text = (repository / "README.md").read_text(encoding="utf-8")
-    titles = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
-    anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
-    for target in re.findall(r"\]\(([^)]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif not target.startswith("https://"):
-            assert (repository / target).exists(), target
+def test_the_readme_is_short_and_its_first_screen_shows_everything():
+    lines = read("README.md").splitlines()
+    assert len(lines) <= 300
+    first = "\n".join(lines[:45])
+    assert all(command in first for command in commands())
+    assert all(fence in first for fence in ("```python", "```bash\npython -m emoclf predict"))
+    (picture,) = re.findall(r"^!\[.+\]\((.+\.png)\)$", first, flags=re.MULTILINE)
+    assert (REPOSITORY / picture).stat().st_size < 150_000
 
 
-def test_nothing_is_left_to_fill_in(repository):
-    text = (repository / "README.md").read_text(encoding="utf-8")
-    assert not re.search(r"@[A-Z]+@|TODO|TBD", text)
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_sections_and_files(page):
+    for file, anchor in find_links(page):
+        assert file.exists(), f"{page}: {file}"
+        assert file.is_relative_to(REPOSITORY), f"{page}: {file}"
+        assert not anchor or anchor in find_anchors(file), f"{page}: {file}#{anchor}"
+
+
+def test_the_readme_leads_to_every_page():
+    linked = {file for file, _ in find_links("README.md")} | {REPOSITORY / "README.md"}
+    assert [page for page in PAGES if REPOSITORY / page not in linked] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nothing_is_left_to_fill_in(page):
+    assert not re.search(r"@[A-Z]+@|TODO|TBD", read(page))
 
 
 def test_requirements_are_what_the_readme_says(repository):
-    text = (repository / "README.md").read_text(encoding="utf-8").lower()
+    text = read("README.md").lower()
     lines = (repository / "requirements.txt").read_text(encoding="utf-8").splitlines()
     for line in lines:
         name = re.split(r"[<>=]", line)[0].strip()
@@ -49,22 +104,82 @@ def test_requirements_are_what_the_readme_says(repository):
             assert name.removesuffix("-python") in text, name
 
 
-def test_the_examples_compile(repository):
-    text = (repository / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    assert len(blocks) >= 3
-    for block in blocks:
-        compile(block, "README.md", "exec")
+def test_there_are_examples_in_python_and_in_the_shell():
+    assert sum(len(find_blocks(page, "python")) for page in PAGES) >= 6
+    assert sum(len(find_blocks(page, "bash")) for page in PAGES) >= 8
 
 
-def test_the_model_card_shows_the_figures_of_the_packaged_network(repository):
-    text = (repository / "README.md").read_text(encoding="utf-8")
-    assert describe_card(ModelCard.load()) in text
+@pytest.mark.parametrize("page", PAGES)
+def test_the_examples_compile_and_name_what_is_there(page):
+    for block in find_blocks(page, "python"):
+        compile(block, page, "exec")
+        assert block.startswith("import emoclf\n"), f"{page}: not to be run as it stands"
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "emoclf":
+                assert node.attr in emoclf.__all__, f"{page}: emoclf.{node.attr}"
 
 
-def test_the_table_of_commands_is_complete(repository):
-    text = (repository / "README.md").read_text(encoding="utf-8")
-    named = re.findall(r"^\| `([a-z-]+)[ `]", text, flags=re.MULTILINE)
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_have_the_options_that_are_shown(page):
+    for line in "".join(find_blocks(page, "bash")).splitlines():
+        if line.startswith("python -m emoclf "):
+            name, *words = shlex.split(line, comments=True)[3:]
+            assert name in main.commands, line
+            options = {o for each in main.commands[name].params for o in each.opts}
+            assert {word for word in words if word.startswith("-")} <= options, line
+
+
+class OneFace:
+    name = description = "A detector that knows where the face is."
+    note = ""
+
+    def find(self, image):
+        height, width = image.shape[:2]
+        return (Face(box=(width * 0.2, height * 0.2, width * 0.6, height * 0.6), score=0.9),)
+
+
+@pytest.mark.parametrize("page", ["README.md", "emoclf/inference/README.md"])
+def test_the_first_example_answers(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(asking, "_packaged", [])
+    monkeypatch.setattr(predictor, "make_detector", OneFace)
+    Image.fromarray(emoclf.draw_face("Happy", seed=0)).save("photo.jpg")
+    example = find_blocks(page, "python")[0]
+    exec(compile(example, page, "exec"), {})
+    shown, found = re.findall(r"# (photo\.jpg: .*)", example), capsys.readouterr().out
+    assert "Happy" in found
+    assert all(re.sub(r"\d+", "0", line) in re.sub(r"\d+", "0", found) for line in shown)
+
+
+def test_the_example_of_a_training_trains(drawn_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(drawn_folder, tmp_path / "data")
+    monkeypatch.setattr(emoclf, "Settings", lambda: Settings(epochs=1, image_size=(32, 32)))
+    names = {}
+    exec(compile(find_blocks("README.md", "python")[1], "README.md", "exec"), names)
+    assert np.shape(names["probabilities"]) == (len(names["labels"]), 2)
+    assert names["numbers"].describe() in capsys.readouterr().out
+
+
+def test_the_model_card_shows_the_figures_of_the_packaged_network():
+    assert describe_card(ModelCard.load()) in read("emoclf/models/packaged/README.md")
+
+
+def test_the_table_of_commands_is_complete():
+    named = re.findall(r"^\| `([a-z-]+)[ `]", read("README.md"), flags=re.MULTILINE)
     assert set(main.commands) <= set(named)
-    for line in re.findall(r"^python -m emoclf (.*)$", text, flags=re.MULTILINE):
-        assert line.split()[0] in main.commands, line
+
+
+def test_the_tree_names_what_is_there(repository):
+    (tree,) = [code for code in find_blocks("README.md", "") if "model.ipynb" in code]
+    room, seen = repository, set()
+    for line in tree.splitlines():
+        name, text = line[:19], line[19:]
+        if name.strip():
+            room = repository / ("emoclf" if name.startswith(" ") else "") / name.strip()
+            seen.add(room.name)
+            assert room.exists(), line
+        for word in re.findall(r"\b([a-z_]+(?:\.py|/))(?= |,|$|\))", text):
+            assert any(room.rglob(word.rstrip("/"))), f"{room.name}: {word}"
+    assert {path.parent.name for path in repository.glob("emoclf/*/__init__.py")} <= seen
+    assert {"model.ipynb", "data", "logs", "tests", "requirements.txt"} <= seen
