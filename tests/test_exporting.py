@@ -27,10 +27,9 @@ from emoclf.experiments.exporting import (
     find_unavailable,
     gather_photos,
     load_export,
-    loading,
-    writers,
 )
 from emoclf.inference import Predictor
+from emoclf.models.formats import loading, writers
 from emoclf.models.model_file import ModelInfo, load_info, save_model
 
 FLOATS = [name for name, facts in FORMATS.items() if facts.is_float]
