@@ -19,7 +19,7 @@ from typing import Any
 
 from emoclf.config import CLASS_NAMES, IMAGE_SIZE, SEED, SPLIT_NAMES, Settings
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 
 _MODULE_OF_NAME: dict[str, str] = {
     name: module
