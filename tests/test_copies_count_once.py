@@ -12,7 +12,7 @@ from PIL import Image
 
 from emoclf.config import CLASS_NAMES
 from emoclf.data.splitting import SplitFile, SplitManifest, make_folds
-from emoclf.evaluation import share_right
+from emoclf.evaluation import evaluate_predictions, share_right
 from emoclf.evaluation.calibration import accuracy_at_coverage
 from emoclf.experiments.cross_validation.result import CrossValidation, _read_fold
 from emoclf.experiments.exporting.parity import score
@@ -128,11 +128,19 @@ def test_a_folder_of_photos(tmp_path):
             Image.fromarray(pixels).save(path)
     found = evaluate_folder(BrightnessPredictor(), tmp_path, progress=False).evaluation
     assert found.accuracy.count == 24
-    recall = found.per_class[0].recall
-    once = share_right(np.arange(6) > 0)
-    assert (recall.value, recall.low, recall.high) == pytest.approx(
-        (once.value, once.low, once.high)
-    )
+    for scores, right in zip(found.per_class, (5, 6), strict=True):
+        once = share_right(np.arange(6) < right)
+        assert (scores.recall.low, scores.recall.high) == pytest.approx((once.low, once.high))
+
+
+def test_photos_without_copies_are_not_copies_of_each_other():
+    given = answer(LABELS, RIGHT)
+    alone = evaluate_predictions(LABELS, given)
+    assert evaluate_predictions(LABELS, given, groups=[-1] * COUNT).accuracy == alone.accuracy
+    groups = np.where(np.arange(COUNT) < 10, 3, -1)
+    some = evaluate_predictions(LABELS, given, groups=groups)
+    assert alone.accuracy.low > some.accuracy.low > 0.3
+    assert len(np.unique(some.groups)) == 51
 
 
 CALLS_WITH_GROUPS = ("evaluate_predictions", "evaluate_robustness", "accuracy_at_coverage")

@@ -82,6 +82,26 @@ def find_wilson_limits(share: float, worth: float, *, z: float = 1.959964) -> tu
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
+def number_groups(groups: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Give every photo without copies a group of its own.
+
+    Args:
+        groups: Integers `(photos,)`, equal for copies; -1 for a photo without any, as in a
+            cleaning report.
+
+    Returns:
+        int64 `(photos,)`, 0 or more, equal for copies alone.
+
+    Example:
+        >>> number_groups([4, -1, 4, -1]).tolist()
+        [4, 5, 4, 6]
+    """
+    numbers = np.array(groups, dtype=np.int64)
+    is_alone = numbers < 0
+    numbers[is_alone] = numbers.max(initial=-1) + 1 + np.arange(is_alone.sum())
+    return numbers
+
+
 def count_independent(groups: np.ndarray | None, chosen: np.ndarray | None = None) -> float | None:
     """Count how many independent photos some photos with copies are worth.
 

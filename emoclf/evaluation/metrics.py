@@ -13,7 +13,7 @@ import numpy as np
 from emoclf.config import CLASS_NAMES, SPLIT_NAMES
 from emoclf.evaluation.classes import ClassScores, score_classes, share_right
 from emoclf.evaluation.curves import Curves, measure_curves
-from emoclf.evaluation.estimates import Estimate, average_estimates
+from emoclf.evaluation.estimates import Estimate, average_estimates, number_groups
 from emoclf.evaluation.figures import Figures, estimate_figures
 from emoclf.evaluation.limits import find_limits
 from emoclf.storage.tables import write_table
@@ -190,8 +190,9 @@ def evaluate_predictions(
         probabilities: `(photos, classes)`, each row from 0 to 1 and summing to 1.
         paths: One path per photo, in the same order; default: the photos' numbers.
         class_names: Names in label order.
-        groups: One number per photo, equal for copies of one photo, so that the intervals do not
-            count copies as further photos: `cache.groups("test")`. Default: no copies.
+        groups: One number per photo, equal for copies of one photo and -1 for a photo without any,
+            so that the intervals do not count copies as further photos: `cache.groups("test")`.
+            Default: no copies.
         split: Which part of the split these photos are, `"validation"` for what a threshold or a
             temperature may be chosen on. Default: none.
 
@@ -204,7 +205,7 @@ def evaluate_predictions(
     labels = np.asarray(labels, dtype=np.int64)
     probabilities = np.asarray(probabilities, dtype=np.float64)
     names = [str(i) for i in range(len(labels))] if paths is None else [str(p) for p in paths]
-    copies = None if groups is None else np.asarray(groups, dtype=np.int64)
+    copies = None if groups is None else number_groups(groups)
     _check_predictions(labels, probabilities, names, class_names)
     _check_origin(len(labels), copies, split)
     answers = probabilities.argmax(axis=1)

@@ -13,7 +13,7 @@ import numpy as np
 
 from emoclf.config import SEED
 from emoclf.evaluation.classes import score_classes, share_right
-from emoclf.evaluation.estimates import Estimate, average_estimates
+from emoclf.evaluation.estimates import Estimate, average_estimates, number_groups
 from emoclf.images.corruptions import (
     HARMS,
     WORKING_SIDE,
@@ -232,7 +232,7 @@ def measure_harmed(
         for row, (harm, strength) in zip(answers, kinds, strict=True):
             given = answer(_harm_batch(loaded, batch, harm, strength, seed))
             row[batch.start : batch.stop] = _check_answers(given, len(batch))
-    copies = None if groups is None else np.asarray(groups, dtype=np.int64)
+    copies = None if groups is None else number_groups(groups)
     unharmed, *others = [(*_score(row, truth, copies), int((row < 0).sum())) for row in answers]
     curves = []
     for harm in harms:

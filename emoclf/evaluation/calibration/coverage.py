@@ -9,6 +9,7 @@ import numpy as np
 from emoclf.evaluation import Estimate, Evaluation, share_right
 from emoclf.evaluation.bootstrap import draw_figures, find_interval
 from emoclf.evaluation.calibration.reliability import judge_answers
+from emoclf.evaluation.estimates import number_groups
 from emoclf.evaluation.weighted import measure_risk_area
 
 
@@ -108,4 +109,6 @@ def accuracy_at_coverage(
         raise ValueError(f"coverage={coverage} should be above 0 and at most 1.")
     confidence, is_right = judge_answers(probabilities, labels)
     answered = np.argsort(-confidence, kind="stable")[: max(1, round(coverage * len(confidence)))]
-    return share_right(is_right[answered], None if groups is None else groups[answered])
+    return share_right(
+        is_right[answered], None if groups is None else number_groups(groups)[answered]
+    )
