@@ -30,8 +30,8 @@ PACKAGED_NAME = "packaged face network"
 MAX_SHOWN_SIDE_PX = 1280
 """Larger photos are answered in full and shown smaller."""
 
-MAX_DECODED_BYTES = 175_000_000
-"""What decoding may take: 25 megapixels of most formats; larger JPEGs are decoded at half their
+MAX_DECODED_BYTES = 270_000_000
+"""What decoding may take: 38 megapixels of PNG, 16 of WebP; larger JPEGs are decoded at half their
 size or less."""
 
 _WORKING_SIDE_PX = 4096
