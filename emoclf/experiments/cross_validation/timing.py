@@ -69,8 +69,8 @@ def estimate_time(cache: PhotoCache, settings: Settings, *, trainings: int) -> T
     Returns:
         The estimate.
     """
-    from emoclf.models import freeze_for_fine_tuning
-    from emoclf.training import choose_precision, compile_model, plan_stages, use_precision
+    from emoclf.training import choose_precision, choose_stages, use_precision
+    from emoclf.training.fitting import begin_stage
 
     size = settings.batch_size
     train = make_dataset(cache, "train", batch_size=size)
@@ -81,16 +81,12 @@ def estimate_time(cache: PhotoCache, settings: Settings, *, trainings: int) -> T
     with use_precision(policy):
         model = build_network(settings, cache.class_names)
     start, total = time.perf_counter() - begun, 0.0
-    stages = plan_stages(settings) if settings.knows_something else (None,)
-    for stage in stages:
-        if stage is not None:
-            freeze_for_fine_tuning(model, stage.learns)
-        compile_model(model, averaging=settings.averaging)
+    for stage in choose_stages(settings):
+        begin_stage(model, stage, settings=settings, steps_per_epoch=len(train))
         first, step = _time(lambda: model.train_on_batch(*batch))
         first_look, look = _time(lambda: model.test_on_batch(*batch))
         start += first + first_look
-        epochs = settings.epochs if stage is None else stage.epochs
-        total += epochs * (len(train) * step + len(validation) * look)
+        total += stage.epochs * (len(train) * step + len(validation) * look)
     return TimeEstimate(trainings, start, total / settings.epochs, settings.epochs)
 
 
