@@ -10,6 +10,7 @@ run, `copying` keeps a second copy of a run, `event_files` writes for TensorBoar
 GPUs that gain from it.
 """
 
+from emoclf.storage import ResumeRefusedError, refuse_another
 from emoclf.training.averaging import AveragedWeights
 from emoclf.training.callbacks import (
     BestCheckpoint,
@@ -38,7 +39,6 @@ from emoclf.training.run_folder import (
     start_run,
 )
 from emoclf.training.stages import Stage, choose_stages, describe_stage, plan_stages
-from emoclf.training.state import ResumeRefusedError, refuse_another
 
 __all__ = [
     "OVERFITTING_GAP",

@@ -19,13 +19,13 @@ import keras
 import numpy as np
 
 from emoclf.data.loading import find_order
+from emoclf.storage import refuse_another
 from emoclf.training.locking import release_run, take_run
 from emoclf.training.state import (
     STATE_FOLDER_NAME,
     SavedState,
     find_newest_state,
     load_state,
-    refuse_another,
     save_state,
 )
 from emoclf.untrusted import show_text

@@ -31,7 +31,7 @@ from emoclf.experiments.cross_validation.result import (
 from emoclf.experiments.cross_validation.timing import estimate_time, format_seconds
 from emoclf.images.faces import FaceDetector
 from emoclf.runtime import set_seeds
-from emoclf.storage import write_json
+from emoclf.storage import refuse_another, write_json
 from emoclf.untrusted import show_text
 
 _WORK_NAME = "unfinished_fold"
@@ -150,7 +150,7 @@ def _start(
     resume: bool,
 ) -> Path:
     """Make the run folder, or check that the one to go on with is the same cross-validation."""
-    from emoclf.training import refuse_another, start_run
+    from emoclf.training import start_run
 
     run_folder = start_run(settings, manifest, logs=logs, name=name, resume=resume)
     parts = sorted({file.split for file in cache.files})
