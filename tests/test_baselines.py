@@ -270,6 +270,20 @@ def test_class_weights_find_the_rarer_class():
     assert share[True] > 2 * share[False]
 
 
+def test_one_strength_needs_no_validation_photos_and_several_do():
+    random = np.random.default_rng(3)
+    features = random.normal(size=(40, 3))
+    labels = (features[:, 0] + random.normal(size=40) > 0).astype(np.int64)
+    fit = fit_regression((features, labels), test=features, strengths=(0.1,))
+    chosen = fit_regression((features, labels), (features, labels), test=features, strengths=(0.1,))
+    np.testing.assert_array_equal(fit.probabilities, chosen.probabilities)
+    assert (fit.strength, fit.note) == (0.1, "C = 0.1")
+    with pytest.raises(ValueError, match=r"expected one C .* Received: \(0\.1, 1\)"):
+        fit_regression((features, labels), test=features, strengths=(0.1, 1))
+    with pytest.raises(ValueError, match="came to an end in 1 steps"):
+        fit_regression((features, labels), test=features, strengths=(10.0,), max_steps=1)
+
+
 def test_a_class_without_a_training_photo_is_named():
     features, labels = np.zeros((4, 1)), np.zeros(4, dtype=int)
     with pytest.raises(ValueError, match="none of label 1"):

@@ -22,8 +22,8 @@ from emoclf.experiments.baselines.networks import (
     choose_network_settings,
     train_network_rung,
 )
-from emoclf.experiments.baselines.regression import RegressionFit, fit_regression
 from emoclf.experiments.baselines.rungs import FACE_RUNGS, Answers, Rung, RungName
+from emoclf.experiments.regression import RegressionFit, fit_regression
 from emoclf.images import resize_image
 from emoclf.images.faces import FaceDetector
 from emoclf.models.packaged import PackagedNetwork
