@@ -15,7 +15,7 @@ from emoclf.data.loading import PhotoCache, cache_photos
 from emoclf.data.splitting import SplitManifest
 from emoclf.evaluation import Evaluation, evaluate_predictions, read_probabilities
 from emoclf.experiments.baselines.colours import COLOUR_NAMES, measure_colours
-from emoclf.experiments.baselines.estimating import describe_seconds, estimate_seconds
+from emoclf.experiments.baselines.estimating import estimate_seconds
 from emoclf.experiments.baselines.networks import (
     answer_test,
     choose_face_settings,
@@ -24,6 +24,7 @@ from emoclf.experiments.baselines.networks import (
 )
 from emoclf.experiments.baselines.rungs import FACE_RUNGS, Answers, Rung, RungName
 from emoclf.experiments.regression import RegressionFit, fit_regression
+from emoclf.experiments.timing import describe_seconds
 from emoclf.images import resize_image
 from emoclf.images.faces import FaceDetector
 from emoclf.models.packaged import PackagedNetwork

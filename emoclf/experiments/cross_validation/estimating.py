@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from emoclf.config import Settings
 from emoclf.data.loading import PhotoCache, make_dataset
+from emoclf.experiments.timing import TIMED_STEPS, describe_seconds, time_calls
 from emoclf.models.networks import build_network
 from emoclf.runtime import find_hardware
-
-_TIMED_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -39,23 +36,11 @@ class TimeEstimate:
     def describe(self) -> str:
         """Return the estimate as a sentence."""
         return (
-            f"{self.trainings} trainings of at most {self.epochs} epochs: about "
-            f"{format_seconds(self.seconds)} in all, measured on {_TIMED_STEPS} steps "
+            f"{self.trainings} trainings of at most {self.epochs} epochs: "
+            f"{describe_seconds(self.seconds)} in all, measured on {TIMED_STEPS} steps "
             f"({self.epoch_seconds:.1f} s per epoch, {self.start_seconds:.1f} s to start each); "
             "early stopping makes it less."
         )
-
-
-def format_seconds(seconds: float) -> str:
-    """Return a duration for reading.
-
-    Example:
-        >>> format_seconds(42), format_seconds(600), format_seconds(9000)
-        ('42 s', '10 min', '2.5 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def estimate_time(cache: PhotoCache, settings: Settings, *, trainings: int) -> TimeEstimate:
@@ -83,17 +68,8 @@ def estimate_time(cache: PhotoCache, settings: Settings, *, trainings: int) -> T
     start, total = time.perf_counter() - begun, 0.0
     for stage in choose_stages(settings):
         begin_stage(model, stage, settings=settings, steps_per_epoch=len(train))
-        first, step = _time(lambda: model.train_on_batch(*batch))
-        first_look, look = _time(lambda: model.test_on_batch(*batch))
+        first, step = time_calls([lambda: model.train_on_batch(*batch)] * (1 + TIMED_STEPS))
+        first_look, look = time_calls([lambda: model.test_on_batch(*batch)] * (1 + TIMED_STEPS))
         start += first + first_look
         total += stage.epochs * (len(train) * step + len(validation) * look)
     return TimeEstimate(trainings, start, total / settings.epochs, settings.epochs)
-
-
-def _time(task: Callable[[], Any]) -> tuple[float, float]:
-    """Return the seconds of the first call, and of one of the calls after it."""
-    times = [time.perf_counter()]
-    for _ in range(1 + _TIMED_STEPS):
-        task()
-        times.append(time.perf_counter())
-    return times[1] - times[0], (times[-1] - times[1]) / _TIMED_STEPS
