@@ -12,7 +12,7 @@ from PIL import Image
 from emoclf.config import Settings
 from emoclf.data.splitting import make_splits, save_manifest
 from emoclf.evaluation import evaluate_predictions
-from emoclf.experiments import baselines
+from emoclf.experiments import baselines, timing
 from emoclf.experiments.baselines import (
     RUNG_NAMES,
     Ladder,
@@ -24,8 +24,9 @@ from emoclf.experiments.baselines import (
     measure_colours,
     train_ladder,
 )
-from emoclf.experiments.baselines.estimating import describe_seconds, estimate_seconds
+from emoclf.experiments.baselines.estimating import estimate_seconds
 from emoclf.experiments.baselines.rungs import Answers
+from emoclf.experiments.timing import describe_seconds
 from emoclf.plots import plot_ladder
 from emoclf.training import ResumeRefusedError
 
@@ -270,6 +271,20 @@ def test_class_weights_find_the_rarer_class():
     assert share[True] > 2 * share[False]
 
 
+def test_one_strength_needs_no_validation_photos_and_several_do():
+    random = np.random.default_rng(3)
+    features = random.normal(size=(40, 3))
+    labels = (features[:, 0] + random.normal(size=40) > 0).astype(np.int64)
+    fit = fit_regression((features, labels), test=features, strengths=(0.1,))
+    chosen = fit_regression((features, labels), (features, labels), test=features, strengths=(0.1,))
+    np.testing.assert_array_equal(fit.probabilities, chosen.probabilities)
+    assert (fit.strength, fit.note) == (0.1, "C = 0.1")
+    with pytest.raises(ValueError, match=r"expected one C .* Received: \(0\.1, 1\)"):
+        fit_regression((features, labels), test=features, strengths=(0.1, 1))
+    with pytest.raises(ValueError, match="came to an end in 1 steps"):
+        fit_regression((features, labels), test=features, strengths=(10.0,), max_steps=1)
+
+
 def test_a_class_without_a_training_photo_is_named():
     features, labels = np.zeros((4, 1)), np.zeros(4, dtype=int)
     with pytest.raises(ValueError, match="none of label 1"):
@@ -331,6 +346,13 @@ def test_the_estimate_is_measured_steps_times_their_number(manifest, monkeypatch
     both = estimate("network", "fine_tuned", detector=NoFaces())
     assert both == pytest.approx(0.02 * photos + 2 * (2 + 0.5 * steps))
     assert describe_seconds(45.2) == "about 45 seconds"
+
+
+def test_the_first_call_is_timed_apart_where_there_are_more(monkeypatch):
+    clock = iter([10.0, 15.0, 16.0, 19.0, 20.0, 27.0])
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
+    assert timing.time_calls([lambda: None] * 3) == (5, 2)
+    assert timing.time_calls([lambda: None]) == (7, 7)
 
 
 def test_a_run_whose_photos_are_gone_says_so(run, tmp_path, manifest):

@@ -81,7 +81,7 @@ def test_every_photo_is_answered_by_folds_that_have_not_seen_it(manifest, parts,
         progress=False,
     )
     assert result.answers[0, 0, 1] == pytest.approx(cache.images.mean() / 255)
-    assert any("about 28 s in all, measured on 3 steps" in line for line in said)
+    assert any("about 28 seconds in all, measured on 3 steps" in line for line in said)
     assert any("left" in line for line in said)
     with (tmp_path / "a/cross_validation_predictions.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == len(parts)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
 from emoclf.data.splitting import SplitFile, SplitManifest, load_manifest, make_folds, save_manifest
 from emoclf.evaluation.access_log import find_test_looks
-from emoclf.experiments.baselines.climbing import _read_answers
+from emoclf.experiments.baselines.climbing import _keep_answers
 from emoclf.experiments.cross_validation import load_cross_validation
 from emoclf.storage import write_json
 from emoclf.training import HistoryFile, KeepState, compile_model, load_settings
@@ -194,7 +194,7 @@ def test_a_rung(tmp_path):
 
     def load():
         try:
-            _read_answers(path, value["facts"], (3, 2))
+            _keep_answers(path, lambda: pytest.fail(), facts=value["facts"], shape=(3, 2))
         except ValueError as error:
             if "another training" not in str(error):  # of other facts: names the ladder
                 raise
@@ -205,7 +205,9 @@ def test_a_rung(tmp_path):
 def test_the_result_of_a_face_network(tmp_path, monkeypatch):
     from emoclf.experiments.face_network import recipe
 
-    path = write_json(tmp_path / "finished.json", {"tuning_accuracy": 0.5, "precision": "float32"})
+    facts = asdict(recipe.LearningSettings()) | {"teacher_weight": 0.0}
+    result = {"tuning_accuracy": 0.5, "precision": "float32"}
+    path = write_json(tmp_path / "finished.json", {"facts": facts, **result})
     monkeypatch.setattr(recipe, "load_float32", lambda *_: None)
     work = recipe._Work(None, None, "float32", lambda _: None)
     assert check(path, lambda: work.train(None, tmp_path, recipe.LearningSettings())) > 15

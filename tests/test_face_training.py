@@ -30,6 +30,7 @@ from emoclf.experiments.face_network.learning import (
 from emoclf.experiments.face_network.packaging import compact_network
 from emoclf.experiments.face_network.targets import find_teachable, make_targets
 from emoclf.models.packaged import ModelCard, PackagedNetwork, calibrate_logits, load_face_network
+from emoclf.storage import ResumeRefusedError
 
 HAPPY, SAD, NEUTRAL = (EMOTIONS.index(name) for name in ("happiness", "sadness", "neutral"))
 
@@ -307,6 +308,27 @@ def test_finished_networks_are_not_trained_again(student, lesson, recipe_folder,
     for old, new in zip(student.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     assert "near copies leave training" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"teachers": (replace(TINY, seed=9),)}, "teacher_1.*seed was 1 and is 9"),
+        ({"label_weight": 0.5}, r"teacher_1.*label_weight was 0\.\d+ and is 0\.5; faces was"),
+        (
+            {"rounds": (replace(TINY_RECIPE.rounds[0], teacher_weight=0.4),)},
+            r"student_1.*teacher_weight was 0\.5 and is 0\.4",
+        ),
+    ],
+)
+def test_networks_of_another_recipe_are_not_taken_for_its_own(
+    student, lesson, recipe_folder, monkeypatch, changed, told
+):
+    assert student is not None
+    monkeypatch.setattr(recipe, "train_face_network", lambda *_, **__: pytest.fail("trained"))
+    other = replace(TINY_RECIPE, **changed)
+    with pytest.raises(ResumeRefusedError, match=told):
+        recipe.train_packaged_network(lesson, recipe_folder, settings=other, policy="float32")
 
 
 def test_mirror_images_get_the_same_averaged_answer(student, faces):

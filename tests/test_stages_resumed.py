@@ -59,7 +59,7 @@ def test_stopped_in_either_stage_the_end_is_the_same(
     with monkeypatch.context() as patched, pytest.raises(StoppedError):
         make = callbacks.make_callbacks
         patched.setattr(
-            "emoclf.training.stages.make_callbacks",
+            "emoclf.training.fitting.make_callbacks",
             lambda *args, **options: [*make(*args, **options), StopAfter(epochs)],
         )
         train(manifest, cache, tmp_path / "stopped")

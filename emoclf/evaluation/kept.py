@@ -8,6 +8,8 @@ import numpy as np
 
 from emoclf.untrusted import show_text
 
+_NEXT = "Move it away: the same call then makes it again."
+
 
 def read_probabilities(
     rows: list[list[float]], shape: tuple[int, int], *, name: str | Path
@@ -29,9 +31,11 @@ def read_probabilities(
     if received != (shape[0], {shape[1]} if shape[0] else set()):
         raise ValueError(
             f"{show_text(name)} should hold the answers for {shape[0]} photos and {shape[1]} "
-            f"classes. Received: {received[0]} rows of {sorted(received[1])[:5]}."
+            f"classes. Received: {received[0]} rows of {sorted(received[1])[:5]}. {_NEXT}"
         )
     probabilities = np.array(rows, dtype=np.float64).reshape(shape)
     if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3) or (probabilities < 0).any():
-        raise ValueError(f"{show_text(name)} should hold rows of probabilities that sum to 1.")
+        raise ValueError(
+            f"{show_text(name)} should hold rows of probabilities that sum to 1. {_NEXT}"
+        )
     return probabilities

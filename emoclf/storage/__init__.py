@@ -1,10 +1,11 @@
 """What is on the disk: files that are whole or not there, and what is read, with its types.
 
 `writing` writes under a temporary name, `temporary` knows those names and removes what a killed
-process has left, `reading` opens what has a name from outside, `tables` and `zips` read and measure
-files of their kind.
+process has left, `reading` opens what has a name from outside, `kept` keeps finished work, `tables`
+and `zips` read and measure files of their kind.
 """
 
+from emoclf.storage.kept import ResumeRefusedError, keep_work, refuse_another
 from emoclf.storage.reading import (
     MAX_JSON_BYTES,
     check_keys,
@@ -28,6 +29,7 @@ from emoclf.storage.writing import (
 
 __all__ = [
     "MAX_JSON_BYTES",
+    "ResumeRefusedError",
     "add_file",
     "building_folder",
     "check_keys",
@@ -35,11 +37,13 @@ __all__ = [
     "describe_irregular",
     "find_sha256",
     "is_running",
+    "keep_work",
     "make_folder",
     "naming_full_disk",
     "open_regular",
     "parse_json",
     "read_json",
+    "refuse_another",
     "remove_folder",
     "remove_leftovers",
     "replacing",

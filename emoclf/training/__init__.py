@@ -2,14 +2,15 @@
 
 `train_model` does in one call what the lesson does in visible steps: it compiles, makes the
 callbacks, fits and finishes the run folder with the functions of this package. `fitting` compiles
-and fits, `stages` does so for a network that knows something already, `callbacks` watches over
-it, `averaging` averages the weights, `run_folder` keeps what comes of it, `curves` reads it.
+and fits, `stages` says what learns when, `callbacks` watches over it, `averaging` averages the
+weights, `run_folder` keeps what comes of it, `curves` reads it.
 `state` and `resuming` let a stopped training go on, `locking` keeps two processes from writing one
 run, `copying` keeps a second copy of a run, `event_files` writes for TensorBoard, `devices` and
 `machines` share the work. `rate_finder` suggests a learning rate, `precision` halves the numbers on
 GPUs that gain from it.
 """
 
+from emoclf.storage import ResumeRefusedError, refuse_another
 from emoclf.training.averaging import AveragedWeights
 from emoclf.training.callbacks import (
     BestCheckpoint,
@@ -19,7 +20,12 @@ from emoclf.training.callbacks import (
 from emoclf.training.copying import CopyRun, copy_run, fetch_run
 from emoclf.training.curves import OVERFITTING_GAP, describe_history
 from emoclf.training.devices import Devices, use_devices
-from emoclf.training.fitting import compile_model, make_learning_rate, train_model
+from emoclf.training.fitting import (
+    compile_model,
+    make_learning_rate,
+    train_in_stages,
+    train_model,
+)
 from emoclf.training.locking import RunInUseError, check_run_is_free, hold_run
 from emoclf.training.machines import MachineLostError, MachinesResult
 from emoclf.training.precision import choose_precision, use_precision
@@ -32,8 +38,7 @@ from emoclf.training.run_folder import (
     save_evaluation,
     start_run,
 )
-from emoclf.training.stages import Stage, describe_stage, plan_stages, train_in_stages
-from emoclf.training.state import ResumeRefusedError, refuse_another
+from emoclf.training.stages import Stage, choose_stages, describe_stage, plan_stages
 
 __all__ = [
     "OVERFITTING_GAP",
@@ -52,6 +57,7 @@ __all__ = [
     "TrainingResult",
     "check_run_is_free",
     "choose_precision",
+    "choose_stages",
     "compile_model",
     "copy_run",
     "describe_history",

@@ -33,6 +33,7 @@ def train_classifier(
     detector: FaceDetector | None = None,
     without_face: WithoutFace = "leave_out",
     cache: PhotoCache | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     say: Callable[[str], None] = lambda _: None,
     verbose: int | str = 0,
     progress: bool = False,
@@ -55,6 +56,7 @@ def train_classifier(
         without_face: What becomes of a photo without a face: see `cache_photos`.
         cache: The photos of the split, decoded already as the settings say; default: they are
             decoded here.
+        callbacks: Your own, for W&B, MLflow or Trackio, for example: see `train_model`.
         say: Called with a line of progress now and then, such as `print`.
         verbose: As in Keras' `fit`.
         progress: Whether decoding shows a progress bar.
@@ -74,9 +76,9 @@ def train_classifier(
     from emoclf.training import (
         check_run_is_free,
         choose_precision,
+        choose_stages,
         start_run,
         train_in_stages,
-        train_model,
         use_devices,
         use_precision,
     )
@@ -92,7 +94,6 @@ def train_classifier(
     size = settings.batch_size
     train = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
     policy = choose_precision(find_hardware()) if settings.precision == "auto" else "float32"
-    train_it = train_in_stages if settings.knows_something else train_model
     with use_devices(devices) as count:
         with use_precision(policy):
             model = build_network(settings, manifest.class_names)
@@ -103,14 +104,16 @@ def train_classifier(
         if count > 1:
             say(f"{count} graphics cards share every batch.")
             synchronise_normalisation(model)
-        return train_it(
+        return train_in_stages(
             model,
             train,
             validation=make_dataset(cache, "validation", batch_size=size),
             run_folder=run_folder,
             settings=settings,
+            stages=choose_stages(settings),
             class_names=manifest.class_names,
             copies=copies,
+            callbacks=callbacks,
             say=say,
             verbose=verbose,
         )

@@ -1,8 +1,9 @@
-"""Compile and fit."""
+"""Compile and fit: one loop, whether a network is trained at once or in stages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,15 @@ import keras
 from emoclf.config import CLASS_NAMES, Settings
 from emoclf.data.loading import balanced_class_weights
 from emoclf.data.splitting import load_manifest
+from emoclf.models import freeze_for_fine_tuning
 from emoclf.models.model_file import ModelInfo
 from emoclf.storage import naming_full_disk
 from emoclf.training.callbacks import make_callbacks
 from emoclf.training.copying import CopyRun
 from emoclf.training.locking import hold_run
-from emoclf.training.resuming import KeepState
+from emoclf.training.resuming import KeepState, keeps_state
 from emoclf.training.run_folder import TrainingResult, finish_run
+from emoclf.training.stages import Stage, describe_stage, plan_stages
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -87,6 +90,7 @@ def train_model(
     class_weights: Mapping[int, float] | None = None,
     class_names: tuple[str, ...] = CLASS_NAMES,
     copies: str | Path | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     say: Callable[[str], Any] = lambda _: None,
     verbose: int | str = "auto",
 ) -> TrainingResult:
@@ -107,6 +111,9 @@ def train_model(
         class_names: Names in label order.
         copies: A folder, on Google Drive for example, that gets a copy of the run after every
             epoch (`CopyRun`).
+        callbacks: Your own, for W&B, MLflow or Trackio, for example. They run behind ours; what
+            one remembers is kept and given back if it has `get_state` and `set_state` (`KeepState`)
+            or is one of Keras' that count, and a training goes on only with the same ones.
         say: Called with a sentence when it goes on with an earlier training.
         verbose: As in Keras' `fit`: 0 is silent, 1 a progress bar, 2 a line per epoch.
 
@@ -117,77 +124,175 @@ def train_model(
         ResumeRefusedError: If the run folder holds the state of another training.
         RunInUseError: If another process writes the run folder.
     """
+    return train_in_stages(
+        model,
+        train,
+        validation=validation,
+        run_folder=run_folder,
+        settings=settings,
+        stages=[Stage(None, settings.epochs, settings.learning_rate)],
+        class_weights=class_weights,
+        class_names=class_names,
+        copies=copies,
+        callbacks=callbacks,
+        say=say,
+        verbose=verbose,
+    )
+
+
+def train_in_stages(
+    model: keras.Model,
+    train: tf.data.Dataset,
+    *,
+    validation: tf.data.Dataset,
+    run_folder: str | Path,
+    settings: Settings,
+    stages: Sequence[Stage] | None = None,
+    class_weights: Mapping[int, float] | None = None,
+    class_names: tuple[str, ...] = CLASS_NAMES,
+    copies: str | Path | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    say: Callable[[str], None] = lambda _: None,
+    verbose: int | str = "auto",
+) -> TrainingResult:
+    """Train a network that knows something already, and keep everything of it in the run folder.
+
+    Every stage freezes what is not to learn, compiles anew with its own warm-up and cosine, and
+    starts from the best epoch of the stage before it. The epochs are counted through, so the
+    curves of all stages are one history. The model ends with the weights of the best epoch of all.
+    Stopped at any moment and called again, it goes on after the last whole epoch, as `train_model`.
+
+    Args:
+        model: From `build_transfer_model` or `load_face_network`.
+        train: Batches of the training photos.
+        validation: Batches of the validation photos.
+        run_folder: A folder made by `start_run`.
+        settings: As for `train_model`; the patience counts within a stage.
+        stages: What learns when; default: `plan_stages(settings)`.
+        class_weights: As for `train_model`.
+        class_names: Names in label order.
+        copies: As for `train_model`.
+        callbacks: As for `train_model`; every stage is a `fit` of its own.
+        say: Called with a line about every stage, such as `print`.
+        verbose: As in Keras' `fit`.
+
+    Returns:
+        The history of all stages, the best epoch and whether the model collapsed.
+
+    Raises:
+        ResumeRefusedError: If the run folder holds the state of another training.
+        RunInUseError: If another process writes the run folder.
+        ValueError: If there is no stage.
+    """
+    stages = plan_stages(settings) if stages is None else tuple(stages)
+    if not stages:
+        raise ValueError("stages should hold at least one Stage. Received none.")
+    run_folder = Path(run_folder)
+    info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.subject)
     with hold_run(run_folder):
-        return _train(
+        if class_weights is None and settings.class_weights:
+            labels = load_manifest(run_folder / "split.json").labels("train")
+            class_weights = balanced_class_weights(labels, len(class_names))
+        watching = make_callbacks(
+            run_folder, info=info, patience=settings.patience, averaging=settings.averaging > 0
+        )
+        copying = [CopyRun(run_folder, copies)] if copies is not None else []
+        history = _fit(
             model,
             train,
             validation=validation,
-            run_folder=Path(run_folder),
+            run_folder=run_folder,
             settings=settings,
+            stages=stages,
             class_weights=class_weights,
-            class_names=class_names,
-            copies=copies,
+            # Those that remember something first: a logger more or less moves none of them.
+            callbacks=[*watching, *sorted(callbacks, key=keeps_state, reverse=True)],
+            copying=copying,
+            facts=_describe_facts(settings, class_weights, callbacks),
             say=say,
             verbose=verbose,
         )
+        result = finish_run(model, history, validation, run_folder=run_folder, info=info)
+        for each in copying:
+            each.finish()
+    return result
 
 
-def _train(
+def _fit(
     model: keras.Model,
     train: tf.data.Dataset,
     *,
     validation: tf.data.Dataset,
     run_folder: Path,
     settings: Settings,
+    stages: Sequence[Stage],
     class_weights: Mapping[int, float] | None,
-    class_names: tuple[str, ...],
-    copies: str | Path | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    copying: Sequence[CopyRun],
+    facts: Mapping[str, Any],
     say: Callable[[str], Any],
     verbose: int | str,
-) -> TrainingResult:
-    info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.subject)
-    if class_weights is None and settings.class_weights:
-        labels = load_manifest(run_folder / "split.json").labels("train")
-        class_weights = balanced_class_weights(labels, len(class_names))
-    learning_rate = make_learning_rate(
-        len(train), epochs=settings.epochs, learning_rate=settings.learning_rate
-    )
-    compile_model(model, learning_rate=learning_rate, averaging=settings.averaging)
-    callbacks = make_callbacks(
-        run_folder, info=info, patience=settings.patience, averaging=settings.averaging > 0
-    )
-    keep = KeepState(
-        run_folder, train, callbacks=callbacks, facts=describe_facts(settings, class_weights)
-    )
-    if keep.epochs_done:
-        say(keep.describe())
-    copying = [CopyRun(run_folder, copies)] if copies is not None else []
-    with naming_full_disk(run_folder):
-        history = model.fit(
-            train,
-            validation_data=validation,
-            epochs=settings.epochs,
-            initial_epoch=keep.initial_epoch,
-            class_weight=dict(class_weights) if class_weights else None,
-            callbacks=[*callbacks, keep, *copying],
-            shuffle=False,  # the data set shuffles itself
-            verbose=verbose,
-        )
-    result = finish_run(model, history.history, validation, run_folder=run_folder, info=info)
-    for each in copying:
-        each.finish()
-    return result
+) -> dict[str, list[float]]:
+    """Fit stage by stage, leave the weights of the best epoch, and return the whole history."""
+    history: dict[str, list[float]] = {}
+    best = (float("inf"), model.get_weights())
+    for number, stage in enumerate(stages, start=1):
+        begin_stage(model, stage, settings=settings, steps_per_epoch=len(train))
+        part, told = "", facts
+        if stage.learns is not None:
+            say(describe_stage(model, stage))
+            part, told = f"{number}-{stage.learns}", {**facts, "stage": asdict(stage)}
+        keep = KeepState(run_folder, train, callbacks=callbacks, facts=told, part=part)
+        if keep.epochs_done:
+            say(keep.describe())
+        done = len(history.get("loss", ()))
+        with naming_full_disk(run_folder):
+            fitted = model.fit(
+                train,
+                validation_data=validation,
+                initial_epoch=keep.initial_epoch or done,
+                epochs=done + stage.epochs,
+                class_weight=dict(class_weights) if class_weights else None,
+                callbacks=[*callbacks, keep, *copying],
+                shuffle=False,  # the data set shuffles itself
+                verbose=verbose,
+            )
+        for name, values in fitted.history.items():
+            history.setdefault(name, []).extend(values)
+        # Early stopping has given the model the best weights of this stage.
+        if stage.learns is not None:
+            here = (min(fitted.history["val_loss"]), model.get_weights())
+            best = min(best, here, key=lambda each: each[0])
+            model.set_weights(best[1])
+    return history
 
 
-def describe_facts(settings: Settings, class_weights: Mapping[int, float] | None) -> dict[str, Any]:
-    """Return what decides about a training beside its photos and its layers, for `KeepState`.
+def begin_stage(
+    model: keras.Model, stage: Stage, *, settings: Settings, steps_per_epoch: int
+) -> None:
+    """Freeze what is not to learn in a stage, and compile the model for it.
 
     Args:
-        settings: The run's settings.
-        class_weights: Label to weight.
-
-    Returns:
-        What JSON can hold.
+        model: The model; changed in place.
+        stage: The stage.
+        settings: How the weights are averaged.
+        steps_per_epoch: Batches per epoch.
     """
+    if stage.learns is not None:
+        freeze_for_fine_tuning(model, stage.learns)
+    rate = make_learning_rate(
+        steps_per_epoch, epochs=stage.epochs, learning_rate=stage.learning_rate
+    )
+    compile_model(model, learning_rate=rate, averaging=settings.averaging)
+
+
+def _describe_facts(
+    settings: Settings,
+    class_weights: Mapping[int, float] | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> dict[str, Any]:
+    """Return what decides about a training beside its photos and its layers, for `KeepState`."""
     weights = {str(label): each for label, each in (class_weights or {}).items()}
-    return {**settings.to_dict(), "weights of the classes": weights}
+    facts = {**settings.to_dict(), "weights of the classes": weights}
+    own = [type(each).__name__ for each in callbacks if keeps_state(each)]
+    return {**facts, "callbacks that remember": own}

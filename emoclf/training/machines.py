@@ -23,7 +23,7 @@ from emoclf.config import MODEL_FILE_NAME, Settings
 from emoclf.data.loading import PhotoCache, balanced_class_weights, make_dataset, take_order
 from emoclf.models import synchronise_normalisation
 from emoclf.models.model_file import ModelInfo, save_model
-from emoclf.storage import check_kind, parse_json
+from emoclf.storage import check_kind, parse_json, refuse_another
 from emoclf.training.fitting import compile_model, make_learning_rate
 from emoclf.training.locking import hold_run
 from emoclf.training.resuming import MadeFrom, describe_network, name_variables, restore_variables
@@ -31,7 +31,6 @@ from emoclf.training.state import (
     STATE_FOLDER_NAME,
     SavedState,
     load_state,
-    refuse_another,
     save_state,
 )
 

@@ -19,13 +19,13 @@ import keras
 import numpy as np
 
 from emoclf.data.loading import find_order
+from emoclf.storage import refuse_another
 from emoclf.training.locking import release_run, take_run
 from emoclf.training.state import (
     STATE_FOLDER_NAME,
     SavedState,
     find_newest_state,
     load_state,
-    refuse_another,
     save_state,
 )
 from emoclf.untrusted import show_text
@@ -281,8 +281,17 @@ def _keep_callback(
     facts["counters"][str(number)] = counters
 
 
+def keeps_state(callback: keras.callbacks.Callback) -> bool:
+    """Return whether a callback remembers something that `KeepState` keeps."""
+    return _speaks_for_itself(callback) or isinstance(callback, tuple(_COUNTERS))
+
+
+def _speaks_for_itself(callback: keras.callbacks.Callback) -> bool:
+    return hasattr(callback, "get_state") and hasattr(callback, "set_state")
+
+
 def _get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    if hasattr(callback, "get_state"):
+    if _speaks_for_itself(callback):
         return callback.get_state()
     names = next((each for kind, each in _COUNTERS.items() if isinstance(callback, kind)), ())
     state = {name: _to_number(getattr(callback, name)) for name in names}
@@ -302,7 +311,7 @@ def _restore_callback(callback: keras.callbacks.Callback, number: int, saved: Sa
     prefix = f"callback/{number}/"
     for key in sorted(key for key in saved.arrays if key.startswith(prefix)):
         state.setdefault(key.split("/")[2], []).append(saved.arrays[key])
-    if hasattr(callback, "set_state"):
+    if _speaks_for_itself(callback):
         callback.set_state(state)
         return
     names = next((each for kind, each in _COUNTERS.items() if isinstance(callback, kind)), ())

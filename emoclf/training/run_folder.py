@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,9 +15,17 @@ from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
 from emoclf.evaluation.access_log import save_look_once
 from emoclf.models.model_file import ModelInfo, load_model, save_model
 from emoclf.runtime import check_run_name, find_versions, make_run_folder
-from emoclf.storage import building_folder, check_keys, check_kind, read_json, write_json
+from emoclf.storage import (
+    ResumeRefusedError,
+    building_folder,
+    check_keys,
+    check_kind,
+    read_json,
+    refuse_another,
+    write_json,
+)
 from emoclf.training.copying import fetch_run
-from emoclf.training.state import ResumeRefusedError, find_newest_state, refuse_another
+from emoclf.training.state import find_newest_state
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
@@ -111,10 +118,7 @@ def _refuse_another_copy(
 
 def _refuse_another_run(folder: Path, settings: Settings, manifest: SplitManifest) -> None:
     """Raise where a run was started with other settings or other photos."""
-    before, now = (
-        json.loads(json.dumps(each.to_dict())) for each in (load_settings(folder), settings)
-    )
-    refuse_another(before, now, folder)
+    refuse_another(load_settings(folder).to_dict(), settings.to_dict(), folder)
     saved = load_manifest(folder / "split.json")
     parts = [
         {

@@ -7,7 +7,6 @@ import math
 import os
 import struct
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,6 @@ GENERATIONS = 2
 
 FORMAT_VERSION = 1
 _FACTS = "facts"
-
-
-class ResumeRefusedError(ValueError):
-    """The saved run is another training; the message names what differs."""
 
 
 @dataclass(frozen=True)
@@ -168,36 +163,3 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray
             raise ValueError(f"{member.filename} is not of the size that it says")
     with archive.open(member) as file:
         return np.lib.format.read_array(file, allow_pickle=False)
-
-
-def refuse_another(before: Mapping[str, Any], now: Mapping[str, Any], run_folder: Path) -> None:
-    """Refuse to go on with a training that was another one.
-
-    Args:
-        before: What the training was made from.
-        now: What it is made from now.
-        run_folder: The run's folder, for the message.
-
-    Raises:
-        ResumeRefusedError: If they differ; the message says in what.
-    """
-    names = [*before, *(name for name in now if name not in before)]
-    unlike = [name for name in names if before.get(name) != now.get(name)]
-    if unlike:
-        told = "; ".join(
-            f"{show_text(name)} was {_shorten(before.get(name))} and is {_shorten(now.get(name))}"
-            for name in unlike[:_MOST_TOLD]
-        )
-        raise ResumeRefusedError(
-            f"{show_text(run_folder)} is another training: {told}. Go on with what it was started "
-            "with, or give the new training another name."
-        )
-
-
-_MOST_TOLD = 20
-_LONGEST_VALUE = 200
-
-
-def _shorten(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."

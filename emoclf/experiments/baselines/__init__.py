@@ -6,9 +6,9 @@
 
 from emoclf.experiments.baselines.colours import COLOUR_NAMES, measure_colours
 from emoclf.experiments.baselines.ladder import train_ladder
-from emoclf.experiments.baselines.regression import RegressionFit, fit_regression
 from emoclf.experiments.baselines.result import Ladder, compare_rungs
 from emoclf.experiments.baselines.rungs import RUNG_NAMES, Rung, RungName
+from emoclf.experiments.regression import RegressionFit, fit_regression
 
 __all__ = [
     "COLOUR_NAMES",

@@ -13,21 +13,22 @@ import numpy as np
 from emoclf.config import FACE_SIZE, IMAGE_SIZE, MODEL_FILE_NAME, SPLIT_NAMES, Settings
 from emoclf.data.loading import PhotoCache, cache_photos
 from emoclf.data.splitting import SplitManifest
-from emoclf.evaluation import evaluate_predictions, read_probabilities
+from emoclf.evaluation import Evaluation, evaluate_predictions, read_probabilities
 from emoclf.experiments.baselines.colours import COLOUR_NAMES, measure_colours
-from emoclf.experiments.baselines.estimating import describe_seconds, estimate_seconds
+from emoclf.experiments.baselines.estimating import estimate_seconds
 from emoclf.experiments.baselines.networks import (
     answer_test,
     choose_face_settings,
     choose_network_settings,
     train_network_rung,
 )
-from emoclf.experiments.baselines.regression import RegressionFit, fit_regression
 from emoclf.experiments.baselines.rungs import FACE_RUNGS, Answers, Rung, RungName
+from emoclf.experiments.regression import RegressionFit, fit_regression
+from emoclf.experiments.timing import describe_seconds
 from emoclf.images import resize_image
 from emoclf.images.faces import FaceDetector
 from emoclf.models.packaged import PackagedNetwork
-from emoclf.storage import find_sha256, read_json, write_json
+from emoclf.storage import find_sha256, keep_work
 from emoclf.untrusted import show_text
 
 PIXEL_SIZE: tuple[int, int] = (32, 32)
@@ -89,16 +90,31 @@ class Climb:
 
     def reach(self, name: RungName) -> Rung:
         """Read a rung that is done, or train it and keep its answers."""
-        facts = self.describe_facts(name)
-        is_done = self.file_of(name).is_file()
-        if is_done:
-            shape = (len(self.manifest.select("test")), len(self.manifest.class_names))
-            answers = _read_answers(self.file_of(name), facts, shape)
-        else:
-            self.say(f"{self.find_title(name)} ...")
-            answers = self.train(name)
+        answers = _keep_answers(
+            self.file_of(name),
+            lambda: self.work(name),
+            facts=self.describe_facts(name),
+            shape=(len(self.manifest.select("test")), len(self.manifest.class_names)),
+        )
+        evaluation = self.evaluate(answers)
+        self.say(f"{self.find_title(name)}: accuracy {evaluation.accuracy}")
+        return Rung(name, self.find_title(name), evaluation, answers)
+
+    def work(self, name: RungName) -> Answers:
+        """Train a rung; a look at the test is recorded before the answers are kept."""
+        self.say(f"{self.find_title(name)} ...")
+        answers = self.train(name)
+        if self.is_from_run(name) and self.trained:
+            from emoclf.evaluation.access_log import save_test_look
+
+            model_file = self.trained / MODEL_FILE_NAME
+            save_test_look(self.evaluate(answers), self.trained, model_file=model_file)
+        return answers
+
+    def evaluate(self, answers: Answers) -> Evaluation:
+        """Return the numbers of answers for the test photos."""
         files = self.manifest.select("test")
-        evaluation = evaluate_predictions(
+        return evaluate_predictions(
             [file.label for file in files],
             answers.probabilities,
             paths=[file.path for file in files],
@@ -106,14 +122,6 @@ class Climb:
             split="test",
             class_names=self.manifest.class_names,
         )
-        if self.is_from_run(name) and self.trained and not is_done:
-            from emoclf.evaluation.access_log import save_test_look
-
-            save_test_look(evaluation, self.trained, model_file=self.trained / MODEL_FILE_NAME)
-        if not is_done:  # after the look, which no kill in between may leave out
-            _save_answers(self.file_of(name), answers, facts)
-        self.say(f"{self.find_title(name)}: accuracy {evaluation.accuracy}")
-        return Rung(name, self.find_title(name), evaluation, answers)
 
     def describe_facts(self, name: RungName) -> dict[str, Any]:
         """Return what decides about a rung beside the photos and the settings of the ladder."""
@@ -224,32 +232,26 @@ class Climb:
         return self.caches[size, subject]
 
 
-def _save_answers(path: Path, answers: Answers, facts: dict[str, Any]) -> None:
-    values = {**asdict(answers), "probabilities": answers.probabilities.tolist()}
-    write_json(path, {"facts": facts, **values})
-
-
 class _KeptAnswers(TypedDict):
-    """What the file of a rung holds."""
+    """What the file of a rung holds beside the facts."""
 
-    facts: dict[str, str]
     probabilities: list[list[float]]
     seconds: float | None
     note: str
     without_face: int | None
 
 
-def _read_answers(path: Path, facts: dict[str, Any], shape: tuple[int, int]) -> Answers:
-    """Read a rung that is done, unless it was made otherwise; `shape`: (test photos, classes)."""
-    from emoclf.training.state import refuse_another
+def _keep_answers(
+    path: Path, work: Callable[[], Answers], *, facts: dict[str, Any], shape: tuple[int, int]
+) -> Answers:
+    """Read a rung that is done, or train and keep it; `shape`: (test photos, classes)."""
 
-    try:
-        value: _KeptAnswers = read_json(path, what="a rung of a ladder", kind=_KeptAnswers)
-        probabilities = read_probabilities(value["probabilities"], shape, name=path)
-    except ValueError as error:
-        raise ValueError(
-            f"{show_text(path)} is no rung that emoclf wrote ({show_text(error)}). Move it away to "
-            "train it again."
-        ) from error
-    refuse_another(value["facts"], facts, path.parent)
+    def work_for_json() -> dict[str, Any]:
+        answers = work()
+        return {**asdict(answers), "probabilities": answers.probabilities.tolist()}
+
+    value: _KeptAnswers = keep_work(
+        path, work_for_json, facts=facts, what="rung of a ladder", kind=_KeptAnswers
+    )
+    probabilities = read_probabilities(value["probabilities"], shape, name=path)
     return Answers(probabilities, value["seconds"], value["note"], value["without_face"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ from emoclf.config import Settings
 from emoclf.data.splitting import SplitManifest
 from emoclf.experiments.baselines.networks import choose_face_settings, choose_network_settings
 from emoclf.experiments.baselines.rungs import FACE_RUNGS, RungName
+from emoclf.experiments.timing import TIMED_STEPS, time_calls
 from emoclf.images import load_image
 from emoclf.images.faces import FaceDetector
 
 _SAMPLE = 6
-_STEPS = 3
 
 
 def estimate_seconds(
@@ -64,41 +65,22 @@ def estimate_seconds(
     return seconds
 
 
-def describe_seconds(seconds: float) -> str:
-    """Return for example `about 12 minutes`.
-
-    Example:
-        >>> describe_seconds(700)
-        'about 12 minutes'
-    """
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} seconds"
-    return f"about {round(seconds / 60)} minutes"
-
-
 def _time_each(function: Callable[[Path], Any], photos: Sequence[Path]) -> float:
     """Return the mean seconds per photo, the first one left out where there are more."""
-    moments = [time.perf_counter()]
-    for path in photos:
-        function(path)
-        moments.append(time.perf_counter())
-    durations = np.diff(moments)
-    return float(durations[1:].mean() if len(durations) > 1 else durations.mean())
+    return time_calls(partial(function, path) for path in photos)[1]
 
 
 def _time_training(settings: Settings, class_names: Sequence[str]) -> tuple[float, float]:
     """Return the seconds until the first step on noise is done, and those of one step after it."""
-    start = time.perf_counter()
     from emoclf.models.networks import build_network
     from emoclf.training import compile_model
 
-    model = compile_model(build_network(settings, class_names))
     shape = (settings.batch_size, *settings.image_size, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     labels = np.arange(settings.batch_size) % len(class_names)
-    moments = [start]
-    for _ in range(_STEPS + 1):
-        model.train_on_batch(images, labels)
-        moments.append(time.perf_counter())
-    durations = np.diff(moments)
-    return float(durations[0]), float(durations[1:].mean())
+    begun = time.perf_counter()
+    model = compile_model(build_network(settings, class_names))
+    building = time.perf_counter() - begun
+    step = partial(model.train_on_batch, images, labels)
+    first, later = time_calls([step] * (1 + TIMED_STEPS))
+    return building + first, later

@@ -5,6 +5,7 @@ trained in a fold, `timing` says before the start how long all of them will take
 answers and says what they do and do not show.
 """
 
+from emoclf.experiments.cross_validation.estimating import TimeEstimate, estimate_time
 from emoclf.experiments.cross_validation.learners import Learner
 from emoclf.experiments.cross_validation.result import (
     CrossValidation,
@@ -12,7 +13,6 @@ from emoclf.experiments.cross_validation.result import (
     load_cross_validation,
 )
 from emoclf.experiments.cross_validation.running import cross_validate
-from emoclf.experiments.cross_validation.timing import TimeEstimate, estimate_time
 
 __all__ = [
     "CrossValidation",

@@ -11,6 +11,7 @@ import numpy as np
 from emoclf.config import FACE_SIZE, MODEL_FILE_NAME, Settings
 from emoclf.data.loading import PhotoCache, make_dataset
 from emoclf.evaluation import collect_predictions
+from emoclf.experiments.regression import fit_regression
 from emoclf.models.model_file import load_model
 from emoclf.models.packaged import PackagedNetwork
 from emoclf.training.classifier import train_classifier
@@ -100,15 +101,15 @@ def answer_with_features(
     Returns:
         The answers.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     labels = np.array([file.label for file in cache.files])
     test = cache.indices("test")
     others = np.setdiff1d(np.arange(len(labels)), test)
-    weights = "balanced" if settings.class_weights else None
-    regression = LogisticRegression(C=REGULARISATION, class_weight=weights, max_iter=2000)
-    model = make_pipeline(StandardScaler(), regression)
-    model.fit(features[others], labels[others])
-    return FoldAnswers(model.predict_proba(features[test]).astype(np.float64))
+    fit = fit_regression(
+        (features[others], labels[others]),
+        test=features[test],
+        class_count=len(cache.class_names),
+        class_weights=settings.class_weights,
+        strengths=(REGULARISATION,),
+        max_steps=2000,
+    )
+    return FoldAnswers(fit.probabilities)

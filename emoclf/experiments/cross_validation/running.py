@@ -14,6 +14,7 @@ from typing import get_args
 from emoclf.config import Settings
 from emoclf.data.loading import PhotoCache, WithoutFace, cache_photos, take_order
 from emoclf.data.splitting import Folds, SplitManifest, make_folds
+from emoclf.experiments.cross_validation.estimating import estimate_time
 from emoclf.experiments.cross_validation.learners import (
     FoldAnswers,
     Learner,
@@ -28,10 +29,10 @@ from emoclf.experiments.cross_validation.result import (
     load_cross_validation,
     load_facts,
 )
-from emoclf.experiments.cross_validation.timing import estimate_time, format_seconds
+from emoclf.experiments.timing import describe_seconds
 from emoclf.images.faces import FaceDetector
 from emoclf.runtime import set_seeds
-from emoclf.storage import write_json
+from emoclf.storage import refuse_another, write_json
 from emoclf.untrusted import show_text
 
 _WORK_NAME = "unfinished_fold"
@@ -150,7 +151,7 @@ def _start(
     resume: bool,
 ) -> Path:
     """Make the run folder, or check that the one to go on with is the same cross-validation."""
-    from emoclf.training import refuse_another, start_run
+    from emoclf.training import start_run
 
     run_folder = start_run(settings, manifest, logs=logs, name=name, resume=resume)
     parts = sorted({file.split for file in cache.files})
@@ -230,7 +231,7 @@ def _describe_progress(
     repeat, fold = place
     labels = [folds.manifest.files[index].label for index in folds.find_tested(repeat, fold)]
     right = int((answers.probabilities.argmax(axis=1) == labels).sum())
-    left = f"; about {format_seconds(seconds_left)} left" if seconds_left else ""
+    left = f"; {describe_seconds(seconds_left)} left" if seconds_left else ""
     return (
         f"repeat {repeat + 1} of {folds.repeats}, fold {fold + 1} of {folds.fold_count}: "
         f"{right} of {len(labels)} right{left}"

@@ -7,8 +7,9 @@ again, so that a recipe that was stopped goes on where it was (at the last finis
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from emoclf.experiments.face_network.targets import LABEL_WEIGHT, find_teachable
 from emoclf.models import build_face_network
 from emoclf.models.model_file import load_model
 from emoclf.models.packaged import ModelCard, calibrate_logits, softmax
-from emoclf.storage import read_json, write_json
+from emoclf.storage import keep_work
 from emoclf.training import hold_run
 from emoclf.untrusted import show_text
 
@@ -176,6 +177,7 @@ def train_packaged_network(
         The student, in float32, from uint8 RGB to probabilities of the emotions.
 
     Raises:
+        ResumeRefusedError: If a network in it was made from other faces or settings.
         RunInUseError: If another process writes that folder.
         ValueError: If `settings` has no round for the student.
     """
@@ -194,8 +196,10 @@ def _train_all(
     say: Callable[[str], None],
 ) -> keras.Model:
     say(f"{len(lesson.training):,} faces to learn from. {lesson.crossings}")
-    work = _Work(lesson, make_watch(lesson.tuning, settings.label_weight), policy, say)
     targets = make_targets(lesson.training, label_weight=settings.label_weight)
+    watch = make_watch(lesson.tuning, settings.label_weight)
+    facts = {"label_weight": settings.label_weight, "faces": _name_faces(lesson.training, targets)}
+    work = _Work(lesson, watch, policy, say, facts)
     teachers = [
         work.train(targets, folder / f"teacher_{number}", teacher)
         for number, teacher in enumerate(settings.teachers, start=1)
@@ -206,9 +210,18 @@ def _train_all(
         if teachers and not is_finished(name):
             taught = softmax(predict_emotions(teachers, lesson.training.pixels))
             mixed = one.teacher_weight * taught + (1 - one.teacher_weight) * targets
-        student = work.train(mixed, name, one.learning, start=student)
+        student = work.train(
+            mixed, name, one.learning, start=student, teacher_weight=one.teacher_weight
+        )
         teachers.append(student)
     return student
+
+
+def _name_faces(faces: FaceSet, targets: np.ndarray) -> str:
+    """Return a name for faces and what they are taught: sixteen hexadecimal digits."""
+    name = hashlib.blake2b(np.ascontiguousarray(faces.pixels).tobytes(), digest_size=8)
+    name.update(np.ascontiguousarray(targets).tobytes())
+    return name.hexdigest()
 
 
 def is_finished(folder: Path) -> bool:
@@ -224,6 +237,7 @@ class _Work:
     watch: Watch
     policy: str
     say: Callable[[str], None]
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def train(
         self,
@@ -232,9 +246,11 @@ class _Work:
         settings: LearningSettings,
         *,
         start: keras.Model | None = None,
+        teacher_weight: float = 0.0,
     ) -> keras.Model:
         """Train a network unless it is finished, and return it in single precision."""
-        if not is_finished(folder):
+
+        def work() -> Mapping[str, float | str]:
             self.say(
                 f"{show_text(folder.name)}: {settings.epochs} epochs, log in "
                 f"{show_text(folder / 'history.csv')}"
@@ -249,10 +265,15 @@ class _Work:
                     start=start,
                     watch=self.watch,
                 )
-            numbers = {**self.watch(network), "precision": used}
-            write_json(folder / FINISHED_FILE_NAME, numbers)
-        path, what = folder / FINISHED_FILE_NAME, "the result of a finished network"
-        numbers = read_json(path, what=what, kind=dict[str, float | str])
+            return {**self.watch(network), "precision": used}
+
+        numbers: dict[str, float | str] = keep_work(
+            folder / FINISHED_FILE_NAME,
+            work,
+            facts={**self.facts, **asdict(settings), "teacher_weight": teacher_weight},
+            what="result of a finished network",
+            kind=dict[str, float | str],
+        )
         self.say(
             f"{show_text(folder.name)}: "
             + ", ".join(f"{name} {number}" for name, number in numbers.items())

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from emoclf.config import Settings
 from emoclf.data.loading import PhotoCache, make_dataset
+from emoclf.experiments.timing import TIMED_STEPS, describe_seconds, time_calls
 from emoclf.models.networks import build_network
 from emoclf.runtime import find_hardware
-
-_TIMED_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -39,23 +36,11 @@ class TimeEstimate:
     def describe(self) -> str:
         """Return the estimate as a sentence."""
         return (
-            f"{self.trainings} trainings of at most {self.epochs} epochs: about "
-            f"{format_seconds(self.seconds)} in all, measured on {_TIMED_STEPS} steps "
+            f"{self.trainings} trainings of at most {self.epochs} epochs: "
+            f"{describe_seconds(self.seconds)} in all, measured on {TIMED_STEPS} steps "
             f"({self.epoch_seconds:.1f} s per epoch, {self.start_seconds:.1f} s to start each); "
             "early stopping makes it less."
         )
-
-
-def format_seconds(seconds: float) -> str:
-    """Return a duration for reading.
-
-    Example:
-        >>> format_seconds(42), format_seconds(600), format_seconds(9000)
-        ('42 s', '10 min', '2.5 h')
-    """
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def estimate_time(cache: PhotoCache, settings: Settings, *, trainings: int) -> TimeEstimate:
@@ -69,8 +54,8 @@ def estimate_time(cache: PhotoCache, settings: Settings, *, trainings: int) -> T
     Returns:
         The estimate.
     """
-    from emoclf.models import freeze_for_fine_tuning
-    from emoclf.training import choose_precision, compile_model, plan_stages, use_precision
+    from emoclf.training import choose_precision, choose_stages, use_precision
+    from emoclf.training.fitting import begin_stage
 
     size = settings.batch_size
     train = make_dataset(cache, "train", batch_size=size)
@@ -81,23 +66,10 @@ def estimate_time(cache: PhotoCache, settings: Settings, *, trainings: int) -> T
     with use_precision(policy):
         model = build_network(settings, cache.class_names)
     start, total = time.perf_counter() - begun, 0.0
-    stages = plan_stages(settings) if settings.knows_something else (None,)
-    for stage in stages:
-        if stage is not None:
-            freeze_for_fine_tuning(model, stage.learns)
-        compile_model(model, averaging=settings.averaging)
-        first, step = _time(lambda: model.train_on_batch(*batch))
-        first_look, look = _time(lambda: model.test_on_batch(*batch))
+    for stage in choose_stages(settings):
+        begin_stage(model, stage, settings=settings, steps_per_epoch=len(train))
+        first, step = time_calls([lambda: model.train_on_batch(*batch)] * (1 + TIMED_STEPS))
+        first_look, look = time_calls([lambda: model.test_on_batch(*batch)] * (1 + TIMED_STEPS))
         start += first + first_look
-        epochs = settings.epochs if stage is None else stage.epochs
-        total += epochs * (len(train) * step + len(validation) * look)
+        total += stage.epochs * (len(train) * step + len(validation) * look)
     return TimeEstimate(trainings, start, total / settings.epochs, settings.epochs)
-
-
-def _time(task: Callable[[], Any]) -> tuple[float, float]:
-    """Return the seconds of the first call, and of one of the calls after it."""
-    times = [time.perf_counter()]
-    for _ in range(1 + _TIMED_STEPS):
-        task()
-        times.append(time.perf_counter())
-    return times[1] - times[0], (times[-1] - times[1]) / _TIMED_STEPS
