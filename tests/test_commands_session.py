@@ -282,7 +282,7 @@ def test_a_full_disk_is_said_with_what_to_do(folder, tmp_path, monkeypatch):
     def fill(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "split.json")
 
-    monkeypatch.setattr("emoclf.data.splitting.splits.save_manifest", fill)
+    monkeypatch.setattr("emoclf.data.splitting.save_manifest", fill)
     error = run("split", folder / "data", "--output", tmp_path / "split.json", code=1).stderr
     assert error == (
         "Error: split.json: No space left on device. Make room on that disk, or choose another "

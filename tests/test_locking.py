@@ -12,6 +12,7 @@ from contextlib import suppress
 import pytest
 
 from emoclf.config import Settings
+from emoclf.storage.temporary import find_machine
 from emoclf.training import RunInUseError, check_run_is_free, hold_run, locking
 from emoclf.training.locking import LOCK_NAME, release_run, take_run
 from tests.conftest import REPOSITORY
@@ -32,7 +33,14 @@ except module.RunInUseError as error:
 print("held", flush=True)
 time.sleep(600)
 """
-FORK = "import os\nif os.fork() == 0:\n    time.sleep(600)\n"
+FORK = """
+import os
+read, write = os.pipe()
+if os.fork() == 0:
+    os.write(write, b"alive")
+    time.sleep(600)
+os.read(read, 5)  # the child has run what it runs after a fork
+"""
 
 
 class Holder:
@@ -173,7 +181,7 @@ def test_what_lies_in_the_place_of_the_lock_is_left_alone(tmp_path, kind):
 
 
 def test_leftovers_of_killed_processes_go_when_a_run_is_taken(tmp_path):
-    machine, gone = locking.remove_leftovers.__globals__["_find_machine"](), 2**22 + 1
+    machine, gone = find_machine(), 2**22 + 1
     names = [
         f".run.{gone}-{machine}.partial",
         f"run/.model.{gone}-{machine}.partial.keras",
