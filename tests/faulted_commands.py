@@ -222,13 +222,14 @@ class Trial:
         return find_unlike(self._expected, self._read())
 
     def _list_places(self, change: Change) -> list[str]:
-        """Return what a user knows of where a change is: the file, the nearest folder."""
+        """Return what a user knows of where a change is: the file, and the folders it lies in."""
         parts = Path(change.path).relative_to(self.work).parts
+        if parts[0] == "tmp":  # it is named where it really has no room
+            return [""]
         known = next((i for i, part in enumerate(parts) if part.startswith(".")), len(parts))
-        if parts[0] == "tmp":
-            return [str(self.work / "tmp"), "tmp/"]
-        folder = "/".join(parts[: min(known, len(parts) - 1)])
-        return ["/".join(parts[:known]) or str(self.work), folder or str(self.work)]
+        shown = parts[:known] or (str(self.work),)
+        fewest = min(2, len(shown))  # the data set's folder alone would be too little
+        return ["/".join(shown[:count]) for count in range(len(shown), fewest - 1, -1)]
 
 
 def choose_faults(

@@ -5,6 +5,7 @@ import errno
 import json
 import shlex
 from dataclasses import fields
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -288,6 +289,22 @@ def test_a_full_disk_is_said_with_what_to_do(folder, tmp_path, monkeypatch):
         "Error: split.json: No space left on device. Make room on that disk, or choose another "
         "place, and give the command again (a training goes on with --resume).\n"
     )
+
+
+@pytest.mark.parametrize("free", [0, 2**40, None])
+def test_a_full_temporary_folder_is_named(folder, tmp_path, monkeypatch, free):
+    def fill(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "model.keras")
+
+    def measure(place):
+        if free is None:
+            raise FileNotFoundError(place)
+        return SimpleNamespace(free=free)
+
+    monkeypatch.setattr("emoclf.data.splitting.save_manifest", fill)
+    monkeypatch.setattr("emoclf.apps.commands.options.shutil.disk_usage", measure)
+    error = run("split", folder / "data", "--output", tmp_path / "split.json", code=1).stderr
+    assert ("The temporary folder" in error) == (free != 2**40)
 
 
 def test_a_model_that_is_missing_and_a_training_that_has_not_ended_are_told_apart(tmp_path):

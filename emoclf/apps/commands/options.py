@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -167,6 +169,7 @@ _TOO_DEEP = (
     "A file or folder is nested too deeply to be followed. Give a part of it, or lay it out in "
     "fewer levels."
 )
+_LITTLE_ROOM_BYTES = 16 * 2**20
 _MAKE_ROOM = (
     "Make room on that disk, or choose another place, and give the command again (a training goes "
     "on with --resume)."
@@ -216,7 +219,17 @@ def _explain(error: OSError) -> str:
     where = "" if place is None else f"{show_text(place)}: "
     reason = os.strerror(error.errno) if is_full else show_text(error.strerror)
     step = steps.get(error.errno, "Check the path, or choose another place.")
-    return f"{where}{reason}. {step}"
+    return f"{where}{reason}. {step}{_describe_full_temporaries() if is_full else ''}"
+
+
+def _describe_full_temporaries() -> str:
+    """Name the temporary folder if it is full: libraries write there first, and do not say so."""
+    try:
+        folder = tempfile.gettempdir()
+        is_full = shutil.disk_usage(folder).free < _LITTLE_ROOM_BYTES
+    except OSError:  # no file can be made in any folder for such files
+        folder, is_full = os.environ.get("TMPDIR", "/tmp"), True
+    return f" The temporary folder {show_text(folder)} is full, too." if is_full else ""
 
 
 def is_watched() -> bool:
