@@ -154,8 +154,17 @@ def find_damaged(root: Path, expected: Mapping[str, object]) -> list[str]:
         if path.name == "history.csv":
             problems += _find_bad_rows(path, name)
         elif isinstance(meaning, str) and meaning != expected.get(name, meaning):
-            problems.append(f"{name} (other bytes)")
+            problems += [] if _is_described(path) else [f"{name} (other bytes)"]
     return problems
+
+
+def _is_described(path: Path) -> bool:
+    """Tell whether an exported file is the one of its description: no two are written alike."""
+    description = path.with_name("emoclf.json")
+    if not description.is_file():
+        return False
+    known = json.loads(description.read_bytes()).get("sha256", {})
+    return known.get(path.name) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _find_bad_rows(path: Path, name: str) -> list[str]:
