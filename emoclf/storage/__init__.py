@@ -16,7 +16,7 @@ from emoclf.storage.reading import (
     parse_json,
     read_json,
 )
-from emoclf.storage.temporary import is_running, make_folder, remove_folder, remove_leftovers
+from emoclf.storage.temporary import make_folder, remove_folder, remove_leftovers
 from emoclf.storage.writing import (
     add_file,
     building_folder,
@@ -36,7 +36,6 @@ __all__ = [
     "check_kind",
     "describe_irregular",
     "find_sha256",
-    "is_running",
     "keep_work",
     "make_folder",
     "naming_full_disk",

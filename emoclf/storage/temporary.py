@@ -72,11 +72,11 @@ def _is_leftover(entry: os.DirEntry[str]) -> bool:
         return False
     if found["machine"] == find_machine():
         process = int(found["process"])
-        return process != os.getpid() and not is_running(process)
+        return process != os.getpid() and not _is_running(process)
     return time.time() - entry.stat(follow_symlinks=False).st_mtime > _FOREIGN_SECONDS
 
 
-def is_running(process: int) -> bool:
+def _is_running(process: int) -> bool:
     """Tell whether a process runs; where that cannot be asked without harm, say yes."""
     if os.name == "nt":  # there, os.kill ends the process whatever the signal
         return True

@@ -1,7 +1,8 @@
 """The baseline ladder: from always guessing to the fine-tuned face network, on the same photos.
 
-`rungs` names the rungs, `colours` and `regression` make the simple ones, `networks` the others,
-`estimating` says how long it will take, `ladder` climbs and keeps what is done, `result` compares.
+`rungs` names the rungs, `colours` and the regression beside it make the simple ones, `networks` the
+others, `estimating` says how long it will take, `ladder` climbs and keeps what is done, `result`
+compares.
 """
 
 from emoclf.experiments.baselines.colours import COLOUR_NAMES, measure_colours

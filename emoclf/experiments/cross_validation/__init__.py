@@ -1,8 +1,8 @@
 """Every photo of a small folder answered by a network that has not seen it.
 
 `running` trains the folds and keeps each one as soon as it is finished, `learners` is what is
-trained in a fold, `timing` says before the start how long all of them will take, `result` holds the
-answers and says what they do and do not show.
+trained in a fold, `estimating` says before the start how long all of them will take, `result` holds
+the answers and says what they do and do not show.
 """
 
 from emoclf.experiments.cross_validation.estimating import TimeEstimate, estimate_time

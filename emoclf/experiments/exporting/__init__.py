@@ -1,7 +1,7 @@
 """A trained network as a file for other programs, checked against the network itself.
 
-`formats` names the formats, `writers` writes them, `loading` makes a file answer again, `photos`
-finds the photos of the run, `parity` compares, `exports` does it all.
+`photos` finds the photos of the run, `parity` compares, `exports` does it all; writing a format and
+loading it again is `models.formats`.
 """
 
 from emoclf.experiments.exporting.exports import (
