@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 import emoclf
+from emoclf.apps.commands.baselines import baselines_command
 from emoclf.apps.commands.data_set import (
     clean_command,
     draw_faces_command,
@@ -16,23 +17,22 @@ from emoclf.apps.commands.data_set import (
 from emoclf.apps.commands.data_sets import data_sets_command, fetch_command, stage_command
 from emoclf.apps.commands.demo import demo_command
 from emoclf.apps.commands.doctor import doctor_command
+from emoclf.apps.commands.error_analysis import analyse_errors_command
 from emoclf.apps.commands.explain import explain_command
 from emoclf.apps.commands.export import export_command
 from emoclf.apps.commands.face_model import train_face_model_command
-from emoclf.apps.commands.ladder import ladder_command
+from emoclf.apps.commands.label_errors import (
+    apply_decisions_command,
+    compare_corrections_command,
+    cross_validate_command,
+    find_label_errors_command,
+)
 from emoclf.apps.commands.learning import train_command
 from emoclf.apps.commands.live import live_command
 from emoclf.apps.commands.options import clear_errors
 from emoclf.apps.commands.predict import predict_command
-from emoclf.apps.commands.repair import (
-    apply_decisions_command,
-    compare_repair_command,
-    cross_validate_command,
-    find_suspects_command,
-)
 from emoclf.apps.commands.terminal import guarded_streams
 from emoclf.apps.commands.testing import evaluate_command
-from emoclf.apps.commands.weak_spots import weak_spots_command
 
 
 class Commands(click.Group):
@@ -87,12 +87,12 @@ for command in (
     split_command,
     train_command,
     evaluate_command,
-    ladder_command,
-    weak_spots_command,
+    baselines_command,
+    analyse_errors_command,
     cross_validate_command,
-    find_suspects_command,
+    find_label_errors_command,
     apply_decisions_command,
-    compare_repair_command,
+    compare_corrections_command,
     export_command,
     live_command,
     demo_command,

@@ -75,14 +75,14 @@ class Settings:
             other photos: `"vgg16"`, `"resnet50v2"`, `"mobilenetv3small"`, `"efficientnetv2b0"`.
         weights: What those others know: `"imagenet"` (downloaded once), the path of a file of
             weights, or `"none"`.
-        validation_share: Share of the photos that choose the best epoch, above 0.
-        test_share: Share of the photos that are looked at once, at the end, above 0.
+        validation_fraction: Share of the photos that choose the best epoch, above 0.
+        test_fraction: Share of the photos that are looked at once, at the end, above 0.
         batch_size: Photos per training step.
         epochs: Passes over the training photos at most; early stopping may end sooner.
         learning_rate: Largest step size of the optimizer.
         patience: Epochs without a better validation loss before training stops.
         dropout: Share of the features that are switched off at random while training, 0 to 1.
-        averaging: Momentum of the average of the last weights, which is then what is judged and
+        ema_momentum: Momentum of the average of the last weights, which is then what is judged and
             saved, 0 to below 1; 0 takes the last weights as they are.
         augment: Whether every epoch sees the photos flipped, moved, turned and re-lit at random.
         class_weights: Whether the rarer class counts for more in training, so that the network
@@ -101,14 +101,14 @@ class Settings:
     subject: Subject = "photo"
     network: NetworkName = "small"
     weights: str = "imagenet"
-    validation_share: float = 0.15
-    test_share: float = 0.15
+    validation_fraction: float = 0.15
+    test_fraction: float = 0.15
     batch_size: int = 16
     epochs: int = 15
     learning_rate: float = 2e-3
     patience: int = 10
     dropout: float = 0.3
-    averaging: float = 0
+    ema_momentum: float = 0
     augment: bool = True
     class_weights: bool = True
     precision: Precision = "auto"
@@ -128,14 +128,15 @@ class Settings:
             "subject": self.subject in ("photo", "face"),
             "network": self.network in get_args(NetworkName),
             "weights": 0 < len(self.weights) <= _LONGEST_PATH,
-            "validation_share": self.validation_share > 0,
-            "test_share": self.test_share > 0 and self.test_share + self.validation_share < 1,
+            "validation_fraction": self.validation_fraction > 0,
+            "test_fraction": self.test_fraction > 0
+            and self.test_fraction + self.validation_fraction < 1,
             "batch_size": 1 <= self.batch_size <= _LARGEST_COUNT,
             "epochs": 1 <= self.epochs <= _LARGEST_COUNT,
             "learning_rate": 0 < self.learning_rate < float("inf"),
             "patience": self.patience >= 1,
             "dropout": 0 <= self.dropout < 1,
-            "averaging": 0 <= self.averaging < 1,
+            "ema_momentum": 0 <= self.ema_momentum < 1,
             "precision": self.precision in get_args(Precision),
             "seed": 0 <= self.seed < 2**32,
         }
@@ -149,7 +150,7 @@ class Settings:
                 )
 
     @property
-    def knows_something(self) -> bool:
+    def is_pretrained(self) -> bool:
         """Whether the network starts from learned weights, so that it is trained in stages."""
         is_backbone = self.network in get_args(BackboneName)
         return self.network == "face" or (is_backbone and self.weights != "none")

@@ -52,9 +52,9 @@ class Hardware:
 
     Attributes:
         cpu_count: Cores that this process may use.
-        gpu_names: One name per graphics card that TensorFlow sees; empty without one.
+        gpu_names: One name per GPU that TensorFlow sees; empty without one.
         memory_gib: Memory in GiB, or None where the system does not tell.
-        compute_capabilities: What each graphics card can do, in Nvidia's numbers such as
+        compute_capabilities: What each GPU can do, in Nvidia's numbers such as
             `(7, 5)`; cards that do not tell are left out.
     """
 
@@ -65,7 +65,7 @@ class Hardware:
 
     def describe(self) -> str:
         """Return the hardware in one sentence."""
-        cards = ", ".join(self.gpu_names) if self.gpu_names else "no graphics card"
+        cards = ", ".join(self.gpu_names) if self.gpu_names else "no GPU"
         memory = f", {self.memory_gib:.0f} GiB of memory" if self.memory_gib else ""
         return f"{self.cpu_count} CPU cores{memory}, {cards}"
 
@@ -106,10 +106,10 @@ def mount_drive(mount_point: str | Path = DRIVE_MOUNT_POINT) -> Path | None:
 
 
 def find_hardware() -> Hardware:
-    """Look at the processor, the memory and the graphics cards of this machine.
+    """Look at the processor, the memory and the GPUs of this machine.
 
     Returns:
-        What was found. Loads TensorFlow to ask for graphics cards.
+        What was found. Loads TensorFlow to ask for GPUs.
     """
     import tensorflow as tf
 
@@ -204,7 +204,7 @@ def _version_numbers(version: str) -> tuple[int, ...]:
 def quiet_start() -> Iterator[None]:
     """Keep what TensorFlow's native code writes while it loads off the screen.
 
-    TensorFlow tells at length which libraries it found and which graphics cards it did not.
+    TensorFlow tells at length which libraries it found and which GPUs it did not.
     Python's own errors and warnings are shown as always: only the process's standard error
     stream, which native code writes to, is led away until the block ends.
 

@@ -44,7 +44,7 @@ def manifest(drawn_folder):
         for file in list_files(entry.path).files:
             paths.append(file.relative_to(drawn_folder).as_posix())
             labels.append(entry.label)
-    return make_splits(paths, labels, root=drawn_folder, test_share=0.2, validation_share=0.2)
+    return make_splits(paths, labels, root=drawn_folder, test_fraction=0.2, validation_fraction=0.2)
 
 
 @pytest.fixture(scope="session")

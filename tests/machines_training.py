@@ -12,7 +12,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
-from emoclf.training.machines import describe_cluster, join_machines, train_on_machines
+from emoclf.training.multi_worker import describe_cluster, join_workers, train_on_workers
 
 
 def main():
@@ -25,7 +25,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.addresses:
         os.environ["TF_CONFIG"] = describe_cluster(arguments.addresses, arguments.index)
-    strategy = join_machines()
+    strategy = join_workers()
 
     from emoclf import Settings, cache_photos, find_problems
     from emoclf.data.splitting import split_report
@@ -48,7 +48,7 @@ def main():
         if arguments.die_after == len(lines):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    result = train_on_machines(
+    result = train_on_workers(
         build, cache, settings=settings, run_folder=arguments.run, strategy=strategy, say=say
     )
     document = {**result.history, "machines": result.machines, "epochs_now": len(lines)}

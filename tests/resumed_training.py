@@ -38,7 +38,7 @@ def build(settings):
 
 def train(data, logs, name, *, epochs=6, patience=3, extra=()):
     """Train, or go on, and return the model and the history."""
-    settings = emoclf.Settings(image_size=SIZE, epochs=epochs, averaging=0.9, patience=patience)
+    settings = emoclf.Settings(image_size=SIZE, epochs=epochs, ema_momentum=0.9, patience=patience)
     split = split_report(emoclf.find_problems(data, progress=False), settings)
     folder = start_run(settings, split, logs=logs, name=name, resume=True)
     cache = cache_photos(split, image_size=SIZE, progress=False)
@@ -47,7 +47,7 @@ def train(data, logs, name, *, epochs=6, patience=3, extra=()):
         folder,
         info=emoclf.ModelInfo(image_size=SIZE),
         patience=settings.patience,
-        averaging=True,
+        ema_momentum=True,
         tensorboard=False,
     )
     callbacks.insert(1, keras.callbacks.ReduceLROnPlateau(patience=1, factor=0.5, min_delta=0.1))

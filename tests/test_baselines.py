@@ -1,4 +1,4 @@
-"""The ladder: known answers on data sets in which one thing decides, the same photos for all."""
+"""The baselines: known answers on data sets in which one thing decides, the same photos for all."""
 
 import json
 import shutil
@@ -14,25 +14,25 @@ from emoclf.data.splitting import make_splits, save_manifest
 from emoclf.evaluation import evaluate_predictions
 from emoclf.experiments import baselines, timing
 from emoclf.experiments.baselines import (
-    RUNG_NAMES,
-    Ladder,
-    Rung,
+    BASELINE_NAMES,
+    Baseline,
+    BaselineComparison,
     climbing,
-    compare_rungs,
+    compare_baselines,
     estimating,
     fit_regression,
     measure_colours,
-    train_ladder,
+    train_baselines,
 )
+from emoclf.experiments.baselines.baseline import Answers
 from emoclf.experiments.baselines.estimating import estimate_seconds
-from emoclf.experiments.baselines.rungs import Answers
 from emoclf.experiments.timing import describe_seconds
-from emoclf.plots import plot_ladder
+from emoclf.plots import plot_baselines
 from emoclf.training import ResumeRefusedError
 
 SIMPLE = ("majority", "brightness", "colours", "pixels")
-REST = tuple(name for name in RUNG_NAMES if name not in SIMPLE)
-SETTINGS = Settings(image_size=(32, 32), epochs=1, validation_share=0.25, test_share=0.25)
+REST = tuple(name for name in BASELINE_NAMES if name not in SIMPLE)
+SETTINGS = Settings(image_size=(32, 32), epochs=1, validation_fraction=0.25, test_fraction=0.25)
 
 
 class NoFaces:
@@ -56,7 +56,7 @@ def make_data(folder, draw, *, per_class=40):
             Image.fromarray(draw(label, generator)).save(folder / name / f"{number}.png")
             paths.append(f"{name}/{number}.png")
             labels.append(label)
-    return make_splits(paths, labels, root=folder, validation_share=0.25, test_share=0.25)
+    return make_splits(paths, labels, root=folder, validation_fraction=0.25, test_fraction=0.25)
 
 
 def draw_by_light(label, generator):
@@ -86,32 +86,32 @@ def draw_nothing(label, generator):
     return generator.integers(0, int(generator.uniform(60, 256)), (40, 50, 3)).astype(np.uint8)
 
 
-def find_accuracy(ladder):
-    return {rung.name: rung.evaluation.accuracy.value for rung in ladder.rungs}
+def find_accuracy(baselines):
+    return {baseline.name: baseline.evaluation.accuracy.value for baseline in baselines.baseline_}
 
 
 def test_where_only_brightness_decides_the_brightness_rung_is_near_1(tmp_path):
     manifest = make_data(tmp_path / "data", draw_by_light)
-    ladder = train_ladder(manifest, SETTINGS, logs=tmp_path, skip=REST)
-    accuracy = find_accuracy(ladder)
+    baselines = train_baselines(manifest, SETTINGS, logs=tmp_path, skip=REST)
+    accuracy = find_accuracy(baselines)
     assert accuracy["majority"] == 0.5
     assert accuracy["brightness"] >= 0.95
-    assert "bright photos are taken for Happy" in ladder.find("brightness").answers.note
-    assert "light is shown to tell the classes apart" in ladder.describe_verdict()
+    assert "bright photos are taken for Happy" in baselines.find("brightness").answers.note
+    assert "light is shown to tell the classes apart" in baselines.describe_verdict()
 
 
 def test_where_only_colour_decides_brightness_does_not_help(tmp_path):
     manifest = make_data(tmp_path / "data", draw_by_colour)
-    ladder = train_ladder(manifest, SETTINGS, logs=tmp_path, skip=REST)
-    assert find_accuracy(ladder)["colours"] == 1
-    assert abs(ladder.find("brightness").evaluation.curves.roc_auc - 0.5) < 0.3
-    assert "light is not shown to tell the classes apart" in ladder.describe_verdict()
+    baselines = train_baselines(manifest, SETTINGS, logs=tmp_path, skip=REST)
+    assert find_accuracy(baselines)["colours"] == 1
+    assert abs(baselines.find("brightness").evaluation.curves.roc_auc - 0.5) < 0.3
+    assert "light is not shown to tell the classes apart" in baselines.describe_verdict()
 
 
 def test_where_only_the_place_decides_pixels_help_and_light_does_not(tmp_path):
     manifest = make_data(tmp_path / "data", draw_by_place)
-    ladder = train_ladder(manifest, SETTINGS, logs=tmp_path, skip=REST)
-    accuracy = find_accuracy(ladder)
+    baselines = train_baselines(manifest, SETTINGS, logs=tmp_path, skip=REST)
+    accuracy = find_accuracy(baselines)
     assert accuracy["pixels"] >= 0.95
     assert accuracy["brightness"] < 0.8
     assert accuracy["colours"] < 0.8
@@ -119,32 +119,32 @@ def test_where_only_the_place_decides_pixels_help_and_light_does_not(tmp_path):
 
 def test_where_nothing_decides_no_rung_is_shown_to_know_anything(tmp_path):
     manifest = make_data(tmp_path / "data", draw_nothing)
-    ladder = train_ladder(manifest, SETTINGS, logs=tmp_path, skip=REST)
-    for rung in ladder.rungs:
-        assert rung.evaluation.accuracy.low < 0.5 < rung.evaluation.accuracy.high
+    baselines = train_baselines(manifest, SETTINGS, logs=tmp_path, skip=REST)
+    for baseline in baselines.baseline_:
+        assert baseline.evaluation.accuracy.low < 0.5 < baseline.evaluation.accuracy.high
 
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
-    """A whole ladder of one epoch, and what it said."""
+    """A whole baselines of one epoch, and what it said."""
     folder = tmp_path_factory.mktemp("full")
     manifest, said = make_data(folder / "data", draw_by_light, per_class=16), []
-    arguments = {"logs": folder, "name": "ladder", "resume": True, "detector": NoFaces()}
-    ladder = train_ladder(manifest, SETTINGS, say=said.append, **arguments)
-    return ladder, manifest, arguments, said
+    arguments = {"logs": folder, "name": "baselines", "resume": True, "detector": NoFaces()}
+    baselines = train_baselines(manifest, SETTINGS, say=said.append, **arguments)
+    return baselines, manifest, arguments, said
 
 
 def test_all_rungs_answer_the_same_test_photos(full):
-    ladder, manifest, _, _ = full
-    assert [rung.name for rung in ladder.rungs] == list(RUNG_NAMES)
+    baselines, manifest, _, _ = full
+    assert [baseline.name for baseline in baselines.baseline_] == list(BASELINE_NAMES)
     expected = tuple(file.path for file in manifest.select("test"))
-    for rung in ladder.rungs:
-        assert rung.evaluation.paths == expected
-        np.testing.assert_array_equal(rung.evaluation.labels, manifest.labels("test"))
-    assert ladder.without_face == len(expected) == 8
-    assert "8 of the test photos show no face" in ladder.describe()
-    assert "8 test photos (4 of the rarer class)" in ladder.describe_verdict()
-    assert "nothing can be concluded" in ladder.describe_verdict()
+    for baseline in baselines.baseline_:
+        assert baseline.evaluation.paths == expected
+        np.testing.assert_array_equal(baseline.evaluation.labels, manifest.labels("test"))
+    assert baselines.without_face == len(expected) == 8
+    assert "8 of the test photos show no face" in baselines.describe()
+    assert "8 test photos (4 of the rarer class)" in baselines.describe_verdict()
+    assert "nothing can be concluded" in baselines.describe_verdict()
 
 
 def test_the_time_is_estimated_before_it_starts(full):
@@ -155,9 +155,9 @@ def test_the_time_is_estimated_before_it_starts(full):
 
 
 def test_a_finished_rung_is_kept_and_an_interrupted_ladder_goes_on(full, monkeypatch, tmp_path):
-    ladder, manifest, arguments, _ = full
-    copy = shutil.copytree(ladder.folder, tmp_path / "ladder")
-    (copy / "rung-brightness.json").unlink()
+    baselines, manifest, arguments, _ = full
+    copy = shutil.copytree(baselines.folder, tmp_path / "baselines")
+    (copy / "baseline-brightness.json").unlink()
     trained = []
     fit = climbing.fit_regression
 
@@ -166,51 +166,53 @@ def test_a_finished_rung_is_kept_and_an_interrupted_ladder_goes_on(full, monkeyp
         return fit(*given, **named)
 
     monkeypatch.setattr(climbing, "fit_regression", count)
-    monkeypatch.setattr(climbing, "train_network_rung", lambda *_, **__: trained.append("network"))
+    monkeypatch.setattr(
+        climbing, "train_network_baseline", lambda *_, **__: trained.append("network")
+    )
     said = []
-    again = train_ladder(manifest, SETTINGS, say=said.append, **{**arguments, "logs": tmp_path})
+    again = train_baselines(manifest, SETTINGS, say=said.append, **{**arguments, "logs": tmp_path})
     assert trained == ["regression"]
-    assert said[0].startswith("6 of 7 rungs are done already")
-    assert find_accuracy(again) == find_accuracy(ladder)
+    assert said[0].startswith("6 of 7 baselines are done already")
+    assert find_accuracy(again) == find_accuracy(baselines)
     assert again.without_face == 8
 
 
 def test_another_ladder_in_the_same_folder_is_refused(full):
     _, manifest, arguments, _ = full
     with pytest.raises(ResumeRefusedError, match="epochs"):
-        train_ladder(manifest, Settings(image_size=(32, 32), epochs=2), **arguments)
+        train_baselines(manifest, Settings(image_size=(32, 32), epochs=2), **arguments)
     other = NoFaces()
     other.description = "Another detector."
     with pytest.raises(ResumeRefusedError, match="Another detector"):
-        train_ladder(manifest, SETTINGS, **{**arguments, "detector": other})
+        train_baselines(manifest, SETTINGS, **{**arguments, "detector": other})
 
 
 def test_numbers_and_figure_are_there(full):
-    ladder = full[0]
-    numbers = json.loads((ladder.folder / "ladder.json").read_text())
-    assert [rung["name"] for rung in numbers["rungs"]] == list(RUNG_NAMES)
-    assert numbers["rungs"][0]["accuracy"]["count"] == 8
-    assert numbers["verdict"] == ladder.describe_verdict()
-    figure = plot_ladder(ladder)
+    baselines = full[0]
+    numbers = json.loads((baselines.folder / "baselines.json").read_text())
+    assert [baseline["name"] for baseline in numbers["baselines"]] == list(BASELINE_NAMES)
+    assert numbers["baselines"][0]["accuracy"]["count"] == 8
+    assert numbers["verdict"] == baselines.describe_verdict()
+    figure = plot_baselines(baselines)
     titles = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert titles == [rung.title for rung in ladder.rungs]
+    assert titles == [baseline.title for baseline in baselines.baseline_]
 
 
 def test_a_damaged_rung_is_named(full, tmp_path):
-    ladder, manifest, arguments, _ = full
-    copy = shutil.copytree(ladder.folder, tmp_path / "ladder")
-    (copy / "rung-pixels.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"rung-pixels\.json is no rung"):
-        train_ladder(manifest, SETTINGS, **{**arguments, "logs": tmp_path})
+    baselines, manifest, arguments, _ = full
+    copy = shutil.copytree(baselines.folder, tmp_path / "baselines")
+    (copy / "baseline-pixels.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"baseline-pixels\.json is no baseline"):
+        train_baselines(manifest, SETTINGS, **{**arguments, "logs": tmp_path})
 
 
 def test_the_network_of_a_run_is_a_rung_and_is_not_trained_again(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(climbing, "train_network_rung", None)
+    monkeypatch.setattr(climbing, "train_network_baseline", None)
     folder = shutil.copytree(run[1].run_folder, tmp_path / "run")
     skip = ("pixels", "face_features", "fine_tuned")
-    ladder = train_ladder(run_folder=folder, skip=skip)
-    assert ladder.folder == folder / "ladder"
-    network = ladder.find("network")
+    baselines = train_baselines(run_folder=folder, skip=skip)
+    assert baselines.folder == folder / "baselines"
+    network = baselines.find("network")
     assert "trained before" in network.answers.note
     assert network.answers.seconds is None
     from emoclf.inference.testing import evaluate_run
@@ -222,15 +224,15 @@ def test_the_network_of_a_run_is_a_rung_and_is_not_trained_again(run, tmp_path, 
 
 def test_arguments_that_do_not_fit_are_named(run, manifest, tmp_path):
     with pytest.raises(ValueError, match="give a manifest"):
-        train_ladder()
+        train_baselines()
     with pytest.raises(ValueError, match="Received: everything"):
-        train_ladder(manifest, skip=("everything",))
+        train_baselines(manifest, skip=("everything",))
     with pytest.raises(ValueError, match="not all"):
-        train_ladder(manifest, skip=RUNG_NAMES)
+        train_baselines(manifest, skip=BASELINE_NAMES)
     with pytest.raises(ValueError, match="the run decides"):
-        train_ladder(manifest, run_folder=run[1].run_folder)
+        train_baselines(manifest, run_folder=run[1].run_folder)
     with pytest.raises(FileNotFoundError, match="the run is not finished"):
-        train_ladder(run_folder=tmp_path)
+        train_baselines(run_folder=tmp_path)
 
 
 def test_colours_are_those_of_the_photo(tmp_path):
@@ -291,28 +293,28 @@ def test_a_class_without_a_training_photo_is_named():
         fit_regression((features, labels), (features, labels), test=features)
 
 
-def make_rung(name, labels, shift):
+def make_baseline(name, labels, shift):
     generator = np.random.default_rng(len(name))
     score = 1 / (1 + np.exp(-(generator.normal(size=len(labels)) + shift * (2 * labels - 1))))
     evaluation = evaluate_predictions(labels, np.stack([1 - score, score], axis=1))
-    return Rung(name, name, evaluation, Answers(evaluation.probabilities, 0.0, ""))
+    return Baseline(name, name, evaluation, Answers(evaluation.probabilities, 0.0, ""))
 
 
 def climb(labels, **shifts):
-    rungs = tuple(make_rung(name, labels, shift) for name, shift in shifts.items())
-    return Ladder(Path("logs"), rungs, {}, compare_rungs(rungs))
+    baselines = tuple(make_baseline(name, labels, shift) for name, shift in shifts.items())
+    return BaselineComparison(Path("logs"), baselines, {}, compare_baselines(baselines))
 
 
 def test_the_network_is_compared_with_the_better_rung_of_light_and_faces_with_the_one_below():
-    ladder = climb(
+    baselines = climb(
         np.arange(120) % 2, brightness=0, colours=0.5, network=1.5, face_features=0, fine_tuned=0.1
     )
-    assert [each.names for each in ladder.comparisons] == [
+    assert [each.names for each in baselines.comparisons] == [
         ("colours", "network"),
         ("network", "face_features"),
         ("face_features", "fine_tuned"),
     ]
-    verdict = ladder.describe_verdict()
+    verdict = baselines.describe_verdict()
     assert "Network: its area lies +" in verdict
     assert "has learned more than light and colour" in verdict
     assert "from that of network: worse." in verdict
@@ -326,9 +328,9 @@ def test_a_network_that_knows_the_light_alone_is_not_said_to_know_more():
 
 
 def test_too_few_photos_of_a_class_are_not_compared():
-    ladder = climb(np.array([0] * 60 + [1] * 9), brightness=0, network=2)
-    assert ladder.comparisons == ()
-    assert "nothing can be concluded" in ladder.describe_verdict()
+    baselines = climb(np.array([0] * 60 + [1] * 9), brightness=0, network=2)
+    assert baselines.comparisons == ()
+    assert "nothing can be concluded" in baselines.describe_verdict()
 
 
 def test_the_estimate_is_measured_steps_times_their_number(manifest, monkeypatch):
@@ -337,8 +339,8 @@ def test_the_estimate_is_measured_steps_times_their_number(manifest, monkeypatch
     settings = Settings(batch_size=10, epochs=3)
     photos, steps = len(manifest.files), -(-len(manifest.select("train")) // 10) * 3
 
-    def estimate(*rungs, detector=None):
-        return estimate_seconds(manifest, settings, rungs=rungs, detector=detector)
+    def estimate(*baselines, detector=None):
+        return estimate_seconds(manifest, settings, baselines=baselines, detector=detector)
 
     assert estimate("majority") == 0
     assert estimate("majority", "pixels") == pytest.approx(0.01 * photos)
@@ -359,8 +361,10 @@ def test_a_run_whose_photos_are_gone_says_so(run, tmp_path, manifest):
     folder = shutil.copytree(run[1].run_folder, tmp_path / "run")
     save_manifest(replace(manifest, root=str(tmp_path / "gone")), folder / "split.json")
     with pytest.raises(FileNotFoundError, match="which is not there"):
-        train_ladder(run_folder=folder)
+        train_baselines(run_folder=folder)
 
 
 def test_every_rung_has_a_place():
-    assert set(baselines.rungs.FACE_RUNGS) | set(baselines.rungs.LIGHT_RUNGS) < set(RUNG_NAMES)
+    assert set(baselines.baseline_.FACE_BASELINES) | set(baselines.baseline_.LIGHT_BASELINES) < set(
+        BASELINE_NAMES
+    )

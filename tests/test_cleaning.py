@@ -89,7 +89,7 @@ def test_a_clean_folder_has_no_problem(root):
     assert report.kept == report.records
     assert report.duplicate_groups == {}
     assert report.count_by_kind() == {}
-    assert report.unplaced == ()
+    assert report.unassigned == ()
     assert report.skipped == ()
 
 
@@ -340,7 +340,7 @@ def test_what_is_no_file_of_a_class_is_listed(root):
     os.mkfifo(root / "happy" / "pipe.jpg")
     report = examine(root)
     assert len(report.records) == 4
-    assert dict(report.unplaced) == {"notes.txt": "loose file: move it into a class folder"}
+    assert dict(report.unassigned) == {"notes.txt": "loose file: move it into a class folder"}
     assert dict(report.skipped) == {
         "sad/link.jpg": "symbolic link, not followed",
         "sad/outside": "symbolic link, not followed",

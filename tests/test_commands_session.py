@@ -86,7 +86,7 @@ def test_cleaning_moves_only_when_asked_and_restoring_undoes_it(tmp_path):
 
 def test_a_split_is_written_once_and_can_be_trained_on(folder, tmp_path):
     path = tmp_path / "split.json"
-    output = run("split", folder / "data", "--output", path, "--test-share", 0.3).stdout
+    output = run("split", folder / "data", "--output", path, "--test-fraction", 0.3).stdout
     manifest = load_manifest(path)
     counts = {name: sum(each.values()) for name, each in manifest.counts().items()}
     assert counts["test"] > counts["validation"] > 0
@@ -112,7 +112,7 @@ def test_training_keeps_everything_and_says_what_is_next(trained):
 
 def test_a_training_goes_on_and_has_a_second_place(folder, tmp_path):
     options = ["train", folder / "data", "--image-size", "32", "--epochs", 1, "--resume"]
-    options += ["--averaging", "0.9", "--name", "a", "--copies", tmp_path / "drive"]
+    options += ["--ema_momentum", "0.9", "--name", "a", "--copies", tmp_path / "drive"]
     first = run(*options, "--logs", tmp_path / "logs").stdout
     assert "done." not in first
     again = run(*options, "--logs", tmp_path / "another machine").stdout
@@ -135,8 +135,8 @@ def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, 
     assert "index=2 should be one of the 2 machines" in error
     staged = ("--network", "face", "--image-size", 48)
     assert "trained in stages, on one machine" in run(*options, *staged, code=1).stderr
-    error = run(*options, "--averaging", "0.9", code=1).stderr
-    assert "averaging=0.9 is for one machine" in error
+    error = run(*options, "--ema_momentum", "0.9", code=1).stderr
+    assert "ema_momentum=0.9 is for one machine" in error
     assert list(tmp_path.iterdir()) == []
 
 
@@ -150,7 +150,7 @@ def test_the_test_photos_of_a_run_are_those_of_its_split(trained):
     document = json.loads(run("evaluate", run_folder, "--json").stdout)
     assert document["accuracy"] == numbers["accuracy"]
     assert document["intervals"] == numbers["intervals"]
-    assert (numbers["test_looks"], document["test_looks"]) == (1, 2)
+    assert (numbers["test_accesses"], document["test_accesses"]) == (1, 2)
     assert document["left_out"] == []
     assert f"{numbers['accuracy']['value']:.3f}" in output
     run("evaluate", run_folder, "--part", "validation")
@@ -203,8 +203,8 @@ def test_bad_values_and_folders_end_in_one_line(folder, tmp_path):
     assert "model.keras" in error
     split = tmp_path / "split.json"
     run("split", folder / "data", "--output", split)
-    error = run("train", "--split", split, "--test-share", 0.2, code=2).stderr
-    assert "--test-share has no meaning with --split" in error
+    error = run("train", "--split", split, "--test-fraction", 0.2, code=2).stderr
+    assert "--test-fraction has no meaning with --split" in error
 
 
 def test_photos_that_are_gone_are_named(trained, folder):

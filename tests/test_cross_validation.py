@@ -219,7 +219,7 @@ def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
     np.testing.assert_allclose(answers.sum(axis=2), 1, atol=1e-6)
     assert len(set(answers[0, :, 0].round(6))) > 2
     assert not (check / "unfinished_fold").exists()
-    output = run("find-suspects", check, "--mistakes", 50)
+    output = run("find-label-errors", check, "--mistakes", 50)
     assert "review.html" in output
     assert f"apply-decisions '{data}'" in output
     table = check / "review/decisions.csv"
@@ -235,7 +235,7 @@ def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
     assert "2 photos moved" in output
     assert f"restore '{data}'" in output
     assert not (data / found[0].path).exists()
-    output = run("compare-repair", check, tmp_path / "decisions.csv", *logs)
+    output = run("compare-corrections", check, tmp_path / "decisions.csv", *logs)
     assert "labels changed: 1; photos set aside: 1" in output
     assert "accuracy after" in output
     assert json.loads((tmp_path / "logs/repair/comparison.json").read_text())["moved"] == 1
@@ -245,7 +245,7 @@ def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["cross-validate", "find-suspects", "apply-decisions", "compare-repair"]
+    "command", ["cross-validate", "find-label-errors", "apply-decisions", "compare-corrections"]
 )
 def test_the_commands_explain_themselves(command):
     assert "Example" in run(command, "--help")

@@ -11,8 +11,8 @@ import pytest
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
 from emoclf.data.splitting import SplitFile, SplitManifest, load_manifest, make_folds, save_manifest
-from emoclf.evaluation.access_log import find_test_looks
-from emoclf.experiments.baselines.climbing import _keep_answers
+from emoclf.evaluation.access_log import load_test_access_log
+from emoclf.experiments.baselines.learning import _keep_answers
 from emoclf.experiments.cross_validation import load_cross_validation
 from emoclf.storage import write_json
 from emoclf.training import HistoryFile, KeepState, compile_model, load_settings
@@ -141,10 +141,10 @@ def test_split(tmp_path, split):
     assert check(path, lambda: load_manifest(path)) > 100
 
 
-def test_looks(tmp_path):
+def test_accesses(tmp_path):
     look = {"time": "t", "model_sha256": "a", "answers_sha256": "b", "photos_sha256": "c"}
-    path = write_json(tmp_path / "run" / "test_looks.json", [{**look, "photos": 4}] * 2)
-    assert check(path, lambda: find_test_looks(path.parent).describe()) > 50
+    path = write_json(tmp_path / "run" / "test_access_log.json", [{**look, "photos": 4}] * 2)
+    assert check(path, lambda: load_test_access_log(path.parent).describe()) > 50
 
 
 @pytest.fixture
@@ -182,21 +182,21 @@ def test_cross_validation(validated, name):
     assert check(path, load) > 60
 
 
-def test_a_rung(tmp_path):
+def test_a_baseline(tmp_path):
     value = {
-        "facts": {"rung": "pixels", "detector": "none"},
+        "facts": {"baseline": "pixels", "detector": "none"},
         "probabilities": [[0.25, 0.75]] * 3,
         "seconds": 1.5,
         "note": "a note",
         "without_face": None,
     }
-    path = write_json(tmp_path / "rung-pixels.json", value)
+    path = write_json(tmp_path / "baseline-pixels.json", value)
 
     def load():
         try:
             _keep_answers(path, lambda: pytest.fail(), facts=value["facts"], shape=(3, 2))
         except ValueError as error:
-            if "another training" not in str(error):  # of other facts: names the ladder
+            if "another training" not in str(error):  # of other facts: names the baselines
                 raise
 
     assert check(path, load) > 60

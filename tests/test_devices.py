@@ -11,7 +11,7 @@ import pytest
 from emoclf.config import Settings
 from emoclf.data.synthetic import make_drawn_faces
 from emoclf.training.devices import use_devices
-from emoclf.training.machines import _cut, describe_cluster
+from emoclf.training.multi_worker import _cut, describe_cluster
 from tests.conftest import REPOSITORY
 
 
@@ -62,7 +62,7 @@ def test_two_machines_learn_what_one_learns_and_survive_a_death(data, tmp_path):
     victim.communicate(timeout=200)
     _, errors = survivor.communicate(timeout=200)  # it does not wait for ever
     assert survivor.returncode == 1
-    assert "MachineLostError" in errors
+    assert "WorkerLostError" in errors
     assert "start all machines again" in errors
     addresses = find_addresses(2)
     finish(
@@ -99,11 +99,11 @@ def test_what_cannot_be_is_refused():
 
 
 def test_a_batch_has_a_photo_for_every_machine(cache):
-    from emoclf.training.machines import train_on_machines
+    from emoclf.training.multi_worker import train_on_workers
 
     class Many:
         num_replicas_in_sync = 9
 
     settings = Settings(batch_size=8)
     with pytest.raises(ValueError, match="at least the 9 machines"):
-        train_on_machines(None, cache, settings=settings, run_folder=".", strategy=Many())
+        train_on_workers(None, cache, settings=settings, run_folder=".", strategy=Many())

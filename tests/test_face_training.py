@@ -240,7 +240,7 @@ TINY = LearningSettings(
     epochs=6,
     batch_size=16,
     learning_rate=5e-3,
-    averaging=0.9,
+    ema_momentum=0.9,
     dropout=0,
     augmentation=Augmentation(shift=0.03, rotate_degrees=3, zoom=0.03, erase=0, blur=0),
 )
@@ -386,7 +386,7 @@ def test_recipe_and_models_do_not_name_tensorflow(repository):
 
 
 def test_a_round_goes_on_from_the_weights_before_it(student, lesson, tmp_path):
-    still = replace(TINY, epochs=1, learning_rate=1e-12, weight_decay=0, averaging=None)
+    still = replace(TINY, epochs=1, learning_rate=1e-12, weight_decay=0, ema_momentum=None)
     targets = make_targets(lesson.training)
     again = train_face_network(
         lesson.training.pixels, targets, folder=tmp_path, settings=still, start=student

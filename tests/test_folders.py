@@ -59,7 +59,7 @@ def test_class_folders_are_found_whatever_their_decoration(tmp_path):
         ClassFolder(tmp_path / "sad_1", "Sad", 0),
         ClassFolder(tmp_path / "happy people", "Happy", 1),
     )
-    reasons = {path.name: reason for path, reason in found.unplaced}
+    reasons = {path.name: reason for path, reason in found.unassigned}
     assert set(reasons) == {
         "both happy and sad", "happy link", "misc", "not sad", "notes.txt",
     }  # fmt: skip

@@ -39,7 +39,7 @@ def test_copies_of_a_photo_stay_together():
 def test_the_split_of_a_fold_learns_from_all_others_and_keeps_the_order():
     manifest = make_manifest([0] * 10 + [1] * 10)
     folds = make_folds(manifest, fold_count=5)
-    split = folds.make_manifest(0, 2, validation_share=0.25)
+    split = folds.make_manifest(0, 2, validation_fraction=0.25)
     assert [file.path for file in split.files] == [file.path for file in manifest.files]
     assert split.counts() == {
         "train": {"Sad": 6, "Happy": 6},
@@ -62,7 +62,7 @@ def test_ten_photos_of_each_class_are_enough():
     folds = make_folds(make_manifest([0] * 10 + [1] * 10), fold_count=5, repeats=10)
     for repeat in range(10):
         for fold in range(5):
-            counts = folds.make_manifest(repeat, fold, validation_share=0.15).counts()
+            counts = folds.make_manifest(repeat, fold, validation_fraction=0.15).counts()
             assert all(count >= 1 for part in counts.values() for count in part.values())
 
 

@@ -213,17 +213,17 @@ def cross_validate(manifest, logs):
 
 
 def climb(manifest, logs):
-    from emoclf.experiments.baselines import train_ladder
+    from emoclf.experiments.baselines import train_baselines
 
     skip = ("network", "face_features", "fine_tuned")
-    train_ladder(manifest, Settings(epochs=1), logs=logs, name="run", resume=True, skip=skip)
+    train_baselines(manifest, Settings(epochs=1), logs=logs, name="run", resume=True, skip=skip)
 
 
 def compare(manifest, logs):
-    from emoclf.experiments.label_errors import RepairedSplit, compare_repair
+    from emoclf.experiments.label_errors import CorrectedSplit, compare_corrections
 
-    split = RepairedSplit(manifest, manifest, 0, 0)
-    compare_repair(split, Settings(epochs=1), logs=logs, name="run")
+    split = CorrectedSplit(manifest, manifest, 0, 0)
+    compare_corrections(split, Settings(epochs=1), logs=logs, name="run")
 
 
 def train_faces(_manifest, logs):
@@ -274,7 +274,7 @@ def test_only_the_first_of_several_machines_takes_the_run(tmp_path, hold, monkey
     options = {"settings": None, "run_folder": tmp_path, "strategy": None}
     addresses = ("a.local:2222", "b.local:2222")
     monkeypatch.setenv("TF_CONFIG", machines.describe_cluster(addresses, 1))
-    assert machines.train_on_machines(None, None, **options) == "trained"
+    assert machines.train_on_workers(None, None, **options) == "trained"
     monkeypatch.setenv("TF_CONFIG", machines.describe_cluster(addresses, 0))
     with pytest.raises(RunInUseError):
-        machines.train_on_machines(None, None, **options)
+        machines.train_on_workers(None, None, **options)

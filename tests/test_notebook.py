@@ -164,11 +164,11 @@ def test_the_ladder_of_the_tiny_run_asks_all_about_the_same_photos(tiny):
     folder, document = tiny
     run = run_of(folder)
     metrics = json.loads((run / "metrics.json").read_text())
-    rungs = json.loads((run / "ladder" / "ladder.json").read_text())["rungs"]
-    assert {rung["photos"] for rung in rungs} == {metrics["photos"]}
-    own = next(rung for rung in rungs if rung["name"] == "network")
+    baselines = json.loads((run / "baselines" / "baselines.json").read_text())["baselines"]
+    assert {baseline["photos"] for baseline in baselines} == {metrics["photos"]}
+    own = next(baseline for baseline in baselines if baseline["name"] == "network")
     assert own["accuracy"] == metrics["accuracy"]
-    assert rungs[0]["accuracy"]["value"] == pytest.approx(0.5, abs=0.05)
+    assert baselines[0]["accuracy"]["value"] == pytest.approx(0.5, abs=0.05)
     printed = "\n".join(read_outputs(document))
     assert re.search(r"^Brightness alone gets \d", printed, re.MULTILINE)
     assert "First recorded look at the" in printed

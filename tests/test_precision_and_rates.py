@@ -1,4 +1,4 @@
-"""Half precision where a GPU gains from it, and the learning-rate finder."""
+"""Half precision where a GPU gains from it, and the learning-LR range test."""
 
 import keras
 import numpy as np
@@ -8,14 +8,14 @@ from emoclf.models import (
     build_cnn,
     build_deep_cnn,
     build_transfer_model,
-    computes_in_half_precision,
     copy_network,
     freeze_for_fine_tuning,
+    uses_mixed_precision,
 )
 from emoclf.models.model_file import ModelInfo, load_model, save_model
 from emoclf.runtime import Hardware
 from emoclf.training import choose_precision, compile_model, find_learning_rate, use_precision
-from emoclf.training.rate_finder import _smooth, _suggest
+from emoclf.training.lr_range_test import _smooth, _suggest
 
 
 def make_photos(count=4, side=32, seed=0):
@@ -59,12 +59,12 @@ def test_networks_in_half_precision_answer_in_float32_and_are_saved_so(policy, t
     assert keras.config.dtype_policy().name == before
     for name, model in models.items():
         assert model.get_layer("rescaling").compute_dtype == "float32" or name == "small"
-        assert computes_in_half_precision(model)
+        assert uses_mixed_precision(model)
         answers = model.predict_on_batch(make_photos())
         assert answers.dtype == np.float32
         path = save_model(model, tmp_path / "model.keras", info=ModelInfo(image_size=(32, 32)))
         loaded, _ = load_model(path)
-        assert not computes_in_half_precision(loaded)
+        assert not uses_mixed_precision(loaded)
         np.testing.assert_allclose(loaded.predict_on_batch(make_photos()), answers, atol=0.03)
         for one, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)

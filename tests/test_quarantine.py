@@ -318,7 +318,7 @@ def test_the_quarantine_is_no_class_folder(root, report):
     quarantine(report, dry_run=False)
     found = find_problems(root, progress=False)
     assert len(found.records) == 10
-    assert [name for name, _ in found.unplaced] == ["quarantine"]
+    assert [name for name, _ in found.unassigned] == ["quarantine"]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")

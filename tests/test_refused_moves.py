@@ -180,7 +180,7 @@ def test_what_is_no_manifest_is_named_and_the_others_count(root, kind, name):
         assert path == "other/manifest.jsonl"
         assert reason
     elif kind != "nowhere":
-        assert "quarantine/other/unfinished.json" in dict(report.unplaced)
+        assert "quarantine/other/unfinished.json" in dict(report.unassigned)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
@@ -313,7 +313,7 @@ def test_a_foreign_mark_does_not_lead_to_another_folder(root):
         (home / "unfinished.json").write_text(content)
         (finished,) = finish_moves(root)
         assert [path for path, _ in finished.left] == ["quarantine/other/unfinished.json"]
-        assert examine(root).unplaced[-1][0] == "quarantine/other/unfinished.json"
+        assert examine(root).unassigned[-1][0] == "quarantine/other/unfinished.json"
 
 
 def test_a_file_that_has_changed_meanwhile_is_left_and_nothing_waits_for_it(root, monkeypatch):
@@ -365,7 +365,7 @@ CHANGES = [
     ("records", {}),
     ("records", [[]]),
     ("records", None),
-    ("unplaced", [["a"]]),
+    ("unassigned", [["a"]]),
     ("skipped", [[1, 2]]),
     ("format", 1),
 ]
@@ -395,7 +395,7 @@ def test_a_report_with_a_wrong_type_is_refused(root, tmp_path, key, value):
         CleaningReport.load(path)
 
 
-@pytest.mark.parametrize("key", ["root", "class_names", "records", "unplaced", "format"])
+@pytest.mark.parametrize("key", ["root", "class_names", "records", "unassigned", "format"])
 def test_a_report_without_a_key_is_refused(root, tmp_path, key):
     path = examine(root).save(tmp_path / "report.json")
     document = json.loads(path.read_text())

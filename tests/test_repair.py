@@ -18,9 +18,9 @@ from emoclf.evaluation import evaluate_predictions
 from emoclf.experiments.label_errors import (
     Decision,
     apply_decisions,
-    find_suspect_labels,
+    correct_labels,
     load_decisions,
-    repair_split,
+    rank_label_errors,
     save_decisions,
     save_review_sheet,
 )
@@ -103,7 +103,7 @@ def answer(report, wrong, *, certain=0.95):
 
 def test_wrong_answers_are_suspects_the_surest_first(root):
     report = find_problems(root, progress=False)
-    review = find_suspect_labels(answer(report, {"sad/3.png", "happy/h4.png"}), report)
+    review = rank_label_errors(answer(report, {"sad/3.png", "happy/h4.png"}), report)
     assert [suspect.path for suspect in review.suspects] == ["happy/h4.png", "sad/3.png"]
     first = review.suspects[0]
     assert (first.class_name, first.suggested_class) == ("Happy", "Sad")
@@ -123,15 +123,15 @@ def test_mistakes_beyond_the_estimate_are_listed_last_and_only_so_many(root):
         if path in ("sad/5.png", "sad/6.png", "sad/7.png"):
             unsure[index] = (0.4, 0.6)
     answers = evaluate_predictions(answers.labels, unsure, paths=answers.paths)
-    review = find_suspect_labels(answers, report, mistakes=2)
+    review = rank_label_errors(answers, report, mistakes=2)
     assert [each.kinds for each in review.suspects] == [("confident_mistake",)] * 2
-    assert find_suspect_labels(answers, report, mistakes=0).suspects == ()
+    assert rank_label_errors(answers, report, mistakes=0).suspects == ()
 
 
 def test_copies_with_two_labels_come_first_whether_answered_or_not(root):
     shutil.copy(root / "sad/2.png", root / "happy/copy.png")
     report = find_problems(root, progress=False)
-    review = find_suspect_labels(answer(report, {"sad/3.png"}), report)
+    review = rank_label_errors(answer(report, {"sad/3.png"}), report)
     assert [suspect.path for suspect in review.suspects] == [
         "happy/copy.png",
         "sad/2.png",
@@ -155,11 +155,11 @@ def test_test_photos_and_their_copies_are_left_out(root):
     ]
     manifest = SplitManifest(str(root), ("Sad", "Happy"), 0, tuple(files))
     answers = answer(report, {"happy/h4.png", "sad/3.png"})
-    review = find_suspect_labels(answers, report, manifest=manifest)
+    review = rank_label_errors(answers, report, manifest=manifest)
     assert [suspect.path for suspect in review.suspects] == ["sad/3.png"]
     assert review.test_photos_left_out == 3
     assert "3 more are test photos" in review.describe()
-    everything = find_suspect_labels(answers, report, manifest=manifest, include_test=True)
+    everything = rank_label_errors(answers, report, manifest=manifest, include_test=True)
     assert len(everything.suspects) == 4
 
 
@@ -168,7 +168,7 @@ def test_answers_for_a_folder_that_has_changed_are_refused(root):
     answers = answer(report, set())
     (root / "sad/3.png").rename(root / "happy/3.png")
     with pytest.raises(ValueError, match=r"sad/3\.png .*not there now.*cross-validate again"):
-        find_suspect_labels(answers, find_problems(root, progress=False))
+        rank_label_errors(answers, find_problems(root, progress=False))
 
 
 # --- decisions ------------------------------------------------------------------------------
@@ -413,7 +413,7 @@ def split_of(root, *, tested=()):
 
 def test_the_repaired_split_differs_in_the_decided_labels_alone(root, decisions):
     manifest = split_of(root, tested=("sad/9.png", "happy/h9.png"))
-    split = repair_split(manifest, decisions)
+    split = correct_labels(manifest, decisions)
     assert split.before == manifest
     assert (split.moved, split.set_aside) == (3, 1)
     labels = {file.path: file.label for file in manifest.files}
@@ -427,7 +427,9 @@ def test_the_repaired_split_differs_in_the_decided_labels_alone(root, decisions)
 def test_both_splits_find_the_photos_after_they_were_moved(root, decisions):
     manifest = split_of(root)
     apply_decisions(root, decisions, dry_run=False)
-    split = repair_split(manifest, decisions, locations=apply_decisions(root, decisions).locations)
+    split = correct_labels(
+        manifest, decisions, locations=apply_decisions(root, decisions).locations
+    )
     for part in (split.before, split.after):
         for file in part.files:
             assert (root / file.path).is_file(), file.path
@@ -437,7 +439,7 @@ def test_both_splits_find_the_photos_after_they_were_moved(root, decisions):
 def test_a_decision_about_a_test_photo_is_refused(root, decisions):
     manifest = split_of(root, tested=("sad/1.png",))
     with pytest.raises(ValueError, match=r"sad/1\.png is a test photo"):
-        repair_split(manifest, decisions)
+        correct_labels(manifest, decisions)
 
 
 def test_the_difference_counts_photos_that_only_one_answers_rightly():
@@ -454,7 +456,7 @@ def test_the_difference_counts_photos_that_only_one_answers_rightly():
 
 def test_the_sheet_is_one_page_with_nothing_from_elsewhere(root, tmp_path):
     report = find_problems(root, progress=False)
-    review = find_suspect_labels(answer(report, {"sad/3.png", "happy/h4.png"}), report)
+    review = rank_label_errors(answer(report, {"sad/3.png", "happy/h4.png"}), report)
     (root / "happy/h4.png").write_bytes(b"")
     sheet = save_review_sheet(review, tmp_path / "review")
     page = sheet.page.read_text(encoding="utf-8")

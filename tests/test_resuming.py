@@ -14,7 +14,7 @@ import pytest
 from emoclf.config import Settings
 from emoclf.data.synthetic import make_drawn_faces
 from emoclf.training import (
-    AveragedWeights,
+    EMAWeights,
     HistoryFile,
     KeepState,
     ResumeRefusedError,
@@ -308,14 +308,14 @@ def test_averaged_weights_are_judged_saved_and_left(tmp_path):
             steps.append(raw.copy())
 
     steps = []
-    model = compile_model(build(Settings(image_size=(32, 32))), averaging=0.5)
+    model = compile_model(build(Settings(image_size=(32, 32))), ema_momentum=0.5)
     small = keras.Model(model.input, model.output)
-    compile_model(small, averaging=0.5)
+    compile_model(small, ema_momentum=0.5)
     photos = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
     labels = np.arange(24) % 2
     info = ModelInfo(image_size=(32, 32))
-    callbacks = make_callbacks(tmp_path, info=info, averaging=True, tensorboard=False)
-    assert isinstance(callbacks[0], AveragedWeights)
+    callbacks = make_callbacks(tmp_path, info=info, ema_momentum=True, tensorboard=False)
+    assert isinstance(callbacks[0], EMAWeights)
     history = small.fit(
         photos,
         labels,
@@ -345,10 +345,8 @@ def test_averaging_needs_an_optimizer_that_averages(cache):
     from emoclf.models import build_cnn
 
     model = compile_model(build_cnn((32, 48), filters=(4, 4)))
-    with pytest.raises(ValueError, match="averaging="):
-        model.fit(
-            make_dataset(cache, "train"), callbacks=[AveragedWeights()], shuffle=False, verbose=0
-        )
+    with pytest.raises(ValueError, match="ema_momentum="):
+        model.fit(make_dataset(cache, "train"), callbacks=[EMAWeights()], shuffle=False, verbose=0)
 
 
 # --- killed ---------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import pytest
 from emoclf.data.cleaning import find_problems
 from emoclf.experiments.label_errors import (
     apply_decisions,
-    find_suspect_labels,
     load_decisions,
+    rank_label_errors,
     save_review_sheet,
 )
 from tests.test_live_browser import open_browser
@@ -32,7 +32,7 @@ def hostile(tmp_path_factory):
         save_picture(root / "happy" / f"{number}.png", 50 + number)
     report = find_problems(root, progress=False)
     wrong = {record.path for record in report.kept if record.class_name == "Sad"}
-    review = find_suspect_labels(answer(report, wrong), report, mistakes=100)
+    review = rank_label_errors(answer(report, wrong), report, mistakes=100)
     assert {suspect.path for suspect in review.suspects} == wrong
     assert len(wrong) == len(HOSTILE)
     return root, save_review_sheet(review, root.parent / "review")

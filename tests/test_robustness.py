@@ -1,4 +1,4 @@
-"""Harm: strength 0 changes nothing, more strength changes more, and the accuracy is counted."""
+"""Corruptions: severity 0 changes nothing, more changes more, and the accuracy is counted."""
 
 import json
 
@@ -7,11 +7,11 @@ import pytest
 
 from emoclf.data.synthetic import draw_face
 from emoclf.evaluation import (
-    HARMS,
-    Harm,
-    harm_photo,
+    CORRUPTIONS,
+    Corruption,
+    corrupt_photo,
     load_at_working_size,
-    measure_harmed,
+    measure_corrupted,
     measure_robustness,
 )
 from emoclf.images import PADDING_GREY
@@ -27,43 +27,50 @@ def find_psnr(first, second):
     return 10 * np.log10(255**2 / error)
 
 
-@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.name)
-def test_strength_0_changes_nothing_and_more_strength_changes_more(harm, photo):
-    np.testing.assert_array_equal(harm_photo(photo, harm.name, strength=0), photo)
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.name)
+def test_strength_0_changes_nothing_and_more_strength_changes_more(corruption, photo):
+    np.testing.assert_array_equal(corrupt_photo(photo, corruption.name, severity=0), photo)
     before = photo.copy()
-    harmed = [harm_photo(photo, harm.name, strength=each, seed=1) for each in harm.strengths]
+    corrupted = [
+        corrupt_photo(photo, corruption.name, severity=each, seed=1)
+        for each in corruption.severities
+    ]
     np.testing.assert_array_equal(photo, before)
-    assert len(harm.strengths) == 5
-    assert all(each.shape == photo.shape and each.dtype == np.uint8 for each in harmed)
-    ratios = [find_psnr(photo, each) for each in harmed]
-    if harm.name == "rotation":  # turned further, a photo may come to look more like itself
+    assert len(corruption.severities) == 5
+    assert all(each.shape == photo.shape and each.dtype == np.uint8 for each in corrupted)
+    ratios = [find_psnr(photo, each) for each in corrupted]
+    if corruption.name == "rotation":  # turned further, a photo may come to look more like itself
         assert max(ratios) < 25
     else:
         assert ratios == sorted(ratios, reverse=True)
         assert len(set(ratios)) == 5
 
 
-@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.name)
-def test_the_seed_decides(harm, photo):
-    strength = harm.strengths[2]
-    first = harm_photo(photo, harm.name, strength=strength, seed=5)
-    np.testing.assert_array_equal(first, harm_photo(photo, harm.name, strength=strength, seed=5))
-    others = [harm_photo(photo, harm.name, strength=strength, seed=seed) for seed in range(6, 14)]
+@pytest.mark.parametrize("corruption", CORRUPTIONS, ids=lambda corruption: corruption.name)
+def test_the_seed_decides(corruption, photo):
+    severity = corruption.severities[2]
+    first = corrupt_photo(photo, corruption.name, severity=severity, seed=5)
+    np.testing.assert_array_equal(
+        first, corrupt_photo(photo, corruption.name, severity=severity, seed=5)
+    )
+    others = [
+        corrupt_photo(photo, corruption.name, severity=severity, seed=seed) for seed in range(6, 14)
+    ]
     is_random = any((each != first).any() for each in others)
-    assert is_random == (harm.name in ("noise", "rotation", "cover"))
+    assert is_random == (corruption.name in ("noise", "rotation", "cover"))
 
 
 def test_known_effects():
     photo = np.full((60, 80, 3), 200, dtype=np.uint8)
-    assert (harm_photo(photo, "darkness", strength=40) == 120).all()
-    assert (harm_photo(photo, "blur", strength=4) == 200).all()
-    covered = harm_photo(photo, "cover", strength=25)
+    assert (corrupt_photo(photo, "darkness", severity=40) == 120).all()
+    assert (corrupt_photo(photo, "blur", severity=4) == 200).all()
+    covered = corrupt_photo(photo, "cover", severity=25)
     assert (covered == PADDING_GREY).all(axis=2).sum() == 60 * 80 / 4
-    noise = harm_photo(np.full((200, 200, 3), 128, np.uint8), "noise", strength=16)
+    noise = corrupt_photo(np.full((200, 200, 3), 128, np.uint8), "noise", severity=16)
     assert noise.std() == pytest.approx(16, abs=0.2)
     point = np.zeros((101, 101, 3), dtype=np.uint8)
     point[50, 80] = 255
-    turned = harm_photo(point, "rotation", strength=90, seed=0)
+    turned = corrupt_photo(point, "rotation", severity=90, seed=0)
     row, column = np.unravel_index(turned[..., 0].argmax(), (101, 101))
     assert (abs(row - 50), column) == (30, 50)
 
@@ -88,10 +95,10 @@ def make_photos(count=40):
 def test_a_rule_of_brightness_bears_all_but_darkness():
     photos, labels = make_photos()
     report = measure_robustness(ask_brightness, photos, labels=labels, working_side_px=48)
-    accuracy = {curve.harm.name: [e.value for e in curve.accuracy] for curve in report.curves}
-    assert report.unharmed.value == 1
-    assert report.unharmed.count == 40
-    assert report.most_harmful.harm.name == "darkness"
+    accuracy = {curve.corruption.name: [e.value for e in curve.accuracy] for curve in report.curves}
+    assert report.clean.value == 1
+    assert report.clean.count == 40
+    assert report.most_damaging.corruption.name == "darkness"
     assert accuracy["darkness"] == sorted(accuracy["darkness"], reverse=True)
     assert accuracy["darkness"][-1] == 0.5  # nothing is bright any more: all are called Sad
     assert accuracy["blur"] == [1] * 5
@@ -102,29 +109,33 @@ def test_a_rule_of_brightness_bears_all_but_darkness():
 def test_a_rule_that_sees_nothing_is_not_harmed():
     photos, labels = make_photos(10)
     report = measure_robustness(
-        lambda harmed: np.tile([0.4, 0.6], (len(harmed), 1)), photos, labels=labels
+        lambda corrupted: np.tile([0.4, 0.6], (len(corrupted), 1)), photos, labels=labels
     )
     shares = {each.value for curve in report.curves for each in curve.accuracy}
-    assert shares == {report.unharmed.value}
-    assert "no harm is shown to matter" in report.describe()
+    assert shares == {report.clean.value}
+    assert "no corruption is shown to matter" in report.describe()
 
 
 def test_every_harm_sees_the_same_photos_and_batches_do_not_matter():
     photos, labels = make_photos(37)
     seen = []
 
-    def answer(harmed):
-        seen.extend((each.harm, each.index) for each in harmed)
-        assert all(each.pixels.shape == each.unharmed.shape for each in harmed)
-        return ask_brightness([each.pixels for each in harmed])
+    def answer(corrupted):
+        seen.extend((each.corruption, each.index) for each in corrupted)
+        assert all(each.pixels.shape == each.clean.shape for each in corrupted)
+        return ask_brightness([each.pixels for each in corrupted])
 
-    harms = (Harm("noise", "noise", (10,)), Harm("rotation", "rotation", (30,)))
-    report = measure_harmed(answer, photos, labels=labels, harms=harms, working_side_px=32)
-    assert sorted(i for harm, i in seen if harm is None) == list(range(37))
-    assert sorted(i for harm, i in seen if harm == "noise") == list(range(37))
+    corruptions = (Corruption("noise", "noise", (10,)), Corruption("rotation", "rotation", (30,)))
+    report = measure_corrupted(
+        answer, photos, labels=labels, corruptions=corruptions, working_side_px=32
+    )
+    assert sorted(i for corruption, i in seen if corruption is None) == list(range(37))
+    assert sorted(i for corruption, i in seen if corruption == "noise") == list(range(37))
     assert len(seen) == 3 * 37
-    alone = measure_harmed(answer, photos[:5], labels=labels[:5], harms=harms, working_side_px=32)
-    assert alone.unharmed.count == 5
+    alone = measure_corrupted(
+        answer, photos[:5], labels=labels[:5], corruptions=corruptions, working_side_px=32
+    )
+    assert alone.clean.count == 5
     assert report.curves[0].accuracy[0].count == 37
 
 
@@ -132,54 +143,54 @@ def test_one_answer_to_everything_is_seen_where_classes_are_uneven():
     """In the dark all are called Sad, which is right for four in five and knows nothing."""
     photos = [np.full((20, 30, 3), level, dtype=np.uint8) for level in [90] * 16 + [250] * 4]
     labels = [0] * 16 + [1] * 4
-    harms = (Harm("darkness", "darkness", (50,)), Harm("blur", "blur", (1,)))
-    report = measure_robustness(ask_brightness, photos, labels=labels, harms=harms)
+    corruptions = (Corruption("darkness", "darkness", (50,)), Corruption("blur", "blur", (1,)))
+    report = measure_robustness(ask_brightness, photos, labels=labels, corruptions=corruptions)
     dark, blurred = report.curves
-    assert (report.unharmed.value, report.unharmed_balanced.value) == (1, 1)
+    assert (report.clean.value, report.clean_balanced.value) == (1, 1)
     assert (dark.accuracy[0].value, dark.balanced[0].value) == (0.8, 0.5)
     assert blurred.balanced[0].value == 1
     assert report.majority.value == 0.8
-    assert report.most_harmful is dark
+    assert report.most_damaging is dark
 
 
 def test_copies_widen_the_intervals():
     photos, labels = make_photos(20)
-    named = {"photos": photos * 3, "labels": [*labels] * 3, "harms": HARMS[:1]}
+    named = {"photos": photos * 3, "labels": [*labels] * 3, "corruptions": CORRUPTIONS[:1]}
     alone = measure_robustness(ask_brightness, **named)
     copies = measure_robustness(ask_brightness, **named, groups=[*range(20)] * 3)
-    assert alone.unharmed.value == copies.unharmed.value == 1
-    assert copies.unharmed.low < alone.unharmed.low
+    assert alone.clean.value == copies.clean.value == 1
+    assert copies.clean.low < alone.clean.low
 
 
 def test_a_photo_without_an_answer_counts_as_wrong():
     photos, labels = make_photos(4)
 
-    def answer(harmed):
-        rows = ask_brightness([each.pixels for each in harmed])
-        if harmed[0].harm:
+    def answer(corrupted):
+        rows = ask_brightness([each.pixels for each in corrupted])
+        if corrupted[0].corruption:
             rows[1] = np.nan
         return rows
 
-    harms = (Harm("blur", "blur", (1, 2)),)
-    report = measure_harmed(answer, photos, labels=labels, harms=harms)
-    assert report.unharmed.value == 1
+    corruptions = (Corruption("blur", "blur", (1, 2)),)
+    report = measure_corrupted(answer, photos, labels=labels, corruptions=corruptions)
+    assert report.clean.value == 1
     assert report.curves[0].unanswered == (1, 1)
     assert report.curves[0].accuracy[0].value == 0.75
 
 
 def test_json_holds_the_report():
     photos, labels = make_photos(6)
-    report = measure_robustness(ask_brightness, photos, labels=labels, harms=HARMS[:1])
+    report = measure_robustness(ask_brightness, photos, labels=labels, corruptions=CORRUPTIONS[:1])
     numbers = json.loads(json.dumps(report.to_dict()))
-    assert numbers["curves"][0]["harm"]["name"] == "blur"
+    assert numbers["curves"][0]["corruption"]["name"] == "blur"
     assert len(numbers["curves"][0]["accuracy"]) == 5
 
 
 def test_bad_arguments_are_named(photo):
     with pytest.raises(ValueError, match="name='rain'"):
-        harm_photo(photo, "rain", strength=1)
+        corrupt_photo(photo, "rain", severity=1)
     with pytest.raises(ValueError, match="0 to 100"):
-        harm_photo(photo, "darkness", strength=101)
+        corrupt_photo(photo, "darkness", severity=101)
     with pytest.raises(ValueError, match="2 photos, 1 labels"):
         measure_robustness(ask_brightness, [photo, photo], labels=[0])
     with pytest.raises(ValueError, match=r"shape \(1,\)"):

@@ -38,7 +38,7 @@ def fill_disk(*_, **__):
 
 
 def train(manifest, cache, logs, *, staged=False, epochs=EPOCHS, prepare=lambda: None):
-    settings = Settings(image_size=SIZE, epochs=epochs, batch_size=16, averaging=0.9)
+    settings = Settings(image_size=SIZE, epochs=epochs, batch_size=16, ema_momentum=0.9)
     folder = start_run(settings, manifest, logs=logs, name="run", resume=True)
     set_seeds(settings.seed)
     prepare()

@@ -76,7 +76,7 @@ def test_a_class_map_adds_to_the_names_that_are_recognised(emotions):
         ("joy", "Happy", 1),
         ("cheer", "Happy", 1),
     ]
-    assert (emotions / "sad_drawings", "left out by the class map") in found.unplaced
+    assert (emotions / "sad_drawings", "left out by the class map") in found.unassigned
     assert find_class_folders(emotions, require_all=False).folders[0].path.name == "sad"
 
 

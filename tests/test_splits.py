@@ -107,8 +107,8 @@ def test_missing_manifest_names_the_file(tmp_path):
         ({"labels": [0, 0, 0, 0, 1, 1, 1, 2, 2]}, "label 2"),
         ({"labels": [0, 0, 0, 0, 0, 0, 0, 1, 1]}, "Class Happy has 2 different"),
         ({"groups": [0] * 9}, "Class Sad has 1 different"),
-        ({"test_share": 0.0}, "test_share=0.0"),
-        ({"test_share": 0.6, "validation_share": 0.5}, "leave photos for training"),
+        ({"test_fraction": 0.0}, "test_fraction=0.0"),
+        ({"test_fraction": 0.6, "validation_fraction": 0.5}, "leave photos for training"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -34,7 +34,7 @@ class StopAfter(keras.callbacks.Callback):
 
 
 def train(manifest, cache, logs, said=None):
-    settings = Settings(image_size=SIZE, epochs=4, batch_size=16, averaging=0.9)
+    settings = Settings(image_size=SIZE, epochs=4, batch_size=16, ema_momentum=0.9)
     folder = start_run(settings, manifest, logs=logs, name="run", resume=True)
     set_seeds(settings.seed)
     result = train_in_stages(

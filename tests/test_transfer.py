@@ -325,12 +325,12 @@ def test_one_function_builds_what_the_settings_ask_for(settings, expected, learn
     assert (model.name, model.output_shape) == (expected, (None, 3))
     assert model.get_layer("dropout").rate == 0.12
     assert "augmentation" in [layer.name for layer in model.layers]
-    assert settings.knows_something == learns_in_stages
+    assert settings.is_pretrained == learns_in_stages
 
 
 def test_weights_reach_the_backbone(weights_file):
     settings = Settings(network=SMALL, weights=weights_file, image_size=(32, 32))
-    assert settings.knows_something
+    assert settings.is_pretrained
     assert Settings(**settings.to_dict()) == settings
     expected = find_backbone(build_transfer_model(SMALL, (32, 32), weights=weights_file))
     received = find_backbone(build_network(settings))

@@ -1,4 +1,4 @@
-"""Photos measured and harmed: known values, faces at their place, and the two commands."""
+"""Photos measured and corrupted: known values, faces at their place, and the two commands."""
 
 import json
 import shutil
@@ -10,11 +10,11 @@ from PIL import Image
 
 from emoclf.__main__ import main
 from emoclf.data.synthetic import draw_face
-from emoclf.evaluation import Harm, evaluate_predictions, measure_harmed
+from emoclf.evaluation import Corruption, evaluate_predictions, measure_corrupted
 from emoclf.experiments.error_analysis import (
     evaluate_robustness,
     evaluate_slices,
-    make_harmed_answer,
+    make_corrupted_prediction,
     measure_photos,
 )
 from emoclf.experiments.error_analysis.answering import turn_face
@@ -135,18 +135,20 @@ def test_a_turned_face_keeps_its_size_and_its_tilt():
 def test_the_crop_follows_the_face_when_the_photo_is_turned(tmp_path, degrees):
     """After any turn the crop is still nearly all green, so the answer is still Happy."""
     file = save(tmp_path / "photo.png", make_photo(place=(70, 10), size=(160, 160)))
-    answer, note = make_harmed_answer(make_predictor(), [file])
-    harms = (Harm("rotation", "rotation", (abs(degrees),)),)
+    answer, note = make_corrupted_prediction(make_predictor(), [file])
+    corruptions = (Corruption("rotation", "rotation", (abs(degrees),)),)
     seen = []
 
-    def watch(harmed):
-        seen.append(answer(harmed))
+    def watch(corrupted):
+        seen.append(answer(corrupted))
         return seen[-1]
 
-    measure_harmed(watch, [file], labels=[1], harms=harms, seed=3 if degrees > 0 else 4)
+    measure_corrupted(
+        watch, [file], labels=[1], corruptions=corruptions, seed=3 if degrees > 0 else 4
+    )
     assert seen[0][0, 1] > 0.9
     assert seen[1][0, 1] > 0.75
-    assert "unharmed" in note
+    assert "clean" in note
 
 
 def test_faces_are_found_before_the_harm_or_searched_again(tmp_path):
@@ -154,12 +156,12 @@ def test_faces_are_found_before_the_harm_or_searched_again(tmp_path):
     files = [
         save(tmp_path / f"{number}.png", make_photo(place=(20 * number, 30))) for number in range(4)
     ]
-    harms = (Harm("darkness", "darkness", (20, 90)),)
-    before = evaluate_robustness(make_predictor(), files, labels=[1] * 4, harms=harms)
+    corruptions = (Corruption("darkness", "darkness", (20, 90)),)
+    before = evaluate_robustness(make_predictor(), files, labels=[1] * 4, corruptions=corruptions)
     again = evaluate_robustness(
-        make_predictor(), files, labels=[1] * 4, harms=harms, search_again=True
+        make_predictor(), files, labels=[1] * 4, corruptions=corruptions, search_again=True
     )
-    assert before.unharmed.value == again.unharmed.value == 1
+    assert before.clean.value == again.clean.value == 1
     assert before.curves[0].unanswered == (0, 0)
     assert again.curves[0].unanswered == (0, 4)
     assert again.curves[0].accuracy[1].value == 0
@@ -172,7 +174,7 @@ def test_whole_photos_need_no_detector(tmp_path):
     files = [save(tmp_path / "0.png", np.full((50, 60, 3), 250, dtype=np.uint8))]
     predictor = Predictor(Green(), ModelInfo(("Sad", "Happy"), (48, 48), "crop", "photo"))
     report = evaluate_robustness(predictor, files, labels=[1])
-    assert report.most_harmful.harm.name == "darkness"
+    assert report.most_damaging.corruption.name == "darkness"
     assert report.note == ""
 
 
@@ -189,13 +191,13 @@ def green(monkeypatch):
 @pytest.mark.usefixtures("green")
 def test_weak_spots_writes_tables_and_figures_into_the_run(run, runner, tmp_path):
     folder = shutil.copytree(run[1].run_folder, tmp_path / "run")
-    result = runner.invoke(main, ["weak-spots", str(folder)])
+    result = runner.invoke(main, ["analyse-errors", str(folder)])
     assert result.exit_code == 0, result.output
     assert "Among many slices" in result.output or "nothing can be concluded" in result.output
     assert "Most harmful" in result.output
     numbers = json.loads((folder / "robustness.json").read_text())
     assert len(numbers["curves"]) == 6
-    assert numbers["unharmed"]["count"] == 16
+    assert numbers["clean"]["count"] == 16
     for name in ("slices.png", "robustness.png"):
         assert load_image(folder / name).shape[1] > 300
     slices = json.loads((folder / "slices.json").read_text())["slices"]
@@ -205,7 +207,7 @@ def test_weak_spots_writes_tables_and_figures_into_the_run(run, runner, tmp_path
 
 @pytest.mark.usefixtures("green")
 def test_weak_spots_of_a_folder_prints_json_and_writes_nothing(run, runner, tmp_path, drawn_folder):
-    arguments = ["weak-spots", str(run[1].run_folder), str(drawn_folder), "--no-robustness"]
+    arguments = ["analyse-errors", str(run[1].run_folder), str(drawn_folder), "--no-robustness"]
     before = sorted(run[1].run_folder.iterdir())
     result = runner.invoke(main, [*arguments, "--json"])
     assert result.exit_code == 0, result.output
@@ -219,33 +221,45 @@ def test_weak_spots_of_a_folder_prints_json_and_writes_nothing(run, runner, tmp_
 
 
 def test_weak_spots_says_what_it_needs(runner):
-    result = runner.invoke(main, ["weak-spots", "packaged"])
+    result = runner.invoke(main, ["analyse-errors", "packaged"])
     assert result.exit_code == 2
-    assert "weak-spots packaged data" in result.output
+    assert "analyse-errors packaged data" in result.output
 
 
 def test_ladder_command_on_a_folder_and_on_a_run(run, runner, tmp_path, drawn_folder):
     rest = [f"--skip={name}" for name in ("pixels", "network", "face_features", "fine_tuned")]
-    arguments = ["ladder", str(drawn_folder), "--logs", str(tmp_path), "--name", "ladder", *rest]
+    arguments = [
+        "baselines",
+        str(drawn_folder),
+        "--logs",
+        str(tmp_path),
+        "--name",
+        "baselines",
+        *rest,
+    ]
     result = runner.invoke(main, [*arguments, "--resume"])
     assert result.exit_code == 0, result.output
     assert "Brightness alone gets" in result.output
-    assert load_image(tmp_path / "ladder" / "ladder.png").shape[1] > 300
+    assert load_image(tmp_path / "baselines" / "baselines.png").shape[1] > 300
     result = runner.invoke(main, [*arguments, "--resume", "--json"])
     numbers = json.loads(result.stdout)
-    assert [rung["name"] for rung in numbers["rungs"]] == ["majority", "brightness", "colours"]
+    assert [baseline["name"] for baseline in numbers["baselines"]] == [
+        "majority",
+        "brightness",
+        "colours",
+    ]
     folder = shutil.copytree(run[1].run_folder, tmp_path / "run")
     rest.remove("--skip=network")
-    result = runner.invoke(main, ["ladder", str(folder), *rest])
+    result = runner.invoke(main, ["baselines", str(folder), *rest])
     assert result.exit_code == 0, result.output
     assert "small network, whole photos" in result.output
-    assert (folder / "ladder" / "ladder.json").is_file()
+    assert (folder / "baselines" / "baselines.json").is_file()
 
 
 def test_ladder_command_refuses_what_a_run_decides(run, runner):
-    result = runner.invoke(main, ["ladder", str(run[1].run_folder), "--epochs", "3"])
+    result = runner.invoke(main, ["baselines", str(run[1].run_folder), "--epochs", "3"])
     assert result.exit_code == 2
     assert "--epochs has no meaning with a run folder" in result.output
-    result = runner.invoke(main, ["ladder", str(run[1].run_folder.parent), "--resume"])
+    result = runner.invoke(main, ["baselines", str(run[1].run_folder.parent), "--resume"])
     assert result.exit_code == 2
     assert "--resume needs the name" in result.output

@@ -47,13 +47,13 @@ class ClassFolders:
     Attributes:
         root: The data set's folder.
         folders: The class folders by label, then by name; a class may have several.
-        unplaced: Other entries of the root, hidden ones left out, each with the reason why it
+        unassigned: Other entries of the root, hidden ones left out, each with the reason why it
             is in no class.
     """
 
     root: Path
     folders: tuple[ClassFolder, ...]
-    unplaced: tuple[tuple[Path, str], ...]
+    unassigned: tuple[tuple[Path, str], ...]
 
 
 @dataclass(frozen=True)
@@ -120,22 +120,22 @@ def find_class_folders(
     root = _check_folder(folder)
     mapped = _find_mapped(root, class_map or {}, class_names)
     folders = [ClassFolder(path, n, class_names.index(n)) for path, n in mapped.items() if n]
-    unplaced: list[tuple[Path, str]] = []
+    unassigned: list[tuple[Path, str]] = []
     for entry in sorted(root.iterdir(), key=lambda path: path.name):
         if entry.name.startswith(".") or mapped.get(entry):
             continue
         if entry in mapped:
-            unplaced.append((entry, "left out by the class map"))
+            unassigned.append((entry, "left out by the class map"))
             continue
-        reason = _explain_unplaced(entry, class_names)
+        reason = _explain_unassigned(entry, class_names)
         name = match_class_name(entry.name, class_names=class_names)
         if reason is None and name is not None:
             folders.append(ClassFolder(entry, name, class_names.index(name)))
         else:
-            unplaced.append((entry, reason or "no class name"))
+            unassigned.append((entry, reason or "no class name"))
     folders.sort(key=lambda found: (found.label, found.path.as_posix()))
     _check_apart(folders)
-    found = ClassFolders(root, tuple(folders), tuple(unplaced))
+    found = ClassFolders(root, tuple(folders), tuple(unassigned))
     missing = [name for name in class_names if name not in {each.class_name for each in folders}]
     if require_all and missing:
         raise ValueError(_explain_missing(found, missing, class_names))
@@ -256,7 +256,7 @@ def _is_overruled(folder_name: str) -> bool:
     return not _OVERRULING_WORDS.isdisjoint(_split_words(folder_name).split())
 
 
-def _explain_unplaced(entry: Path, class_names: tuple[str, ...]) -> str | None:
+def _explain_unassigned(entry: Path, class_names: tuple[str, ...]) -> str | None:
     """Say why an entry of the root is in no class, or return None for a class folder."""
     kind = _describe_entry(entry)
     if kind == "file":
@@ -274,7 +274,7 @@ def _explain_unplaced(entry: Path, class_names: tuple[str, ...]) -> str | None:
 def _explain_missing(found: ClassFolders, missing: list[str], class_names: tuple[str, ...]) -> str:
     """Say which classes have no folder, what is there, and where the user may have meant."""
     entries = [f"{each.path.name!r} ({each.class_name})" for each in found.folders]
-    entries += [f"{path.name!r} ({reason})" for path, reason in found.unplaced]
+    entries += [f"{path.name!r} ({reason})" for path, reason in found.unassigned]
     shown = ", ".join(entries[:10]) + (", ..." if len(entries) > 10 else "") or "nothing"
     inner = _find_inner_root(found, class_names)
     step = (
@@ -282,7 +282,7 @@ def _explain_missing(found: ClassFolders, missing: list[str], class_names: tuple
         if inner
         else f"Create the missing folder and put its photos in: {str(found.root / missing[0])!r}."
     )
-    unnamed = [path.name for path, reason in found.unplaced if reason == _NO_CLASS_NAME]
+    unnamed = [path.name for path, reason in found.unassigned if reason == _NO_CLASS_NAME]
     if unnamed and not inner:
         pair = f"{unnamed[0]}={missing[0]}"
         step += f" Or name the class of a folder: --map {quote_argument(pair)} (class_map)."
@@ -295,7 +295,7 @@ def _explain_missing(found: ClassFolders, missing: list[str], class_names: tuple
 def _find_inner_root(found: ClassFolders, class_names: tuple[str, ...]) -> Path | None:
     """Return the one sub-folder that holds all class folders, as unzipped archives have it."""
     inner = []
-    for path, _ in found.unplaced:
+    for path, _ in found.unassigned:
         if _describe_entry(path) != "folder":
             continue
         try:

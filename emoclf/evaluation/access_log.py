@@ -1,7 +1,7 @@
 """The photos of the test are opened once: when, and by which model, is written down.
 
 Whoever looks at the test, changes something and looks again chooses by the test, and the best of
-several figures is better than the truth. A second look is allowed, and it is said.
+several figures is better than the truth. A second access is allowed, and it is said.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from emoclf.evaluation import Evaluation
 from emoclf.storage import find_sha256, read_json, write_json
 from emoclf.untrusted import show_text
 
-LOOKS_FILE_NAME = "test_looks.json"
+ACCESS_LOG_FILE_NAME = "test_access_log.json"
 """Name of the record inside a run folder. Runs of older versions have none."""
 
 
 @dataclass(frozen=True)
-class TestLook:
-    """One look at the photos of a test.
+class TestAccess:
+    """One access to the photos of a test.
 
     Attributes:
         time: When, in UTC: `2026-09-01T12:00:00+00:00`.
@@ -43,17 +43,17 @@ class TestLook:
 
 
 @dataclass(frozen=True)
-class TestLooks:
-    """All looks at the photos of a run's test, the oldest first.
+class TestAccessLog:
+    """All accesses to the photos of a run's test, the oldest first.
 
     Attributes:
-        looks: Those that the run's folder records.
+        accesses: Those that the run's folder records.
         elsewhere: Other runs beside it that were tested on the same photos.
     """
 
     __test__ = False
 
-    looks: tuple[TestLook, ...]
+    accesses: tuple[TestAccess, ...]
     elsewhere: tuple[str, ...] = ()
 
     def describe(self) -> str:
@@ -70,14 +70,14 @@ class TestLooks:
         return text
 
     def _describe_own(self) -> str:
-        if not self.looks:
-            return "No look at the test photos is recorded."
-        if len(self.looks) == 1:
-            return f"First recorded look at the {self.looks[0].photos:,} test photos."
-        models = {look.model_sha256 or look.answers_sha256 for look in self.looks}
+        if not self.accesses:
+            return "No access to the test photos is recorded."
+        if len(self.accesses) == 1:
+            return f"First recorded access to the {self.accesses[0].photos:,} test photos."
+        models = {access.model_sha256 or access.answers_sha256 for access in self.accesses}
         text = (
-            f"Look {len(self.looks)} at the test photos (the first: "
-            f"{show_text(self.looks[0].time)})"
+            f"Access {len(self.accesses)} at the test photos (the first: "
+            f"{show_text(self.accesses[0].time)})"
         )
         if len(models) == 1:
             return f"{text}, by the same model: nothing was chosen by them, the figures stand."
@@ -88,91 +88,91 @@ class TestLooks:
         )
 
 
-def find_test_looks(run_folder: str | Path) -> TestLooks:
+def load_test_access_log(run_folder: str | Path) -> TestAccessLog:
     """Read who has looked at the photos of a run's test.
 
     Args:
         run_folder: The run's folder; the folders beside it are searched for the same photos.
 
     Returns:
-        The looks; none for a run of an older version.
+        The accesses; none for a run of an older version.
 
     Raises:
         ValueError: If a record is damaged.
     """
     folder = Path(run_folder).resolve()
-    looks = _read_looks(folder)
-    seen = {look.photos_sha256 for look in looks}
-    beside = sorted(folder.parent.glob(f"*/{LOOKS_FILE_NAME}")) if seen else []
+    accesses = _read_log(folder)
+    seen = {access.photos_sha256 for access in accesses}
+    beside = sorted(folder.parent.glob(f"*/{ACCESS_LOG_FILE_NAME}")) if seen else []
     elsewhere = [
         file.parent.name
         for file in beside
         if file.parent != folder
-        and seen & {look.photos_sha256 for look in _read_looks(file.parent)}
+        and seen & {access.photos_sha256 for access in _read_log(file.parent)}
     ]
-    return TestLooks(looks, tuple(elsewhere))
+    return TestAccessLog(accesses, tuple(elsewhere))
 
 
-def save_test_look(
+def log_test_access(
     evaluation: Evaluation, run_folder: str | Path, *, model_file: Path | None = None
-) -> TestLooks:
+) -> TestAccessLog:
     """Write down that a model was asked about the photos of the test.
 
     Args:
         evaluation: What it answered.
-        run_folder: The run's folder; the record is `test_looks.json` in it.
+        run_folder: The run's folder; the record is `test_access_log.json` in it.
         model_file: The file of the model; None when it has none.
 
     Returns:
-        All looks, with this one.
+        All accesses, with this one.
 
     Raises:
         ValueError: If the record is damaged.
     """
     folder = Path(run_folder)
-    looks = (*_read_looks(folder), make_look(evaluation, model_file=model_file))
-    write_json(folder / LOOKS_FILE_NAME, [asdict(look) for look in looks])
-    return find_test_looks(folder)
+    accesses = (*_read_log(folder), make_test_access(evaluation, model_file=model_file))
+    write_json(folder / ACCESS_LOG_FILE_NAME, [asdict(access) for access in accesses])
+    return load_test_access_log(folder)
 
 
-def save_look_once(evaluation: Evaluation, run_folder: str | Path) -> TestLooks:
-    """Write a look down, unless the last one saw these very answers of the same photos.
+def log_test_access_once(evaluation: Evaluation, run_folder: str | Path) -> TestAccessLog:
+    """Write an access down, unless the last one saw these very answers of the same photos.
 
     Args:
         evaluation: What the run's own model answered.
         run_folder: The run's folder.
 
     Returns:
-        All looks, with this one.
+        All accesses, with this one.
 
     Raises:
         ValueError: If the record is damaged.
     """
-    folder, looks = Path(run_folder), _read_looks(Path(run_folder))
+    folder, accesses = Path(run_folder), _read_log(Path(run_folder))
     model_file = folder / MODEL_FILE_NAME
     own = model_file if model_file.is_file() else None
-    new = make_look(evaluation, model_file=None)
-    if looks and _name_answers(looks[-1]) == _name_answers(new):
-        return find_test_looks(folder)
-    return save_test_look(evaluation, folder, model_file=own)
+    new = make_test_access(evaluation, model_file=None)
+    if accesses and _name_answers(accesses[-1]) == _name_answers(new):
+        return load_test_access_log(folder)
+    return log_test_access(evaluation, folder, model_file=own)
 
 
-def _name_answers(look: TestLook) -> tuple[str, str]:
-    return look.answers_sha256, look.photos_sha256
+def _name_answers(access: TestAccess) -> tuple[str, str]:
+    return access.answers_sha256, access.photos_sha256
 
 
-def make_look(evaluation: Evaluation, *, model_file: Path | None) -> TestLook:
-    """Describe a look that is made now.
+def make_test_access(evaluation: Evaluation, *, model_file: Path | None) -> TestAccess:
+    """Describe an access that is made now.
 
     Args:
         evaluation: What was answered.
         model_file: The file of the model; None when it has none.
 
     Returns:
-        The look.
+        The access.
     """
     photos = sorted(zip(evaluation.paths, evaluation.labels.tolist(), strict=True))
-    return TestLook(
+    return TestAccess(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         model_sha256=find_sha256(model_file) if model_file else None,
         answers_sha256=hashlib.sha256(evaluation.probabilities.tobytes()).hexdigest(),
@@ -181,16 +181,16 @@ def make_look(evaluation: Evaluation, *, model_file: Path | None) -> TestLook:
     )
 
 
-def _read_looks(folder: Path) -> tuple[TestLook, ...]:
-    path = folder / LOOKS_FILE_NAME
+def _read_log(folder: Path) -> tuple[TestAccess, ...]:
+    path = folder / ACCESS_LOG_FILE_NAME
     if not path.is_file():
         return ()
     try:
-        looks: tuple[TestLook, ...] = read_json(
-            path, what="the looks at the test of a run", kind=tuple[TestLook, ...]
+        accesses: tuple[TestAccess, ...] = read_json(
+            path, what="the accesses to the test of a run", kind=tuple[TestAccess, ...]
         )
     except ValueError as error:
         raise ValueError(
-            f"{show_text(error)} Moved away, the next look begins a new one."
+            f"{show_text(error)} Moved away, the next access begins a new one."
         ) from error
-    return looks
+    return accesses

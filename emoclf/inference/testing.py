@@ -17,7 +17,7 @@ from emoclf.inference import Predictor
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
-    from emoclf.evaluation.access_log import TestLooks
+    from emoclf.evaluation.access_log import TestAccessLog
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,17 +27,17 @@ class PhotoTest:
     Attributes:
         evaluation: The numbers, over the photos that it answered.
         left_out: The photos that it did not answer, each with the reason.
-        looks: Who has looked at these photos, with this look; None for photos of no test.
+        access_log: Who has looked at these photos, with this look; None for photos of no test.
     """
 
     evaluation: Evaluation
     left_out: tuple[tuple[str, str], ...]
-    looks: TestLooks | None = None
+    access_log: TestAccessLog | None = None
 
     def describe(self) -> str:
         """Return the numbers as a readable text, and how many photos they leave out."""
         text = self.evaluation.describe()
-        text += f"\n\n{self.looks.describe()}" if self.looks else ""
+        text += f"\n\n{self.access_log.describe()}" if self.access_log else ""
         if not self.left_out:
             return text
         name, reason = self.left_out[0]
@@ -54,7 +54,7 @@ def evaluate_run(
 ) -> PhotoTest:
     """Ask the network of a run about the photos that its split kept for the test.
 
-    A look at the test is written into `test_looks.json` of the run folder: when, and by which
+    A look at the test is written into `test_access_log.json` of the run folder: when, and by which
     model. A second look is allowed; `describe()` says what it is worth.
 
     Args:
@@ -90,10 +90,10 @@ def evaluate_run(
     )
     if split != "test":
         return test
-    from emoclf.evaluation.access_log import save_test_look
+    from emoclf.evaluation.access_log import log_test_access
 
-    looks = save_test_look(test.evaluation, run_folder, model_file=predictor.file)
-    return replace(test, looks=looks)
+    access_log = log_test_access(test.evaluation, run_folder, model_file=predictor.file)
+    return replace(test, access_log=access_log)
 
 
 def evaluate_folder(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emoclf.models.augmentation import build_augmentation
-    from emoclf.models.copying import computes_in_half_precision, copy_network
+    from emoclf.models.copying import copy_network, uses_mixed_precision
     from emoclf.models.deep import build_deep_cnn
     from emoclf.models.face import build_face_network
     from emoclf.models.freezing import (
@@ -39,11 +39,11 @@ __all__ = [
     "build_deep_cnn",
     "build_face_network",
     "build_transfer_model",
-    "computes_in_half_precision",
     "copy_network",
     "find_backbone",
     "freeze_for_fine_tuning",
     "synchronise_normalisation",
+    "uses_mixed_precision",
 ]
 
 _MODULE_OF_NAME = {
@@ -55,7 +55,7 @@ _MODULE_OF_NAME = {
     "build_deep_cnn": "deep",
     "build_face_network": "face",
     "build_transfer_model": "transfer",
-    "computes_in_half_precision": "copying",
+    "uses_mixed_precision": "copying",
     "copy_network": "copying",
     "find_backbone": "transfer",
     "freeze_for_fine_tuning": "freezing",

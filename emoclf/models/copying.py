@@ -34,7 +34,7 @@ def copy_network(model: keras.Model, *, as_float32: bool = False) -> keras.Model
     return copy
 
 
-def computes_in_half_precision(model: keras.Model) -> bool:
+def uses_mixed_precision(model: keras.Model) -> bool:
     """Say whether any layer of a network computes in half precision.
 
     Args:

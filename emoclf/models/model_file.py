@@ -78,10 +78,10 @@ def save_model(model: keras.Model, path: str | Path, *, info: ModelInfo) -> Path
     path = Path(path)
     if path.suffix != ".keras":
         raise ValueError(f"path={str(path)!r} should end in '.keras'.")
-    from emoclf.models import computes_in_half_precision, copy_network
+    from emoclf.models import copy_network, uses_mixed_precision
 
     _check_shapes(model, info)
-    if computes_in_half_precision(model):
+    if uses_mixed_precision(model):
         model = copy_network(model, as_float32=True)
     with replacing(path) as temporary:
         with tidy_temporaries():

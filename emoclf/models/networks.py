@@ -20,7 +20,7 @@ def build_network(settings: Settings, class_names: Sequence[str] = CLASS_NAMES) 
 
     Returns:
         A model from uint8 RGB `(batch, height, width, 3)`, 0 to 255, to float32 probabilities
-        `(batch, classes)`. When `settings.knows_something`, it is to be trained in stages.
+        `(batch, classes)`. When `settings.is_pretrained`, it is to be trained in stages.
 
     Raises:
         ValueError: If the network cannot be built for this size.

@@ -4,13 +4,14 @@ The two classes keep their colours in every figure: Sad blue, Happy orange. Both
 by readers who are colour-blind, and every bar and every line carries its name as well.
 
 `photos` shows pictures, `folder` what is in a folder, `learning` curves and comparisons,
-`statistics` how honest and how unsure the answers are, `ladder` baselines, slices and harm,
-`explanations` what speaks for an answer; `style` holds the colours and the figure they share.
+`statistics` how honest and how unsure the answers are, `baselines` baselines, slices and
+corruption, `explanations` what speaks for an answer; `style` holds the colours and the figure they
+share.
 """
 
+from emoclf.plots.comparisons import plot_baselines, plot_robustness, plot_slices
 from emoclf.plots.explanations import plot_explanations, plot_shares_on_person
 from emoclf.plots.folder import plot_class_balance, plot_problem_counts
-from emoclf.plots.ladder import plot_ladder, plot_robustness, plot_slices
 from emoclf.plots.learning import (
     plot_comparison,
     plot_confusion_matrix,
@@ -37,11 +38,11 @@ __all__ = [
     "NEUTRAL_COLOUR",
     "NotebookFigure",
     "plot_augmentation",
+    "plot_baselines",
     "plot_class_balance",
     "plot_comparison",
     "plot_confusion_matrix",
     "plot_explanations",
-    "plot_ladder",
     "plot_learning_curves",
     "plot_learning_rate_curve",
     "plot_photo_grid",

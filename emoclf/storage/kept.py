@@ -33,7 +33,7 @@ def keep_work(
         path: The JSON file.
         work: Does the work; what it returns is written, with the facts, when all of it is done.
         facts: What decides about the result; a file that was made from others is refused.
-        what: What the file is, for the error message ("rung of a ladder").
+        what: What the file is, for the error message ("baseline of a baselines").
         kind: The type of the result, as for `read_json`: a `TypedDict`, `dict[str, float]`...
 
     Returns:

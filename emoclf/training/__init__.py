@@ -2,7 +2,7 @@
 
 `train_model` does in one call what the lesson does in visible steps: it compiles, makes the
 callbacks, fits and finishes the run folder with the functions of this package. `fitting` compiles
-and fits, `stages` says what learns when, `callbacks` watches over it, `averaging` averages the
+and fits, `stages` says what learns when, `callbacks` watches over it, `ema` averages the
 weights, `run_folder` keeps what comes of it, `curves` reads it.
 `state` and `resuming` let a stopped training go on, `locking` keeps two processes from writing one
 run, `copying` keeps a second copy of a run, `event_files` writes for TensorBoard, `devices` and
@@ -11,7 +11,6 @@ GPUs that gain from it.
 """
 
 from emoclf.storage import ResumeRefusedError, refuse_another
-from emoclf.training.averaging import AveragedWeights
 from emoclf.training.callbacks import (
     BestCheckpoint,
     HistoryFile,
@@ -20,6 +19,7 @@ from emoclf.training.callbacks import (
 from emoclf.training.copying import CopyRun, copy_run, fetch_run
 from emoclf.training.curves import OVERFITTING_GAP, describe_history
 from emoclf.training.devices import Devices, use_devices
+from emoclf.training.ema import EMAWeights
 from emoclf.training.fitting import (
     compile_model,
     make_learning_rate,
@@ -27,9 +27,9 @@ from emoclf.training.fitting import (
     train_model,
 )
 from emoclf.training.locking import RunInUseError, check_run_is_free, hold_run
-from emoclf.training.machines import MachineLostError, MachinesResult
+from emoclf.training.lr_range_test import LearningRateCurve, find_learning_rate
+from emoclf.training.multi_worker import MultiWorkerResult, WorkerLostError
 from emoclf.training.precision import choose_precision, use_precision
-from emoclf.training.rate_finder import LearningRateCurve, find_learning_rate
 from emoclf.training.resuming import KeepState
 from emoclf.training.run_folder import (
     TrainingResult,
@@ -42,19 +42,19 @@ from emoclf.training.stages import Stage, choose_stages, describe_stage, plan_st
 
 __all__ = [
     "OVERFITTING_GAP",
-    "AveragedWeights",
     "BestCheckpoint",
     "CopyRun",
     "Devices",
+    "EMAWeights",
     "HistoryFile",
     "KeepState",
     "LearningRateCurve",
-    "MachineLostError",
-    "MachinesResult",
+    "MultiWorkerResult",
     "ResumeRefusedError",
     "RunInUseError",
     "Stage",
     "TrainingResult",
+    "WorkerLostError",
     "check_run_is_free",
     "choose_precision",
     "choose_stages",

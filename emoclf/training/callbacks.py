@@ -12,7 +12,7 @@ import keras
 from emoclf.config import CHECKPOINT_FILE_NAME
 from emoclf.models.model_file import ModelInfo, save_model
 from emoclf.storage import open_regular, replacing
-from emoclf.training.averaging import AveragedWeights
+from emoclf.training.ema import EMAWeights
 from emoclf.training.event_files import EventFiles
 
 
@@ -118,7 +118,7 @@ def make_callbacks(
     *,
     info: ModelInfo,
     patience: int = 8,
-    averaging: bool = False,
+    ema_momentum: bool = False,
     tensorboard: bool = True,
 ) -> list[keras.callbacks.Callback]:
     """Make what watches over a training.
@@ -130,7 +130,7 @@ def make_callbacks(
         run_folder: The run's folder.
         info: Classes, size, resize mode and subject of the model, for the checkpoint.
         patience: Epochs without a better validation loss before training stops.
-        averaging: Whether averaged weights are judged and saved (`AveragedWeights`), which then
+        ema_momentum: Whether averaged weights are judged and saved (`EMAWeights`), which then
             stands first.
         tensorboard: Whether TensorBoard's files are written.
 
@@ -138,7 +138,7 @@ def make_callbacks(
         The callbacks for `model.fit`.
     """
     folder = Path(run_folder)
-    callbacks: list[keras.callbacks.Callback] = [AveragedWeights()] if averaging else []
+    callbacks: list[keras.callbacks.Callback] = [EMAWeights()] if ema_momentum else []
     callbacks += [
         BestCheckpoint(folder / CHECKPOINT_FILE_NAME, info),
         HistoryFile(folder / "history.csv"),

@@ -18,7 +18,7 @@ from emoclf.untrusted import show_text
 if TYPE_CHECKING:
     import keras
 
-    from emoclf.training import Devices, MachinesResult, TrainingResult
+    from emoclf.training import Devices, MultiWorkerResult, TrainingResult
 
 
 def train_classifier(
@@ -51,7 +51,7 @@ def train_classifier(
             started again, the end is the same.
         copies: A folder, on Google Drive for example, that gets a copy of the run after every
             epoch, and from which a run is brought back to go on.
-        devices: `"all"` lets all graphics cards of this machine share every batch.
+        devices: `"all"` lets all GPUs of this machine share every batch.
         detector: What finds faces, for `settings.subject="face"`; default: `make_detector()`.
         without_face: What becomes of a photo without a face: see `cache_photos`.
         cache: The photos of the split, decoded already as the settings say; default: they are
@@ -102,7 +102,7 @@ def train_classifier(
         )
         say(f"run folder: {show_text(run_folder)}")
         if count > 1:
-            say(f"{count} graphics cards share every batch.")
+            say(f"{count} GPUs share every batch.")
             synchronise_normalisation(model)
         return train_in_stages(
             model,
@@ -131,7 +131,7 @@ def train_on_cluster(
     without_face: WithoutFace = "leave_out",
     say: Callable[[str], None] = lambda _: None,
     progress: bool = False,
-) -> MachinesResult:
+) -> MultiWorkerResult:
     """Train the network of the settings on several machines, which all call this.
 
     Every machine has the photos at the same place, and sees the folder of runs, which is on a
@@ -154,27 +154,28 @@ def train_on_cluster(
         The history, the same on every machine.
 
     Raises:
-        MachineLostError: If another machine stops.
+        WorkerLostError: If another machine stops.
         ResumeRefusedError: If the run of this name is another training.
         RunInUseError: If another training writes that run.
         ValueError: If the settings do not fit.
     """
     from emoclf.training import start_run
-    from emoclf.training.machines import describe_cluster, join_machines, train_on_machines
+    from emoclf.training.multi_worker import describe_cluster, join_workers, train_on_workers
 
     settings = settings or Settings()
-    if settings.knows_something:
+    if settings.is_pretrained:
         raise ValueError(
             f"network={settings.network!r} is trained in stages, on one machine. Several machines "
             "train network='small' or 'deep', or a backbone with weights='none'."
         )
-    if settings.averaging:
+    if settings.ema_momentum:
         raise ValueError(
-            f"averaging={settings.averaging} is for one machine. Set averaging=0 for several."
+            f"ema_momentum={settings.ema_momentum} is for one worker. Set ema_momentum=0 "
+            "for several."
         )
     os.environ["TF_CONFIG"] = describe_cluster(addresses, index)
     say(f"Machine {index} of {len(addresses)} waits for the others: {', '.join(addresses)}")
-    strategy = join_machines()
+    strategy = join_workers()
     cache = _cache(manifest, settings, detector, without_face, Path(logs) / "cache", progress)
     say(cache.describe())
     run_folder = Path(logs) / name
@@ -186,7 +187,7 @@ def train_on_cluster(
         set_seeds(settings.seed)
         return build_network(settings, manifest.class_names)
 
-    return train_on_machines(
+    return train_on_workers(
         build, cache, settings=settings, run_folder=run_folder, strategy=strategy, say=say
     )
 

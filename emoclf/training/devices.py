@@ -1,4 +1,4 @@
-"""One training on all graphics cards of a machine."""
+"""One training on all GPUs of a machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Literal, get_args
 
 Devices = Literal["one", "all"]
-"""Which devices learn: the first one, or all graphics cards of this machine."""
+"""Which devices learn: the first one, or all GPUs of this machine."""
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def use_devices(devices: Devices = "one", *, names: Sequence[str] | None = None)
     that is large enough to be shared.
 
     Args:
-        devices: `"one"`, or `"all"` for every graphics card.
+        devices: `"one"`, or `"all"` for every GPU.
         names: TensorFlow's names of the devices instead, such as `["CPU:0", "CPU:1"]`.
 
     Yields:
@@ -39,7 +39,7 @@ def use_devices(devices: Devices = "one", *, names: Sequence[str] | None = None)
         return
     strategy = tf.distribute.MirroredStrategy(
         list(names),
-        # NCCL is for graphics cards.
+        # NCCL is for GPUs.
         cross_device_ops=None if "GPU" in names[0] else tf.distribute.HierarchicalCopyAllReduce(),
     )
     with strategy.scope():

@@ -57,22 +57,22 @@ def compile_model(
     model: keras.Model,
     *,
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 1e-3,
-    averaging: float = 0,
+    ema_momentum: float = 0,
 ) -> keras.Model:
     """Tell a model how to learn: Adam, cross-entropy, accuracy.
 
     Args:
         model: A model that returns probabilities `(batch, classes)`.
         learning_rate: Step size, or a schedule of it.
-        averaging: Momentum of the average of the weights, 0 to below 1, for the callback
-            `AveragedWeights`; 0 averages nothing.
+        ema_momentum: Momentum of the average of the weights, 0 to below 1, for the callback
+            `EMAWeights`; 0 averages nothing.
 
     Returns:
         The same model, compiled.
     """
     model.compile(
         optimizer=keras.optimizers.Adam(
-            learning_rate, use_ema=averaging > 0, ema_momentum=averaging or 0.99
+            learning_rate, use_ema=ema_momentum > 0, ema_momentum=ema_momentum or 0.99
         ),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
@@ -194,7 +194,10 @@ def train_in_stages(
             labels = load_manifest(run_folder / "split.json").labels("train")
             class_weights = balanced_class_weights(labels, len(class_names))
         watching = make_callbacks(
-            run_folder, info=info, patience=settings.patience, averaging=settings.averaging > 0
+            run_folder,
+            info=info,
+            patience=settings.patience,
+            ema_momentum=settings.ema_momentum > 0,
         )
         copying = [CopyRun(run_folder, copies)] if copies is not None else []
         history = _fit(
@@ -283,7 +286,7 @@ def begin_stage(
     rate = make_learning_rate(
         steps_per_epoch, epochs=stage.epochs, learning_rate=stage.learning_rate
     )
-    compile_model(model, learning_rate=rate, averaging=settings.averaging)
+    compile_model(model, learning_rate=rate, ema_momentum=settings.ema_momentum)
 
 
 def _describe_facts(

@@ -12,7 +12,7 @@ import numpy as np
 from emoclf.config import MODEL_FILE_NAME, Settings
 from emoclf.data.splitting import SplitManifest, load_manifest, save_manifest
 from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
-from emoclf.evaluation.access_log import save_look_once
+from emoclf.evaluation.access_log import log_test_access_once
 from emoclf.models.model_file import ModelInfo, load_model, save_model
 from emoclf.runtime import check_run_name, find_versions, make_run_folder
 from emoclf.storage import (
@@ -164,7 +164,7 @@ def finish_run(
     """Save the finished model and look whether it has collapsed to one class.
 
     The file of a run that had ended before stays as it is, so that what was made from it (exports,
-    a ladder, looks at the test) still knows it.
+    a baselines, looks at the test) still knows it.
 
     Args:
         model: The trained model.
@@ -204,7 +204,8 @@ def save_evaluation(
 ) -> Path:
     """Keep an evaluation in the run folder: the numbers and one row per photo.
 
-    A look at the test is recorded in `test_looks.json` (`find_test_looks` says what it means).
+    A look at the test is recorded in `test_access_log.json` (`load_test_access_log` says what it
+    means).
 
     Args:
         evaluation: The numbers of one split.
@@ -227,6 +228,6 @@ def save_evaluation(
     prefix = "" if name == "test" else f"{name}_"
     numbers: dict[str, Any] = {"split": name, **evaluation.to_dict()}
     if name == "test":
-        numbers["test_looks"] = len(save_look_once(evaluation, folder).looks)
+        numbers["test_accesses"] = len(log_test_access_once(evaluation, folder).accesses)
     evaluation.save_table(folder / f"{prefix}predictions.csv")
     return write_json(folder / f"{prefix}metrics.json", numbers)

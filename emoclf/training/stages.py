@@ -58,7 +58,7 @@ def choose_stages(settings: Settings) -> tuple[Stage, ...]:
         `plan_stages(settings)`, or one stage in which the whole network learns.
     """
     whole = Stage(None, settings.epochs, settings.learning_rate)
-    return plan_stages(settings) if settings.knows_something else (whole,)
+    return plan_stages(settings) if settings.is_pretrained else (whole,)
 
 
 def describe_stage(model: keras.Model, stage: Stage) -> str:

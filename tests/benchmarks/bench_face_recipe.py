@@ -67,7 +67,7 @@ def main():
     full = LearningSettings(
         filters=(24, 32, 64, 128), blocks=(1, 1, 2), epochs=arguments.epochs, dropout=0.2, seed=1
     )
-    plain = replace(full, augmentation=None, averaging=None)
+    plain = replace(full, augmentation=None, ema_momentum=None)
     rows = [
         ("labels of happy and sad faces", two, make_targets(two, label_weight=1), plain),
         ("+ the raters' votes", two, make_targets(two, label_weight=0), plain),
@@ -79,7 +79,7 @@ def main():
             make_targets(shown),
             replace(plain, augmentation=full.augmentation),
         ),
-        ("+ weight averaging", shown, make_targets(shown), full),
+        ("+ EMA of the weights", shown, make_targets(shown), full),
     ]
     print(f"{len(validation)} faces, {int(is_happy_or_sad(validation).sum())} happy or sad\n")
     print("| ingredient | accuracy (95 %) | area under ROC (95 %) |\n| --- | --- | --- |")

@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_pipeline.py
 
 Decoding, the cache, augmentation and training of drawn faces at 96 px. The two devices are halves
-of the processor, which shows what sharing a batch costs; what it gains shows on graphics cards.
+of the processor, which shows what sharing a batch costs; what it gains shows on GPUs.
 """
 
 import argparse

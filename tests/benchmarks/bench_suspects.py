@@ -4,7 +4,7 @@
     python tests/benchmarks/bench_suspects.py FER2013 --per-class 1000 --epochs 15
 
 The faces are split into folds, the lesson's small network answers each fold after it has learned
-from the others with the wrong labels among them, and `find_suspect_labels` makes its list. Reported
+from the others with the wrong labels among them, and `rank_label_errors` makes its list. Reported
 are the share of the turned labels that are on the list (recall), the share of the list that was
 turned (precision), and the same for the top of the list that is as long as there are turned labels;
 each with its Wilson interval. FER2013's own wrong labels count against the precision: there, the
@@ -27,7 +27,7 @@ from emoclf.data.splitting import SplitFile, SplitManifest
 from emoclf.data.synthetic import make_drawn_faces
 from emoclf.evaluation import wilson_interval
 from emoclf.experiments.cross_validation import cross_validate
-from emoclf.experiments.label_errors import find_suspect_labels
+from emoclf.experiments.label_errors import rank_label_errors
 
 HAPPINESS, SADNESS = EMOTIONS.index("happiness"), EMOTIONS.index("sadness")
 
@@ -128,7 +128,7 @@ def main():
             say=lambda line: print(line, flush=True),
         )
         print(result.describe())
-        review = find_suspect_labels(result.evaluation, found)
+        review = rank_label_errors(result.evaluation, found)
         report(review, turned, votes, len(files))
 
 

@@ -161,9 +161,9 @@ def restore_command(folder: Path, quarantine_id: str | None) -> None:
     help="Where the split goes; never overwritten.",
 )
 @click.option(
-    "--validation-share", type=float, default=_DEFAULTS.validation_share, show_default=True
+    "--validation-fraction", type=float, default=_DEFAULTS.validation_fraction, show_default=True
 )
-@click.option("--test-share", type=float, default=_DEFAULTS.test_share, show_default=True)
+@click.option("--test-fraction", type=float, default=_DEFAULTS.test_fraction, show_default=True)
 @click.option("--seed", type=click.IntRange(0), default=SEED, show_default=True)
 @click.option(
     "--as-published",
@@ -174,8 +174,8 @@ def restore_command(folder: Path, quarantine_id: str | None) -> None:
 def split_command(
     folder: Path,
     output: Path,
-    validation_share: float,
-    test_share: float,
+    validation_fraction: float,
+    test_fraction: float,
     seed: int,
     as_published: bool,
     class_map: dict[str, str],
@@ -197,7 +197,9 @@ def split_command(
             raise click.UsageError(
                 f"{show_text(output)} exists already: give another name to --output."
             )
-        settings = Settings(validation_share=validation_share, test_share=test_share, seed=seed)
+        settings = Settings(
+            validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed
+        )
         report = find_problems(folder, class_map=class_map, progress=is_watched())
         split = split_as_published if as_published else split_report
         manifest = split(report, settings)

@@ -185,5 +185,5 @@ def _show_staged(staged: StagedData, class_map: dict[str, str], *, as_json: bool
     echo(staged.describe())
     for name, count in counts.items():
         echo(f"  {name}: {count:,}")
-    for path, reason in found.unplaced[:10]:
+    for path, reason in found.unassigned[:10]:
         echo(f"  in no class: {show_text(path.name)} ({reason}); name its class with --map")

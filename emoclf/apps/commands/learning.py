@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     type=click.Choice(["one", "all"]),
     default="one",
     show_default=True,
-    help="all: every graphics card of this machine takes a share of every batch.",
+    help="all: every GPU of this machine takes a share of every batch.",
 )
 @click.option(
     "--machines",

@@ -65,14 +65,14 @@ _SETTINGS_HELP: dict[str, tuple[Any, str]] = {
         "others from one of keras.applications.",
     ),
     "weights": (str, "What those others know: imagenet (downloaded once), none, or a file."),
-    "validation_share": (float, "Share of the photos that choose the best epoch."),
-    "test_share": (float, "Share of the photos that are kept for the test."),
+    "validation_fraction": (float, "Share of the photos that choose the best epoch."),
+    "test_fraction": (float, "Share of the photos that are kept for the test."),
     "batch_size": (int, "Photos per training step."),
     "epochs": (int, "Passes over the training photos at most."),
     "learning_rate": (float, "Largest step size of the optimizer."),
     "patience": (int, "Epochs without a better validation loss before it stops."),
     "dropout": (float, "Share of the features switched off at random while training."),
-    "averaging": (float, "Momentum of the average of the weights, such as 0.99; 0 for none."),
+    "ema_momentum": (float, "Momentum of the average of the weights, such as 0.99; 0 for none."),
     "augment": (bool, "Whether photos are flipped, moved, turned and re-lit at random."),
     "class_weights": (bool, "Whether the rarer class counts for more."),
     "precision": (
@@ -112,7 +112,7 @@ def check_train_source(
             "Say what to train on: a FOLDER with one folder of photos per class, or --split FILE. "
             "Without photos, draw some: python -m emoclf draw-faces data"
         )
-    for name in ("validation_share", "test_share", "class_map"):
+    for name in ("validation_fraction", "test_fraction", "class_map"):
         if split_file and is_on_command_line(context, name):
             raise click.UsageError(
                 f"--{_OPTION_NAMES.get(name, name.replace('_', '-'))} has no meaning with --split: "

@@ -78,8 +78,8 @@ def evaluate_command(
     if as_json:
         left_out = [{"file": name, "reason": reason} for name, reason in test.left_out]
         document = {**test.evaluation.to_dict(), "left_out": left_out}
-        if test.looks:
-            document["test_looks"] = len(test.looks.looks)
+        if test.access_log:
+            document["test_accesses"] = len(test.access_log.accesses)
         echo_json(document)
         return
     echo(test.describe())

@@ -86,8 +86,8 @@ def find_problems(
         root=found.root,
         class_names=tuple(class_names),
         records=_mark_duplicates(examined, thresholds),
-        unplaced=(
-            *((_name(path, found.root), reason) for path, reason in found.unplaced),
+        unassigned=(
+            *((_name(path, found.root), reason) for path, reason in found.unassigned),
             *unread,
         ),
         skipped=tuple(sorted(skipped)),

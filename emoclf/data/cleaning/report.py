@@ -113,14 +113,14 @@ class CleaningReport:
         root: The data set's folder.
         class_names: The classes in label order.
         records: One per file, sorted by path.
-        unplaced: Entries of the root that are in no class, each with the reason.
+        unassigned: Entries of the root that are in no class, each with the reason.
         skipped: Entries below the class folders that are no plain files, each with the reason.
     """
 
     root: Path
     class_names: tuple[str, ...]
     records: tuple[FileRecord, ...]
-    unplaced: tuple[tuple[str, str], ...] = ()
+    unassigned: tuple[tuple[str, str], ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -187,7 +187,7 @@ class CleaningReport:
             lines.append(f"  {name}: {len(own):,} files, {kept:,} kept")
         for kind in self.count_by_kind():
             lines += self._describe_kind(kind, examples)
-        lines += _describe_entries("in no class folder", self.unplaced, examples)
+        lines += _describe_entries("in no class folder", self.unassigned, examples)
         lines += _describe_entries("skipped", self.skipped, examples)
         return "\n".join(lines)
 
@@ -235,7 +235,7 @@ class CleaningReport:
         what = "a cleaning report that `find_problems` made and `save` wrote"
         value = read_json(path, what=what, kind=_Document)
         return cls(
-            Path(value.root), value.class_names, value.records, value.unplaced, value.skipped
+            Path(value.root), value.class_names, value.records, value.unassigned, value.skipped
         )
 
     def to_csv(self, path: str | Path) -> Path:
@@ -262,7 +262,7 @@ class _Document:
     root: str
     class_names: tuple[str, ...]
     records: tuple[FileRecord, ...]
-    unplaced: tuple[tuple[str, str], ...]
+    unassigned: tuple[tuple[str, str], ...]
     skipped: tuple[tuple[str, str], ...]
 
     def __post_init__(self) -> None:

@@ -38,13 +38,13 @@ class Folds:
         """Return the positions of the photos that a fold tests, int64, rising; both from 0."""
         return np.flatnonzero(self.numbers[repeat] == fold)
 
-    def make_manifest(self, repeat: int, fold: int, *, validation_share: float) -> SplitManifest:
+    def make_manifest(self, repeat: int, fold: int, *, validation_fraction: float) -> SplitManifest:
         """Make the split of one fold: its photos are the test, the others learn and validate.
 
         Args:
             repeat: Counted from 0.
             fold: Counted from 0.
-            validation_share: Share of the other photos that choose the best epoch, 0 to 1.
+            validation_fraction: Share of the other photos that choose the best epoch, 0 to 1.
 
         Returns:
             The split, verified, with the photos in the order of `manifest`.
@@ -53,7 +53,7 @@ class Folds:
         files = self.manifest.files
         rest = [file for file, tested in zip(files, is_test, strict=True) if not tested]
         groups = sorted({file.group for file in rest})
-        shares = (1 - validation_share, validation_share)
+        shares = (1 - validation_fraction, validation_fraction)
         members = _count_members(rest, groups, len(self.manifest.class_names))
         parts = assign_groups(members, shares, seed=(self.manifest.seed, repeat, fold))
         part_of = {

@@ -100,8 +100,8 @@ def _draw_validation(training: list[FileRecord], settings: Settings) -> dict[str
         [record.path for record in training],
         [record.label for record in training],
         groups=[record.duplicate_group for record in training],
-        validation_share=settings.validation_share / 2,
-        test_share=settings.validation_share / 2,
+        validation_fraction=settings.validation_fraction / 2,
+        test_fraction=settings.validation_fraction / 2,
         seed=settings.seed,
     )
     return {file.path: "train" if file.split == "train" else "validation" for file in drawn.files}

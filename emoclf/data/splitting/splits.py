@@ -99,8 +99,8 @@ def make_splits(
     labels: Sequence[int],
     *,
     groups: Sequence[int] | None = None,
-    validation_share: float = 0.15,
-    test_share: float = 0.15,
+    validation_fraction: float = 0.15,
+    test_fraction: float = 0.15,
     seed: int = SEED,
     root: str | Path = ".",
     class_names: tuple[str, ...] = CLASS_NAMES,
@@ -115,8 +115,8 @@ def make_splits(
         paths: Paths relative to `root`, each once.
         labels: One label per path, an index into `class_names`.
         groups: One duplicate group per path; -1 means "a group of its own". Default: no groups.
-        validation_share: Share of the photos for validation, above 0.
-        test_share: Share of the photos for the test, above 0.
+        validation_fraction: Share of the photos for validation, above 0.
+        test_fraction: Share of the photos for the test, above 0.
         seed: Seed of the draw.
         root: The data set's folder, written into the manifest.
         class_names: Names in label order.
@@ -134,10 +134,11 @@ def make_splits(
             f"Expected one label and one group per path, received {len(paths)} paths, "
             f"{len(labels)} labels and {len(groups)} groups."
         )
-    shares = (1 - validation_share - test_share, validation_share, test_share)
+    shares = (1 - validation_fraction - test_fraction, validation_fraction, test_fraction)
     if min(shares) <= 0:
         raise ValueError(
-            f"validation_share={validation_share} and test_share={test_share} should each be above "
+            f"validation_fraction={validation_fraction} and test_fraction={test_fraction} should "
+            "each be above "
             "0 and leave photos for training, for example 0.15 and 0.15."
         )
     own_groups = _number_groups(paths, groups)

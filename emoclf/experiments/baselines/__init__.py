@@ -1,25 +1,25 @@
-"""The baseline ladder: from always guessing to the fine-tuned face network, on the same photos.
+"""The baseline baselines: from always guessing to the fine-tuned face network, on the same photos.
 
-`rungs` names the rungs, `colours` and the regression beside it make the simple ones, `networks` the
-others, `estimating` says how long it will take, `ladder` climbs and keeps what is done, `result`
-compares.
+`baselines` names the baselines, `colours` and the regression beside it make the simple ones,
+`networks` the others, `estimating` says how long it will take, `baselines` climbs and keeps what is
+done, `result` compares.
 """
 
+from emoclf.experiments.baselines.baseline import BASELINE_NAMES, Baseline, BaselineName
 from emoclf.experiments.baselines.colours import COLOUR_NAMES, measure_colours
-from emoclf.experiments.baselines.ladder import train_ladder
-from emoclf.experiments.baselines.result import Ladder, compare_rungs
-from emoclf.experiments.baselines.rungs import RUNG_NAMES, Rung, RungName
+from emoclf.experiments.baselines.result import BaselineComparison, compare_baselines
+from emoclf.experiments.baselines.running import train_baselines
 from emoclf.experiments.regression import RegressionFit, fit_regression
 
 __all__ = [
+    "BASELINE_NAMES",
     "COLOUR_NAMES",
-    "RUNG_NAMES",
-    "Ladder",
+    "Baseline",
+    "BaselineComparison",
+    "BaselineName",
     "RegressionFit",
-    "Rung",
-    "RungName",
-    "compare_rungs",
+    "compare_baselines",
     "fit_regression",
     "measure_colours",
-    "train_ladder",
+    "train_baselines",
 ]

@@ -1,4 +1,4 @@
-"""How long the ladder will take: measured on a few photos and a few steps, before it starts."""
+"""How long the baselines will take: measured on a few photos and a few steps, before it starts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from emoclf.config import Settings
 from emoclf.data.splitting import SplitManifest
+from emoclf.experiments.baselines.baseline import FACE_BASELINES, BaselineName
 from emoclf.experiments.baselines.networks import choose_face_settings, choose_network_settings
-from emoclf.experiments.baselines.rungs import FACE_RUNGS, RungName
 from emoclf.experiments.timing import TIMED_STEPS, time_calls
 from emoclf.images import load_image
 from emoclf.images.faces import FaceDetector
@@ -25,10 +25,10 @@ def estimate_seconds(
     manifest: SplitManifest,
     settings: Settings,
     *,
-    rungs: Sequence[RungName],
+    baselines: Sequence[BaselineName],
     detector: FaceDetector | None,
 ) -> float:
-    """Estimate how long rungs will take: decoding, face search, and the training of networks.
+    """Estimate how long baselines will take: decoding, face search, and the training of networks.
 
     Six photos are decoded and searched, and three steps of each network are trained and timed. A
     training that early stopping ends is shorter; the regressions, which take seconds, are left out.
@@ -36,7 +36,7 @@ def estimate_seconds(
     Args:
         manifest: Which photos.
         settings: What is to be trained.
-        rungs: Those that are not done yet.
+        baselines: Those that are not done yet.
         detector: What will find faces.
 
     Returns:
@@ -45,10 +45,10 @@ def estimate_seconds(
     root, count = Path(manifest.root), len(manifest.files)
     some = np.linspace(0, count - 1, min(_SAMPLE, count), dtype=int)
     photos = [root / manifest.files[index].path for index in some]
-    needs_photos = set(rungs) - {"majority"}
+    needs_photos = set(baselines) - {"majority"}
     seconds = _time_each(load_image, photos) * count if needs_photos else 0.0
     shows_faces = choose_network_settings(settings).subject == "face"
-    searches = bool(set(rungs) & {*FACE_RUNGS}) + ("network" in rungs and shows_faces)
+    searches = bool(set(baselines) & {*FACE_BASELINES}) + ("network" in baselines and shows_faces)
     if detector is not None and searches:
         finder = detector
         search = _time_each(lambda path: finder.find(load_image(path)), photos)
@@ -58,7 +58,7 @@ def estimate_seconds(
         ("network", choose_network_settings(settings)),
         ("fine_tuned", choose_face_settings(settings)),
     ):
-        if name in rungs:
+        if name in baselines:
             steps = -(-trained // chosen.batch_size) * chosen.epochs
             building, step = _time_training(chosen, manifest.class_names)
             seconds += building + step * steps

@@ -1,4 +1,4 @@
-"""The rungs that are networks: trained, gone on with, or taken from a run."""
+"""The baselines that are networks: trained, gone on with, or taken from a run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 from emoclf.config import FACE_SIZE, IMAGE_SIZE, MODEL_FILE_NAME, Settings
 from emoclf.data.loading import PhotoCache, make_dataset
 from emoclf.evaluation import collect_predictions
-from emoclf.experiments.baselines.rungs import Answers
+from emoclf.experiments.baselines.baseline import Answers
 from emoclf.models.model_file import load_model
 from emoclf.training.classifier import train_classifier
 
 
 def choose_network_settings(settings: Settings) -> Settings:
-    """Return the settings of the rung `network`: these, or the small network beside a face network.
+    """Return the settings of the baseline `network`; beside a face network, the small one.
 
     Args:
-        settings: The settings of the ladder.
+        settings: The settings of the baselines.
 
     Returns:
         Settings of a network that has not learned from faces before.
@@ -32,10 +32,10 @@ def choose_network_settings(settings: Settings) -> Settings:
 
 
 def choose_face_settings(settings: Settings) -> Settings:
-    """Return the settings of the rung `fine_tuned`.
+    """Return the settings of the baseline `fine_tuned`.
 
     Args:
-        settings: The settings of the ladder.
+        settings: The settings of the baselines.
 
     Returns:
         The same for the packaged face network, which looks at faces.
@@ -43,7 +43,7 @@ def choose_face_settings(settings: Settings) -> Settings:
     return replace(settings, network="face", subject="face", image_size=FACE_SIZE)
 
 
-def train_network_rung(
+def train_network_baseline(
     cache: PhotoCache,
     settings: Settings,
     *,
@@ -57,7 +57,7 @@ def train_network_rung(
     Args:
         cache: The decoded photos, as the settings say.
         settings: What to train and how; validation chooses the epoch.
-        folder: The ladder's folder.
+        folder: The baselines's folder.
         name: Name of the run inside of it.
         say: Called with a line of progress.
         verbose: As in Keras' `fit`.

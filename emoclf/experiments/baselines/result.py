@@ -1,4 +1,4 @@
-"""The finished ladder: its table, and what the steps between the rungs mean, in words."""
+"""The finished baselines: its table, and what the steps between the baselines mean, in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from emoclf.evaluation import Comparison, compare_evaluations
-from emoclf.experiments.baselines.rungs import FACE_RUNGS, LIGHT_RUNGS, Rung, RungName
+from emoclf.experiments.baselines.baseline import (
+    FACE_BASELINES,
+    LIGHT_BASELINES,
+    Baseline,
+    BaselineName,
+)
 from emoclf.untrusted import show_text
 
 FEWEST_OF_A_CLASS = 10
@@ -20,26 +25,26 @@ FEW_PHOTOS = 100
 """Below this many test photos an accuracy is uncertain by ten points and more either way."""
 
 
-def compare_rungs(rungs: Sequence[Rung]) -> tuple[Comparison, ...]:
-    """Compare the network with the best rung of light, and the rungs of faces with the one below.
+def compare_baselines(baselines: Sequence[Baseline]) -> tuple[Comparison, ...]:
+    """Compare the network with the best of light, and those of faces with the one below.
 
     Args:
-        rungs: From the lowest to the highest, asked about the same photos.
+        baselines: From the lowest to the highest, asked about the same photos.
 
     Returns:
-        The comparisons, the higher rung second; none with fewer than `FEWEST_OF_A_CLASS` photos of
-        a class.
+        The comparisons, the higher baseline second; none with fewer than `FEWEST_OF_A_CLASS` photos
+        of a class.
     """
-    if min(scores.recall.count for scores in rungs[0].evaluation.per_class) < FEWEST_OF_A_CLASS:
+    if min(scores.recall.count for scores in baselines[0].evaluation.per_class) < FEWEST_OF_A_CLASS:
         return ()
     pairs = []
-    for rung in rungs:
-        if rung.name == "network":
-            light = [each for each in rungs if each.name in LIGHT_RUNGS]
-            pairs += [(max(light, key=_find_area), rung)] if light else []
-        elif rung.name in FACE_RUNGS:
-            below = rungs[: rungs.index(rung)]
-            pairs += [(below[-1], rung)] if below else []
+    for baseline in baselines:
+        if baseline.name == "network":
+            light = [each for each in baselines if each.name in LIGHT_BASELINES]
+            pairs += [(max(light, key=_find_area), baseline)] if light else []
+        elif baseline.name in FACE_BASELINES:
+            below = baselines[: baselines.index(baseline)]
+            pairs += [(below[-1], baseline)] if below else []
     return tuple(
         compare_evaluations(lower.evaluation, higher.evaluation, names=(lower.title, higher.title))
         for lower, higher in pairs
@@ -47,42 +52,47 @@ def compare_rungs(rungs: Sequence[Rung]) -> tuple[Comparison, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Ladder:
-    """All rungs, asked about the same test photos.
+class BaselineComparison:
+    """All baselines, asked about the same test photos.
 
     Attributes:
         folder: Where everything of it is kept.
-        rungs: From the lowest to the highest, without those that were skipped.
+        baselines: From the lowest to the highest, without those that were skipped.
         counts: Split -> class name -> number of photos.
-        comparisons: From `compare_rungs`.
+        comparisons: From `compare_baselines`.
     """
 
     folder: Path
-    rungs: tuple[Rung, ...]
+    baselines: tuple[Baseline, ...]
     counts: dict[str, dict[str, int]]
     comparisons: tuple[Comparison, ...]
 
     @property
     def without_face(self) -> int | None:
-        """Test photos in which no face was found; None where no rung looked for faces."""
-        counts = (rung.answers.without_face for rung in self.rungs)
+        """Test photos in which no face was found; None where no baseline looked for faces."""
+        counts = (baseline.answers.without_face for baseline in self.baselines)
         return next((count for count in counts if count is not None), None)
 
-    def find(self, name: RungName) -> Rung | None:
-        """Return a rung, or None if it was skipped."""
-        return next((rung for rung in self.rungs if rung.name == name), None)
+    def find(self, name: BaselineName) -> Baseline | None:
+        """Return a baseline, or None if it was skipped."""
+        return next((baseline for baseline in self.baselines if baseline.name == name), None)
 
     def describe(self) -> str:
-        """Return the table of all rungs, and the verdict."""
-        test = self.rungs[0].evaluation
+        """Return the table of all baselines, and the verdict."""
+        test = self.baselines[0].evaluation
         names = f"{'accuracy':>9}  {'95 % interval':16}{'balanced':>9}{'AUC':>7}{'seconds':>9}"
-        lines = [f"{len(test.labels)} test photos, the same for all rungs", "", f"{'':32}{names}"]
-        for rung in self.rungs:
-            share, area = rung.evaluation.accuracy, rung.evaluation.curves
-            seconds = rung.answers.seconds
+        lines = [
+            f"{len(test.labels)} test photos, the same for all baselines",
+            "",
+            f"{'':32}{names}",
+        ]
+        for baseline in self.baselines:
+            share, area = baseline.evaluation.accuracy, baseline.evaluation.curves
+            seconds = baseline.answers.seconds
             lines.append(
-                f"{rung.title:32}{share.value:9.3f}  {f'{share.low:.3f} to {share.high:.3f}':16}"
-                f"{rung.evaluation.balanced_accuracy.value:9.3f}"
+                f"{baseline.title:32}{share.value:9.3f}  "
+                f"{f'{share.low:.3f} to {share.high:.3f}':16}"
+                f"{baseline.evaluation.balanced_accuracy.value:9.3f}"
                 f"{'-' if area is None else f'{area.roc_auc:.3f}':>7}"
                 f"{'-' if seconds is None else f'{seconds:.1f}':>9}"
             )
@@ -91,24 +101,25 @@ class Ladder:
     def _list_notes(self) -> list[str]:
         """Return what the reader of the table should know, a line each."""
         notes = [
-            f"{rung.title}: {show_text(rung.answers.note)}"
-            for rung in self.rungs
-            if rung.answers.note
+            f"{baseline.title}: {show_text(baseline.answers.note)}"
+            for baseline in self.baselines
+            if baseline.answers.note
         ]
         notes += [
-            f"{rung.title}: {rung.evaluation.collapse}"
-            for rung in self.rungs
-            if rung.evaluation.collapse and rung.name != "majority"
+            f"{baseline.title}: {baseline.evaluation.collapse}"
+            for baseline in self.baselines
+            if baseline.evaluation.collapse and baseline.name != "majority"
         ]
         if self.without_face:
             notes.append(
                 f"{self.without_face} of the test photos show no face that was found: there the "
-                "rungs that look at faces were shown the whole photo."
+                "baselines that look at faces were shown the whole photo."
             )
-        if self.rungs[0].evaluation.majority_accuracy.value > _UNEVEN:
+        if self.baselines[0].evaluation.majority_accuracy.value > _UNEVEN:
             notes.append(
                 "The classes are uneven, and with class weights the rarer one counts for more: a "
-                "rung may get fewer right than the majority and know more. Compare the balanced "
+                "baseline may get fewer right than the majority and know more. Compare the "
+                "balanced "
                 "accuracy and the AUC."
             )
         return notes
@@ -116,7 +127,7 @@ class Ladder:
     def describe_verdict(self) -> str:
         """Say whether the networks learned faces or that sad photos are dark, from the numbers."""
         sentences = [*_describe_light(self), *_describe_networks(self)]
-        test = self.rungs[0].evaluation
+        test = self.baselines[0].evaluation
         rarest = min(scores.recall.count for scores in test.per_class)
         if len(test.labels) < FEW_PHOTOS:
             sentences.append(
@@ -125,38 +136,38 @@ class Ladder:
             )
         if rarest < FEWEST_OF_A_CLASS:
             sentences.append(
-                f"With fewer than {FEWEST_OF_A_CLASS} of a class the rungs are not compared: "
+                f"With fewer than {FEWEST_OF_A_CLASS} of a class the baselines are not compared: "
                 "nothing can be concluded about them."
             )
         return " ".join(sentences)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers of all rungs as a dictionary that JSON can hold."""
+        """Return the numbers of all baselines as a dictionary that JSON can hold."""
         return {
             "counts": self.counts,
             "test_photos_without_face": self.without_face,
-            "rungs": [
+            "baselines": [
                 {
-                    "name": rung.name,
-                    "title": rung.title,
-                    "seconds": rung.answers.seconds,
-                    "note": rung.answers.note,
-                    **rung.evaluation.to_dict(),
+                    "name": baseline.name,
+                    "title": baseline.title,
+                    "seconds": baseline.answers.seconds,
+                    "note": baseline.answers.note,
+                    **baseline.evaluation.to_dict(),
                 }
-                for rung in self.rungs
+                for baseline in self.baselines
             ],
             "comparisons": [each.to_dict() for each in self.comparisons],
             "verdict": self.describe_verdict(),
         }
 
 
-def _describe_light(ladder: Ladder) -> list[str]:
+def _describe_light(baselines: BaselineComparison) -> list[str]:
     """Say what brightness alone reaches."""
-    rung = ladder.find("brightness")
-    area = None if rung is None else rung.evaluation.estimates.roc_auc
-    if rung is None or area is None:
+    baseline = baselines.find("brightness")
+    area = None if baseline is None else baseline.evaluation.estimates.roc_auc
+    if baseline is None or area is None:
         return []
-    numbers = rung.evaluation
+    numbers = baseline.evaluation
     tells = "" if area.low > 0.5 else "not "
     return [
         f"Brightness alone gets {numbers.accuracy} right; always {numbers.majority_class} gets "
@@ -165,11 +176,11 @@ def _describe_light(ladder: Ladder) -> list[str]:
     ]
 
 
-def _describe_networks(ladder: Ladder) -> list[str]:
+def _describe_networks(baselines: BaselineComparison) -> list[str]:
     """Say what each comparison shows, by the area under ROC."""
-    network = ladder.find("network")
+    network = baselines.find("network")
     sentences = []
-    for comparison in ladder.comparisons:
+    for comparison in baselines.comparisons:
         lower, higher = comparison.names
         gain = comparison.differences["roc_auc"]
         shown = "better" if gain.low > 0 else "worse" if gain.high < 0 else "not shown to be better"
@@ -187,5 +198,5 @@ def _describe_networks(ladder: Ladder) -> list[str]:
     return sentences
 
 
-def _find_area(rung: Rung) -> float:
-    return rung.evaluation.curves.roc_auc if rung.evaluation.curves else 0.5
+def _find_area(baseline: Baseline) -> float:
+    return baseline.evaluation.curves.roc_auc if baseline.evaluation.curves else 0.5

@@ -65,7 +65,7 @@ def cross_validate(
     Args:
         manifest: A split. Its training and validation photos are divided into folds anew, its test
             photos are not looked at.
-        settings: What to train; `validation_share` is the share of a fold's training photos that
+        settings: What to train; `validation_fraction` is the share of a fold's training photos that
             chooses the best epoch.
         fold_count: Folds of each repeat.
         repeats: How many times all photos are answered, each time with other folds.
@@ -187,9 +187,9 @@ def _answer_all(
     if not waiting:
         shutil.rmtree(run_folder / _WORK_NAME, ignore_errors=True)  # of one that was killed
         return
-    share = settings.validation_share
+    share = settings.validation_fraction
     caches = {
-        place: replace(cache, manifest=folds.make_manifest(*place, validation_share=share))
+        place: replace(cache, manifest=folds.make_manifest(*place, validation_fraction=share))
         for place in waiting
     }
     if learner == "network":

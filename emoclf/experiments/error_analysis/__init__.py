@@ -1,11 +1,11 @@
-"""Where a network is weak: its test photos measured one by one, and harmed.
+"""Where a network is weak: its test photos measured one by one, and corrupted.
 
 `measuring` says of a photo how bright, sharp and large it is and how many faces it shows;
-`answering` lets a predictor answer harmed photos; `reports` puts both together with the statistics
-of `evaluation`.
+`answering` lets a predictor answer corrupted photos; `reports` puts both together with the
+statistics of `evaluation`.
 """
 
-from emoclf.experiments.error_analysis.answering import make_harmed_answer
+from emoclf.experiments.error_analysis.answering import make_corrupted_prediction
 from emoclf.experiments.error_analysis.measuring import PhotoMeasures, measure_photos
 from emoclf.experiments.error_analysis.reports import evaluate_robustness, evaluate_slices
 
@@ -13,6 +13,6 @@ __all__ = [
     "PhotoMeasures",
     "evaluate_robustness",
     "evaluate_slices",
-    "make_harmed_answer",
+    "make_corrupted_prediction",
     "measure_photos",
 ]

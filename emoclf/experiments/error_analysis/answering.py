@@ -1,4 +1,4 @@
-"""A predictor that answers harmed photos: whole, or the face that was found before the harm."""
+"""Predictions for corrupted photos: whole, or the face that was found before the corruption."""
 
 from __future__ import annotations
 
@@ -8,48 +8,48 @@ from pathlib import Path
 
 import numpy as np
 
-from emoclf.evaluation import HarmedPhoto
-from emoclf.evaluation.robustness import AnswerHarmed
+from emoclf.evaluation import CorruptedPhoto
+from emoclf.evaluation.robustness import PredictCorrupted
 from emoclf.images import load_image, resize_image
 from emoclf.images.faces import Face, FaceDetector, crop_face
 from emoclf.inference import Predictor
 
 FOUND_BEFORE = (
-    "Faces were searched for in the unharmed photos, so the harm is to the network alone. A turned "
-    "face stays where it is after the turn and is not put upright."
+    "Faces were searched for in the clean photos, so the corruption is to the network alone. A "
+    "turned face stays where it is after the turn and is not put upright."
 )
 SEARCHED_AGAIN = (
-    "Faces were searched for again in every harmed photo; where none is found, or the photo never "
-    "had one, there is no answer, which counts as wrong."
+    "Faces were searched for again in every corrupted photo; where none is found, or the photo "
+    "never had one, there is no answer, which counts as wrong."
 )
 
 
-def make_harmed_answer(
+def make_corrupted_prediction(
     predictor: Predictor, files: Sequence[str | Path], *, search_again: bool = False
-) -> tuple[AnswerHarmed, str]:
-    """Make a function that lets a predictor answer harmed photos.
+) -> tuple[PredictCorrupted, str]:
+    """Make a function that lets a predictor answer corrupted photos.
 
-    A photo in which no face was found before the harm has no answer, and neither has one whose
-    face was turned out of the picture.
+    A photo in which no face was found before the corruption has no answer, and neither has one
+    whose face was turned out of the picture.
 
     Args:
         predictor: Who answers, for the largest face of a photo where it looks at faces.
-        files: The unharmed photos, in the order of `HarmedPhoto.index`.
-        search_again: Whether faces are searched for in the harmed photos, instead of in `files`.
+        files: The clean photos, in the order of `CorruptedPhoto.index`.
+        search_again: Whether faces are searched for in the corrupted photos, instead of in `files`.
 
     Returns:
-        The function, for `measure_harmed`, and a sentence about where faces were searched for;
+        The function, for `measure_corrupted`, and a sentence about where faces were searched for;
         empty for a network of whole photos.
 
     Raises:
         FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
     """
     if predictor.info.subject == "photo":
-        return lambda harmed: _answer_whole(predictor, harmed), ""
+        return lambda corrupted: _answer_whole(predictor, corrupted), ""
     detector = predictor.detector
     known: dict[int, Face | None] = {}
 
-    def find(photo: HarmedPhoto) -> Face | None:
+    def find(photo: CorruptedPhoto) -> Face | None:
         if search_again:
             return next(iter(detector.find(photo.pixels)), None)
         if photo.index not in known:
@@ -57,8 +57,8 @@ def make_harmed_answer(
         face = known[photo.index]
         return face and turn_face(face, photo.degrees, size=photo.pixels.shape[:2])
 
-    def answer(harmed: Sequence[HarmedPhoto]) -> np.ndarray:
-        return _answer_faces(predictor, [(each.pixels, find(each)) for each in harmed])
+    def answer(corrupted: Sequence[CorruptedPhoto]) -> np.ndarray:
+        return _answer_faces(predictor, [(each.pixels, find(each)) for each in corrupted])
 
     return answer, SEARCHED_AGAIN if search_again else FOUND_BEFORE
 
@@ -94,7 +94,7 @@ def turn_face(face: Face, degrees: float, *, size: tuple[int, int]) -> Face | No
     return Face(box, face.score, marks)
 
 
-def _find_scaled(file: str | Path, photo: HarmedPhoto, detector: FaceDetector) -> Face | None:
+def _find_scaled(file: str | Path, photo: CorruptedPhoto, detector: FaceDetector) -> Face | None:
     """Find the largest face of a file at full size, in pixels of the working size."""
     pixels = load_image(file)
     face = next(iter(detector.find(pixels)), None)
@@ -106,9 +106,11 @@ def _find_scaled(file: str | Path, photo: HarmedPhoto, detector: FaceDetector) -
     return Face((left, top, width, height), face.score, marks)
 
 
-def _answer_whole(predictor: Predictor, harmed: Sequence[HarmedPhoto]) -> np.ndarray:
+def _answer_whole(predictor: Predictor, corrupted: Sequence[CorruptedPhoto]) -> np.ndarray:
     info = predictor.info
-    images = [resize_image(each.pixels, info.image_size, mode=info.resize_mode) for each in harmed]
+    images = [
+        resize_image(each.pixels, info.image_size, mode=info.resize_mode) for each in corrupted
+    ]
     return predictor.predict_probabilities(np.stack(images))
 
 

@@ -1,4 +1,4 @@
-"""The test photos of a network in slices, and harmed."""
+"""The test photos of a network in slices, and corrupted."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from tqdm import tqdm
 
 from emoclf.config import SEED
 from emoclf.evaluation import (
-    HARMS,
+    CORRUPTIONS,
     WORKING_SIDE,
+    Corruption,
     Evaluation,
-    Harm,
     RobustnessReport,
     SliceReport,
-    measure_harmed,
+    measure_corrupted,
     slice_evaluation,
 )
-from emoclf.experiments.error_analysis.answering import make_harmed_answer
+from emoclf.experiments.error_analysis.answering import make_corrupted_prediction
 from emoclf.experiments.error_analysis.measuring import measure_photos
 from emoclf.images.faces import FaceDetector
 from emoclf.inference import Predictor
@@ -62,41 +62,41 @@ def evaluate_robustness(
     files: Sequence[str | Path],
     *,
     labels: Sequence[int] | np.ndarray,
-    harms: Sequence[Harm] = HARMS,
+    corruptions: Sequence[Corruption] = CORRUPTIONS,
     groups: Sequence[int] | np.ndarray | None = None,
     search_again: bool = False,
     seed: int = SEED,
     working_side_px: int = WORKING_SIDE,
     progress: bool = False,
 ) -> RobustnessReport:
-    """Measure how much harm to its photos a network bears.
+    """Measure how much corruption to its photos a network bears.
 
     Args:
         predictor: From `Predictor.load` or `Predictor.packaged`.
         files: Photos that it has not learned from.
         labels: Their true labels, indices into `predictor.info.class_names`.
-        harms: What is done to the photos.
+        corruptions: What is done to the photos.
         groups: One number per photo, equal for copies, which count once in the intervals.
-        search_again: Whether faces are searched for in the harmed photos; default: in the unharmed
-            ones, so that the harm is to the network and not to the detector.
+        search_again: Whether faces are searched for in the corrupted photos; default: in the clean
+            ones, so that the corruption is to the network and not to the detector.
         seed: Seed of everything random.
         working_side_px: The longer side in pixels that every photo is brought to first.
         progress: Whether a progress bar is shown.
 
     Returns:
-        The accuracy for every harm and strength, on the same photos each.
+        The accuracy for every corruption and severity, on the same photos each.
 
     Raises:
         UnreadableImageError: If a photo cannot be read.
         FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
         ValueError: If there is no photo, or a label is missing.
     """
-    answer, note = make_harmed_answer(predictor, files, search_again=search_again)
-    return measure_harmed(
+    answer, note = make_corrupted_prediction(predictor, files, search_again=search_again)
+    return measure_corrupted(
         answer,
         files,
         labels=labels,
-        harms=harms,
+        corruptions=corruptions,
         seed=seed,
         groups=groups,
         working_side_px=working_side_px,

@@ -37,7 +37,7 @@ class LearningSettings:
         batch_size: Faces per step.
         learning_rate: Largest step size, reached after a tenth of the training.
         weight_decay: Decoupled weight decay (Loshchilov and Hutter, 2019).
-        averaging: Momentum of the average of the weights (Polyak and Juditsky, 1992); None for
+        ema_momentum: Momentum of the average of the weights (Polyak and Juditsky, 1992); None for
             the last weights.
         dropout: Share of the averaged features switched off while training.
         augmentation: How far faces are changed; None not at all.
@@ -50,7 +50,7 @@ class LearningSettings:
     batch_size: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    averaging: float | None = 0.998
+    ema_momentum: float | None = 0.998
     dropout: float = 0.3
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     seed: int = 1
@@ -179,8 +179,8 @@ def _make_optimizer(settings: LearningSettings, steps_per_epoch: int) -> keras.o
             steps_per_epoch, epochs=settings.epochs, learning_rate=settings.learning_rate
         ),
         weight_decay=settings.weight_decay,
-        use_ema=settings.averaging is not None,
-        ema_momentum=settings.averaging or 0.99,
+        use_ema=settings.ema_momentum is not None,
+        ema_momentum=settings.ema_momentum or 0.99,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

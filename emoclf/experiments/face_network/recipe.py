@@ -88,7 +88,7 @@ class RecipeSettings:
                 epochs=48,
                 batch_size=64,
                 learning_rate=1e-3,
-                averaging=0.999,
+                ema_momentum=0.999,
                 augmentation=Augmentation(shift=0.08, rotate_degrees=20, zoom=0.12, erase=0.2),
                 seed=12,
             ),

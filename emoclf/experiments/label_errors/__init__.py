@@ -7,11 +7,11 @@ decided, `applying` moves the photos, `comparing` trains before and after.
 
 from emoclf.experiments.label_errors.applying import DecisionsResult, apply_decisions
 from emoclf.experiments.label_errors.comparing import (
-    RepairComparison,
-    RepairedSplit,
-    compare_repair,
+    CorrectedSplit,
+    CorrectionComparison,
+    compare_corrections,
+    correct_labels,
     describe_difference,
-    repair_split,
 )
 from emoclf.experiments.label_errors.confident_learning import (
     count_confident_joint,
@@ -20,33 +20,33 @@ from emoclf.experiments.label_errors.confident_learning import (
     find_thresholds,
 )
 from emoclf.experiments.label_errors.decisions import Decision, load_decisions, save_decisions
-from emoclf.experiments.label_errors.sheet import ReviewSheet, save_review_sheet
-from emoclf.experiments.label_errors.suspects import (
-    SUSPECT_KINDS,
+from emoclf.experiments.label_errors.finding import (
+    LABEL_ERROR_KINDS,
+    LabelError,
     LabelReview,
-    Suspect,
-    find_suspect_labels,
+    rank_label_errors,
 )
+from emoclf.experiments.label_errors.sheet import ReviewSheet, save_review_sheet
 
 __all__ = [
-    "SUSPECT_KINDS",
+    "LABEL_ERROR_KINDS",
+    "CorrectedSplit",
+    "CorrectionComparison",
     "Decision",
     "DecisionsResult",
+    "LabelError",
     "LabelReview",
-    "RepairComparison",
-    "RepairedSplit",
     "ReviewSheet",
-    "Suspect",
     "apply_decisions",
-    "compare_repair",
+    "compare_corrections",
+    "correct_labels",
     "count_confident_joint",
     "describe_difference",
     "estimate_joint",
     "find_label_errors",
-    "find_suspect_labels",
     "find_thresholds",
     "load_decisions",
-    "repair_split",
+    "rank_label_errors",
     "save_decisions",
     "save_review_sheet",
 ]

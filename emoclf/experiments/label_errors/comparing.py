@@ -24,7 +24,7 @@ COMPARISON_NAME = "comparison.json"
 
 
 @dataclass(frozen=True)
-class RepairedSplit:
+class CorrectedSplit:
     """A split before and after its labels were repaired.
 
     Attributes:
@@ -41,7 +41,7 @@ class RepairedSplit:
 
 
 @dataclass(frozen=True, eq=False)
-class RepairComparison:
+class CorrectionComparison:
     """How a network did before and after a repair, on the same test photos.
 
     Attributes:
@@ -52,7 +52,7 @@ class RepairComparison:
         left_out: Test photos that one of the two did not answer.
     """
 
-    split: RepairedSplit
+    split: CorrectedSplit
     before: Evaluation
     after: Evaluation
     run_folders: tuple[Path, Path]
@@ -101,12 +101,12 @@ def describe_difference(before: Evaluation, after: Evaluation) -> str:
     )
 
 
-def repair_split(
+def correct_labels(
     manifest: SplitManifest,
     decisions: Sequence[Decision],
     *,
     locations: Mapping[str, str] | None = None,
-) -> RepairedSplit:
+) -> CorrectedSplit:
     """Make two splits that differ in the repaired labels alone.
 
     Args:
@@ -142,7 +142,7 @@ def repair_split(
     splits = (replace(manifest, files=tuple(files)) for files in (before, after))
     first, second = splits
     verify_manifest(second)
-    return RepairedSplit(first, second, moved, set_aside)
+    return CorrectedSplit(first, second, moved, set_aside)
 
 
 def _refuse_test_photo(file: SplitFile) -> None:
@@ -163,8 +163,8 @@ def _find_label(manifest: SplitManifest, decision: Decision) -> int:
     return manifest.class_names.index(decision.suggested_class)
 
 
-def compare_repair(
-    split: RepairedSplit,
+def compare_corrections(
+    split: CorrectedSplit,
     settings: Settings | None = None,
     *,
     logs: str | Path = "logs",
@@ -173,11 +173,11 @@ def compare_repair(
     without_face: WithoutFace = "leave_out",
     say: Callable[[str], None] = lambda _: None,
     progress: bool = False,
-) -> RepairComparison:
+) -> CorrectionComparison:
     """Train before and after a repair, with the same settings, and test both on the same photos.
 
     Args:
-        split: From `repair_split`.
+        split: From `correct_labels`.
         settings: What to train.
         logs: The folder that holds all runs.
         name: Name of the comparison: its two runs are `<name>/before` and `<name>/after`. Stopped
@@ -196,8 +196,8 @@ def compare_repair(
         ValueError: If no test photo was answered by both.
 
     Example:
-        >>> split = repair_split(manifest, load_decisions("decisions.csv"))  # doctest: +SKIP
-        >>> print(compare_repair(split, settings).describe())  # doctest: +SKIP
+        >>> split = correct_labels(manifest, load_decisions("decisions.csv"))  # doctest: +SKIP
+        >>> print(compare_corrections(split, settings).describe())  # doctest: +SKIP
     """
     from emoclf.training import hold_run
 
@@ -217,7 +217,7 @@ def compare_repair(
 
 
 def _train_both(
-    split: RepairedSplit,
+    split: CorrectedSplit,
     settings: Settings | None,
     *,
     folder: Path,
@@ -225,7 +225,7 @@ def _train_both(
     without_face: WithoutFace,
     say: Callable[[str], None],
     progress: bool,
-) -> RepairComparison:
+) -> CorrectionComparison:
     found = []
     for part, manifest in (("before", split.before), ("after", split.after)):
         say(f"{part} the repair:")
@@ -245,7 +245,7 @@ def _train_both(
         found.append((result.run_folder, test.evaluation))
     runs, answers = zip(*found, strict=True)
     before, after, left_out = _keep_common(*answers)
-    return RepairComparison(split, before, after, runs, left_out)
+    return CorrectionComparison(split, before, after, runs, left_out)
 
 
 def _keep_common(

@@ -20,7 +20,7 @@ from pathlib import Path
 from PIL import Image
 
 from emoclf.experiments.label_errors.decisions import COLUMNS, Decision, list_cells, save_decisions
-from emoclf.experiments.label_errors.suspects import LabelReview, Suspect
+from emoclf.experiments.label_errors.finding import LabelError, LabelReview
 from emoclf.images import UnreadableImageError, load_resized
 from emoclf.storage import replacing
 from emoclf.untrusted import show_text
@@ -63,7 +63,7 @@ def save_review_sheet(
     """Write the page and the table for looking at the suspects one by one.
 
     Args:
-        review: From `find_suspect_labels`.
+        review: From `rank_label_errors`.
         folder: Where the two files go. It must not hold them yet: they may hold decisions.
         thumbnail_px: Side of the pictures on the page, in pixels.
         limit: Show only this many suspects, the first ones; None shows all.
@@ -92,7 +92,7 @@ def save_review_sheet(
     return ReviewSheet(page, save_decisions(decisions, table), len(shown))
 
 
-def _make_decision(suspect: Suspect) -> Decision:
+def _make_decision(suspect: LabelError) -> Decision:
     return Decision(
         suspect.path,
         suspect.sha256,
@@ -104,7 +104,7 @@ def _make_decision(suspect: Suspect) -> Decision:
 
 def _write_page(
     review: LabelReview,
-    suspects: Sequence[Suspect],
+    suspects: Sequence[LabelError],
     decisions: Sequence[Decision],
     thumbnail_px: int,
 ) -> str:
@@ -132,7 +132,7 @@ def _write_page(
     )
 
 
-def _write_card(root: Path, suspect: Suspect, number: int, thumbnail_px: int) -> str:
+def _write_card(root: Path, suspect: LabelError, number: int, thumbnail_px: int) -> str:
     """Return the part of the page about one photo."""
     own, suggested = html.escape(suspect.class_name), html.escape(suspect.suggested_class)
     choices = (
@@ -157,7 +157,7 @@ def _write_card(root: Path, suspect: Suspect, number: int, thumbnail_px: int) ->
     )
 
 
-def _write_picture(path: Path, suspect: Suspect, number: int, side: int) -> str:
+def _write_picture(path: Path, suspect: LabelError, number: int, side: int) -> str:
     """Return a small picture of a photo, decoded like every other; or why there is none."""
     try:
         pixels = load_resized(path, (side, side))

@@ -60,9 +60,9 @@ def make_grad_cam_maps(
         return np.zeros(images.shape[:3], dtype=np.float32)
     import keras
 
-    from emoclf.models import computes_in_half_precision, copy_network
+    from emoclf.models import copy_network, uses_mixed_precision
 
-    if computes_in_half_precision(model):  # small gradients would become 0
+    if uses_mixed_precision(model):  # small gradients would become 0
         model = copy_network(model, as_float32=True)
     tap = _find_tap(model)
     maps = keras.Model(model.inputs[0], tap.maps)(images, training=False)

@@ -1,4 +1,4 @@
-"""The command `ladder`."""
+"""The command `baselines`."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     from emoclf.data.splitting import SplitManifest
-    from emoclf.experiments.baselines import Ladder, RungName
+    from emoclf.experiments.baselines import BaselineComparison, BaselineName
 
-_RUNGS = (
+_BASELINES = (
     "majority",
     "brightness",
     "colours",
@@ -40,29 +40,29 @@ _RUNGS = (
 )
 
 
-@click.command("ladder")
+@click.command("baselines")
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @logs_option
-@click.option("--name", help="Name of the ladder's folder.  [default: the time]")
-@click.option("--resume", is_flag=True, help="Go on with the ladder of this --name.")
+@click.option("--name", help="Name of the baselines's folder.  [default: the time]")
+@click.option("--resume", is_flag=True, help="Go on with the baselines of this --name.")
 @click.option(
     "--skip",
-    type=click.Choice(_RUNGS),
+    type=click.Choice(_BASELINES),
     multiple=True,
-    help="A rung to leave out; may be given more than once.",
+    help="A baseline to leave out; may be given more than once.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 @class_map_option
 @settings_options
 @detector_options
 @click.pass_context
-def ladder_command(
+def baselines_command(
     context: click.Context,
     source: Path,
     logs: Path,
     name: str | None,
     resume: bool,
-    skip: tuple[RungName, ...],
+    skip: tuple[BaselineName, ...],
     as_json: bool,
     class_map: dict[str, str],
     choice: DetectorChoice,
@@ -71,12 +71,12 @@ def ladder_command(
     """Compare simple rules and networks on the same test photos: what did the network learn?
 
     SOURCE is a folder with one folder of photos per class, a split that `split` wrote, or a run
-    folder, whose trained network is then one of the rungs. All rungs learn from the same photos
-    and are asked once about the same test photos. What is done is kept: given again with --resume
-    and --name (a run folder needs neither), an interrupted ladder goes on.
+    folder, whose trained network is then one of the baselines. All baselines learn from the same
+    photos and are asked once about the same test photos. What is done is kept: given again with
+    --resume and --name (a run folder needs neither), an interrupted baselines goes on.
 
     \b
-    Rungs:
+    Baselines:
       majority       always the more frequent class
       brightness     how bright a photo is, and nothing else
       colours        mean colours and their spread
@@ -87,26 +87,28 @@ def ladder_command(
 
     \b
     Examples:
-      python -m emoclf ladder data --name ladder --resume
-      python -m emoclf ladder logs/first
-      python -m emoclf ladder data --skip network --skip fine_tuned
+      python -m emoclf baselines data --name baselines --resume
+      python -m emoclf baselines logs/first
+      python -m emoclf baselines data --skip network --skip fine_tuned
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     is_run = (source / "split.json").is_file()
     _check_options(context, source, is_run)
     if resume and name is None:
-        raise click.UsageError("--resume needs the name of the ladder: --name ladder --resume")
+        raise click.UsageError(
+            "--resume needs the name of the baselines: --name baselines --resume"
+        )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     again = "the same command" if is_run else "the same command with --resume and --name"
-    with clear_errors(stopped=f"Stopped. Rungs that are done are kept: {again} goes on."):
+    with clear_errors(stopped=f"Stopped. Baselines that are done are kept: {again} goes on."):
         say = (lambda _: None) if as_json else echo
         settings = Settings(**values)
         manifest = None if is_run else _find_split(source, class_map, settings, as_json)
         from emoclf.runtime import quiet_start
 
         with quiet_start():
-            from emoclf.experiments.baselines import train_ladder
+            from emoclf.experiments.baselines import train_baselines
         needs_faces = not {"face_features", "fine_tuned"} <= set(skip)
-        ladder = train_ladder(
+        baselines = train_baselines(
             manifest,
             None if is_run else settings,
             run_folder=source if is_run else None,
@@ -118,18 +120,20 @@ def ladder_command(
             say=say,
             progress=is_watched() and not as_json,
         )
-        _show(ladder, as_json)
+        _show(baselines, as_json)
 
 
-def _show(ladder: Ladder, as_json: bool) -> None:
-    from emoclf.plots import plot_ladder
+def _show(baselines: BaselineComparison, as_json: bool) -> None:
+    from emoclf.plots import plot_baselines
 
-    figure = save_figure(plot_ladder(ladder), ladder.folder / "ladder.png")
+    figure = save_figure(plot_baselines(baselines), baselines.folder / "baselines.png")
     if as_json:
-        echo_json({**ladder.to_dict(), "folder": str(ladder.folder)})
+        echo_json({**baselines.to_dict(), "folder": str(baselines.folder)})
         return
-    echo(f"\n{ladder.describe()}")
-    echo(f"\nWritten to {show_text(ladder.folder / 'ladder.json')} and {figure.name} beside it")
+    echo(f"\n{baselines.describe()}")
+    echo(
+        f"\nWritten to {show_text(baselines.folder / 'baselines.json')} and {figure.name} beside it"
+    )
 
 
 def _check_options(context: click.Context, source: Path, is_run: bool) -> None:

@@ -1,4 +1,4 @@
-"""The rungs of the ladder, from the simplest rule to the network that has seen most."""
+"""The baselines of the baselines, from the simplest rule to the network that has seen most."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 
 from emoclf.evaluation import Evaluation
 
-RungName = Literal[
+BaselineName = Literal[
     "majority", "brightness", "colours", "pixels", "network", "face_features", "fine_tuned"
 ]
-"""Every rung, from the lowest to the highest."""
+"""Every baseline, from the lowest to the highest."""
 
-RUNG_NAMES: tuple[RungName, ...] = get_args(RungName)
+BASELINE_NAMES: tuple[BaselineName, ...] = get_args(BaselineName)
 
-LIGHT_RUNGS: tuple[RungName, ...] = ("brightness", "colours")
-"""The rungs that know nothing but light and colour."""
+LIGHT_BASELINES: tuple[BaselineName, ...] = ("brightness", "colours")
+"""The baselines that know nothing but light and colour."""
 
-FACE_RUNGS: tuple[RungName, ...] = ("face_features", "fine_tuned")
-"""The rungs that look at faces, and at the whole photo where none is found."""
+FACE_BASELINES: tuple[BaselineName, ...] = ("face_features", "fine_tuned")
+"""The baselines that look at faces, and at the whole photo where none is found."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What one rung answers, and what it took.
+    """What one baseline answers, and what it took.
 
     Attributes:
         probabilities: float64 `(test photos, classes)`, rows sum to 1.
@@ -33,7 +33,7 @@ class Answers:
             was trained before.
         note: What validation chose, and other things to know, in words.
         without_face: Test photos in which no face was found and the whole photo was shown; None
-            for a rung that looks at whole photos anyway.
+            for a baseline that looks at whole photos anyway.
     """
 
     probabilities: np.ndarray
@@ -43,17 +43,17 @@ class Answers:
 
 
 @dataclass(frozen=True, eq=False)
-class Rung:
-    """One rung: what it is and how it does on the test photos.
+class Baseline:
+    """One baseline: what it is and how it does on the test photos.
 
     Attributes:
-        name: Which rung.
+        name: Which baseline.
         title: The same for readers, such as `"mean colours"`.
         evaluation: Its numbers.
         answers: What it answered and what that took.
     """
 
-    name: RungName
+    name: BaselineName
     title: str
     evaluation: Evaluation
     answers: Answers

@@ -9,14 +9,14 @@ import keras
 import numpy as np
 
 
-class AveragedWeights(keras.callbacks.Callback):
+class EMAWeights(keras.callbacks.Callback):
     """Judge and save the average of the last weights instead of the last ones.
 
     The optimizer keeps an exponential moving average of the weights (Polyak and Juditsky, 1992):
-    compile with `compile_model(averaging=0.99)`. From each validation to the next epoch the network
-    has the averaged weights, so that the validation numbers, the checkpoint of the best epoch,
-    early stopping and the network that `fit` leaves behind all speak of the same weights; with
-    Keras' own `SwapEMAWeights` the last of these is the raw ones.
+    compile with `compile_model(ema_momentum=0.99)`. From each validation to the next epoch the
+    network has the averaged weights, so that the validation numbers, the checkpoint of the best
+    epoch, early stopping and the network that `fit` leaves behind all speak of the same weights;
+    with Keras' own `SwapEMAWeights` the last of these is the raw ones.
 
     Put it first in the list of callbacks.
     """
@@ -31,8 +31,9 @@ class AveragedWeights(keras.callbacks.Callback):
         self._raw = None
         if not getattr(self.model.optimizer, "use_ema", False):
             raise ValueError(
-                "AveragedWeights needs an optimizer that averages: compile the model with "
-                "compile_model(model, averaging=0.99), or with keras.optimizers.Adam(use_ema=True)."
+                "EMAWeights needs an optimizer that averages: compile the model with "
+                "compile_model(model, ema_momentum=0.99), or with "
+                "keras.optimizers.Adam(use_ema=True)."
             )
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002

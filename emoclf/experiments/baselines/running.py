@@ -1,4 +1,4 @@
-"""Climb the ladder rung by rung, and keep each one that is done."""
+"""Train the baselines one by one, and keep each one that is done."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 from emoclf.config import MODEL_FILE_NAME, Settings
 from emoclf.data.splitting import SplitManifest, load_manifest
-from emoclf.experiments.baselines.climbing import Climb
-from emoclf.experiments.baselines.result import Ladder, compare_rungs
-from emoclf.experiments.baselines.rungs import FACE_RUNGS, RUNG_NAMES, RungName
+from emoclf.experiments.baselines.baseline import BASELINE_NAMES, FACE_BASELINES, BaselineName
+from emoclf.experiments.baselines.learning import BaselineTraining
+from emoclf.experiments.baselines.result import BaselineComparison, compare_baselines
 from emoclf.images.faces import FaceDetector, make_detector
 from emoclf.storage import write_json
 from emoclf.untrusted import show_text
 
-FOLDER_NAME = "ladder"
-"""Name of the ladder's folder inside the folder of a run."""
+FOLDER_NAME = "baselines"
+"""Name of the baselines' folder inside the folder of a run."""
 
 
-def train_ladder(
+def train_baselines(
     manifest: SplitManifest | None = None,
     settings: Settings | None = None,
     *,
@@ -26,76 +26,82 @@ def train_ladder(
     logs: str | Path = "logs",
     name: str | None = None,
     resume: bool = False,
-    skip: Collection[RungName] = (),
+    skip: Collection[BaselineName] = (),
     detector: FaceDetector | None = None,
     say: Callable[[str], None] = lambda _: None,
     verbose: int | str = 0,
     progress: bool = False,
-) -> Ladder:
-    """Train and test every rung, from always guessing to the fine-tuned face network.
+) -> BaselineComparison:
+    """Train and test every baseline, from always guessing to the fine-tuned face network.
 
     All learn from the same training photos, leave choices (strictness, epoch) to the same
     validation photos, and are asked once about the same test photos. Where no face is found, the
-    rungs that look at faces are shown the whole photo, so that they answer all photos, too. What
-    is done is kept: called again with `resume`, the ladder goes on.
+    baselines that look at faces are shown the whole photo, so that they answer all photos, too.
+    What is done is kept: called again with `resume`, the comparison goes on.
 
     Args:
         manifest: Which photos; left out with `run_folder`.
-        settings: Image size, epochs, class weights and so on of all rungs; likewise.
+        settings: Image size, epochs, class weights and so on of all baselines; likewise.
         run_folder: A run with a trained network, whose split and settings are taken and whose
-            network is its rung, untrained again. The ladder is kept in `ladder` in it, and a
-            second call goes on.
+            network is its baseline, not trained again. The comparison is kept in `baselines` in it,
+            and a second call goes on.
         logs: The folder that holds all runs.
-        name: Name of the ladder's folder; default: the time.
-        resume: Go on with the ladder of this name, where there is one.
-        skip: Rungs to leave out, of `RUNG_NAMES`.
-        detector: What finds faces; default: `make_detector()`, if a rung needs it.
-        say: Called with the estimate of the time and a line per rung, such as `print`.
+        name: Name of the baselines' folder; default: the time.
+        resume: Go on with the baselines of this name, where there is one.
+        skip: Baselines to leave out, of `BASELINE_NAMES`.
+        detector: What finds faces; default: `make_detector()`, if a baseline needs it.
+        say: Called with the estimate of the time and a line per baseline, such as `print`.
         verbose: As in Keras' `fit`.
         progress: Whether decoding shows progress bars.
 
     Returns:
-        The ladder; also written to `ladder.json` in its folder.
+        The baselines; also written to `baselines.json` in its folder.
 
     Raises:
         UnreadableImageError: If a photo cannot be read.
-        FaceDetectorUnavailableError: If there is no face detector; skip the face rungs then.
-        ResumeRefusedError: If the ladder to go on with has other photos or settings.
-        RunInUseError: If another process climbs it.
-        ValueError: If the arguments do not fit together, or there is no rung.
+        FaceDetectorUnavailableError: If there is no face detector; skip the face baselines then.
+        ResumeRefusedError: If the comparison to go on with has other photos or settings.
+        RunInUseError: If another process trains them.
+        ValueError: If the arguments do not fit together, or there is no baseline.
 
     Example:
-        >>> ladder = emoclf.train_ladder(split, name="ladder")  # doctest: +SKIP
-        >>> print(ladder.describe())  # doctest: +SKIP
+        >>> baselines = emoclf.train_baselines(split, name="baselines")  # doctest: +SKIP
+        >>> print(baselines.describe())  # doctest: +SKIP
     """
     from emoclf.training import hold_run, start_run
 
-    names = _choose_rungs(skip)
+    names = _choose_baselines(skip)
     trained = None if run_folder is None else Path(run_folder)
     if trained is not None:
         manifest, settings = _read_run(trained, manifest, settings)
         logs, name, resume = trained, FOLDER_NAME, True
     if manifest is None:
-        raise ValueError("train_ladder needs photos: give a manifest, or the run_folder of a run.")
+        raise ValueError(
+            "train_baselines needs photos: give a manifest, or the run_folder of a run."
+        )
     settings = settings or Settings()
-    if set(names) & {*FACE_RUNGS} or settings.subject == "face":
+    if set(names) & {*FACE_BASELINES} or settings.subject == "face":
         detector = detector or make_detector()
     folder = start_run(settings, manifest, logs=logs, name=name, resume=resume)
-    climb = Climb(manifest, settings, folder, trained, detector, say, verbose, progress)
+    training = BaselineTraining(
+        manifest, settings, folder, trained, detector, say, verbose, progress
+    )
     with hold_run(folder):
-        climb.announce(names)
-        rungs = [climb.reach(each) for each in names]
-        ladder = Ladder(folder, tuple(rungs), manifest.counts(), compare_rungs(rungs))
-        write_json(folder / "ladder.json", ladder.to_dict())
-    return ladder
+        training.announce(names)
+        reached = [training.reach(each) for each in names]
+        comparison = BaselineComparison(
+            folder, tuple(reached), manifest.counts(), compare_baselines(reached)
+        )
+        write_json(folder / "baselines.json", comparison.to_dict())
+    return comparison
 
 
-def _choose_rungs(skip: Collection[RungName]) -> list[RungName]:
-    unknown = sorted(set(skip) - set(RUNG_NAMES))
-    names = [name for name in RUNG_NAMES if name not in skip]
+def _choose_baselines(skip: Collection[BaselineName]) -> list[BaselineName]:
+    unknown = sorted(set(skip) - set(BASELINE_NAMES))
+    names = [name for name in BASELINE_NAMES if name not in skip]
     if unknown or not names:
         raise ValueError(
-            f"skip: expected some of {', '.join(RUNG_NAMES)}, not all. Received: "
+            f"skip: expected some of {', '.join(BASELINE_NAMES)}, not all. Received: "
             f"{', '.join(sorted(skip))}."
         )
     return names
@@ -113,7 +119,7 @@ def _read_run(
     if not (run_folder / MODEL_FILE_NAME).is_file():
         raise FileNotFoundError(
             f"{show_text(run_folder / MODEL_FILE_NAME)} does not exist: the run is not finished, "
-            "or no run. Finish it (train --resume), or train a ladder of its own."
+            "or no run. Finish it (train --resume), or train baselines of their own."
         )
     split = load_manifest(run_folder / "split.json")
     if not Path(split.root).is_dir():

@@ -18,19 +18,19 @@ from emoclf.experiments.label_errors.confident_learning import (
 )
 from emoclf.untrusted import show_text
 
-SUSPECT_KINDS: tuple[str, ...] = ("copies_disagree", "confident_learning", "confident_mistake")
+LABEL_ERROR_KINDS: tuple[str, ...] = ("copies_disagree", "confident_learning", "confident_mistake")
 """Why a photo is suspected, in the order in which suspects are listed."""
 
 
 @dataclass(frozen=True)
-class Suspect:
+class LabelError:
     """One photo whose label a person should look at.
 
     Attributes:
         path: Relative to the data set's folder, with forward slashes.
         class_name: The class of the folder it is in.
         suggested_class: The class it may belong to.
-        kinds: Why it is suspected: some of `SUSPECT_KINDS`.
+        kinds: Why it is suspected: some of `LABEL_ERROR_KINDS`.
         reason: The same in a sentence.
         sha256: Of the content when the folder was examined.
         probability: Of the suggested class, by networks that have not seen the photo, 0 to 1; None
@@ -63,7 +63,7 @@ class LabelReview:
 
     root: Path
     class_names: tuple[str, ...]
-    suspects: tuple[Suspect, ...]
+    suspects: tuple[LabelError, ...]
     reviewed: int
     noise_shares: dict[str, float]
     test_photos_left_out: int = 0
@@ -84,7 +84,7 @@ class LabelReview:
             f"Labels estimated to be wrong (confident learning): {shares}. That counts the "
             "networks' own mistakes, too: where they are often wrong, so is the estimate.",
         ]
-        for kind in SUSPECT_KINDS:
+        for kind in LABEL_ERROR_KINDS:
             found = [suspect for suspect in self.suspects if suspect.kinds[0] == kind]
             lines += [f"{kind:<19} {len(found):>6,}"] if found else []
             lines += [f"    {show_text(each.path)}: {each.reason}" for each in found[:examples]]
@@ -96,7 +96,7 @@ class LabelReview:
         return "\n".join(lines)
 
 
-def find_suspect_labels(
+def rank_label_errors(
     answers: Evaluation,
     report: CleaningReport,
     *,
@@ -126,13 +126,13 @@ def find_suspect_labels(
         ValueError: If a photo that was answered is not in the report, or lies in another class.
 
     Example:
-        >>> review = find_suspect_labels(result.evaluation, report)  # doctest: +SKIP
+        >>> review = rank_label_errors(result.evaluation, report)  # doctest: +SKIP
         >>> print(review.describe())  # doctest: +SKIP
     """
     records = {record.path: record for record in report.records}
     _check_known(answers, records)
     found = [*_find_disagreeing_copies(report), *_find_wrong_answers(answers, records, mistakes)]
-    merged: dict[str, Suspect] = {}
+    merged: dict[str, LabelError] = {}
     for suspect in found:
         merged[suspect.path] = _merge(merged.get(suspect.path), suspect)
     tested = frozenset() if include_test else _find_tested(report, manifest)
@@ -147,11 +147,11 @@ def find_suspect_labels(
     )
 
 
-def _rank(suspect: Suspect) -> tuple[int, float, str]:
-    return SUSPECT_KINDS.index(suspect.kinds[0]), -(suspect.probability or 0.0), suspect.path
+def _rank(suspect: LabelError) -> tuple[int, float, str]:
+    return LABEL_ERROR_KINDS.index(suspect.kinds[0]), -(suspect.probability or 0.0), suspect.path
 
 
-def _merge(first: Suspect | None, second: Suspect) -> Suspect:
+def _merge(first: LabelError | None, second: LabelError) -> LabelError:
     """Join two signs about one photo."""
     if first is None:
         return second
@@ -186,7 +186,7 @@ def _find_tested(report: CleaningReport, manifest: SplitManifest | None) -> froz
     return frozenset(tested)
 
 
-def _find_disagreeing_copies(report: CleaningReport) -> list[Suspect]:
+def _find_disagreeing_copies(report: CleaningReport) -> list[LabelError]:
     """Return the photos that have a copy in another class, exact or nearly so."""
     found = []
     for group in report.duplicate_groups.values():
@@ -195,7 +195,7 @@ def _find_disagreeing_copies(report: CleaningReport) -> list[Suspect]:
             others = [each.class_name for each in group if each.label != record.label]
             if reasons and others:
                 found.append(
-                    Suspect(
+                    LabelError(
                         record.path,
                         record.class_name,
                         others[0],
@@ -209,7 +209,7 @@ def _find_disagreeing_copies(report: CleaningReport) -> list[Suspect]:
 
 def _find_wrong_answers(
     answers: Evaluation, records: dict[str, FileRecord], mistakes: int
-) -> list[Suspect]:
+) -> list[LabelError]:
     """Return the photos that are answered with another class: chosen, or among the surest."""
     chosen = find_label_errors(answers.labels, answers.probabilities)
     thresholds = find_thresholds(answers.labels, answers.probabilities)
@@ -231,7 +231,9 @@ def _find_wrong_answers(
                 f"average, this one {answers.probabilities[index, label]:.2f}."
             )
             sha256 = records[path].sha256
-            found.append(Suspect(path, own, suggested, (kind,), reason, sha256, float(probability)))
+            found.append(
+                LabelError(path, own, suggested, (kind,), reason, sha256, float(probability))
+            )
     return found
 
 

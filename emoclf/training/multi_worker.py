@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
-class MachineLostError(RuntimeError):
+class WorkerLostError(RuntimeError):
     """Another machine has stopped; the message says how to go on."""
 
 
 @dataclass(frozen=True)
-class MachinesResult:
+class MultiWorkerResult:
     """What a training on several machines came to.
 
     Attributes:
@@ -85,20 +85,20 @@ def describe_cluster(addresses: Sequence[str], index: int) -> str:
     return json.dumps(cluster)
 
 
-def join_machines() -> tf.distribute.Strategy:
+def join_workers() -> tf.distribute.Strategy:
     """Meet the other machines that `TF_CONFIG` names; without it, this machine is alone.
 
     Call it before anything else of TensorFlow runs.
 
     Returns:
-        The strategy for `train_on_machines`.
+        The strategy for `train_on_workers`.
     """
     import tensorflow as tf
 
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
-def train_on_machines(
+def train_on_workers(
     build: Callable[[], keras.Model],
     cache: PhotoCache,
     *,
@@ -106,7 +106,7 @@ def train_on_machines(
     run_folder: str | Path,
     strategy: tf.distribute.Strategy,
     say: Callable[[str], Any] = lambda _: None,
-) -> MachinesResult:
+) -> MultiWorkerResult:
     """Train a network on several machines; every machine calls it with the same arguments.
 
     The first machine, the chief, keeps the state after every epoch and the finished model. When a
@@ -118,14 +118,14 @@ def train_on_machines(
         cache: All photos, in the same order on every machine.
         settings: Epochs, batch size (of all machines together), learning rate, class weights, seed.
         run_folder: The run's folder, made beforehand.
-        strategy: From `join_machines`.
+        strategy: From `join_workers`.
         say: Called with a line per epoch.
 
     Returns:
         The history, the same on every machine.
 
     Raises:
-        MachineLostError: If another machine stops.
+        WorkerLostError: If another machine stops.
         ResumeRefusedError: If the run folder holds the state of another training.
         RunInUseError: If another training writes the run folder.
         ValueError: If a batch is smaller than the number of machines.
@@ -144,7 +144,7 @@ def _train(
     run_folder: str | Path,
     strategy: tf.distribute.Strategy,
     say: Callable[[str], Any],
-) -> MachinesResult:
+) -> MultiWorkerResult:
     count = strategy.num_replicas_in_sync
     if settings.batch_size < count:
         raise ValueError(
@@ -181,7 +181,7 @@ def _train(
             cache.class_names, settings.image_size, settings.resize_mode, settings.subject
         )
         save_model(model, Path(run_folder) / MODEL_FILE_NAME, info=info)
-    return MachinesResult(history, count, is_chief())
+    return MultiWorkerResult(history, count, is_chief())
 
 
 def is_chief() -> bool:
@@ -277,7 +277,7 @@ def _make_step(
         try:
             return float(learn_everywhere(share(photos), share(labels), total))
         except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
-            raise MachineLostError(
+            raise WorkerLostError(
                 "Another machine of this training has stopped or cannot be reached. See what it "
                 "says, then start all machines again: they go on after the last whole epoch."
             ) from error

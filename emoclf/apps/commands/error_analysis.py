@@ -1,4 +1,4 @@
-"""The command `weak-spots`."""
+"""The command `analyse-errors`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _PACKAGED = "packaged"
 
 
-@click.command("weak-spots")
+@click.command("analyse-errors")
 @click.argument("model")
 @click.argument(
     "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), required=False
@@ -45,11 +45,11 @@ _PACKAGED = "packaged"
 @click.option(
     "--slices/--no-slices", default=True, help="Accuracy by light, sharpness, size, faces."
 )
-@click.option("--robustness/--no-robustness", default=True, help="Accuracy on harmed photos.")
+@click.option("--robustness/--no-robustness", default=True, help="Accuracy on corrupted photos.")
 @click.option(
     "--search-again",
     is_flag=True,
-    help="Search for faces in the harmed photos, instead of in the unharmed ones.",
+    help="Search for faces in the corrupted photos, instead of in the clean ones.",
 )
 @click.option(
     "--output",
@@ -60,7 +60,7 @@ _PACKAGED = "packaged"
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 @class_map_option
 @detector_options
-def weak_spots_command(
+def analyse_errors_command(
     model: str,
     folder: Path | None,
     part: str,
@@ -72,7 +72,7 @@ def weak_spots_command(
     class_map: dict[str, str],
     choice: DetectorChoice,
 ) -> None:
-    """Find where MODEL is weak: on which photos it errs, and what harm to photos it bears.
+    """Find where MODEL is weak: on which photos it errs, and what corruption to photos it bears.
 
     MODEL is a run folder, a .keras file of yours, or "packaged". Its test photos, or those in
     FOLDER, which holds one folder per class, are sorted by brightness, sharpness, size and faces;
@@ -81,14 +81,14 @@ def weak_spots_command(
 
     \b
     Examples:
-      python -m emoclf weak-spots logs/first
-      python -m emoclf weak-spots logs/first --no-robustness
-      python -m emoclf weak-spots packaged data --output found
+      python -m emoclf analyse-errors logs/first
+      python -m emoclf analyse-errors logs/first --no-robustness
+      python -m emoclf analyse-errors packaged data --output found
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     if folder is None and not (Path(model) / "split.json").is_file():
         raise click.UsageError(
             f"{show_text(model)} is no run folder: name the photos to test it on. "
-            f"For example: python -m emoclf weak-spots {quote_argument(Path(model))} data"
+            f"For example: python -m emoclf analyse-errors {quote_argument(Path(model))} data"
         )
     target = output or (Path(model) if folder is None else None)
     prefix = f"{part}_" if folder is None and part != "test" else ""

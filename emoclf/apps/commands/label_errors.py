@@ -1,4 +1,4 @@
-"""The commands for wrong labels: `cross-validate`, `find-suspects`, `apply-decisions`, and more."""
+"""The commands for label errors, from `cross-validate` to `compare-corrections`."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ def cross_validate_command(
     """Let every photo in FOLDER be answered by a network that has not seen it.
 
     The photos are divided into folds, copies of a photo in one; each fold is answered by a network
-    that has learned from the others. That uses a small folder well, and it is what `find-suspects`
-    needs. It trains --folds times --repeats networks: how long that takes is said first, measured
-    on a few steps. The test photos of the split are not looked at.
+    that has learned from the others. That uses a small folder well, and it is what
+    `find-label-errors` needs. It trains --folds times --repeats networks: how long that takes is
+    said first, measured on a few steps. The test photos of the split are not looked at.
 
     Every finished fold is kept; with --resume, the same command goes on after it was stopped.
 
@@ -97,7 +97,7 @@ def cross_validate_command(
       python -m emoclf cross-validate data --name check
       python -m emoclf cross-validate data --name check --resume
       python -m emoclf cross-validate data --learner face_features --subject face --image-size 48
-      python -m emoclf find-suspects logs/check
+      python -m emoclf find-label-errors logs/check
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     check_train_source(context, folder, split_file)
     if resume and name is None:
@@ -127,10 +127,10 @@ def cross_validate_command(
             progress=is_watched(),
         )
     echo(f"\n{result.describe()}")
-    echo(f"Next: python -m emoclf find-suspects {quote_argument(result.run_folder)}")
+    echo(f"Next: python -m emoclf find-label-errors {quote_argument(result.run_folder)}")
 
 
-@click.command("find-suspects")
+@click.command("find-label-errors")
 @click.argument("run", type=_RUN)
 @click.option(
     "--output", type=_FOLDER, help="Where the sheet goes; never overwritten.  [default: RUN/review]"
@@ -145,7 +145,7 @@ def cross_validate_command(
 @click.option("--limit", type=click.IntRange(1), help="Show only so many photos, the first ones.")
 @click.option("--include-test", is_flag=True, help="Review test photos, too.")
 @class_map_option
-def find_suspects_command(
+def find_label_errors_command(
     run: Path,
     output: Path | None,
     mistakes: int,
@@ -163,20 +163,20 @@ def find_suspects_command(
 
     \b
     Examples:
-      python -m emoclf find-suspects logs/check
-      python -m emoclf find-suspects logs/check --output review --limit 50
+      python -m emoclf find-label-errors logs/check
+      python -m emoclf find-label-errors logs/check --output review --limit 50
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     from emoclf.data.cleaning import find_problems
 
     with clear_errors():
         from emoclf.data.splitting import load_manifest
         from emoclf.experiments.cross_validation import load_cross_validation
-        from emoclf.experiments.label_errors import find_suspect_labels, save_review_sheet
+        from emoclf.experiments.label_errors import rank_label_errors, save_review_sheet
 
         result = load_cross_validation(run)
         manifest = load_manifest(run / "split.json")
         report = find_problems(manifest.root, class_map=class_map, progress=is_watched())
-        review = find_suspect_labels(
+        review = rank_label_errors(
             result.evaluation,
             report,
             manifest=manifest,
@@ -224,7 +224,7 @@ def apply_decisions_command(
         )
 
 
-@click.command("compare-repair")
+@click.command("compare-corrections")
 @click.argument("run", type=_RUN)
 @click.argument("decisions", type=_FILE)
 @logs_option
@@ -232,7 +232,7 @@ def apply_decisions_command(
 @class_map_option
 @without_face_option
 @detector_options
-def compare_repair_command(
+def compare_corrections_command(
     run: Path,
     decisions: Path,
     logs: Path,
@@ -249,7 +249,7 @@ def compare_repair_command(
 
     \b
     Example:
-      python -m emoclf compare-repair logs/check decisions.csv
+      python -m emoclf compare-corrections logs/check decisions.csv
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with clear_errors(stopped="Stopped. The same command goes on after the last whole epoch."):
@@ -258,9 +258,9 @@ def compare_repair_command(
         with quiet_start():
             from emoclf.experiments.label_errors import (
                 apply_decisions,
-                compare_repair,
+                compare_corrections,
+                correct_labels,
                 load_decisions,
-                repair_split,
             )
         from emoclf.data.splitting import load_manifest
         from emoclf.training import load_settings
@@ -269,8 +269,8 @@ def compare_repair_command(
         manifest = load_manifest(run / "split.json")
         found = load_decisions(decisions)
         applied = apply_decisions(manifest.root, found, class_map=class_map)
-        comparison = compare_repair(
-            repair_split(manifest, found, locations=applied.locations),
+        comparison = compare_corrections(
+            correct_labels(manifest, found, locations=applied.locations),
             settings,
             logs=logs,
             name=name,

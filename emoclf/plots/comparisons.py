@@ -1,4 +1,4 @@
-"""Baselines, slices and harm: what a network adds, where it fails, what it bears."""
+"""Baselines, slices and corruption: what a network adds, where it fails, what it bears."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from emoclf.plots.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from emoclf.evaluation import Estimate, HarmCurve, RobustnessReport, SliceReport
-    from emoclf.experiments.baselines import Ladder
+    from emoclf.evaluation import CorruptionCurve, Estimate, RobustnessReport, SliceReport
+    from emoclf.experiments.baselines import BaselineComparison
 
 
-def plot_ladder(ladder: Ladder) -> Figure:
-    """Show the accuracy and the area under ROC of every rung, the simplest at the top.
+def plot_baselines(comparison: BaselineComparison) -> Figure:
+    """Show the accuracy and the area under ROC of every baseline, the simplest at the top.
 
     Args:
-        ladder: From `train_ladder`.
+        comparison: From `train_baselines`.
 
     Returns:
         The figure: on the left the accuracy, on the right the area, a dot each and a line for
         its 95 % interval; dotted lines show what guessing reaches.
     """
-    rungs = ladder.rungs
-    figure = make_figure(10, 1.3 + 0.42 * len(rungs))
+    baselines = comparison.baselines
+    figure = make_figure(10, 1.3 + 0.42 * len(baselines))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    for row, rung in enumerate(rungs):
-        _draw_share(left, rung.evaluation.accuracy, row, colour="black")
-        _write_beside(left, row, f"{rung.evaluation.accuracy.value:.3f}")
-        area = rung.evaluation.estimates.roc_auc
-        if area is not None and rung.name != "majority":  # which is the dotted line
+    for row, baseline in enumerate(baselines):
+        _draw_share(left, baseline.evaluation.accuracy, row, colour="black")
+        _write_beside(left, row, f"{baseline.evaluation.accuracy.value:.3f}")
+        area = baseline.evaluation.estimates.roc_auc
+        if area is not None and baseline.name != "majority":  # which is the dotted line
             _draw_share(right, area, row, colour="black")
             _write_beside(right, row, f"{area.value:.3f}")
-    first = rungs[0].evaluation
+    first = baselines[0].evaluation
     majority = first.majority_accuracy.value
     left.axvline(majority, color=BAD_COLOUR, linestyle=":", label=f"always {first.majority_class}")
     right.axvline(0.5, color=BAD_COLOUR, linestyle=":", label="guessing")
-    left.set_yticks(range(len(rungs)), [rung.title for rung in rungs])
+    left.set_yticks(range(len(baselines)), [baseline.title for baseline in baselines])
     left.set(
-        ylim=(len(rungs) - 0.5, -0.6), xlabel=f"share of right answers, n = {len(first.labels)}"
+        ylim=(len(baselines) - 0.5, -0.6), xlabel=f"share of right answers, n = {len(first.labels)}"
     )
     right.set(xlim=(None, 1.03), xlabel="area under ROC")
     for axis in (left, right):
@@ -87,14 +87,14 @@ def plot_slices(report: SliceReport) -> Figure:
 
 
 def plot_robustness(report: RobustnessReport) -> Figure:
-    """Show how the accuracy falls with the strength of each harm.
+    """Show how the accuracy falls with the severity of each corruption.
 
     Args:
         report: From `measure_robustness` or `evaluate_robustness`.
 
     Returns:
-        The figure: a panel per harm, the accuracy with its 95 % band, the balanced accuracy
-        dashed, and lines for the unharmed accuracy and for always giving the more frequent class.
+        The figure: a panel per corruption, the accuracy with its 95 % band, the balanced accuracy
+        dashed, and lines for the clean accuracy and for always giving the more frequent class.
         Steps are drawn equally wide.
     """
     columns = min(3, len(report.curves))
@@ -112,23 +112,23 @@ def plot_robustness(report: RobustnessReport) -> Figure:
     return figure
 
 
-def _draw_curve(axis: Axes, curve: HarmCurve, report: RobustnessReport) -> None:
-    shares = [report.unharmed, *curve.accuracy]
+def _draw_curve(axis: Axes, curve: CorruptionCurve, report: RobustnessReport) -> None:
+    shares = [report.clean, *curve.accuracy]
     places = range(len(shares))
     lows, highs = [share.low for share in shares], [share.high for share in shares]
     axis.fill_between(places, lows, highs, color=CLASS_COLOURS[0], alpha=0.2, linewidth=0)
     values = [share.value for share in shares]
     axis.plot(places, values, "o-", color=CLASS_COLOURS[0], markersize=4, label="accuracy")
-    balanced = [report.unharmed_balanced.value, *(share.value for share in curve.balanced)]
+    balanced = [report.clean_balanced.value, *(share.value for share in curve.balanced)]
     axis.plot(places, balanced, "--", color=CLASS_COLOURS[1], linewidth=1.2, label="balanced")
-    unharmed, majority = report.unharmed.value, report.majority.value
-    axis.axhline(unharmed, color="black", linewidth=0.9, label=f"unharmed, {unharmed:.3f}")
+    clean, majority = report.clean.value, report.majority.value
+    axis.axhline(clean, color="black", linewidth=0.9, label=f"clean, {clean:.3f}")
     axis.axhline(
         majority, color=BAD_COLOUR, linestyle=":", label=f"always one class, {majority:.3f}"
     )
-    axis.set_xticks(places, ["0", *(f"{strength:g}" for strength in curve.harm.strengths)])
+    axis.set_xticks(places, ["0", *(f"{severity:g}" for severity in curve.corruption.severities)])
     axis.set_ylim(0, 1.02)
-    axis.set_xlabel(curve.harm.title, fontsize=9)
+    axis.set_xlabel(curve.corruption.title, fontsize=9)
 
 
 def _draw_share(axis: Axes, share: Estimate, row: int, *, colour: str) -> None:

@@ -1,4 +1,4 @@
-"""Let a rung learn and answer, once: its answers are kept and read again."""
+"""Let a baseline learn and answer, once: its answers are kept and read again."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from emoclf.config import FACE_SIZE, IMAGE_SIZE, MODEL_FILE_NAME, SPLIT_NAMES, S
 from emoclf.data.loading import PhotoCache, cache_photos
 from emoclf.data.splitting import SplitManifest
 from emoclf.evaluation import Evaluation, evaluate_predictions, read_probabilities
+from emoclf.experiments.baselines.baseline import FACE_BASELINES, Answers, Baseline, BaselineName
 from emoclf.experiments.baselines.colours import COLOUR_NAMES, measure_colours
 from emoclf.experiments.baselines.estimating import estimate_seconds
 from emoclf.experiments.baselines.networks import (
     answer_test,
     choose_face_settings,
     choose_network_settings,
-    train_network_rung,
+    train_network_baseline,
 )
-from emoclf.experiments.baselines.rungs import FACE_RUNGS, Answers, Rung, RungName
 from emoclf.experiments.regression import RegressionFit, fit_regression
 from emoclf.experiments.timing import describe_seconds
 from emoclf.images import resize_image
@@ -32,19 +32,19 @@ from emoclf.storage import find_sha256, keep_work
 from emoclf.untrusted import show_text
 
 PIXEL_SIZE: tuple[int, int] = (32, 32)
-"""`(height, width)` of the photos whose pixels the rung `pixels` weighs."""
+"""`(height, width)` of the photos whose pixels the baseline `pixels` weighs."""
 
 
 @dataclass
-class Climb:
-    """One call of `train_ladder`: its photos are decoded when a rung first needs them.
+class BaselineTraining:
+    """One call of `train_baselines`: its photos are decoded when a baseline first needs them.
 
     Attributes:
         manifest: Which photos.
-        settings: What all rungs are trained with.
-        folder: The ladder's folder.
-        trained: The run whose network is a rung; None where all are trained.
-        detector: What finds faces; None where no rung looks for them.
+        settings: What all baselines are trained with.
+        folder: The baselines's folder.
+        trained: The run whose network is a baseline; None where all are trained.
+        detector: What finds faces; None where no baseline looks for them.
         say: Called with a line of progress.
         verbose: As in Keras' `fit`.
         progress: Whether decoding shows progress bars.
@@ -63,33 +63,35 @@ class Climb:
     caches: dict[tuple[tuple[int, int], str], PhotoCache] = field(default_factory=dict)
     colours: np.ndarray | None = None
 
-    def announce(self, names: list[RungName]) -> None:
-        """Say how long the rungs will take that are not done."""
+    def announce(self, names: list[BaselineName]) -> None:
+        """Say how long the baselines will take that are not done."""
         left = [name for name in names if not self.file_of(name).is_file()]
         done = len(names) - len(left)
         if done:
-            self.say(f"{done} of {len(names)} rungs are done already, in {show_text(self.folder)}")
+            self.say(
+                f"{done} of {len(names)} baselines are done already, in {show_text(self.folder)}"
+            )
         ready = [name for name in left if not self.is_from_run(name)]
         if left:
             seconds = estimate_seconds(
-                self.manifest, self.settings, rungs=ready, detector=self.detector
+                self.manifest, self.settings, baselines=ready, detector=self.detector
             )
             self.say(
                 f"{', '.join(left)}: {describe_seconds(seconds)} (measured on a few photos and "
                 "steps; early stopping makes it shorter)"
             )
 
-    def file_of(self, name: RungName) -> Path:
-        """Return where the answers of a rung are kept."""
-        return self.folder / f"rung-{name}.json"
+    def file_of(self, name: BaselineName) -> Path:
+        """Return where the answers of a baseline are kept."""
+        return self.folder / f"baseline-{name}.json"
 
-    def is_from_run(self, name: RungName) -> bool:
-        """Whether the network of the run is this rung, so that it is not trained again."""
-        own: RungName = "fine_tuned" if self.settings.network == "face" else "network"
+    def is_from_run(self, name: BaselineName) -> bool:
+        """Whether the network of the run is this baseline, so that it is not trained again."""
+        own: BaselineName = "fine_tuned" if self.settings.network == "face" else "network"
         return self.trained is not None and name == own
 
-    def reach(self, name: RungName) -> Rung:
-        """Read a rung that is done, or train it and keep its answers."""
+    def reach(self, name: BaselineName) -> Baseline:
+        """Read a baseline that is done, or train it and keep its answers."""
         answers = _keep_answers(
             self.file_of(name),
             lambda: self.work(name),
@@ -98,17 +100,17 @@ class Climb:
         )
         evaluation = self.evaluate(answers)
         self.say(f"{self.find_title(name)}: accuracy {evaluation.accuracy}")
-        return Rung(name, self.find_title(name), evaluation, answers)
+        return Baseline(name, self.find_title(name), evaluation, answers)
 
-    def work(self, name: RungName) -> Answers:
-        """Train a rung; a look at the test is recorded before the answers are kept."""
+    def work(self, name: BaselineName) -> Answers:
+        """Train a baseline; a look at the test is recorded before the answers are kept."""
         self.say(f"{self.find_title(name)} ...")
         answers = self.train(name)
         if self.is_from_run(name) and self.trained:
-            from emoclf.evaluation.access_log import save_test_look
+            from emoclf.evaluation.access_log import log_test_access
 
             model_file = self.trained / MODEL_FILE_NAME
-            save_test_look(self.evaluate(answers), self.trained, model_file=model_file)
+            log_test_access(self.evaluate(answers), self.trained, model_file=model_file)
         return answers
 
     def evaluate(self, answers: Answers) -> Evaluation:
@@ -123,22 +125,22 @@ class Climb:
             class_names=self.manifest.class_names,
         )
 
-    def describe_facts(self, name: RungName) -> dict[str, Any]:
-        """Return what decides about a rung beside the photos and the settings of the ladder."""
-        facts: dict[str, Any] = {"rung": name}
+    def describe_facts(self, name: BaselineName) -> dict[str, Any]:
+        """Return what decides about a baseline beside the photos and the settings."""
+        facts: dict[str, Any] = {"baseline": name}
         shows_faces = choose_network_settings(self.settings).subject == "face"
-        if self.detector and (name in FACE_RUNGS or (name == "network" and shows_faces)):
+        if self.detector and (name in FACE_BASELINES or (name == "network" and shows_faces)):
             facts["detector"] = self.detector.description
         if self.is_from_run(name) and self.trained:
             facts["model"] = find_sha256(self.trained / MODEL_FILE_NAME)
         return facts
 
-    def find_title(self, name: RungName) -> str:
-        """Return a rung's name for readers."""
+    def find_title(self, name: BaselineName) -> str:
+        """Return a baseline's name for readers."""
         chosen = choose_network_settings(self.settings)
         seen = "faces" if chosen.subject == "face" else "whole photos"
         counts = np.bincount(self.manifest.labels("train"))
-        titles: dict[RungName, str] = {
+        titles: dict[BaselineName, str] = {
             "majority": f"always {self.manifest.class_names[int(counts.argmax())]}",
             "brightness": "brightness alone",
             "colours": "mean colours and their spread",
@@ -149,8 +151,8 @@ class Climb:
         }
         return titles[name]
 
-    def train(self, name: RungName) -> Answers:
-        """Let a rung learn and answer."""
+    def train(self, name: BaselineName) -> Answers:
+        """Let a baseline learn and answer."""
         if name == "majority":
             labels = self.manifest.labels("train")
             shares = np.bincount(labels, minlength=len(self.manifest.class_names)) / len(labels)
@@ -166,7 +168,7 @@ class Climb:
             note = f"bright photos are taken for {side}; {note}"
         return Answers(fit.probabilities, seconds, note, self.count_faceless(name))
 
-    def train_network(self, name: RungName) -> Answers:
+    def train_network(self, name: BaselineName) -> Answers:
         """Train a network, or ask the one of the run."""
         choose = choose_network_settings if name == "network" else choose_face_settings
         chosen = choose(self.settings)
@@ -175,19 +177,19 @@ class Climb:
             note = f"trained before, in {show_text(self.trained)}"
             answers = Answers(answer_test(cache, self.trained), None, note)
         else:
-            answers = train_network_rung(
+            answers = train_network_baseline(
                 cache, chosen, folder=self.folder, name=name, say=self.say, verbose=self.verbose
             )
         return replace(answers, without_face=self.count_faceless(name))
 
-    def count_faceless(self, name: RungName) -> int | None:
-        """Count the test photos in which no face was found, for a rung that looks at faces."""
+    def count_faceless(self, name: BaselineName) -> int | None:
+        """Count the test photos in which no face was found, for a baseline that looks at faces."""
         cache = self.caches.get((FACE_SIZE, "face"))
-        if name not in FACE_RUNGS or cache is None or cache.faces is None:
+        if name not in FACE_BASELINES or cache is None or cache.faces is None:
             return None
         return len(cache.faces.without_face.select("test"))
 
-    def find_features(self, name: RungName) -> np.ndarray:
+    def find_features(self, name: BaselineName) -> np.ndarray:
         """Return float `(photos, features)` in the order of the manifest."""
         if name == "face_features":
             return PackagedNetwork().predict_features(self.find_cache(FACE_SIZE, "face").images[:])
@@ -233,7 +235,7 @@ class Climb:
 
 
 class _KeptAnswers(TypedDict):
-    """What the file of a rung holds beside the facts."""
+    """What the file of a baseline holds beside the facts."""
 
     probabilities: list[list[float]]
     seconds: float | None
@@ -244,14 +246,14 @@ class _KeptAnswers(TypedDict):
 def _keep_answers(
     path: Path, work: Callable[[], Answers], *, facts: dict[str, Any], shape: tuple[int, int]
 ) -> Answers:
-    """Read a rung that is done, or train and keep it; `shape`: (test photos, classes)."""
+    """Read a baseline that is done, or train and keep it; `shape`: (test photos, classes)."""
 
     def work_for_json() -> dict[str, Any]:
         answers = work()
         return {**asdict(answers), "probabilities": answers.probabilities.tolist()}
 
     value: _KeptAnswers = keep_work(
-        path, work_for_json, facts=facts, what="rung of a ladder", kind=_KeptAnswers
+        path, work_for_json, facts=facts, what="baseline of a baselines", kind=_KeptAnswers
     )
     probabilities = read_probabilities(value["probabilities"], shape, name=path)
     return Answers(probabilities, value["seconds"], value["note"], value["without_face"])
