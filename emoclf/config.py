@@ -38,7 +38,7 @@ CHECKPOINT_FILE_NAME = "best.keras"
 ResizeMode = Literal["pad", "crop"]
 """How a photo of any shape becomes `IMAGE_SIZE` with its aspect kept."""
 
-Subject = Literal["photo", "face"]
+Crop = Literal["none", "face"]
 """What a network looks at: the whole photo, or a face that was found in it and cut out."""
 
 BackboneName = Literal["vgg16", "resnet50v2", "mobilenetv3small", "efficientnetv2b0"]
@@ -68,7 +68,7 @@ class Settings:
     Attributes:
         image_size: `(height, width)` in pixels of what the network sees, each at least 32.
         resize_mode: `"pad"` keeps the whole photo on a grey ground, `"crop"` keeps its centre.
-        subject: `"photo"` shows the network whole photos, `"face"` the largest face of each, cut
+        crop: `"none"` shows the network whole photos, `"face"` the largest face of each, cut
             out before training.
         network: `"small"` and `"deep"` learn from your photos alone, `"face"` goes on from the
             packaged face network (48 x 48 pixels), the others from a network that has seen many
@@ -98,7 +98,7 @@ class Settings:
 
     image_size: tuple[int, int] = IMAGE_SIZE
     resize_mode: ResizeMode = "pad"
-    subject: Subject = "photo"
+    crop: Crop = "none"
     network: NetworkName = "small"
     weights: str = "imagenet"
     validation_fraction: float = 0.15
@@ -125,7 +125,7 @@ class Settings:
         checks = {
             "image_size": all(32 <= side <= _LONGEST_SIDE for side in self.image_size),
             "resize_mode": self.resize_mode in ("pad", "crop"),
-            "subject": self.subject in ("photo", "face"),
+            "crop": self.crop in ("none", "face"),
             "network": self.network in get_args(NetworkName),
             "weights": 0 < len(self.weights) <= _LONGEST_PATH,
             "validation_fraction": self.validation_fraction > 0,
@@ -145,7 +145,7 @@ class Settings:
                 raise ValueError(
                     f"{name}={getattr(self, name)!r:.200} is out of range. See emoclf.Settings for "
                     "what each setting may be; for example `image_size=(96, 96)`, "
-                    "`resize_mode='pad'`, `subject='face'`, `network='deep'`, shares above 0 that "
+                    "`resize_mode='pad'`, `crop='face'`, `network='deep'`, shares above 0 that "
                     "leave photos for training."
                 )
 

@@ -111,7 +111,7 @@ def write_models(folder):
             "class_names": [f"Sad {CODES}", f"Happy {CODES}"],
             "image_size": [32, 32],
             "resize_mode": "pad",
-            "subject": "photo",
+            "crop": "none",
         }
         with zipfile.ZipFile(folder / f"{name}.keras", "w") as archive:
             archive.writestr("metadata.json", json.dumps(content))

@@ -148,7 +148,7 @@ def test_json_is_one_document_and_nothing_else(photos, tmp_path):
     assert document["emoclf"] == emoclf.__version__
     assert document["model"] == {
         "file": None,
-        "looks_at": "face",
+        "crop": "face",
         "class_names": ["Sad", "Happy"],
     }
     assert set(document["uncertain_rule"]) == {"uncertain_below", "neither_above"}
@@ -336,18 +336,18 @@ def test_a_missing_package_ends_in_a_clear_message(photos, monkeypatch):
     assert "pip install -r requirements.txt" in result.stderr
 
 
-@pytest.mark.parametrize("subject", ["photo", "face"])
-def test_a_learners_model_goes_through_the_same_command(subject, photos, tmp_path, detector):
+@pytest.mark.parametrize("crop", ["none", "face"])
+def test_a_learners_model_goes_through_the_same_command(crop, photos, tmp_path, detector):
     from emoclf.models import build_cnn
 
-    info = ModelInfo(image_size=(16, 16), subject=subject)
+    info = ModelInfo(image_size=(16, 16), crop=crop)
     path = tmp_path / "model.keras"
     save_model(build_cnn((16, 16), filters=(4, 4)), path, info=info)
     result = invoke(photos / "a.png", "--model", path)
     rows = result.stdout.splitlines()
     assert result.exit_code == 0
     assert "uncertain" not in result.stdout
-    if subject == "photo":
+    if crop == "none":
         assert rows[0].endswith("whole photo")
         assert rows[1].startswith("1 photo, 1 answered as a whole: 1 ")
         assert detector == []

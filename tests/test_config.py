@@ -8,7 +8,7 @@ def test_sad_is_class_1_and_happy_class_2():
 
 
 def test_settings_survive_json():
-    settings = Settings(image_size=[64, 48], epochs=3, subject="face")
+    settings = Settings(image_size=[64, 48], epochs=3, crop="face")
     assert settings.image_size == (64, 48)
     assert Settings(**settings.to_dict()) == settings
 
@@ -19,7 +19,7 @@ def test_settings_survive_json():
         ("image_size", (96,)),
         ("image_size", (31, 96)),
         ("resize_mode", "stretch"),
-        ("subject", "cat"),
+        ("crop", "cat"),
         ("network", "vgg"),
         ("weights", ""),
         ("precision", "half"),

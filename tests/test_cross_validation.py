@@ -173,7 +173,7 @@ def test_ten_photos_of_each_class_work_and_say_what_they_do_not_show(manifest, t
 
 
 def test_the_packaged_features_with_a_regression(manifest, tmp_path):
-    settings = Settings(image_size=(48, 48), subject="face")
+    settings = Settings(image_size=(48, 48), crop="face")
     result = cross_validate(
         manifest,
         settings,
@@ -187,7 +187,7 @@ def test_the_packaged_features_with_a_regression(manifest, tmp_path):
     assert result.evaluation.accuracy.value > 0.6
     assert "4 regressions on the face features" in result.describe()
     photos = cache_photos(manifest, image_size=(48, 48), progress=False)
-    with pytest.raises(ValueError, match="subject='face'"):
+    with pytest.raises(ValueError, match="crop='face'"):
         find_face_features(photos)
     with pytest.raises(ValueError, match="learner='forest'"):
         cross_validate(manifest, learner="forest")

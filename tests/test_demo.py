@@ -13,7 +13,7 @@ from emoclf.images.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import Predictor, UncertaintyRule
 from emoclf.models.model_file import ModelInfo
 
-INFO = ModelInfo(image_size=(16, 16), subject="face")
+INFO = ModelInfo(image_size=(16, 16), crop="face")
 
 
 class BrightnessNetwork:

@@ -54,11 +54,11 @@ def test_two_devices_learn_what_one_learns(data, tmp_path):
 
 
 def test_two_machines_learn_what_one_learns_and_survive_a_death(data, tmp_path):
-    alone = start("machines_training", data, tmp_path / "one", 0)
+    alone = start("workers_training", data, tmp_path / "one", 0)
     finish(alone)
     addresses = find_addresses(2)
-    survivor = start("machines_training", data, tmp_path / "two", 0, *addresses)
-    victim = start("machines_training", data, tmp_path / "two", 1, *addresses, "--die-after", 1)
+    survivor = start("workers_training", data, tmp_path / "two", 0, *addresses)
+    victim = start("workers_training", data, tmp_path / "two", 1, *addresses, "--die-after", 1)
     victim.communicate(timeout=200)
     _, errors = survivor.communicate(timeout=200)  # it does not wait for ever
     assert survivor.returncode == 1
@@ -66,7 +66,7 @@ def test_two_machines_learn_what_one_learns_and_survive_a_death(data, tmp_path):
     assert "start all machines again" in errors
     addresses = find_addresses(2)
     finish(
-        *(start("machines_training", data, tmp_path / "two", each, *addresses) for each in (0, 1))
+        *(start("workers_training", data, tmp_path / "two", each, *addresses) for each in (0, 1))
     )
     one, first, second = (
         json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one-0", "two-0", "two-1")

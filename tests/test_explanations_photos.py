@@ -48,8 +48,8 @@ class FixedDetector:
         return self.faces
 
 
-def make_predictor(*, mode="pad", subject="photo", faces=()):
-    info = ModelInfo(image_size=(40, 40), resize_mode=mode, subject=subject)
+def make_predictor(*, mode="pad", crop="none", faces=()):
+    info = ModelInfo(image_size=(40, 40), resize_mode=mode, crop=crop)
     return Predictor(RedNetwork(), info, detector=FixedDetector(*faces))
 
 
@@ -131,7 +131,7 @@ def test_the_map_of_a_face_lies_where_its_crop_was(roll):
     photo[y - 8 : y + 8, x - 8 : x + 8] = (220, 20, 20)
     landmarks = np.array([*eyes, centre, mouth, mouth], dtype=np.float32)
     face = Face(box=(120.0, 65.0, 80.0, 90.0), score=0.9, landmarks=landmarks)
-    found = explain(make_predictor(subject="face", faces=(face,)), photo)
+    found = explain(make_predictor(crop="face", faces=(face,)), photo)
     assert np.hypot(*(find_peak(found.map) - mouth)) < 10
     far = np.ones(found.map.shape, dtype=bool)
     far[40:200, 80:240] = False
@@ -143,18 +143,18 @@ def test_the_map_of_a_face_lies_where_its_crop_was(roll):
 def test_a_face_at_the_border_keeps_what_lies_beyond_in_its_share():
     face = Face(box=(-30.0, -30.0, 80.0, 80.0), score=0.9)
     photo = make_photo((100, 100), (0, 0, 16, 16))
-    found = explain(make_predictor(subject="face", faces=(face,)), photo)
+    found = explain(make_predictor(crop="face", faces=(face,)), photo)
     assert 0 < found.share_on_photo < 0.9
     inside = Face(box=(20.0, 20.0, 50.0, 50.0), score=0.9)
     photo = make_photo((100, 100), (40, 40, 50, 50))
-    found = explain(make_predictor(subject="face", faces=(inside,)), photo)
+    found = explain(make_predictor(crop="face", faces=(inside,)), photo)
     assert found.share_on_photo == 1
 
 
 def test_another_face_and_another_class_are_explained_when_asked():
     faces = tuple(Face(box=(left, 20.0, 60.0, 60.0), score=0.9) for left in (10.0, 120.0))
     photo = make_photo((100, 200), (140, 40, 160, 60))
-    predictor = make_predictor(subject="face", faces=faces)
+    predictor = make_predictor(crop="face", faces=faces)
     assert find_peak(explain(predictor, photo, face=1).map)[0] > 100
     first = explain(predictor, photo)
     assert (first.class_name, first.note) == ("Sad", "Nothing in the picture speaks for this "
@@ -168,7 +168,7 @@ def test_another_face_and_another_class_are_explained_when_asked():
 
 def test_what_cannot_be_explained_says_why():
     photo = make_photo((60, 60), (10, 10, 20, 20))
-    nobody = make_predictor(subject="face")
+    nobody = make_predictor(crop="face")
     with pytest.raises(NothingToExplainError, match="No face was found"):
         explain(nobody, photo)
     assert explain(nobody, photo, whole_photo=True).map.any()
@@ -204,7 +204,7 @@ def test_the_packaged_network_is_explained_without_tensorflow_and_with():
 def test_yellow_is_where_it_speaks_most_and_the_rest_of_the_photo_stays_grey():
     face = Face(box=(20.0, 20.0, 50.0, 50.0), score=0.9)
     photo = make_photo((100, 200), (40, 40, 50, 50))
-    found = explain(make_predictor(subject="face", faces=(face,)), photo)
+    found = explain(make_predictor(crop="face", faces=(face,)), photo)
     picture = blend_map(photo, found).astype(int)
     x, y = (int(value) for value in find_peak(found.map))
     red, green, blue = picture[y, x]

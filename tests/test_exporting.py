@@ -421,9 +421,9 @@ class CentreFinder:
 
 
 def test_a_network_of_faces_is_scored_on_faces(run_folder, manifest):
-    info = ModelInfo(image_size=(32, 48), subject="face")
+    info = ModelInfo(image_size=(32, 48), crop="face")
     faces = gather_photos(run_folder, info, detector=CentreFinder)
-    whole = gather_photos(run_folder, replace(info, subject="photo"), detector=pytest.fail)
+    whole = gather_photos(run_folder, replace(info, crop="none"), detector=pytest.fail)
     assert len(faces.images) == len(whole.images)
     file = manifest.select("test")[0]
     photo = emoclf.load_image(f"{manifest.root}/{file.path}")

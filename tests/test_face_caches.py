@@ -55,7 +55,7 @@ def cache_faces(manifest, detector=None, **arguments):
     return cache_photos(
         manifest,
         image_size=SIZE,
-        subject="face",
+        crop="face",
         detector=detector,
         progress=False,
         **arguments,
@@ -71,7 +71,7 @@ def test_the_largest_face_of_each_photo_is_cut_out_and_labels_stay_with_it(manif
     cache = cache_faces(manifest)
     expected = [file for number, file in enumerate(manifest.files) if number not in FACELESS]
     assert cache.files == tuple(expected)
-    assert cache.subject == "face"
+    assert cache.crop == "face"
     assert cache.images.shape == (9, *SIZE, 3)
     for image, file in zip(cache.images, cache.files, strict=True):
         np.testing.assert_array_equal(image, cut_by_hand(manifest, file.path))
@@ -154,7 +154,7 @@ def test_no_cache_on_disk_is_taken_for_another(manifest, tmp_path):
     other = cache_faces(manifest, LeftHalfDetector("Another detector."), **arguments)
     kept = cache_faces(manifest, without_face="whole_photo", **arguments)
     assert len({cache.location for cache in (whole, faces, other, kept)}) == 4
-    assert whole.subject == "photo"
+    assert whole.crop == "none"
     assert whole.faces is None
     assert len(whole.images) == 12
 
@@ -175,7 +175,7 @@ def test_a_data_set_without_any_face_says_what_to_do(manifest):
         def find(self, image):  # noqa: ARG002
             return ()
 
-    with pytest.raises(ValueError, match=r"any of the 12 photos.*subject='photo'"):
+    with pytest.raises(ValueError, match=r"any of the 12 photos.*crop='none'"):
         cache_faces(manifest, Blind())
     assert len(cache_faces(manifest, Blind(), without_face="whole_photo").images) == 12
 
@@ -186,7 +186,7 @@ def test_no_detector_is_an_error_for_faces_only(manifest, monkeypatch):
 
     monkeypatch.setattr(preparing, "make_detector", refuse)
     with pytest.raises(FaceDetectorUnavailableError, match="do this"):
-        cache_photos(manifest, subject="face", progress=False)
+        cache_photos(manifest, crop="face", progress=False)
     assert len(cache_photos(manifest, image_size=SIZE, progress=False).images) == 12
 
 
@@ -196,7 +196,7 @@ def test_an_unreadable_photo_is_named(manifest):
         cache_faces(manifest)
 
 
-@pytest.mark.parametrize("wrong", [{"subject": "cat"}, {"without_face": "guess"}])
+@pytest.mark.parametrize("wrong", [{"crop": "cat"}, {"without_face": "guess"}])
 def test_unknown_choices_are_named(manifest, wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=f"{name}="):

@@ -24,7 +24,7 @@ from emoclf.inference import views as views_module
 from emoclf.models.model_file import ModelInfo, save_model
 from emoclf.models.packaged import FaceProbabilities, ModelCard, PackagedNetwork
 
-FACE_INFO = ModelInfo(image_size=(16, 16), subject="face")
+FACE_INFO = ModelInfo(image_size=(16, 16), crop="face")
 
 
 class FakeDetector:
@@ -98,7 +98,7 @@ def test_crops_have_the_networks_size_and_keep_red_first():
     network = BrightnessNetwork()
     photo = np.zeros((50, 80, 3), np.uint8)
     photo[..., 0] = 255
-    info = ModelInfo(image_size=(12, 20), subject="face")
+    info = ModelInfo(image_size=(12, 20), crop="face")
     Predictor(network, info, detector=FakeDetector((10.0, 5.0, 40.0, 40.0))).predict(photo)
     assert network.batches[0].shape == (1, 12, 20, 3)
     assert network.batches[0].dtype == np.uint8
@@ -231,8 +231,8 @@ def test_a_list_asks_the_network_once_per_batch_and_keeps_the_order(tmp_path):
     assert predictor.predict(tmp_path) == answers[:2]
 
 
-@pytest.mark.parametrize("subject", ["face", "photo"])
-def test_each_photo_is_decoded_once(subject, tmp_path, monkeypatch):
+@pytest.mark.parametrize("crop", ["face", "none"])
+def test_each_photo_is_decoded_once(crop, tmp_path, monkeypatch):
     photo, detector = two_faces()
     Image.fromarray(photo).save(tmp_path / "a.png")
     decoded = []
@@ -247,7 +247,7 @@ def test_each_photo_is_decoded_once(subject, tmp_path, monkeypatch):
 
     monkeypatch.setattr(views_module, "decode_image", count)
     monkeypatch.setattr(views_module, "load_image", refuse)
-    info = ModelInfo(image_size=(16, 16), subject=subject)
+    info = ModelInfo(image_size=(16, 16), crop=crop)
     predictor = Predictor(BrightnessNetwork(), info, detector=detector)
     predictor.predict([tmp_path / "a.png"] * 2)
     [(answer, pixels)] = predictor.predict_each([tmp_path / "a.png"], keep_pixels=True)
@@ -260,8 +260,8 @@ def test_photos_are_handed_out_upright_and_in_full_size(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (900, 600), "red").save(tmp_path / "turned.jpg", exif=exif)
-    for subject in ("photo", "face"):
-        info = ModelInfo(image_size=(16, 16), subject=subject)
+    for crop in ("none", "face"):
+        info = ModelInfo(image_size=(16, 16), crop=crop)
         predictor = Predictor(BrightnessNetwork(), info, detector=FakeDetector())
         [(answer, pixels)] = predictor.predict_each(
             [tmp_path / "turned.jpg"], whole_photo=True, keep_pixels=True
@@ -363,7 +363,7 @@ def test_a_predictor_of_ones_own_is_used_as_it_is():
 def test_the_packaged_network_answers_by_the_rule_of_its_card():
     predictor = Predictor.packaged(detector=two_faces()[1])
     card = ModelCard.load()
-    assert predictor.info == ModelInfo(image_size=card.image_size, subject="face")
+    assert predictor.info == ModelInfo(image_size=card.image_size, crop="face")
     assert predictor.rule == UncertaintyRule(card.uncertain_below, card.neither_above)
     for face in predictor.predict(two_faces()[0]).faces:
         assert face.answer == predictor.rule.decide(face.probabilities, face.neither)

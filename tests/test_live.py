@@ -72,7 +72,7 @@ class BrightnessNetwork:
 
 
 def make_predictor(detector, *, rule=None):
-    info = ModelInfo(image_size=(16, 16), subject="face")
+    info = ModelInfo(image_size=(16, 16), crop="face")
     return Predictor(BrightnessNetwork(), info, detector=detector, rule=rule)
 
 
@@ -206,7 +206,7 @@ def test_a_session_answers_a_list_of_arrays():
 
 
 def test_a_session_with_a_model_of_whole_photos_needs_no_detector():
-    info = ModelInfo(image_size=(16, 16), subject="photo")
+    info = ModelInfo(image_size=(16, 16), crop="none")
     session = LiveSession(Predictor(BrightnessNetwork(), info))
     assert session.detector is None
     answer = session.answer(Frame(paint(255), 0.0))

@@ -356,7 +356,7 @@ def test_what_a_model_says_of_itself_is_checked(good, tmp_path):
         else:
             assert all(isinstance(name, str) for name in info.class_names)
             assert info.resize_mode in ("pad", "crop")
-            assert info.subject in ("photo", "face")
+            assert info.crop in ("none", "face")
     assert tried > 100
     assert refused > 0.8 * tried
 

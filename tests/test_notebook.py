@@ -100,9 +100,9 @@ def check_fine_tuned_run(folder, printed):
     """It is whole, knows what it looks at, and its test is the one that is printed."""
     run = run_of(folder, fine_tuned=True)
     info = load_info(run / "model.keras")
-    subject = "face" if "It found a face in" in printed else "photo"
-    assert (info.image_size, info.subject) == ((48, 48), subject)
-    assert json.loads((run / "settings.json").read_text())["subject"] == subject
+    crop = "face" if "It found a face in" in printed else "none"
+    assert (info.image_size, info.crop) == ((48, 48), crop)
+    assert json.loads((run / "settings.json").read_text())["crop"] == crop
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["photos"] == len(load_manifest(run / "split.json").select("test"))
     rows = re.findall(
@@ -114,15 +114,15 @@ def check_fine_tuned_run(folder, printed):
     assert len((run / "history.csv").read_text().splitlines()) == 1 + 3
     answer = Predictor.load(run).predict(np.zeros((70, 30, 3), np.uint8), whole_photo=True)
     assert answer.class_name in ("Sad", "Happy")
-    return subject
+    return crop
 
 
 def test_the_tiny_run_compares_and_fine_tunes_the_packaged_network(tiny):
     folder, document = tiny
     printed = "\n".join(read_outputs(document))
-    subject = check_fine_tuned_run(folder, printed)
-    assert ("Whole pictures stand in for faces" in printed) == (subject == "photo")
-    assert load_info(run_of(folder) / "model.keras").subject == "photo"
+    crop = check_fine_tuned_run(folder, printed)
+    assert ("Whole pictures stand in for faces" in printed) == (crop == "none")
+    assert load_info(run_of(folder) / "model.keras").crop == "none"
     assert re.search(r"(is better on these|do not tell which)", printed)
     assert re.search(r"Fine-tuning (has helped|is NOT shown)", printed)
     stages = re.findall(r"^(head|all): ([\d,]+) of ([\d,]+) weights learn", printed, re.MULTILINE)
@@ -216,7 +216,7 @@ def test_the_tiny_run_names_no_home_folder(tiny):
 @pytest.mark.parametrize("detector", ["YuNet", "none"])
 def test_the_lesson_runs_on_faces_with_every_detector(detector, tmp_path, monkeypatch, request):
     """Step 7 cuts faces out where it can, and says so and goes on where it cannot."""
-    parameters = {**TINY, "SUBJECT": "face"}
+    parameters = {**TINY, "CROP": "face"}
     if detector == "YuNet":
         (model,) = request.getfixturevalue("real_data").glob("face_detection_yunet*.onnx")
         monkeypatch.setenv("EMOCLF_YUNET", str(model))
@@ -233,11 +233,11 @@ def test_the_lesson_runs_on_faces_with_every_detector(detector, tmp_path, monkey
         monkeypatch.setenv("PYTHONPATH", path)
     document = run_notebook(str(tmp_path), parameters)
     printed = "\n".join(read_outputs(document))
-    subject = "face" if detector == "YuNet" else "photo"
-    assert check_fine_tuned_run(tmp_path, printed) == subject
+    crop = "face" if detector == "YuNet" else "none"
+    assert check_fine_tuned_run(tmp_path, printed) == crop
     run = run_of(tmp_path)
-    assert load_info(run / "model.keras").subject == subject
-    assert json.loads((run / "settings.json").read_text())["subject"] == subject
+    assert load_info(run / "model.keras").crop == crop
+    assert json.loads((run / "settings.json").read_text())["crop"] == crop
     assert ("Whole pictures stand in for faces" in printed) == (detector == "none")
     assert float(re.search(r"saved and tested model: (\S+)", printed).group(1)) < 1e-5
 
@@ -363,7 +363,7 @@ def test_the_parameters_have_the_package_defaults(lesson):
     settings = Settings(
         image_size=values["IMAGE_SIZE"],
         resize_mode=values["RESIZE_MODE"],
-        subject=values["SUBJECT"],
+        crop=values["CROP"],
         epochs=values["EPOCHS"],
         patience=values["PATIENCE"],
         batch_size=values["BATCH_SIZE"],

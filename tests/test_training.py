@@ -59,7 +59,7 @@ def test_model_and_checkpoint_know_their_classes_and_size(run):
 
 
 def test_a_model_of_faces_knows_that_it_is_one(cache, manifest, tmp_path):
-    settings = Settings(image_size=(32, 48), epochs=1, subject="face")
+    settings = Settings(image_size=(32, 48), epochs=1, crop="face")
     folder = start_run(settings, manifest, logs=tmp_path)
     train_model(
         build_cnn((32, 48), filters=(4, 4)),
@@ -69,7 +69,7 @@ def test_a_model_of_faces_knows_that_it_is_one(cache, manifest, tmp_path):
         settings=settings,
         verbose=0,
     )
-    assert json.loads((folder / "settings.json").read_text())["subject"] == "face"
+    assert json.loads((folder / "settings.json").read_text())["crop"] == "face"
     for name in ("model.keras", "best.keras"):
         assert load_info(folder / name) == ModelInfo(("Sad", "Happy"), (32, 48), "pad", "face")
 

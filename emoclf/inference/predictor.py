@@ -41,7 +41,7 @@ MakeDetector = Callable[[], FaceDetector]
 class Predictor:
     """A network and all it needs to answer, for photos of any size and format.
 
-    A network that learnt from faces (`info.subject` is "face") is shown every face of a photo, cut
+    A network that learnt from faces (`info.crop` is "face") is shown every face of a photo, cut
     out as in training; a network that learnt from whole photos is shown the whole photo. Several
     threads may share one predictor: they take turns at the network.
 
@@ -264,7 +264,7 @@ class Predictor:
 
     def _prepare_search(self, whole_photo: bool) -> FaceSearch | None:
         """Get the detector ready, once per call: to look for one may take a while."""
-        if self.info.subject == "photo":
+        if self.info.crop == "none":
             return None
         try:
             return FaceSearch(self.detector, whole_photo)

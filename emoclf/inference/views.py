@@ -88,7 +88,7 @@ def decode_for(photo: Photo, info: ModelInfo) -> DecodedImage:
     Raises:
         UnreadableImageError: If the photo cannot be read.
     """
-    if info.subject == "face":
+    if info.crop == "face":
         return decode_image(photo)
     height, width = info.image_size
     return decode_image(photo, min_size=(2 * height, 2 * width))

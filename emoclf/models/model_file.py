@@ -18,8 +18,8 @@ from emoclf.config import (
     CLASS_NAMES,
     IMAGE_SIZE,
     MODEL_FILE_NAME,
+    Crop,
     ResizeMode,
-    Subject,
 )
 from emoclf.models.safe_loading import load_keras_file, read_extra
 from emoclf.storage import parse_json, replacing, tidy_temporaries
@@ -45,14 +45,14 @@ class ModelInfo:
         class_names: Names in the order of the model's outputs.
         image_size: `(height, width)` in pixels of the input.
         resize_mode: How a photo of any shape becomes that size: `"pad"` or `"crop"`.
-        subject: What was shown to the model: `"photo"`, or `"face"` for faces cut out by
+        crop: What was shown to the model: `"none"`, or `"face"` for faces cut out by
             `emoclf.crop_face`.
     """
 
     class_names: tuple[str, ...] = CLASS_NAMES
     image_size: tuple[int, int] = IMAGE_SIZE
     resize_mode: ResizeMode = "pad"
-    subject: Subject = "photo"
+    crop: Crop = "none"
 
     def __post_init__(self) -> None:
         """Refuse names that could not be shown."""
@@ -152,7 +152,7 @@ def read_info(content: bytes, *, path: Path) -> ModelInfo:
         found = parse_json(content, name=MEMBER_NAME, what="a description", kind=_Description)
     except ValueError as error:
         raise _make_unknown(path, error) from error
-    return ModelInfo(found.class_names, found.image_size, found.resize_mode, found.subject)
+    return ModelInfo(found.class_names, found.image_size, found.resize_mode, found.crop)
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class _Description:
     class_names: tuple[str, ...]
     image_size: tuple[int, int]
     resize_mode: ResizeMode
-    subject: Subject = "photo"
+    crop: Crop = "none"
     format_version: int = FORMAT_VERSION
 
     def __post_init__(self) -> None:

@@ -55,7 +55,7 @@ def _build_face_network(settings: Settings, class_names: Sequence[str]) -> keras
     if settings.image_size != FACE_SIZE:
         raise ValueError(
             f"network='face' looks at {FACE_SIZE[0]} x {FACE_SIZE[1]} pixels. Received: "
-            f"image_size={settings.image_size}. Set image_size={FACE_SIZE}, and subject='face' to "
+            f"image_size={settings.image_size}. Set image_size={FACE_SIZE}, and crop='face' to "
             "show it faces instead of whole photos."
         )
     return load_face_network(class_names, dropout=settings.dropout, augment=settings.augment)

@@ -24,7 +24,7 @@ class BestCheckpoint(keras.callbacks.Callback):
 
     Args:
         path: The `.keras` file.
-        info: Classes, size, resize mode and subject of the model.
+        info: Classes, size, resize mode and crop of the model.
     """
 
     def __init__(self, path: str | Path, info: ModelInfo) -> None:
@@ -128,7 +128,7 @@ def make_callbacks(
 
     Args:
         run_folder: The run's folder.
-        info: Classes, size, resize mode and subject of the model, for the checkpoint.
+        info: Classes, size, resize mode and crop of the model, for the checkpoint.
         patience: Epochs without a better validation loss before training stops.
         ema_momentum: Whether averaged weights are judged and saved (`EMAWeights`), which then
             stands first.

@@ -52,7 +52,7 @@ def train_classifier(
         copies: A folder, on Google Drive for example, that gets a copy of the run after every
             epoch, and from which a run is brought back to go on.
         devices: `"all"` lets all GPUs of this machine share every batch.
-        detector: What finds faces, for `settings.subject="face"`; default: `make_detector()`.
+        detector: What finds faces, for `settings.crop="face"`; default: `make_detector()`.
         without_face: What becomes of a photo without a face: see `cache_photos`.
         cache: The photos of the split, decoded already as the settings say; default: they are
             decoded here.
@@ -193,11 +193,11 @@ def train_on_cluster(
 
 
 def _check_cache(cache: PhotoCache, settings: Settings) -> None:
-    received = (tuple(cache.images.shape[1:3]), cache.subject)
-    expected = (settings.image_size, settings.subject)
+    received = (tuple(cache.images.shape[1:3]), cache.crop)
+    expected = (settings.image_size, settings.crop)
     if received != expected:
         raise ValueError(
-            f"cache: expected photos of the settings' image_size and subject, {expected}, received "
+            f"cache: expected photos of the settings' image_size and crop, {expected}, received "
             f"{received}. Make it with cache_photos and these settings, or leave it out."
         )
 
@@ -214,7 +214,7 @@ def _cache(
         manifest,
         image_size=settings.image_size,
         resize_mode=settings.resize_mode,
-        subject=settings.subject,
+        crop=settings.crop,
         detector=detector,
         without_face=without_face,
         cache_folder=folder,

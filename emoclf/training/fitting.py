@@ -104,7 +104,7 @@ def train_model(
         train: Batches of the training photos.
         validation: Batches of the validation photos.
         run_folder: A folder made by `start_run`.
-        settings: Epochs, patience, learning rate, image size, resize mode and subject; the last
+        settings: Epochs, patience, learning rate, image size, resize mode and crop; the last
             three must be those that the photos were cached with.
         class_weights: Label to weight; default: balanced by the training photos of the run's
             split when the settings ask for class weights, else all photos count the same.
@@ -188,7 +188,7 @@ def train_in_stages(
     if not stages:
         raise ValueError("stages should hold at least one Stage. Received none.")
     run_folder = Path(run_folder)
-    info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.subject)
+    info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.crop)
     with hold_run(run_folder):
         if class_weights is None and settings.class_weights:
             labels = load_manifest(run_folder / "split.json").labels("train")

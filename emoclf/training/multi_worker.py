@@ -178,7 +178,7 @@ def _train(
         say(f"epoch {epoch + 1} of {settings.epochs}: {numbers}")
     if is_chief():
         info = ModelInfo(
-            cache.class_names, settings.image_size, settings.resize_mode, settings.subject
+            cache.class_names, settings.image_size, settings.resize_mode, settings.crop
         )
         save_model(model, Path(run_folder) / MODEL_FILE_NAME, info=info)
     return MultiWorkerResult(history, count, is_chief())

@@ -171,7 +171,7 @@ def finish_run(
         history: Metric name to one value per epoch, with `val_loss`.
         validation: Batches of the validation photos.
         run_folder: The run's folder; the model goes to `model.keras` in it.
-        info: Classes, size, resize mode and subject of the model.
+        info: Classes, size, resize mode and crop of the model.
 
     Returns:
         The best epoch and whether the model collapsed.

@@ -70,7 +70,7 @@ def answer(model, cache, batches):
 def run_lesson(cache, settings, logs):
     """Train the lesson's network as the lesson does."""
     batches = make_batches(cache, settings)
-    settings = replace(settings, subject=cache.subject)
+    settings = replace(settings, crop=cache.crop)
     model = build_cnn(settings.image_size, dropout=settings.dropout)
     start = time.perf_counter()
     result = train_model(
@@ -97,9 +97,9 @@ def run_packaged(cache, *_):
 
 def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
     """Fine-tune as the lesson does: the head first, then all of it."""
-    settings = replace(settings, image_size=FACE_SIZE, subject="face", epochs=HEAD_EPOCHS + epochs)
+    settings = replace(settings, image_size=FACE_SIZE, crop="face", epochs=HEAD_EPOCHS + epochs)
     run = start_run(settings, cache.manifest, logs=logs)
-    info = ModelInfo(cache.class_names, FACE_SIZE, cache.resize_mode, cache.subject)
+    info = ModelInfo(cache.class_names, FACE_SIZE, cache.resize_mode, cache.crop)
     callbacks = make_callbacks(run, info=info, patience=settings.patience, tensorboard=False)
     batches = make_batches(cache, settings)
     weights = balanced_class_weights(cache.labels("train"), len(CLASS_NAMES))
@@ -130,12 +130,12 @@ def run_seed(report, settings, arguments, detector):
     """Return labels, paths and name -> (probabilities, seconds) of one split's test faces."""
     split = split_report(report, settings)
     quiet = {"progress": False, "detector": detector}
-    faces = cache_photos(split, image_size=FACE_SIZE, subject="face", **quiet)
+    faces = cache_photos(split, image_size=FACE_SIZE, crop="face", **quiet)
     say(faces.describe())
     caches = {
         NETWORKS[0]: lambda: cache_photos(split, image_size=settings.image_size, **quiet),
         NETWORKS[1]: lambda: cache_photos(
-            split, image_size=settings.image_size, subject="face", **quiet
+            split, image_size=settings.image_size, crop="face", **quiet
         ),
     }
     tuning = {"epochs": arguments.fine_tune_epochs, "learning_rate": arguments.learning_rate}

@@ -37,7 +37,7 @@ from emoclf.storage import write_json
 from emoclf.training import Stage, make_learning_rate, start_run, train_in_stages, train_model
 
 OTHERS = tuple(name for name in EMOTIONS if name not in ("happiness", "sadness", "contempt"))
-SETTINGS = Settings(image_size=FACE_SIZE, subject="face", network="deep", patience=1000, epochs=60)
+SETTINGS = Settings(image_size=FACE_SIZE, crop="face", network="deep", patience=1000, epochs=60)
 
 
 def split_faces(path):
@@ -75,7 +75,7 @@ def pretrain(faces, *, folder, epochs):
     history = network.fit(batches, epochs=epochs, shuffle=False, verbose=2).history
     plain = build_deep_cnn(FACE_SIZE, OTHERS, augment=False)
     plain.set_weights(network.get_weights())
-    save_model(plain, path, info=ModelInfo(OTHERS, FACE_SIZE, subject="face"))
+    save_model(plain, path, info=ModelInfo(OTHERS, FACE_SIZE, crop="face"))
     numbers = {"faces": len(faces), "epochs": epochs, "seconds": time.perf_counter() - begun}
     write_json(folder / "pretrained.json", {**numbers, "accuracy": history["accuracy"][-1]})
     return plain

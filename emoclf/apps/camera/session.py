@@ -66,7 +66,7 @@ class LiveSession:
     ) -> None:
         """Prepare everything that the first frame would have to wait for."""
         self.detector: FaceFollower | None = None
-        if predictor.info.subject == "face":
+        if predictor.info.crop == "face":
             self.detector = FaceFollower(predictor.detector, every=detect_every)
         self._predictor = Predictor(
             predictor.model, predictor.info, detector=self.detector, rule=predictor.rule

@@ -116,7 +116,7 @@ def baselines_command(
             name=name,
             resume=resume,
             skip=skip,
-            detector=choice() if needs_faces or settings.subject == "face" else None,
+            detector=choice() if needs_faces or settings.crop == "face" else None,
             say=say,
             progress=is_watched() and not as_json,
         )

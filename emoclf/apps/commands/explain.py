@@ -86,7 +86,7 @@ def explain_command(
         for problem in problems:
             echo(f"{show_text(problem.file)}: {problem.problem}", err=True)
         predictor = load_predictor(model, choice)
-        if person and predictor.info.subject == "face":
+        if person and predictor.info.crop == "face":
             raise click.UsageError(
                 "--person is for a network of whole photos. This one is shown faces that were cut "
                 "out, so it looks at the person in any case: leave --person out."

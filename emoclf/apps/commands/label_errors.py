@@ -96,7 +96,7 @@ def cross_validate_command(
     Examples:
       python -m emoclf cross-validate data --name check
       python -m emoclf cross-validate data --name check --resume
-      python -m emoclf cross-validate data --learner face_features --subject face --image-size 48
+      python -m emoclf cross-validate data --learner face_features --crop face --image-size 48
       python -m emoclf find-label-errors logs/check
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     check_train_source(context, folder, split_file)
@@ -121,7 +121,7 @@ def cross_validate_command(
             logs=logs,
             name=name,
             resume=resume,
-            detector=choice() if settings.subject == "face" else None,
+            detector=choice() if settings.crop == "face" else None,
             without_face=without_face,
             say=echo,
             progress=is_watched(),
@@ -274,7 +274,7 @@ def compare_corrections_command(
             settings,
             logs=logs,
             name=name,
-            detector=choice() if settings.subject == "face" else None,
+            detector=choice() if settings.crop == "face" else None,
             without_face=without_face,
             say=echo,
             progress=is_watched(),

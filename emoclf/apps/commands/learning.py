@@ -102,8 +102,8 @@ def train_command(
     Examples:
       python -m emoclf train data
       python -m emoclf train data --name first --resume
-      python -m emoclf train data --subject face --epochs 30 --name faces
-      python -m emoclf train data --subject face --network face --image-size 48
+      python -m emoclf train data --crop face --epochs 30 --name faces
+      python -m emoclf train data --crop face --network face --image-size 48
       python -m emoclf train data --network mobilenetv3small
       python -m emoclf train --split split.json --image-size 128 --no-augment
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
@@ -125,7 +125,7 @@ def train_command(
             from emoclf.training.classifier import train_classifier, train_on_cluster
         options: dict[str, Any] = {
             "logs": logs,
-            "detector": choice() if settings.subject == "face" else None,
+            "detector": choice() if settings.crop == "face" else None,
             "without_face": without_face,
             "say": echo,
             "progress": is_watched(),

@@ -3,7 +3,7 @@ r"""The command `predict`: Sad, Happy or uncertain for every face of the photos 
 With `--json`, one JSON document is all that goes to the standard output:
 
     emoclf            str     version that answered
-    model             object  file (str, null for the packaged network), looks_at ("face"/"photo"),
+    model             object  file (str, null for the packaged network), crop ("none" or "face"),
                               class_names (list of str)
     uncertain_rule    object  uncertain_below, neither_above (0..1); null for a model of your own
     detector          object  name, description, note (str); null when none was needed or found
@@ -165,7 +165,7 @@ def _print_document(answering: Answering, choice: DetectorChoice, model: Path | 
         "emoclf": emoclf.__version__,
         "model": {
             "file": None if model is None else str(model),
-            "looks_at": predictor.info.subject,
+            "crop": predictor.info.crop,
             "class_names": list(predictor.info.class_names),
         },
         "uncertain_rule": asdict(predictor.rule) if predictor.rule else None,

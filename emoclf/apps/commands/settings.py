@@ -33,7 +33,7 @@ without_face_option = click.option(
     type=click.Choice(["leave_out", "whole_photo"]),
     default="leave_out",
     show_default=True,
-    help="What becomes of a photo without a face, with --subject face.",
+    help="What becomes of a photo without a face, with --crop face.",
 )
 """What a command does where it is to look at faces and finds none."""
 
@@ -58,7 +58,7 @@ class ImageSize(click.ParamType):
 _SETTINGS_HELP: dict[str, tuple[Any, str]] = {
     "image_size": (ImageSize(), "What the network sees: 96, or 96x128 (height x width)."),
     "resize_mode": (click.Choice(["pad", "crop"]), "The whole photo, or its centre."),
-    "subject": (click.Choice(["photo", "face"]), "Whole photos, or the largest face of each."),
+    "crop": (click.Choice(["none", "face"]), "Whole photos, or the largest face of each."),
     "network": (
         click.Choice(get_args(NetworkName)),
         "small and deep learn from your photos alone, face goes on from the packaged network, the "

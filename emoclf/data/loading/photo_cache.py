@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from tqdm import tqdm
 
-from emoclf.config import IMAGE_SIZE, SPLIT_NAMES, ResizeMode, Subject
+from emoclf.config import IMAGE_SIZE, SPLIT_NAMES, Crop, ResizeMode
 from emoclf.data.loading.preparing import Preparation, WithoutFace
 from emoclf.data.loading.stored import StoredPhotos
 from emoclf.data.splitting import SplitFile, SplitManifest
@@ -95,9 +95,9 @@ class PhotoCache:
         return self.manifest.class_names
 
     @property
-    def subject(self) -> Subject:
+    def crop(self) -> Crop:
         """What the images show: whole photos or faces."""
-        return "photo" if self.faces is None else "face"
+        return "none" if self.faces is None else "face"
 
     def indices(self, split: str) -> np.ndarray:
         """Return the positions of one split's photos, int64 `(photos of the split,)`."""
@@ -136,7 +136,7 @@ def cache_photos(
     *,
     image_size: tuple[int, int] = IMAGE_SIZE,
     resize_mode: ResizeMode = "pad",
-    subject: Subject = "photo",
+    crop: Crop = "none",
     detector: FaceDetector | None = None,
     without_face: WithoutFace = "leave_out",
     cache_folder: str | Path = "logs/cache",
@@ -150,12 +150,12 @@ def cache_photos(
         manifest: Which photos, and where they lie.
         image_size: `(height, width)` in pixels.
         resize_mode: `"pad"` keeps the whole photo, `"crop"` its centre.
-        subject: `"photo"` takes whole photos; `"face"` finds the faces in each photo and cuts out
+        crop: `"none"` takes whole photos; `"face"` finds the faces in each photo and cuts out
             the largest one with `crop_face`.
         detector: What finds the faces. It is used from several threads: those that `make_detector`
             makes can bear it. Default: `make_detector()`. Without a meaning for whole photos.
         without_face: What becomes of a photo without a face: `"leave_out"`, or `"whole_photo"`,
-            which takes it as `subject="photo"` would. The cache tells which they are.
+            which takes it as `crop="none"` would. The cache tells which they are.
         cache_folder: Where the array goes when it does not fit into memory. It is used again
             when the same photos, unchanged, are asked for in the same size, and faces by the same
             detector.
@@ -170,17 +170,17 @@ def cache_photos(
         UnreadableImageError: If a photo cannot be read; the message names it. Clean the data set
             first, then split it.
         FaceDetectorUnavailableError: If faces are asked for and there is no detector.
-        ValueError: If no photo has a face and such photos are left out, or `subject` or
+        ValueError: If no photo has a face and such photos are left out, or `crop` or
             `without_face` is unknown.
 
     Example:
         >>> faces = cache_photos(  # doctest: +SKIP
-        ...     split, image_size=(48, 48), subject="face"
+        ...     split, image_size=(48, 48), crop="face"
         ... )
         >>> print(faces.describe())  # doctest: +SKIP
     """
     preparation = Preparation.choose(
-        subject,
+        crop,
         detector,
         image_size=image_size,
         resize_mode=resize_mode,
@@ -220,7 +220,7 @@ def _describe_search(
     if not manifest.files:
         raise ValueError(
             f"No face was found in any of the {len(pairs):,} photos ({detector.description}) Look "
-            "at some of them; take whole photos with subject='photo' or without_face='whole_photo'."
+            "at some of them; take whole photos with crop='none' or without_face='whole_photo'."
         )
     return PhotoCache(images, manifest, preparation.resize_mode, location, search)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from emoclf.config import ResizeMode, Subject
+from emoclf.config import Crop, ResizeMode
 from emoclf.images import load_image, load_resized, resize_image
 from emoclf.images.faces import FaceDetector, crop_face, make_detector
 
@@ -38,7 +38,7 @@ class Preparation:
     @classmethod
     def choose(
         cls,
-        subject: Subject,
+        crop: Crop,
         detector: FaceDetector | None,
         *,
         image_size: tuple[int, int],
@@ -48,16 +48,16 @@ class Preparation:
         """Check the choices and make a detector where one is needed and none is given.
 
         Raises:
-            ValueError: If `subject` or `without_face` is unknown.
+            ValueError: If `crop` or `without_face` is unknown.
             FaceDetectorUnavailableError: If faces are asked for and there is no detector.
         """
         for name, value, choices in (
-            ("subject", subject, get_args(Subject)),
+            ("crop", crop, get_args(Crop)),
             ("without_face", without_face, get_args(WithoutFace)),
         ):
             if value not in choices:
                 raise ValueError(f"{name}={value!r} should be one of {choices}.")
-        finder = (detector or make_detector()) if subject == "face" else None
+        finder = (detector or make_detector()) if crop == "face" else None
         return cls(image_size, resize_mode, finder, without_face)
 
     def prepare(self, path: Path) -> tuple[np.ndarray, bool]:

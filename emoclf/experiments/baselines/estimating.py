@@ -47,7 +47,7 @@ def estimate_seconds(
     photos = [root / manifest.files[index].path for index in some]
     needs_photos = set(baselines) - {"majority"}
     seconds = _time_each(load_image, photos) * count if needs_photos else 0.0
-    shows_faces = choose_network_settings(settings).subject == "face"
+    shows_faces = choose_network_settings(settings).crop == "face"
     searches = bool(set(baselines) & {*FACE_BASELINES}) + ("network" in baselines and shows_faces)
     if detector is not None and searches:
         finder = detector

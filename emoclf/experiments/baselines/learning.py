@@ -48,7 +48,7 @@ class BaselineTraining:
         say: Called with a line of progress.
         verbose: As in Keras' `fit`.
         progress: Whether decoding shows progress bars.
-        caches: The decoded photos so far, by size and subject.
+        caches: The decoded photos so far, by size and crop.
         colours: The measured colours, once they were needed.
     """
 
@@ -128,7 +128,7 @@ class BaselineTraining:
     def describe_facts(self, name: BaselineName) -> dict[str, Any]:
         """Return what decides about a baseline beside the photos and the settings."""
         facts: dict[str, Any] = {"baseline": name}
-        shows_faces = choose_network_settings(self.settings).subject == "face"
+        shows_faces = choose_network_settings(self.settings).crop == "face"
         if self.detector and (name in FACE_BASELINES or (name == "network" and shows_faces)):
             facts["detector"] = self.detector.description
         if self.is_from_run(name) and self.trained:
@@ -138,7 +138,7 @@ class BaselineTraining:
     def find_title(self, name: BaselineName) -> str:
         """Return a baseline's name for readers."""
         chosen = choose_network_settings(self.settings)
-        seen = "faces" if chosen.subject == "face" else "whole photos"
+        seen = "faces" if chosen.crop == "face" else "whole photos"
         counts = np.bincount(self.manifest.labels("train"))
         titles: dict[BaselineName, str] = {
             "majority": f"always {self.manifest.class_names[int(counts.argmax())]}",
@@ -172,7 +172,7 @@ class BaselineTraining:
         """Train a network, or ask the one of the run."""
         choose = choose_network_settings if name == "network" else choose_face_settings
         chosen = choose(self.settings)
-        cache = self.find_cache(chosen.image_size, chosen.subject)
+        cache = self.find_cache(chosen.image_size, chosen.crop)
         if self.is_from_run(name) and self.trained:
             note = f"trained before, in {show_text(self.trained)}"
             answers = Answers(answer_test(cache, self.trained), None, note)
@@ -194,7 +194,7 @@ class BaselineTraining:
         if name == "face_features":
             return PackagedNetwork().predict_features(self.find_cache(FACE_SIZE, "face").images[:])
         if name == "pixels":
-            size = self.settings.image_size if self.settings.subject == "photo" else IMAGE_SIZE
+            size = self.settings.image_size if self.settings.crop == "none" else IMAGE_SIZE
             images = self.find_cache(size, "photo").images
             shrunk = [resize_image(images[index], PIXEL_SIZE) for index in range(len(images))]
             return np.array(shrunk, dtype=np.float32).reshape(len(shrunk), -1)
@@ -218,20 +218,20 @@ class BaselineTraining:
             class_weights=self.settings.class_weights,
         )
 
-    def find_cache(self, size: tuple[int, int], subject: Any) -> PhotoCache:
-        """Decode all photos once for every size and subject; a photo without a face is whole."""
-        if (size, subject) not in self.caches:
-            self.caches[size, subject] = cache_photos(
+    def find_cache(self, size: tuple[int, int], crop: Any) -> PhotoCache:
+        """Decode all photos once for every size and crop; a photo without a face is whole."""
+        if (size, crop) not in self.caches:
+            self.caches[size, crop] = cache_photos(
                 self.manifest,
                 image_size=size,
                 resize_mode=self.settings.resize_mode,
-                subject=subject,
+                crop=crop,
                 detector=self.detector,
                 without_face="whole_photo",
                 cache_folder=self.folder / "cache",
                 progress=self.progress,
             )
-        return self.caches[size, subject]
+        return self.caches[size, crop]
 
 
 class _KeptAnswers(TypedDict):

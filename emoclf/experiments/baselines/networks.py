@@ -28,7 +28,7 @@ def choose_network_settings(settings: Settings) -> Settings:
     """
     if settings.network != "face":
         return settings
-    return replace(settings, network="small", subject="photo", image_size=IMAGE_SIZE)
+    return replace(settings, network="small", crop="none", image_size=IMAGE_SIZE)
 
 
 def choose_face_settings(settings: Settings) -> Settings:
@@ -40,7 +40,7 @@ def choose_face_settings(settings: Settings) -> Settings:
     Returns:
         The same for the packaged face network, which looks at faces.
     """
-    return replace(settings, network="face", subject="face", image_size=FACE_SIZE)
+    return replace(settings, network="face", crop="face", image_size=FACE_SIZE)
 
 
 def train_network_baseline(

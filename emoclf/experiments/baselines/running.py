@@ -80,7 +80,7 @@ def train_baselines(
             "train_baselines needs photos: give a manifest, or the run_folder of a run."
         )
     settings = settings or Settings()
-    if set(names) & {*FACE_BASELINES} or settings.subject == "face":
+    if set(names) & {*FACE_BASELINES} or settings.crop == "face":
         detector = detector or make_detector()
     folder = start_run(settings, manifest, logs=logs, name=name, resume=resume)
     training = BaselineTraining(

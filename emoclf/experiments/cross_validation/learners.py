@@ -78,10 +78,10 @@ def find_face_features(cache: PhotoCache) -> np.ndarray:
     Raises:
         ValueError: If the cache holds other pictures.
     """
-    if cache.subject != "face" or tuple(cache.images.shape[1:3]) != FACE_SIZE:
+    if cache.crop != "face" or tuple(cache.images.shape[1:3]) != FACE_SIZE:
         raise ValueError(
             f"learner='face_features' looks at faces of {FACE_SIZE[0]} x {FACE_SIZE[1]} pixels. "
-            f"Received: {cache.subject}s of {cache.images.shape[1:3]}. Set subject='face' and "
+            f"Received: crop={cache.crop!r}, size {cache.images.shape[1:3]}. Set crop='face' and "
             f"image_size={FACE_SIZE}."
         )
     return PackagedNetwork().predict_features(cache.images[:])

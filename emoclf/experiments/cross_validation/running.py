@@ -71,7 +71,7 @@ def cross_validate(
         repeats: How many times all photos are answered, each time with other folds.
         learner: `"network"` trains the network of the settings. `"face_features"` asks the packaged
             face network for its features of each face and fits a logistic regression, in seconds;
-            it needs `subject="face"` and `image_size=(48, 48)`.
+            it needs `crop="face"` and `image_size=(48, 48)`.
         include_test: Whether the test photos of the split are divided into folds, too: for folders
             that are too small to keep a test.
         logs: The folder that holds all runs.
@@ -104,7 +104,7 @@ def cross_validate(
         replace(manifest, files=chosen),
         image_size=settings.image_size,
         resize_mode=settings.resize_mode,
-        subject=settings.subject,
+        crop=settings.crop,
         detector=detector,
         without_face=without_face,
         cache_folder=Path(logs) / "cache",

@@ -44,7 +44,7 @@ def make_corrupted_prediction(
     Raises:
         FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
     """
-    if predictor.info.subject == "photo":
+    if predictor.info.crop == "none":
         return lambda corrupted: _answer_whole(predictor, corrupted), ""
     detector = predictor.detector
     known: dict[int, Face | None] = {}

@@ -76,7 +76,7 @@ def export_model(
 ) -> ExportReport:
     """Write the network of a run in other formats and score each file on the run's test photos.
 
-    Every format gets a folder with the file, `emoclf.json` (classes, size, resize mode, subject,
+    Every format gets a folder with the file, `emoclf.json` (classes, size, resize mode, crop,
     what goes in and comes out) and `parity.json` (how it answers beside the network). Every file
     takes raw uint8 RGB and answers float32 probabilities. An export of the same format that emoclf
     wrote and nobody changed is replaced; anything else in its place is left alone.
@@ -137,7 +137,7 @@ def export_network(
 
     Args:
         network: A Keras model from uint8 RGB to probabilities, on TensorFlow.
-        info: Its classes, size, resize mode and subject.
+        info: Its classes, size, resize mode and crop.
         formats: As for `export_model`.
         folder: Where the folders of the formats go.
         photos: What to score on and to calibrate with.

@@ -53,7 +53,7 @@ def gather_photos(
     Args:
         source: A run folder, whose split says which photos; or a folder with one folder of photos
             per class, which is cleaned and split first.
-        info: Size, resize mode and subject of the network.
+        info: Size, resize mode and crop of the network.
         part: `"test"` or `"validation"`.
         detector: What finds faces, or a function that makes it when the network looks at faces;
             default: `make_detector()`.
@@ -73,13 +73,13 @@ def gather_photos(
             "from, every network looks good."
         )
     manifest = _find_manifest(Path(source), info, progress)
-    if info.subject == "photo":
+    if info.crop == "none":
         detector = None
     cache = cache_photos(
         replace(manifest, files=(*manifest.select(part), *_choose_calibration(manifest))),
         image_size=info.image_size,
         resize_mode=info.resize_mode,
-        subject=info.subject,
+        crop=info.crop,
         detector=detector() if callable(detector) else detector,
         progress=progress,
     )

@@ -19,7 +19,7 @@ from emoclf.models.model_file import ModelInfo, save_model
 from emoclf.storage import write_json
 from emoclf.training import HistoryFile, make_learning_rate
 
-FACE_INFO = ModelInfo(EMOTIONS, FACE_SIZE, subject="face")
+FACE_INFO = ModelInfo(EMOTIONS, FACE_SIZE, crop="face")
 """What every network of the recipe says of itself when it is saved."""
 
 Watch = Callable[[keras.Model], Mapping[str, float]]

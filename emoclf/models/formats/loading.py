@@ -43,7 +43,7 @@ class ExportedNetwork:
 
     Attributes:
         format: The format of the file.
-        info: Classes, size, resize mode and subject.
+        info: Classes, size, resize mode and crop.
         answer: Runs the file on one photo, or on several where the format takes them.
     """
 

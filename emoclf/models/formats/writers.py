@@ -46,7 +46,7 @@ def write_export(
         model: A Keras model from uint8 RGB to probabilities.
         path: Where the file belongs; for a SavedModel a folder that does not exist.
         format: One of `FORMATS`.
-        info: Classes, size, resize mode and subject of the model.
+        info: Classes, size, resize mode and crop of the model.
         calibration: uint8 RGB `(photos, height, width, 3)`, 0 to 255: shows the int8 format how
             large the numbers inside the network become. Other formats do not look at it.
 

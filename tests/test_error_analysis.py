@@ -63,8 +63,8 @@ def save(path, photo):
     return path
 
 
-def make_predictor(subject="face"):
-    info = ModelInfo(("Sad", "Happy"), (48, 48), "pad", subject)
+def make_predictor(crop="face"):
+    info = ModelInfo(("Sad", "Happy"), (48, 48), "pad", crop)
     return Predictor(Green(), info, detector=GreenDetector())
 
 

@@ -1,6 +1,6 @@
 """One machine of a training on several: joins the others, trains, writes down its losses.
 
-python -m tests.machines_training DATA RUN INDEX ADDRESS... [--die-after 1]
+python -m tests.workers_training DATA RUN INDEX ADDRESS... [--die-after 1]
 """
 
 import argparse
