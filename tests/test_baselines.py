@@ -17,10 +17,10 @@ from emoclf.experiments.baselines import (
     BASELINE_NAMES,
     Baseline,
     BaselineComparison,
-    climbing,
     compare_baselines,
     estimating,
     fit_regression,
+    learning,
     measure_colours,
     train_baselines,
 )
@@ -159,15 +159,15 @@ def test_a_finished_rung_is_kept_and_an_interrupted_ladder_goes_on(full, monkeyp
     copy = shutil.copytree(baselines.folder, tmp_path / "baselines")
     (copy / "baseline-brightness.json").unlink()
     trained = []
-    fit = climbing.fit_regression
+    fit = learning.fit_regression
 
     def count(*given, **named):
         trained.append("regression")
         return fit(*given, **named)
 
-    monkeypatch.setattr(climbing, "fit_regression", count)
+    monkeypatch.setattr(learning, "fit_regression", count)
     monkeypatch.setattr(
-        climbing, "train_network_baseline", lambda *_, **__: trained.append("network")
+        learning, "train_network_baseline", lambda *_, **__: trained.append("network")
     )
     said = []
     again = train_baselines(manifest, SETTINGS, say=said.append, **{**arguments, "logs": tmp_path})
@@ -207,7 +207,7 @@ def test_a_damaged_rung_is_named(full, tmp_path):
 
 
 def test_the_network_of_a_run_is_a_rung_and_is_not_trained_again(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(climbing, "train_network_baseline", None)
+    monkeypatch.setattr(learning, "train_network_baseline", None)
     folder = shutil.copytree(run[1].run_folder, tmp_path / "run")
     skip = ("pixels", "face_features", "fine_tuned")
     baselines = train_baselines(run_folder=folder, skip=skip)

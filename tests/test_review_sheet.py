@@ -13,8 +13,8 @@ from emoclf.experiments.label_errors import (
     rank_label_errors,
     save_review_sheet,
 )
-from tests.test_live_browser import open_browser
 from tests.test_label_errors import HOSTILE, answer, hash_files, save_picture
+from tests.test_live_browser import open_browser
 
 CAUGHT = """
 return [...document.querySelectorAll("img")].filter((each) => !each.src.startsWith("data:")).length
