@@ -17,7 +17,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from emoclf.config import CLASS_NAMES, IMAGE_SIZE, SEED, SPLIT_NAMES, Settings
+from emoclf.config import CLASS_NAMES, IMAGE_SIZE, PARTS, SEED, Settings
 
 __version__ = "0.6.0"
 
@@ -255,7 +255,7 @@ _MODULE_OF_NAME: dict[str, str] = {
     for name in names
 }
 
-__all__ = ["CLASS_NAMES", "IMAGE_SIZE", "SEED", "SPLIT_NAMES", "Settings", *_MODULE_OF_NAME]
+__all__ = ["CLASS_NAMES", "IMAGE_SIZE", "SEED", "PARTS", "Settings", *_MODULE_OF_NAME]
 
 
 def __getattr__(name: str) -> Any:

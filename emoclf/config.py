@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 CLASS_NAMES: tuple[str, ...] = ("Sad", "Happy")
 """Class names in label order: label 0 is Sad (class 1), label 1 is Happy (class 2)."""
 
-SPLIT_NAMES: tuple[str, ...] = ("train", "validation", "test")
+PARTS: tuple[str, ...] = ("train", "validation", "test")
 """The three parts of a data set, in the order in which the lesson uses them."""
 
 IMAGE_SIZE: tuple[int, int] = (96, 96)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from emoclf.config import CLASS_NAMES, SPLIT_NAMES
+from emoclf.config import CLASS_NAMES, PARTS
 from emoclf.evaluation.classes import ClassScores, score_classes, share_right
 from emoclf.evaluation.curves import Curves, measure_curves
 from emoclf.evaluation.estimates import Estimate, average_estimates, number_groups
@@ -259,8 +259,8 @@ def _check_origin(count: int, groups: np.ndarray | None, split: str | None) -> N
             f"Expected one group per photo, {count} of them, received groups of shape "
             f"{groups.shape}. Photos without copies have a number of their own."
         )
-    if split is not None and split not in SPLIT_NAMES:
-        raise ValueError(f"split={split!r} should be one of {', '.join(SPLIT_NAMES)}, or None.")
+    if split is not None and split not in PARTS:
+        raise ValueError(f"split={split!r} should be one of {', '.join(PARTS)}, or None.")
 
 
 def describe_collapse(

@@ -23,7 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from emoclf.config import CLASS_NAMES, FACE_SIZE, SPLIT_NAMES, Settings
+from emoclf.config import CLASS_NAMES, FACE_SIZE, PARTS, Settings
 from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset
 from emoclf.data.splitting import split_report
@@ -57,7 +57,7 @@ def make_batches(cache, settings):
             shuffle=name == "train",
             seed=settings.seed,
         )
-        for name in SPLIT_NAMES
+        for name in PARTS
     }
 
 

@@ -16,7 +16,7 @@ from emoclf.apps.commands.options import (
     is_watched,
 )
 from emoclf.apps.commands.terminal import echo, echo_json
-from emoclf.config import SPLIT_NAMES
+from emoclf.config import PARTS
 from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _PACKAGED = "packaged"
 )
 @click.option(
     "--part",
-    type=click.Choice(SPLIT_NAMES),
+    type=click.Choice(PARTS),
     default="test",
     show_default=True,
     help="Which photos of the run's split, without FOLDER.",

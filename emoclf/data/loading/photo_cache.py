@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from tqdm import tqdm
 
-from emoclf.config import IMAGE_SIZE, SPLIT_NAMES, Crop, ResizeMode
+from emoclf.config import IMAGE_SIZE, PARTS, Crop, ResizeMode
 from emoclf.data.loading.preparing import Preparation, WithoutFace
 from emoclf.data.loading.stored import StoredPhotos
 from emoclf.data.splitting import SplitFile, SplitManifest
@@ -101,8 +101,8 @@ class PhotoCache:
 
     def indices(self, split: str) -> np.ndarray:
         """Return the positions of one split's photos, int64 `(photos of the split,)`."""
-        if split not in SPLIT_NAMES:
-            raise ValueError(f"split={split!r} should be one of {', '.join(SPLIT_NAMES)}.")
+        if split not in PARTS:
+            raise ValueError(f"split={split!r} should be one of {', '.join(PARTS)}.")
         return np.flatnonzero([file.split == split for file in self.files])
 
     def labels(self, split: str) -> np.ndarray:

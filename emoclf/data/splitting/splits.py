@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emoclf.config import CLASS_NAMES, SEED, SPLIT_NAMES
+from emoclf.config import CLASS_NAMES, PARTS, SEED
 from emoclf.storage import check_keys, check_kind, read_json, write_json
 from emoclf.untrusted import check_class_names, show_text
 
@@ -61,8 +61,8 @@ class SplitManifest:
         Raises:
             ValueError: If `split` is not `"train"`, `"validation"` or `"test"`.
         """
-        if split not in SPLIT_NAMES:
-            raise ValueError(f"split={split!r} should be one of {', '.join(SPLIT_NAMES)}.")
+        if split not in PARTS:
+            raise ValueError(f"split={split!r} should be one of {', '.join(PARTS)}.")
         return tuple(file for file in self.files if file.split == split)
 
     def labels(self, split: str) -> np.ndarray:
@@ -76,7 +76,7 @@ class SplitManifest:
                 name: sum(file.label == label for file in self.select(split))
                 for label, name in enumerate(self.class_names)
             }
-            for split in SPLIT_NAMES
+            for split in PARTS
         }
 
     def describe(self) -> str:
@@ -143,7 +143,7 @@ def make_splits(
         )
     own_groups = _number_groups(paths, groups)
     members = _collect_members(labels, own_groups, class_names)
-    chosen = [SPLIT_NAMES[part] for part in assign_groups(members, shares, seed=seed)]
+    chosen = [PARTS[part] for part in assign_groups(members, shares, seed=seed)]
     files = tuple(
         SplitFile(str(path), int(label), group, chosen[group])
         for path, label, group in zip(paths, labels, own_groups, strict=True)
@@ -177,10 +177,10 @@ def _collect_members(
     members = np.zeros((max(groups, default=-1) + 1, len(class_names)), dtype=np.int64)
     np.add.at(members, (list(groups), [int(label) for label in labels]), 1)
     for name, count in zip(class_names, (members > 0).sum(axis=0), strict=True):
-        if count < len(SPLIT_NAMES):
+        if count < len(PARTS):
             raise ValueError(
                 f"Class {name} has {count} different photos (copies counted once). At least "
-                f"{len(SPLIT_NAMES)} are needed to train, validate and test: add photos of {name}."
+                f"{len(PARTS)} are needed to train, validate and test: add photos of {name}."
             )
     return members
 
@@ -223,10 +223,10 @@ def verify_manifest(manifest: SplitManifest) -> None:
     split_of_path: dict[str, str] = {}
     split_of_group: dict[int, str] = {}
     for file in manifest.files:
-        if file.split not in SPLIT_NAMES or not 0 <= file.label < len(manifest.class_names):
+        if file.split not in PARTS or not 0 <= file.label < len(manifest.class_names):
             raise ValueError(
                 f"{file.path!r} has split {file.split!r:.100} and label {file.label}: expected "
-                f"one of {', '.join(SPLIT_NAMES)} and a label below {len(manifest.class_names)}. "
+                f"one of {', '.join(PARTS)} and a label below {len(manifest.class_names)}. "
                 "Make the split anew."
             )
         if file.path in split_of_path:

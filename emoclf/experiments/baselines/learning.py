@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from emoclf.config import FACE_SIZE, IMAGE_SIZE, MODEL_FILE_NAME, SPLIT_NAMES, Settings
+from emoclf.config import FACE_SIZE, IMAGE_SIZE, MODEL_FILE_NAME, PARTS, Settings
 from emoclf.data.loading import PhotoCache, cache_photos
 from emoclf.data.splitting import SplitManifest
 from emoclf.evaluation import Evaluation, evaluate_predictions, read_probabilities
@@ -209,7 +209,7 @@ class BaselineTraining:
         """Fit a regression to features of all photos, in the order of the manifest."""
         labels = np.array([file.label for file in self.manifest.files])
         splits = np.array([file.split for file in self.manifest.files])
-        train, validation, test = (splits == split for split in SPLIT_NAMES)
+        train, validation, test = (splits == split for split in PARTS)
         return fit_regression(
             (features[train], labels[train]),
             (features[validation], labels[validation]),

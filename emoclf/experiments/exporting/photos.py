@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emoclf.config import SPLIT_NAMES
+from emoclf.config import PARTS
 from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import cache_photos
 from emoclf.data.splitting import SplitFile, SplitManifest, load_manifest, split_report
@@ -67,7 +67,7 @@ def gather_photos(
         UnreadableImageError: If a photo cannot be read any more; the message names it.
         ValueError: If the part holds no photo, or the classes are not those of the network.
     """
-    if part not in SPLIT_NAMES[1:]:
+    if part not in PARTS[1:]:
         raise ValueError(
             f"part={part!r} should be 'test' or 'validation': on the photos that were learned "
             "from, every network looks good."

@@ -1,0 +1,127 @@
+"""Results that show themselves: text of 80 columns in a terminal, tables in a notebook.
+
+A result lists what it has to say in `blocks()`: sentences and tables, in order. `print(result)`
+writes them as text, and a notebook shows them as HTML; both come from the same list.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tabulate import tabulate
+
+WIDTH = 80
+"""Columns of the terminal that a table is made for."""
+
+_NARROWEST = 12
+_GAP = 2
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of results.
+
+    Attributes:
+        headers: The names of the columns.
+        rows: Their cells: a text as it is (names from outside through `show_text`), a whole number
+            with thousands separated, a float with three decimals, yes or no, None as an empty cell.
+
+    Example:
+        >>> print(Table(("class", "photos", "recall"), [("Sad", 1200, 0.95), ("Happy", 80, 0.5)]))
+        class      photos    recall
+        Sad         1,200     0.950
+        Happy          80     0.500
+    """
+
+    headers: Sequence[str]
+    rows: Sequence[Sequence[object]]
+
+    def __str__(self) -> str:
+        """Return the table as text; its widest column of words is wrapped to fit `WIDTH`."""
+        cells = self._list_cells()
+        return tabulate(
+            cells,
+            headers=list(self.headers),
+            tablefmt="plain",
+            disable_numparse=True,
+            colalign=self._align(),
+            maxcolwidths=self._limit_widths(cells),
+            missingval="",
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the table as HTML, every cell escaped."""
+        return str(
+            tabulate(
+                self._list_cells(),
+                headers=list(self.headers),
+                tablefmt="html",
+                disable_numparse=True,
+                colalign=self._align(),
+            )
+        )
+
+    def _list_cells(self) -> list[list[str]]:
+        return [[_write_cell(value) for value in row] for row in self.rows]
+
+    def _align(self) -> list[str]:
+        return ["right" if self._is_numeric(column) else "left" for column in self._columns()]
+
+    def _columns(self) -> range:
+        return range(len(self.headers))
+
+    def _is_numeric(self, column: int) -> bool:
+        values = [row[column] for row in self.rows if row[column] is not None]
+        return bool(values) and all(
+            isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
+        )
+
+    def _limit_widths(self, cells: list[list[str]]) -> list[int | None]:
+        widths = [
+            max(len(line) for line in (self.headers[column], *(row[column] for row in cells)))
+            for column in self._columns()
+        ]
+        over = sum(widths) + _GAP * (len(widths) - 1) - WIDTH
+        words = [column for column in self._columns() if not self._is_numeric(column)]
+        if over <= 0 or not words:
+            return [None] * len(widths)
+        widest = max(words, key=widths.__getitem__)
+        return [
+            max(widths[column] - over, _NARROWEST) if column == widest else None
+            for column in self._columns()
+        ]
+
+
+class Displayed:
+    """A result that shows itself, as text and as HTML; it says what in `blocks`."""
+
+    def blocks(self) -> Iterable[str | Table]:
+        """Return sentences and tables, in the order in which they are read."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        """Return all blocks as text, each on lines of its own."""
+        return "\n".join(map(str, self.blocks()))
+
+    def _repr_html_(self) -> str:
+        """Return all blocks as HTML, for a notebook."""
+        return "\n".join(
+            block._repr_html_() if isinstance(block, Table) else _write_paragraph(block)
+            for block in self.blocks()
+        )
+
+
+def _write_cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _write_paragraph(text: str) -> str:
+    return f"<pre>{html.escape(text)}</pre>" if "\n" in text else f"<p>{html.escape(text)}</p>"
