@@ -140,9 +140,7 @@ def mark_duplicates(
     return tuple(
         replace(
             record,
-            problems=tuple(
-                sorted([*record.problems, *added[position]], key=_find_rank_of_problem)
-            ),
+            problems=tuple(sorted([*record.problems, *added[position]], key=_find_rank_of_problem)),
             duplicate_group=int(groups[position]),
         )
         for position, record in enumerate(records)

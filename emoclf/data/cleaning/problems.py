@@ -127,7 +127,7 @@ def find_problems(
     )
     unassigned = [(name(path), reason) for path, reason in found.unassigned]
     return CleaningReport(
-        found.root, tuple(class_names), records, (*unassigned, *unread), tuple(sorted(skipped))
+        str(found.root), tuple(class_names), records, (*unassigned, *unread), tuple(sorted(skipped))
     )
 
 
@@ -149,9 +149,7 @@ def _examine_files(
         return list(bar)
 
 
-def _reject_unfinished(
-    record: FileRecord, unfinished: Mapping[tuple[str, str], str]
-) -> FileRecord:
+def _reject_unfinished(record: FileRecord, unfinished: Mapping[tuple[str, str], str]) -> FileRecord:
     """Reject a file that an interrupted call was to move, or has brought back without others."""
     why = unfinished.get((record.path, record.sha256))
     if why is None:

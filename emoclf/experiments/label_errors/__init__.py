@@ -5,7 +5,7 @@ list of photos with reasons, `sheet` shows it on a page, `decisions` is the tabl
 decided, `applying` moves the photos, `comparing` trains before and after.
 """
 
-from emoclf.experiments.label_errors.applying import DecisionsResult, apply_decisions
+from emoclf.experiments.label_errors.applying import apply_decisions
 from emoclf.experiments.label_errors.comparing import (
     CorrectedSplit,
     CorrectionComparison,
@@ -33,7 +33,6 @@ __all__ = [
     "CorrectedSplit",
     "CorrectionComparison",
     "Decision",
-    "DecisionsResult",
     "LabelError",
     "LabelReview",
     "ReviewSheet",

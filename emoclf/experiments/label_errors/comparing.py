@@ -113,7 +113,7 @@ def correct_labels(
         photos: The split that was reviewed.
         decisions: From `load_decisions`. Those about photos that are in no part of the split, such
             as copies that the cleaning left out, do not count.
-        locations: Old path -> where the photo is now, `DecisionsResult.locations`, when the
+        locations: Old path -> where the photo is now, `MoveResult.locations`, when the
             decisions were carried out already.
 
     Returns:
