@@ -144,7 +144,9 @@ def test_another_cross_validation_is_not_gone_on_with(photos, tmp_path):
 
 @pytest.mark.usefixtures("fake")
 def test_test_photos_are_answered_only_when_asked_for(photos, tmp_path):
-    result = cross_validate(photos, TINY, fold_count=3, include_test=True, logs=tmp_path, name="a")
+    result = cross_validate(
+        photos, TINY, fold_count=3, include_test=True, logs=tmp_path, name="a"
+    )
     assert len(result.photos.files) == len(photos.files)
     assert {file.split for file in result.photos.files} == {"train", "validation", "test"}
 

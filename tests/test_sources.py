@@ -20,7 +20,7 @@ def test_a_named_folder_is_used(tmp_path):
     source = find_data(folder, local_folder=tmp_path / "data")
     assert source.folder == folder
     assert not source.is_drawn
-    assert str(folder) in source.description
+    assert str(folder) in str(source)
 
 
 def test_a_named_folder_that_is_missing_or_wrong_is_refused(tmp_path):
@@ -35,7 +35,7 @@ def test_data_is_used_when_there_is_no_drive(tmp_path):
     put_photos(tmp_path / "data", ["SAD people", "Happy_images"])
     source = find_data(local_folder=tmp_path / "data")
     assert source.folder == tmp_path / "data"
-    assert DRIVE_DATA_FOLDER in source.description
+    assert DRIVE_DATA_FOLDER in str(source)
 
 
 def test_drawn_faces_are_the_last_resort_and_are_drawn_once(tmp_path):
@@ -44,7 +44,7 @@ def test_drawn_faces_are_the_last_resort_and_are_drawn_once(tmp_path):
     arguments = {"local_folder": tmp_path / "data", "drawn_per_class": 3, "with_flaws": False}
     source = find_data(**arguments)
     assert source.is_drawn
-    assert "built-in drawn faces" in source.description
+    assert "built-in drawn faces" in str(source)
     entries = find_class_folders(source.folder).folders
     assert [len(list_files(entry.path).files) for entry in entries] == [3, 3]
     pictures = sorted(source.folder.rglob("*.jpg"))
@@ -74,10 +74,10 @@ def test_an_archive_is_staged_once(tmp_path):
         "Sad",
         "Happy",
     ]
-    assert "staged and verified" in source.description
+    assert "staged and verified" in str(source)
     again = find_data(archive, local_folder=tmp_path / "data", progress=False)
     assert again.folder == source.folder
-    assert "were staged before" in again.description
+    assert "were staged before" in str(again)
 
 
 def test_in_colab_a_folder_on_drive_is_staged_and_only_read(tmp_path, monkeypatch):
@@ -100,7 +100,7 @@ def test_none_means_look_locally(tmp_path):
     put_photos(tmp_path / "data")
     source = find_data(None, local_folder=tmp_path / "data")
     assert source.folder == Path(tmp_path / "data")
-    assert "Drive" not in source.description
+    assert "Drive" not in str(source)
 
 
 def test_sample_photos_come_from_every_class_and_skip_what_is_no_photo(tmp_path):

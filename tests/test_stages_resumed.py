@@ -52,7 +52,9 @@ def train(photos, cache, logs, said=None):
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_stopped_in_either_stage_the_end_is_the_same(photos, cache, epochs, tmp_path, monkeypatch):
+def test_stopped_in_either_stage_the_end_is_the_same(
+    photos, cache, epochs, tmp_path, monkeypatch
+):
     expected = train(photos, cache, tmp_path / "whole")
     with monkeypatch.context() as patched, pytest.raises(StoppedError):
         make = callbacks.make_callbacks

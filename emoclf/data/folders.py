@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emoclf.config import CLASS_NAMES
+from emoclf.display import Displayed, Table
 from emoclf.storage import describe_irregular
 from emoclf.untrusted import quote_argument, show_text
 
+if TYPE_CHECKING:
+    from emoclf.data.synthetic.flaws import PlantedFlaw
+
+DRAWN_FACES = "drawn faces"
+"""Source of the photos that emoclf has drawn."""
+
+_NAMED_FILES = 3
 _NO_CLASS_NAME = "no class name"
 _WORD = re.compile(r"[^\W\d_]+")
 _WORD_BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -69,6 +78,64 @@ class FileList:
     skipped: tuple[tuple[Path, str], ...]
 
 
+@dataclass(frozen=True)
+class PhotoFolder(Displayed):
+    """A folder of photos that is there now: found, drawn, copied, unpacked or fetched.
+
+    Attributes:
+        folder: Holds the class folders.
+        source: Where the photos come from: a path, a link, or `DRAWN_FACES`.
+        notes: How it came to be, in sentences.
+        files: How many files there are; None where nobody counted.
+        bytes: Their size together; 0 where nobody counted.
+        sha256: Of all paths and contents together, in hexadecimal digits, after staging.
+        counts: Photos by class, such as `"Happy"`, and by published part, as in
+            `"Happy/Training"`.
+        left_out: What was not taken, each with the reason.
+        was_there: Whether all of it had been there before, and nothing was written now.
+        gone: Files that were put there and have been moved or deleted since.
+        planted_flaws: What is wrong with drawn faces on purpose.
+    """
+
+    folder: Path
+    source: str
+    notes: tuple[str, ...] = ()
+    files: int | None = None
+    bytes: int = 0
+    sha256: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[tuple[str, str], ...] = ()
+    was_there: bool = False
+    gone: tuple[str, ...] = ()
+    planted_flaws: tuple[PlantedFlaw, ...] = ()
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it holds drawn faces."""
+        return self.source == DRAWN_FACES
+
+    def blocks(self) -> Iterable[str | Table]:
+        """Return how it came to be, how much there is, and what is missing."""
+        yield from self.notes
+        if self.files is not None:
+            size = f", {self.bytes / 2**20:,.1f} MiB" if self.bytes else ""
+            verb = "staged and verified" if self.sha256 else "written"
+            state = "were staged before" if self.sha256 and self.was_there else verb
+            yield f"{self.files:,} files{size}, {state}: {show_text(self.folder)}"
+        if self.sha256:
+            yield f"SHA-256 of all of them: {self.sha256}"
+        if self.counts:
+            yield Table(("class", "photos"), list(self.counts.items()))
+        if self.planted_flaws:
+            yield f"{len(self.planted_flaws):,} flaws were planted to be found."
+        if self.gone:
+            yield f"{len(self.gone):,} of them were moved or deleted here since."
+        if self.left_out:
+            named = ", ".join(f"{n!r} ({why})" for n, why in self.left_out[:_NAMED_FILES])
+            more = ", ..." if len(self.left_out) > _NAMED_FILES else ""
+            yield f"{len(self.left_out):,} files left out: {named}{more}"
+
+
 def match_class_name(folder_name: str, *, class_names: tuple[str, ...] = CLASS_NAMES) -> str | None:
     """Find the one class that a folder's name speaks of.
 
@@ -89,6 +156,44 @@ def match_class_name(folder_name: str, *, class_names: tuple[str, ...] = CLASS_N
     """
     named = _find_named_classes(folder_name, class_names)
     return named[0] if len(named) == 1 and not _is_overruled(folder_name) else None
+
+
+def parse_class_map(text: str, *, class_names: tuple[str, ...] = CLASS_NAMES) -> dict[str, str]:
+    """Read a class map as it stands on the command line.
+
+    Args:
+        text: `folder=class` pairs with commas between them. A folder may lie deeper
+            (`train/joy=Happy`); an empty class leaves a folder out (`sad_drawings=`).
+        class_names: Names in label order.
+
+    Returns:
+        Folder -> class name as it is spelt in `class_names`, or "" for a folder to leave out; for
+        the argument `class_map` of `find_class_folders` and `find_problems`.
+
+    Raises:
+        ValueError: If a pair cannot be read, a folder is named twice, or a class is unknown.
+
+    Example:
+        >>> parse_class_map("joy=happy, gloom=Sad, sad_drawings=")
+        {'joy': 'Happy', 'gloom': 'Sad', 'sad_drawings': ''}
+    """
+    spelling = {name.casefold(): name for name in (*class_names, "")}
+    found: dict[str, str] = {}
+    for pair in text.split(","):
+        folder, sign, name = (part.strip() for part in pair.rpartition("="))
+        if not (folder and sign):
+            raise ValueError(
+                f"{pair!r} is no pair folder=class. Expected for example: joy=Happy,gloom=Sad"
+            )
+        if folder in found:
+            raise ValueError(f"The folder {folder!r} is named twice in {text!r}. Keep one pair.")
+        if name.casefold() not in spelling:
+            raise ValueError(
+                f"{pair.strip()!r}: there is no class {name!r}. Expected one of "
+                f"{', '.join(class_names)}, or nothing after the = to leave the folder out."
+            )
+        found[folder] = spelling[name.casefold()]
+    return found
 
 
 def find_class_folders(
@@ -118,21 +223,18 @@ def find_class_folders(
             `class_map` does not exist, lies outside, or its class is unknown.
     """
     root = _check_folder(folder)
-    mapped = _find_mapped(root, class_map or {}, class_names)
-    folders = [ClassFolder(path, n, class_names.index(n)) for path, n in mapped.items() if n]
+    named = _find_mapped(root, class_map or {}, class_names)
     unassigned: list[tuple[Path, str]] = []
     for entry in sorted(root.iterdir(), key=lambda path: path.name):
-        if entry.name.startswith(".") or mapped.get(entry):
+        if entry.name.startswith(".") or named.get(entry):
             continue
-        if entry in mapped:
+        if entry in named:
             unassigned.append((entry, "left out by the class map"))
-            continue
-        reason = _explain_unassigned(entry, class_names)
-        name = match_class_name(entry.name, class_names=class_names)
-        if reason is None and name is not None:
-            folders.append(ClassFolder(entry, name, class_names.index(name)))
+        elif reason := _explain_unassigned(entry, class_names):
+            unassigned.append((entry, reason))
         else:
-            unassigned.append((entry, reason or "no class name"))
+            (named[entry],) = _find_named_classes(entry.name, class_names)
+    folders = [ClassFolder(path, n, class_names.index(n)) for path, n in named.items() if n]
     folders.sort(key=lambda found: (found.label, found.path.as_posix()))
     _check_apart(folders)
     found = ClassFolders(root, tuple(folders), tuple(unassigned))

@@ -98,10 +98,10 @@ def clean_command(
         finished = finish_moves(folder, dry_run=not move)
         for each in finished:
             if not as_json and (each.moves or each.left):
-                echo(str(each))
+                echo(each)
         report = find_problems(folder, class_map=class_map, progress=is_watched())
         if not as_json:
-            echo(str(report))
+            echo(report)
         if table is not None:
             report.to_csv(table)
         result = quarantine(report, dry_run=False) if move else None
@@ -149,7 +149,7 @@ def restore_command(folder: Path, quarantine_id: str | None) -> None:
     from emoclf.data.cleaning import restore
 
     with clear_errors(stopped="Stopped. The same command does the rest."):
-        echo(str(restore(folder, quarantine_id=quarantine_id)))
+        echo(restore(folder, quarantine_id=quarantine_id))
 
 
 @click.command("split")

@@ -76,7 +76,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as it was read: its folder, its lines, and those that are none, with the reason."""
+    """A manifest as it was read: its folder, its lines, and what is no line, with the reason."""
 
     folder: Path
     moves: tuple[Move, ...]

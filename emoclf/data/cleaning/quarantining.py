@@ -130,7 +130,7 @@ def restore(
 def _leave_out_finished(
     flagged: list[FileRecord], finished: Sequence[MoveResult]
 ) -> tuple[list[FileRecord], list[FileRecord]]:
-    """Return what remains to be moved, and the files whose duplicates have moved since the report."""
+    """Return what remains to be moved, and what has a duplicate that was moved since the report."""
     moves = [each for each in finished if each.task == "move"]
     done = {(m.source, m.sha256) for each in moves for m in (*each.earlier, *each.moves)}
     contents = {sha256 for _, sha256 in done}

@@ -5,12 +5,7 @@ one picture together from the other modules: what can vary (`traits`), what chan
 (`chance`), how it is drawn (`canvas`, `head`, `features`, `hair`, `clothes`, `scene`).
 """
 
-from emoclf.data.synthetic.data_set import (
-    PHOTOS_PER_CLASS,
-    DrawnFaces,
-    draw_face,
-    make_drawn_faces,
-)
+from emoclf.data.synthetic.data_set import PHOTOS_PER_CLASS, draw_face, make_drawn_faces
 from emoclf.data.synthetic.flaws import PlantedFlaw
 
-__all__ = ["PHOTOS_PER_CLASS", "DrawnFaces", "PlantedFlaw", "draw_face", "make_drawn_faces"]
+__all__ = ["PHOTOS_PER_CLASS", "PlantedFlaw", "draw_face", "make_drawn_faces"]

@@ -20,6 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES, SEED
+from emoclf.data.folders import DRAWN_FACES, PhotoFolder
 from emoclf.data.synthetic.arguments import check_size, check_whole_number, find_label
 from emoclf.data.synthetic.flaws import COPIES_PER_CLASS, PlantedFlaw, SourceFace, flawed_files
 from emoclf.data.synthetic.photo import DrawnPhoto, draw_photo
@@ -48,22 +49,6 @@ _NAME_PATTERNS = (
     "download ({number}).jpg",
     "{number:08x}.jpg",
 )
-
-
-@dataclass(frozen=True)
-class DrawnFaces:
-    """The built-in data set on disk.
-
-    Attributes:
-        folder: Holds one folder per class, named like the class in lower case.
-        counts: Ordinary pictures that are there now, by class name, in label order; planted
-            flaws are not counted.
-        planted_flaws: What was planted for the lesson: flaws, wrong labels; empty without.
-    """
-
-    folder: Path
-    counts: Mapping[str, int]
-    planted_flaws: tuple[PlantedFlaw, ...]
 
 
 def draw_face(
@@ -115,7 +100,7 @@ def make_drawn_faces(
     with_flaws: bool = False,
     wrong_labels: int = 0,
     progress: bool = False,
-) -> DrawnFaces:
+) -> PhotoFolder:
     """Draw the built-in data set into `folder/sad` and `folder/happy`.
 
     Nothing is overwritten. A data set that was already drawn there with the same settings is
@@ -133,7 +118,8 @@ def make_drawn_faces(
         progress: Whether to show a progress bar.
 
     Returns:
-        Where the pictures are, how many, and which flaws were planted.
+        The folder, with one class folder each in lower case; `counts` are the ordinary pictures
+        that are there now, `planted_flaws` the flaws and wrong labels.
 
     Raises:
         FileExistsError: If a class folder holds files that were not drawn with these settings.
@@ -183,7 +169,8 @@ def make_drawn_faces(
         name: sum((root / place).exists() for key, place in places.items() if key[0] == label)
         for label, name in enumerate(CLASS_NAMES)
     }
-    return DrawnFaces(folder=root, counts=counts, planted_flaws=record.flaws)
+    note = f"Faces drawn into {show_text(root)}."
+    return PhotoFolder(root, DRAWN_FACES, (note,), counts=counts, planted_flaws=record.flaws)
 
 
 @dataclass(frozen=True)
