@@ -21,7 +21,6 @@ from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES, SEED
 from emoclf.data.folders import DRAWN_FACES, PhotoFolder
-from emoclf.data.synthetic.arguments import check_size, check_whole_number, find_label
 from emoclf.data.synthetic.flaws import COPIES_PER_CLASS, PlantedFlaw, SourceFace, flawed_files
 from emoclf.data.synthetic.photo import DrawnPhoto, draw_photo
 from emoclf.storage import read_json, replacing
@@ -37,6 +36,8 @@ WRONG_LABEL: str = "wrong_label"
 """Kind of a planted flaw: the picture shows the other expression."""
 
 _FORMAT = 1
+_MIN_SIDE_PX = 32
+_MAX_SIDE_PX = 1024
 _WRONG_NOTE = "The picture shows the other expression: its label is wrong."
 _DIRECTIONS = (-1.0, 1.0)
 _FLAW_INDEX = 1_000_000_000
@@ -80,9 +81,9 @@ def draw_face(
         >>> draw_face("Happy", seed=1).shape
         (128, 128, 3)
     """
-    label = find_label(class_name)
-    check_size(size)
-    check_whole_number("seed", seed, minimum=0)
+    label = _find_label(class_name)
+    _check_size(size)
+    _check_whole_number("seed", seed, minimum=0)
     if strength is not None and not 0.0 <= strength <= 1.0:
         raise ValueError(
             f"Expected `strength` from 0 (no expression) to 1 (a clear one), or None to draw it "
@@ -132,12 +133,12 @@ def make_drawn_faces(
         >>> faces.counts  # doctest: +SKIP
         {'Sad': 2, 'Happy': 2}
     """
-    check_whole_number(
+    _check_whole_number(
         "photos_per_class", photos_per_class, minimum=COPIES_PER_CLASS if with_flaws else 1
     )
-    check_whole_number("wrong_labels", wrong_labels, minimum=0, maximum=photos_per_class)
-    check_whole_number("seed", seed, minimum=0)
-    check_size(size)
+    _check_whole_number("wrong_labels", wrong_labels, minimum=0, maximum=photos_per_class)
+    _check_whole_number("seed", seed, minimum=0)
+    _check_size(size)
     root = Path(folder)
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(
@@ -171,6 +172,41 @@ def make_drawn_faces(
     }
     note = f"Faces drawn into {show_text(root)}."
     return PhotoFolder(root, DRAWN_FACES, (note,), counts=counts, planted_flaws=record.flaws)
+
+
+def _find_label(class_name: str) -> int:
+    """Return the label of a class name, upper or lower case."""
+    names = [name.lower() for name in CLASS_NAMES]
+    if not isinstance(class_name, str) or class_name.lower() not in names:
+        raise ValueError(
+            f"Expected `class_name` to be one of {', '.join(CLASS_NAMES)}. "
+            f"Received: class_name={class_name!r}."
+        )
+    return names.index(class_name.lower())
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    """Refuse a size that is not two whole numbers in range."""
+    is_pair = isinstance(size, (tuple, list)) and len(size) == 2
+    if not is_pair or not all(
+        isinstance(side, (int, np.integer)) and _MIN_SIDE_PX <= side <= _MAX_SIDE_PX
+        for side in size
+    ):
+        raise ValueError(
+            f"Expected `size` as (height, width) in whole pixels, each from {_MIN_SIDE_PX} to "
+            f"{_MAX_SIDE_PX}, such as (128, 128). Received: size={size!r}."
+        )
+
+
+def _check_whole_number(name: str, value: int, *, minimum: int, maximum: int | None = None) -> None:
+    """Refuse what is not a whole number of at least `minimum`, or is above `maximum`."""
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not is_whole or value < minimum or (maximum is not None and value > maximum):
+        most = "" if maximum is None else f" and at most {maximum}"
+        raise ValueError(
+            f"Expected `{name}` to be a whole number of at least {minimum}{most}. "
+            f"Received: {name}={value!r}."
+        )
 
 
 @dataclass(frozen=True)
