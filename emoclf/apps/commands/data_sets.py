@@ -14,7 +14,7 @@ from emoclf.apps.commands.terminal import echo, echo_json
 from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
-    from emoclf.data.folders import PhotoFolder
+    from emoclf.data.photo_folder import PhotoFolder
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _EXISTING = click.Path(exists=True, path_type=Path)

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from emoclf.data.folders import PhotoFolder
+from emoclf.data.photo_folder import PhotoFolder
 from emoclf.data.sources.copying import BEGINNING_BYTES, Copied, copy_stream, explain_left_out
 from emoclf.storage import building_folder, open_regular
 from emoclf.storage.archives import (

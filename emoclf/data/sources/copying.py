@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -108,15 +108,42 @@ def copy_stream(
     """
     target = folder.joinpath(*path.parts)
     make_folder(target.parent)
-    digest, size, piece = hashlib.sha256(), 0, beginning
     with target.open("xb") as file:
-        while piece:
-            file.write(piece)
-            digest.update(piece)
-            size += len(piece)
-            left = _PIECE_BYTES if max_bytes is None else max(0, max_bytes - size)
-            piece = stream.read(min(_PIECE_BYTES, left))
-    return CopiedFile(path.as_posix(), size, digest.hexdigest())
+        size, digest = write_stream(stream, file, beginning=beginning, max_bytes=max_bytes)
+    return CopiedFile(path.as_posix(), size, digest)
+
+
+def write_stream(
+    stream: IO[bytes],
+    file: IO[bytes],
+    *,
+    beginning: bytes = b"",
+    max_bytes: int | None = None,
+    tell: Callable[[int], object] | None = None,
+) -> tuple[int, str]:
+    """Write a stream into a file, piece by piece.
+
+    Args:
+        stream: The content after `beginning`.
+        file: Where it goes.
+        beginning: The content that was read from the stream before.
+        max_bytes: How much is written at most; None for all.
+        tell: Called with the size of every piece that was written.
+
+    Returns:
+        How much was written, and its SHA-256.
+    """
+    digest, size, piece = hashlib.sha256(), 0, beginning
+    while True:
+        file.write(piece)
+        digest.update(piece)
+        size += len(piece)
+        if tell is not None:
+            tell(len(piece))
+        left = _PIECE_BYTES if max_bytes is None else max(0, max_bytes - size)
+        piece = stream.read(min(_PIECE_BYTES, left))
+        if not piece:
+            return size, digest.hexdigest()
 
 
 def copy_folder(

@@ -21,14 +21,15 @@ from typing import IO, Any
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES
-from emoclf.data.folders import PhotoFolder, list_files
+from emoclf.data.folders import list_files
+from emoclf.data.photo_folder import PhotoFolder
 from emoclf.data.sources.archives import (
     ArchiveLimits,
     fill_from_archive,
     naming_archive,
     read_safe_path,
 )
-from emoclf.data.sources.copying import Copied, copy_folder
+from emoclf.data.sources.copying import Copied, copy_folder, write_stream
 from emoclf.data.sources.fer2013 import VOTE_COLUMNS
 from emoclf.data.sources.finding import PROJECT_DRIVE_LINK, find_data_set
 from emoclf.data.sources.staging import stage_with
@@ -47,7 +48,6 @@ VOTES_NAME = "fer2013new.csv"
 
 _MAX_VOTES_BYTES = 16 << 20
 _TIMEOUT_SECONDS = 30
-_PIECE_BYTES = 1 << 16
 _LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
 _LINK = re.compile(
@@ -306,12 +306,10 @@ def _download_votes(address: str, file: IO[bytes]) -> None:
         raise ValueError(f"{show_text(address)} should be an address that begins with https://")
     try:
         with urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS) as response:
-            size, announced = 0, response.headers.get("Content-Length")
-            while piece := response.read(_PIECE_BYTES):
-                size += len(piece)
-                if size > _MAX_VOTES_BYTES:
-                    raise OSError(f"more than {_MAX_VOTES_BYTES:,} bytes came")
-                file.write(piece)
+            announced = response.headers.get("Content-Length")
+            size, _ = write_stream(response, file, max_bytes=_MAX_VOTES_BYTES + 1)
+        if size > _MAX_VOTES_BYTES:
+            raise OSError(f"more than {_MAX_VOTES_BYTES:,} bytes came")
         if announced is not None and announced.strip() != str(size):
             raise OSError(f"{size:,} of {announced} bytes came")
     except OSError as error:

@@ -20,14 +20,21 @@ from typing import BinaryIO, Literal
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES
-from emoclf.data.folders import FileList, PhotoFolder, find_class_folders, list_files
+from emoclf.data.folders import FileList, find_class_folders, list_files
+from emoclf.data.photo_folder import PhotoFolder
 from emoclf.data.sources.archives import (
     ARCHIVE_EXTENSIONS,
     ArchiveLimits,
     fill_from_archive,
     naming_archive,
 )
-from emoclf.data.sources.copying import Copied, CopiedFile, copy_folder, verify_copies
+from emoclf.data.sources.copying import (
+    Copied,
+    CopiedFile,
+    copy_folder,
+    verify_copies,
+    write_stream,
+)
 from emoclf.storage import building_folder, describe_irregular, open_regular, read_json, write_json
 from emoclf.storage.archives import ArchiveRefusedError, find_archive_kind
 from emoclf.untrusted import show_text
@@ -37,7 +44,6 @@ RECORD_NAME = ".staged.json"
 
 _Format = Literal["emoclf staged data 1"]
 _FORMAT: _Format = "emoclf staged data 1"
-_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -222,15 +228,10 @@ def _copy_archive(
 
 def _copy_stream(stream: BinaryIO, local: BinaryIO, *, progress: bool) -> str:
     """Copy as many bytes as a file has now, and return their SHA-256: it may grow meanwhile."""
-    digest, left = hashlib.sha256(), stream.seek(0, 2)
+    size = stream.seek(0, 2)
     stream.seek(0)
-    with tqdm(total=left, desc="Copying", unit="B", unit_scale=True, disable=not progress) as bar:
-        while piece := stream.read(min(_PIECE_BYTES, left)):
-            local.write(piece)
-            digest.update(piece)
-            left -= len(piece)
-            bar.update(len(piece))
-    return digest.hexdigest()
+    with tqdm(total=size, desc="Copying", unit="B", unit_scale=True, disable=not progress) as bar:
+        return write_stream(stream, local, max_bytes=size, tell=bar.update)[1]
 
 
 def _read_record(folder: Path, source: str, fingerprint: str) -> _Record:
