@@ -166,13 +166,13 @@ def test_too_many_flagged_files_stop_everything(tmp_path, bad, good, other, word
     with pytest.raises(ValueError, match="nothing was moved") as caught:
         quarantine(report)
     assert word in str(caught.value)
-    assert "max_share=0.61" in str(caught.value)
-    assert quarantine(report, max_share=0.61).moved == ()
+    assert "max_fraction=0.61" in str(caught.value)
+    assert quarantine(report, max_fraction=0.61).moved == ()
 
 
-def test_max_share_is_a_share(report):
-    with pytest.raises(ValueError, match="max_share"):
-        quarantine(report, max_share=50)
+def test_max_fraction_is_a_share(report):
+    with pytest.raises(ValueError, match="max_fraction"):
+        quarantine(report, max_fraction=50)
 
 
 def test_files_that_changed_since_the_report_stay(root, report):
@@ -348,3 +348,16 @@ def test_a_kill_in_the_middle_can_be_finished_and_undone(
     assert set(before) - set(hash_files(root)) == {record.path for record in report.rejects}
     restore(root)
     assert hash_files(root) == before
+
+
+def test_a_result_shows_itself_with_names_escaped(root, report):
+    (root / "sad/x.jpg").write_bytes(b"another content")
+    result = quarantine(report, dry_run=False)
+    text, page = str(result), result._repr_html_()
+    assert f"{len(result.moved)} files moved to {result.folder}" in text
+    assert "it changed since it was examined" in " ".join(text.split())
+    assert "<table>" in page
+    assert "w\n.jpg" not in text
+    assert result.locations == {
+        path: (result.folder / "files" / path).relative_to(root).as_posix() for path in result.moved
+    }

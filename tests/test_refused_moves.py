@@ -93,7 +93,7 @@ def test_impossible_paths_of_a_report_are_rows(root):
     report = examine(root)
     bad = [replace(report.rejects[0], path=path) for path in IMPOSSIBLE]
     result = quarantine(
-        replace(report, records=(*bad, *report.records)), dry_run=False, max_share=1
+        replace(report, records=(*bad, *report.records)), dry_run=False, max_fraction=1
     )
     assert set(result.moved) == REJECTED
     assert [path for path, _ in result.left] == list(IMPOSSIBLE)
@@ -215,7 +215,7 @@ def test_a_manifest_of_many_lines_is_bounded(root, monkeypatch):
     monkeypatch.setattr("emoclf.data.cleaning.manifests.MAX_MOVES", 1)
     before = hash_photos(root)
     with pytest.raises(ValueError, match="at most 1"):
-        quarantine(examine(root), dry_run=False, include_advice=("near_duplicate",), max_share=1)
+        quarantine(examine(root), dry_run=False, include_advice=("near_duplicate",), max_fraction=1)
     assert hash_photos(root) == before
 
 

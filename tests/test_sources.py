@@ -5,7 +5,16 @@ import pytest
 from PIL import Image
 
 from emoclf.data.folders import find_class_folders, list_files
-from emoclf.data.sources import DRIVE_DATA_FOLDER, find_data, finding, sample_photos
+from emoclf.data.photo_folder import PhotoFolder
+from emoclf.data.sources import (
+    DRIVE_DATA_FOLDER,
+    extract_archive,
+    find_data,
+    finding,
+    sample_photos,
+    stage_data,
+)
+from emoclf.data.synthetic import make_drawn_faces
 
 
 def put_photos(folder, names=("sad", "happy")):
@@ -112,3 +121,23 @@ def test_sample_photos_come_from_every_class_and_skip_what_is_no_photo(tmp_path)
     assert sorted(names) == [("Happy", "photo.jpg"), ("Happy", "wide.png"), ("Sad", "photo.jpg")]
     assert samples[0].pixels.shape == (60, 60, 3)
     assert len(sample_photos(folder, per_class=1)) == 2
+
+
+def test_every_way_to_a_folder_of_photos_shows_itself_alike(tmp_path):
+    mine = put_photos(tmp_path / "mine")
+    archive = shutil.make_archive(str(tmp_path / "photos"), "zip", mine, ".")
+    drawn = make_drawn_faces(tmp_path / "drawn", photos_per_class=2, wrong_labels=1)
+    made = [
+        find_data(mine, local_folder=tmp_path / "data"),
+        stage_data(mine, tmp_path / "staged", progress=False),
+        extract_archive(archive, tmp_path / "unpacked", progress=False),
+        drawn,
+    ]
+    assert {type(each) for each in made} == {PhotoFolder}
+    for each in made:
+        assert str(each.folder) in str(each)
+        assert "<p>" in each._repr_html_()
+    assert [each.files for each in made] == [None, 2, 2, None]
+    assert [each.is_drawn for each in made] == [False, False, False, True]
+    assert dict(drawn.counts) == {"Sad": 2, "Happy": 2}
+    assert "2 flaws were planted" in str(drawn)

@@ -122,7 +122,8 @@ class MoveResult(Displayed):
         done, where = "moved" if self.task == "move" else "restored", show_text(self.folder)
         count = f"{len(self.moves):,} files"
         if not self.was_interrupted:
-            yield f"{count} {'would be ' * self.dry_run}{done} ({where})"
+            to = f" to {where}" if self.task == "move" and not self.is_listed else ""
+            yield f"{count} {'would be ' * self.dry_run}{done}{to}"
         elif (self.moves or self.left) and self.dry_run:
             yield (
                 f"An interrupted call has left {count} to be {done} ({where}): the next one that "

@@ -40,7 +40,7 @@ def quarantine(
     *,
     dry_run: bool = True,
     destination: str | Path | None = None,
-    max_share: float = 0.5,
+    max_fraction: float = 0.5,
     include_advice: tuple[str, ...] = (),
 ) -> MoveResult:
     """Move the rejected files out of the class folders.
@@ -54,7 +54,7 @@ def quarantine(
         dry_run: Whether only to say what would be moved. This is the default.
         destination: Folder to move to, on the same disk; None takes `quarantine` in the data
             set's folder.
-        max_share: Refuse when more than this fraction of all files, or of one class, is flagged.
+        max_fraction: Refuse when more than this fraction of all files, or of one class, is flagged.
         include_advice: Kinds of problems that are only advice but shall be moved too, for
             example `("very_dark",)`.
 
@@ -62,7 +62,7 @@ def quarantine(
         What was moved, and what was left in place because it changed since the report.
 
     Raises:
-        ValueError: If too many files are flagged, `max_share` is no fraction, or `include_advice`
+        ValueError: If too many files are flagged, `max_fraction` is no fraction, or `include_advice`
             names an unknown kind.
         FileExistsError: If the manifest of an interrupted run was changed.
         OSError: If the destination is on another disk; nothing has been moved then. If the disk
@@ -76,7 +76,7 @@ def quarantine(
     if unknown:
         raise ValueError(f"include_advice: expected kinds of {PROBLEM_KINDS}, received {unknown}.")
     flagged = [record for record in report.records if _is_flagged(record, include_advice)]
-    _check_share(report, flagged, max_share)
+    _check_fraction(report, flagged, max_fraction)
     root = Path(report.root)
     base = root / QUARANTINE_NAME if destination is None else Path(destination)
     finished = finish_moves(root, dry_run=dry_run, but=base / _name_plan(flagged))
@@ -159,19 +159,19 @@ def _find_reject_kinds(record: FileRecord) -> set[str]:
     return {problem.kind for problem in record.problems if problem.severity == "reject"}
 
 
-def _check_share(report: CleaningReport, flagged: list[FileRecord], max_share: float) -> None:
+def _check_fraction(report: CleaningReport, flagged: list[FileRecord], max_fraction: float) -> None:
     """Refuse to empty a data set: so many bad files are rather a bad threshold."""
-    if not 0 <= max_share <= 1:
-        raise ValueError(f"max_share: expected a fraction from 0 to 1, received {max_share}.")
+    if not 0 <= max_fraction <= 1:
+        raise ValueError(f"max_fraction: expected a fraction from 0 to 1, received {max_fraction}.")
     total = Counter(record.class_name for record in report.records)
     bad = Counter(record.class_name for record in flagged)
     groups = [(f"class {name}", bad[name], total[name]) for name in total]
     for name, count, of in [("all", len(flagged), len(report.records)), *groups]:
-        if count > max_share * of:
+        if count > max_fraction * of:
             raise ValueError(
-                f"max_share: {count} of {of} files ({name}) are flagged, which is more than "
-                f"{max_share:.0%}; nothing was moved. Read the report. If it is right, "
-                f"pass max_share={min(count / of + 0.01, 1):.2f}."
+                f"max_fraction: {count} of {of} files ({name}) are flagged, which is more than "
+                f"{max_fraction:.0%}; nothing was moved. Read the report. If it is right, "
+                f"pass max_fraction={min(count / of + 0.01, 1):.2f}."
             )
 
 

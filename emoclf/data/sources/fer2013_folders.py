@@ -55,7 +55,7 @@ def make_fer2013_folders(
 
     A face is written to `Happy/Training/fer0000007.png`: `Training`, `PublicTest` and
     `PrivateTest` stay apart, so that `split_as_published` can use the published split. FER2013
-    holds copies across its parts; the cleaning step finds them.
+    holds duplicates across its parts; the cleaning step finds them.
 
     Args:
         source: `fer2013.csv` or `icml_face_data.csv`; a folder with `train` and `test`; `.npz`

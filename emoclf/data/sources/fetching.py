@@ -140,14 +140,11 @@ def fetch_fer2013_from_kaggle(handle: str = KAGGLE_FER2013) -> Path:
     Example:
         >>> make_fer2013_folders(fetch_fer2013_from_kaggle(), "fer2013")  # doctest: +SKIP
     """
-    try:
-        kagglehub = importlib.import_module("kagglehub")
-    except ImportError as error:
-        raise ImportError(
-            "kagglehub is not installed. Install it with: pip install kagglehub. Or download "
-            "FER2013 from https://www.kaggle.com in the browser and name the file: "
-            "fetch fer2013 FOLDER --from fer2013.csv"
-        ) from error
+    kagglehub = _import_tool(
+        "kagglehub",
+        "pip install kagglehub. Or download FER2013 from https://www.kaggle.com in the browser and "
+        "name the file: fetch fer2013 FOLDER --from fer2013.csv",
+    )
     try:
         return Path(kagglehub.dataset_download(handle))
     except (OSError, ValueError, RuntimeError) as error:
@@ -208,13 +205,18 @@ def check_votes_file(path: str | Path) -> None:
 
 
 def _import_gdown() -> Any:
+    return _import_tool(
+        "gdown",
+        "pip install 'emoclf[data]' (or: pip install gdown). Or open the link in a browser, "
+        "download it, and stage the archive.",
+    )
+
+
+def _import_tool(name: str, step: str) -> Any:
     try:
-        return importlib.import_module("gdown")
+        return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(
-            "gdown is not installed. Install it with: pip install 'emoclf[data]' (or: pip install "
-            "gdown). Or open the link in a browser, download it, and stage the archive."
-        ) from error
+        raise ImportError(f"{name} is not installed. Install it with: {step}") from error
 
 
 @contextmanager

@@ -134,14 +134,14 @@ class Canvas:
         self.flat(ribbon(line, width, taper=taper), colour, depth=depth)
 
 
-def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """Mix two colours, with a share of 0 to 1 of the second.
+def mix(first: Colour, second: Colour, fraction: float) -> Colour:
+    """Mix two colours, with a fraction of 0 to 1 of the second.
 
     Example:
         >>> mix((0, 0, 0), (200, 100, 50), 0.5)
         (100, 50, 25)
     """
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    red, green, blue = (round(a + (b - a) * fraction) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 

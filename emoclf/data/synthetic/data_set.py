@@ -118,8 +118,8 @@ def make_drawn_faces(
         photos_per_class: Ordinary pictures of each class, at least 1.
         seed: 0 or more; the same seed gives the same files.
         size: `(height, width)` in pixels, each from 32 to 1024.
-        with_flaws: Whether to plant what a scraped folder suffers from: copies, damaged files,
-            files that are no pictures.
+        with_flaws: Whether to plant what a scraped folder suffers from: duplicates, damaged
+            files, files that are no pictures.
         wrong_labels: How many of the pictures of each class show the other expression, for trying
             to find them; they are named among the planted flaws.
         progress: Whether to show a progress bar.
