@@ -62,7 +62,7 @@ def quarantine(
         What was moved, and what was left in place because it changed since the report.
 
     Raises:
-        ValueError: If too many files are flagged, `max_fraction` is no fraction, or `include_advice`
+        ValueError: If too many files are flagged, `max_fraction` is none, or `include_advice`
             names an unknown kind.
         FileExistsError: If the manifest of an interrupted run was changed.
         OSError: If the destination is on another disk; nothing has been moved then. If the disk
