@@ -6,7 +6,8 @@ safe unpacking; `fetching` downloads; `fer2013` reads FER2013, `fer2013_folders`
 folders and compares it with what was published.
 """
 
-from emoclf.data.sources.archives import ArchiveLimits, extract_archive
+from emoclf.data.sources.archives import extract_archive
+from emoclf.data.sources.copying import ArchiveLimits
 from emoclf.data.sources.fer2013_folders import check_fer2013_counts, make_fer2013_folders
 from emoclf.data.sources.fetching import (
     fetch_drive_link,

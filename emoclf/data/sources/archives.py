@@ -12,14 +12,19 @@ import gzip
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
 from tqdm import tqdm
 
 from emoclf.data.photo_folder import PhotoFolder
-from emoclf.data.sources.copying import BEGINNING_BYTES, Copied, copy_stream, explain_left_out
+from emoclf.data.sources.copying import (
+    BEGINNING_BYTES,
+    ArchiveLimits,
+    Copied,
+    copy_stream,
+    explain_left_out,
+)
 from emoclf.storage import building_folder, open_regular
 from emoclf.storage.archives import (
     READ_ERRORS,
@@ -33,46 +38,10 @@ from emoclf.untrusted import show_text
 ARCHIVE_EXTENSIONS = ".zip, .tar, .tar.gz, .tgz"
 """How the archives that are unpacked are called, as a rule."""
 
-_GIB = 1 << 30
 _MAX_DEPTH = 20
 _MAX_NAME_BYTES = 255
 _PIECE_BYTES = 1 << 20
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
-
-
-@dataclass(frozen=True)
-class ArchiveLimits:
-    """What an archive may hold at most.
-
-    Attributes:
-        entries: Files and folders.
-        bytes: All files together, unpacked.
-        file_bytes: One file, unpacked.
-        ratio: How many times larger than the archive all files together may be, once they are
-            above 64 MiB. Photos are compressed already: a large ratio is a bomb.
-    """
-
-    entries: int = 200_000
-    bytes: int = 20 * _GIB
-    file_bytes: int = _GIB
-    ratio: float = 100.0
-
-    def check_total(self, size: int, archive_bytes: int) -> None:
-        """Refuse a total that is too large.
-
-        Args:
-            size: Bytes of all files together, unpacked.
-            archive_bytes: Size of the archive.
-
-        Raises:
-            ArchiveRefusedError: If it is beyond a limit.
-        """
-        if size > self.bytes:
-            raise ArchiveRefusedError(f"unpacked it has more than {self.bytes:,} bytes")
-        if size > max(_GIB >> 4, self.ratio * archive_bytes):
-            raise ArchiveRefusedError(
-                f"unpacked it is more than {self.ratio:.0f} times as large: no archive of photos is"
-            )
 
 
 def extract_archive(

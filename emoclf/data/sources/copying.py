@@ -17,13 +17,50 @@ from tqdm import tqdm
 from emoclf.data.folders import FileList
 from emoclf.images import IMAGE_EXTENSIONS, explain_unknown_content, find_format
 from emoclf.storage import find_sha256, make_folder, open_regular
+from emoclf.storage.archives import ArchiveRefusedError
 from emoclf.untrusted import show_text
 
 BEGINNING_BYTES = 4096
 """How much of a file is looked at to see what it is."""
 
 _PIECE_BYTES = 1 << 18
+_GIB = 1 << 30
 _THREADS = 16
+
+
+@dataclass(frozen=True)
+class ArchiveLimits:
+    """What an archive may hold at most.
+
+    Attributes:
+        entries: Files and folders.
+        bytes: All files together, unpacked.
+        file_bytes: One file, unpacked.
+        ratio: How many times larger than the archive all files together may be, once they are
+            above 64 MiB. Photos are compressed already: a large ratio is a bomb.
+    """
+
+    entries: int = 200_000
+    bytes: int = 20 * _GIB
+    file_bytes: int = _GIB
+    ratio: float = 100.0
+
+    def check_total(self, size: int, archive_bytes: int) -> None:
+        """Refuse a total that is too large.
+
+        Args:
+            size: Bytes of all files together, unpacked.
+            archive_bytes: Size of the archive.
+
+        Raises:
+            ArchiveRefusedError: If it is beyond a limit.
+        """
+        if size > self.bytes:
+            raise ArchiveRefusedError(f"unpacked it has more than {self.bytes:,} bytes")
+        if size > max(_GIB >> 4, self.ratio * archive_bytes):
+            raise ArchiveRefusedError(
+                f"unpacked it is more than {self.ratio:.0f} times as large: no archive of photos is"
+            )
 
 
 @dataclass(frozen=True)
@@ -147,13 +184,7 @@ def write_stream(
 
 
 def copy_folder(
-    source: Path,
-    listing: FileList,
-    target: Path,
-    *,
-    max_files: int,
-    max_bytes: int,
-    progress: bool,
+    source: Path, listing: FileList, target: Path, *, limits: ArchiveLimits, progress: bool
 ) -> Copied:
     """Copy the pictures of a folder with several threads: most of the time is waiting.
 
@@ -161,8 +192,7 @@ def copy_folder(
         source: The folder.
         listing: What is in it.
         target: An empty folder.
-        max_files: How many files there may be.
-        max_bytes: How large a file may be; a larger one is left out.
+        limits: How many files there may be; a file that is too large is left out.
         progress: Whether a progress bar is shown.
 
     Returns:
@@ -172,14 +202,16 @@ def copy_folder(
         ValueError: If there are too many files, or no picture.
     """
     files = listing.files
-    if len(files) > max_files:
-        raise ValueError(f"{show_text(source)} has {len(files):,} files, more than {max_files:,}.")
+    if len(files) > limits.entries:
+        raise ValueError(
+            f"{show_text(source)} has {len(files):,} files, more than {limits.entries:,}."
+        )
     names = [PurePosixPath(file.relative_to(source).as_posix()) for file in files]
     left_out = [(path.relative_to(source).as_posix(), why) for path, why in listing.skipped]
     copied = Copied([], left_out)
     bar = tqdm(total=len(files), desc="Copying", unit=" files", disable=not progress)
     with bar, ThreadPoolExecutor(_THREADS) as pool:
-        copy = partial(_copy_file, target=target, max_bytes=max_bytes)
+        copy = partial(_copy_file, target=target, max_bytes=limits.file_bytes)
         results = pool.map(copy, files, names)
         for name, result in zip(names, results, strict=True):
             bar.update()

@@ -23,13 +23,8 @@ from tqdm import tqdm
 from emoclf.config import CLASS_NAMES
 from emoclf.data.folders import list_files
 from emoclf.data.photo_folder import PhotoFolder
-from emoclf.data.sources.archives import (
-    ArchiveLimits,
-    fill_from_archive,
-    naming_archive,
-    read_safe_path,
-)
-from emoclf.data.sources.copying import Copied, copy_folder, write_stream
+from emoclf.data.sources.archives import fill_from_archive, naming_archive, read_safe_path
+from emoclf.data.sources.copying import ArchiveLimits, Copied, copy_folder, write_stream
 from emoclf.data.sources.fer2013 import VOTE_COLUMNS
 from emoclf.data.sources.finding import PROJECT_DRIVE_LINK, find_data_set
 from emoclf.data.sources.staging import stage_with
@@ -109,8 +104,8 @@ def fetch_drive_link(
         if not match["folder"]:
             return _unpack_file(match["id"], download, temporary, limits, progress)
         _download_folder(match["id"], download, limits, progress)
-        most = {"max_files": limits.entries, "max_bytes": limits.file_bytes}
-        return copy_folder(download, list_files(download), temporary, **most, progress=progress)
+        listing = list_files(download)
+        return copy_folder(download, listing, temporary, limits=limits, progress=progress)
 
     try:
         staged = stage_with(

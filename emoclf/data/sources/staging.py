@@ -22,13 +22,9 @@ from tqdm import tqdm
 from emoclf.config import CLASS_NAMES
 from emoclf.data.folders import FileList, find_class_folders, list_files
 from emoclf.data.photo_folder import PhotoFolder
-from emoclf.data.sources.archives import (
-    ARCHIVE_EXTENSIONS,
-    ArchiveLimits,
-    fill_from_archive,
-    naming_archive,
-)
+from emoclf.data.sources.archives import ARCHIVE_EXTENSIONS, fill_from_archive, naming_archive
 from emoclf.data.sources.copying import (
+    ArchiveLimits,
     Copied,
     CopiedFile,
     copy_folder,
@@ -118,8 +114,7 @@ def stage_data(
     def fill(temporary: Path) -> Copied:
         if not source.is_dir():
             return _copy_archive(source, temporary, limits, sha256, progress)
-        most = {"max_files": limits.entries, "max_bytes": limits.file_bytes}
-        return copy_folder(source, listing, temporary, **most, progress=progress)
+        return copy_folder(source, listing, temporary, limits=limits, progress=progress)
 
     return stage_with(
         fill,
