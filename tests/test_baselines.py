@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from emoclf.config import Settings
-from emoclf.data.splitting import split_photos, save_manifest
+from emoclf.data.splitting import save_manifest, split_photos
 from emoclf.evaluation import evaluate_predictions
 from emoclf.experiments import baselines, timing
 from emoclf.experiments.baselines import (
@@ -140,7 +140,7 @@ def test_all_rungs_answer_the_same_test_photos(full):
     expected = tuple(file.path for file in photos.part("test"))
     for baseline in baselines.baseline_:
         assert baseline.evaluation.paths == expected
-        np.testing.assert_array_equal(baseline.evaluation.labels, photos.labels("test"))
+        np.testing.assert_array_equal(baseline.evaluation.labels, photos.part("test").labels)
     assert baselines.without_face == len(expected) == 8
     assert "8 of the test photos show no face" in baselines.describe()
     assert "8 test photos (4 of the rarer class)" in baselines.describe_verdict()
@@ -337,7 +337,7 @@ def test_the_estimate_is_measured_steps_times_their_number(photos, monkeypatch):
     monkeypatch.setattr(estimating, "_time_training", lambda *_: (2.0, 0.5))
     monkeypatch.setattr(estimating, "_time_each", lambda *_: 0.01)
     settings = Settings(batch_size=10, epochs=3)
-    photos, steps = len(photos.files), -(-len(photos.part("train")) // 10) * 3
+    photos, steps = len(photos.rows), -(-len(photos.part("train")) // 10) * 3
 
     def estimate(*baselines, detector=None):
         return estimate_seconds(photos, settings, baselines=baselines, detector=detector)

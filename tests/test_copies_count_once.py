@@ -65,9 +65,9 @@ def test_each_repeat_of_a_cross_validation(single, tmp_path):
     for found in result.repeat_accuracies:
         check(found, single)
     check(result.evaluation.accuracy, single)
-    small = replace(photos, files=tuple(file for file in photos.files if file.group < 40))
+    small = replace(photos, files=tuple(file for file in photos.rows if file.group < 40))
     folds = make_folds(small, fold_count=3)
-    rows = [number for number, file in enumerate(photos.files) if file.group < 40]
+    rows = [number for number, file in enumerate(photos.rows) if file.group < 40]
     few = CrossValidation(tmp_path, "network", folds, answers[:1, rows], ())
     assert "With 20 different photos of the smallest class" in few.describe()
 
@@ -84,7 +84,7 @@ def test_each_fold_of_a_cross_validation(tmp_path):
         "collapse": None,
     }
     found = _read_fold(value, tmp_path, folds, np.zeros_like(given), (0, 1))
-    own = sorted({photos.files[row].group for row in tested})
+    own = sorted({photos.rows[row].group for row in tested})
     check(found.accuracy, share_right(RIGHT[own]))
 
 

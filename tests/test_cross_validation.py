@@ -38,7 +38,7 @@ class WholePhoto:
 @pytest.fixture
 def parts(photos):
     """What of the forty drawn faces of each class is no test photo."""
-    return [file for file in photos.files if file.split != "test"]
+    return [file for file in photos.rows if file.part != "test"]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def fake(monkeypatch):
 
     def answer(cache, settings, *, folder):
         seen.append((cache.photos, settings.seed, folder))
-        light = cache.images[cache.indices("test")].mean(axis=(1, 2, 3)) / 255
+        light = cache.images[cache.photos.find_part("test")].mean(axis=(1, 2, 3)) / 255
         return FoldAnswers(np.stack([1 - light, light], axis=1), 1)
 
     estimate = TimeEstimate(4, 1.0, 2.0, 3)
@@ -62,19 +62,19 @@ def test_every_photo_is_answered_by_folds_that_have_not_seen_it(photos, parts, f
     result = cross_validate(
         photos, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a", say=said.append
     )
-    assert [file.path for file in result.photos.files] == [file.path for file in parts]
+    assert [file.path for file in result.photos.rows] == [file.path for file in parts]
     assert result.answers.shape == (2, len(parts), 2)
     assert not np.isnan(result.answers).any()
     np.testing.assert_allclose(result.answers[0], result.answers[1])
     root = Path(photos.root)
     for number, (split, _, _) in enumerate(fake):
-        tested = {file.path for file in split.select("test")}
+        tested = {file.path for file in split.part("test").rows}
         expected = result.folds.find_tested(number // 4, number % 4)
         assert tested == {parts[index].path for index in expected}
-        learned = {file.group for file in split.files if file.split != "test"}
-        assert not learned & {file.group for file in split.select("test")}
+        learned = {file.group for file in split.rows if file.part != "test"}
+        assert not learned & {file.group for file in split.part("test").rows}
     assert len({seed for _, seed, _ in fake}) == 8
-    first = result.photos.files[0]
+    first = result.photos.rows[0]
     cache = cache_photos(
         Photos(str(root), photos.class_names, 0, (first,)),
         image_size=(32, 32),
@@ -144,11 +144,9 @@ def test_another_cross_validation_is_not_gone_on_with(photos, tmp_path):
 
 @pytest.mark.usefixtures("fake")
 def test_test_photos_are_answered_only_when_asked_for(photos, tmp_path):
-    result = cross_validate(
-        photos, TINY, fold_count=3, include_test=True, logs=tmp_path, name="a"
-    )
-    assert len(result.photos.files) == len(photos.files)
-    assert {file.split for file in result.photos.files} == {"train", "validation", "test"}
+    result = cross_validate(photos, TINY, fold_count=3, include_test=True, logs=tmp_path, name="a")
+    assert len(result.photos.rows) == len(photos.rows)
+    assert {file.part for file in result.photos.rows} == {"train", "validation", "test"}
 
 
 @pytest.mark.usefixtures("fake")
@@ -163,7 +161,7 @@ def test_a_damaged_fold_is_not_taken_for_an_answer(photos, tmp_path):
 
 @pytest.mark.usefixtures("fake")
 def test_ten_photos_of_each_class_work_and_say_what_they_do_not_show(photos, tmp_path):
-    few = [file for label in (0, 1) for file in photos.files if file.label == label]
+    few = [file for label in (0, 1) for file in photos.rows if file.label == label]
     chosen = [*few[:10], *few[-10:]]
     files = [PhotoRow(f.path, f.label, n, "train") for n, f in enumerate(chosen)]
     small = Photos(photos.root, photos.class_names, 1, tuple(files))

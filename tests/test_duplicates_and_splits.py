@@ -33,7 +33,7 @@ def test_planted_copies_never_cross_the_split(flawed, report, seed):
         root=report.root,
         seed=seed,
     )
-    split_of = {file.path: file.split for file in split.files}
+    split_of = {file.path: file.part for file in split.rows}
     copies = planted(flawed, "exact_copy", "resized_copy", "mirrored_copy")
     assert len(copies) >= 12
     for flaw in copies:

@@ -416,24 +416,22 @@ def test_the_repaired_split_differs_in_the_decided_labels_alone(root, decisions)
     split = correct_labels(photos, decisions)
     assert split.before == photos
     assert (split.moved, split.set_aside) == (3, 1)
-    labels = {file.path: file.label for file in photos.files}
-    repaired = {file.path: file.label for file in split.after.files}
+    labels = {file.path: file.label for file in photos.rows}
+    repaired = {file.path: file.label for file in split.after.rows}
     assert set(labels) - set(repaired) == {"happy/h1.png"}
     changed = {path for path in repaired if repaired[path] != labels[path]}
     assert changed == {"sad/0.png", "sad/1.png", "sad/deep/d.png"}
-    assert split.after.select("test") == photos.select("test")
+    assert split.after.part("test").rows == photos.part("test").rows
 
 
 def test_both_splits_find_the_photos_after_they_were_moved(root, decisions):
     photos = split_of(root)
     apply_decisions(root, decisions, dry_run=False)
-    split = correct_labels(
-        photos, decisions, locations=apply_decisions(root, decisions).locations
-    )
+    split = correct_labels(photos, decisions, locations=apply_decisions(root, decisions).locations)
     for part in (split.before, split.after):
         for file in part.files:
             assert (root / file.path).is_file(), file.path
-    assert len(split.before.files) == len(photos.files)
+    assert len(split.before.rows) == len(photos.rows)
 
 
 def test_a_decision_about_a_test_photo_is_refused(root, decisions):
