@@ -46,9 +46,7 @@ def test_what_is_no_run_is_refused_with_the_next_step(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "settings.json").write_text("{}")
     for folder in (tmp_path / "a", tmp_path / "nowhere"):
-        with pytest.raises(
-            FileNotFoundError, match=r"is not a run: it holds no split\.json.*T"
-        ):
+        with pytest.raises(FileNotFoundError, match=r"is not a run: it holds no split\.json.*T"):
             Run.open(folder)
         assert not Run(folder).is_there
 
