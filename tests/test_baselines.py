@@ -89,7 +89,7 @@ def draw_nothing(label, generator):
 
 
 def find_accuracy(baselines):
-    return {baseline.name: baseline.evaluation.accuracy.value for baseline in baselines.baselines}
+    return {each.name: each.evaluation.accuracy.value for each in baselines.baselines}
 
 
 def test_where_only_brightness_decides_the_brightness_rung_is_near_1(tmp_path):
@@ -122,8 +122,8 @@ def test_where_only_the_place_decides_pixels_help_and_light_does_not(tmp_path):
 def test_where_nothing_decides_no_rung_is_shown_to_know_anything(tmp_path):
     photos = make_data(tmp_path / "data", draw_nothing)
     baselines = train_baselines(photos, SETTINGS, logs=tmp_path, skip=REST)
-    for baseline in baselines.baselines:
-        assert baseline.evaluation.accuracy.low < 0.5 < baseline.evaluation.accuracy.high
+    for each in baselines.baselines:
+        assert each.evaluation.accuracy.low < 0.5 < each.evaluation.accuracy.high
 
 
 @pytest.fixture(scope="module")
@@ -138,11 +138,11 @@ def full(tmp_path_factory):
 
 def test_all_rungs_answer_the_same_test_photos(full):
     baselines, photos, _, _ = full
-    assert [baseline.name for baseline in baselines.baselines] == list(BASELINE_NAMES)
+    assert [each.name for each in baselines.baselines] == list(BASELINE_NAMES)
     expected = photos.part("test").paths
-    for baseline in baselines.baselines:
-        assert baseline.evaluation.paths == expected
-        np.testing.assert_array_equal(baseline.evaluation.labels, photos.part("test").labels)
+    for each in baselines.baselines:
+        assert each.evaluation.paths == expected
+        np.testing.assert_array_equal(each.evaluation.labels, photos.part("test").labels)
     assert baselines.without_face == len(expected) == 8
     assert "8 of the test photos show no face" in baselines.describe()
     assert "8 test photos (4 of the rarer class)" in baselines.describe_verdict()
@@ -197,7 +197,7 @@ def test_numbers_and_figure_are_there(full):
     assert numbers["verdict"] == baselines.describe_verdict()
     figure = plot_baselines(baselines)
     titles = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert titles == [baseline.title for baseline in baselines.baselines]
+    assert titles == [each.title for each in baselines.baselines]
 
 
 def test_a_damaged_rung_is_named(full, tmp_path):

@@ -16,6 +16,7 @@ from emoclf.apps.commands.learning import train_command
 from emoclf.config import Settings
 from emoclf.data.cleaning import QuarantineResult
 from emoclf.images.faces import FaceDetectorUnavailableError
+from emoclf.photos import Photos
 
 
 class Blind:
@@ -142,10 +143,10 @@ def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, 
 def test_the_test_photos_of_a_run_are_those_of_its_split(trained):
     _, run_folder = trained
     output = run("evaluate", run_folder).stdout
-    count = len(Photos.load(run_folder / "split.json").part("test").rows)
+    count = len(Photos.load(run_folder / "split.json").part("test"))
     assert f"n = {count})" in output
     numbers = json.loads((run_folder / "metrics.json").read_text())
-    assert "First recorded look" in output
+    assert "First recorded access" in output
     document = json.loads(run("evaluate", run_folder, "--json").stdout)
     assert document["accuracy"] == numbers["accuracy"]
     assert document["intervals"] == numbers["intervals"]
@@ -282,7 +283,7 @@ def test_a_full_disk_is_said_with_what_to_do(folder, tmp_path, monkeypatch):
     def fill(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "split.json")
 
-    monkeypatch.setattr("emoclf.data.splitting.save_manifest", fill)
+    monkeypatch.setattr("emoclf.photos.Photos.save", fill)
     error = run("split", folder / "data", "--output", tmp_path / "split.json", code=1).stderr
     assert error == (
         "Error: split.json: No space left on device. Make room on that disk, or choose another "
@@ -300,7 +301,7 @@ def test_a_full_temporary_folder_is_named(folder, tmp_path, monkeypatch, free):
             raise FileNotFoundError(place)
         return SimpleNamespace(free=free)
 
-    monkeypatch.setattr("emoclf.data.splitting.save_manifest", fill)
+    monkeypatch.setattr("emoclf.photos.Photos.save", fill)
     monkeypatch.setattr("emoclf.apps.commands.options.shutil.disk_usage", measure)
     error = run("split", folder / "data", "--output", tmp_path / "split.json", code=1).stderr
     assert ("The temporary folder" in error) == (free != 2**40)

@@ -191,7 +191,7 @@ def test_a_photo_that_is_not_square_keeps_its_channels(tmp_path):
 @pytest.fixture(scope="module")
 def run_folder(run, tmp_path_factory):
     """A copy of the tiny run, to export from."""
-    return shutil.copytree(run[1].run_folder, tmp_path_factory.mktemp("exported") / "tiny")
+    return shutil.copytree(run[1].run.folder, tmp_path_factory.mktemp("exported") / "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +224,7 @@ def test_int8_is_calibrated_on_training_photos_only(run_folder, photos):
 
 def test_an_export_answers_photos_of_any_size(run, report, drawn_folder):
     file = next((drawn_folder / "happy").glob("*.*"))
-    before = Predictor(run[0], load_info(run[1].run_folder / "model.keras")).predict(file)
+    before = Predictor(run[0], load_info(run[1].run.folder / "model.keras")).predict(file)
     network = load_export(report.parities[1].path)
     after = Predictor(network, network.info).predict(file)
     assert after.probabilities == pytest.approx(before.probabilities, abs=MAX_DIFFERENCE)
@@ -425,8 +425,7 @@ def test_a_network_of_faces_is_scored_on_faces(run_folder, photos):
     faces = gather_photos(run_folder, info, detector=CentreFinder)
     whole = gather_photos(run_folder, replace(info, crop="none"), detector=pytest.fail)
     assert len(faces.images) == len(whole.images)
-    file = photos.part("test").rows[0]
-    photo = emoclf.load_image(f"{photos.root}/{file.path}")
+    photo = emoclf.load_image(photos.part("test").files[0])
     crop = emoclf.crop_face(photo, CentreFinder().find(photo)[0], size=(32, 48))
     np.testing.assert_array_equal(faces.images[0], crop)
 
