@@ -112,7 +112,7 @@ def test_training_keeps_everything_and_says_what_is_next(trained):
 
 def test_a_training_goes_on_and_has_a_second_place(folder, tmp_path):
     options = ["train", folder / "data", "--image-size", "32", "--epochs", 1, "--resume"]
-    options += ["--ema_momentum", "0.9", "--name", "a", "--copies", tmp_path / "drive"]
+    options += ["--ema-momentum", "0.9", "--name", "a", "--copies", tmp_path / "drive"]
     first = run(*options, "--logs", tmp_path / "logs").stdout
     assert "done." not in first
     again = run(*options, "--logs", tmp_path / "another machine").stdout
@@ -135,8 +135,8 @@ def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, 
     assert "index=2 should be one of the 2 machines" in error
     staged = ("--network", "face", "--image-size", 48)
     assert "trained in stages, on one machine" in run(*options, *staged, code=1).stderr
-    error = run(*options, "--ema_momentum", "0.9", code=1).stderr
-    assert "ema_momentum=0.9 is for one machine" in error
+    error = run(*options, "--ema-momentum", "0.9", code=1).stderr
+    assert "ema_momentum=0.9 is for one worker" in error
     assert list(tmp_path.iterdir()) == []
 
 
