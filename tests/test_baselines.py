@@ -92,7 +92,7 @@ def find_accuracy(baselines):
     return {each.name: each.evaluation.accuracy.value for each in baselines.baselines}
 
 
-def test_where_only_brightness_decides_the_brightness_rung_is_near_1(tmp_path):
+def test_where_only_brightness_decides_the_brightness_baseline_is_near_1(tmp_path):
     photos = make_data(tmp_path / "data", draw_by_light)
     baselines = train_baselines(photos, SETTINGS, logs=tmp_path, skip=REST)
     accuracy = find_accuracy(baselines)
@@ -119,7 +119,7 @@ def test_where_only_the_place_decides_pixels_help_and_light_does_not(tmp_path):
     assert accuracy["colours"] < 0.8
 
 
-def test_where_nothing_decides_no_rung_is_shown_to_know_anything(tmp_path):
+def test_where_nothing_decides_no_baseline_is_shown_to_know_anything(tmp_path):
     photos = make_data(tmp_path / "data", draw_nothing)
     baselines = train_baselines(photos, SETTINGS, logs=tmp_path, skip=REST)
     for each in baselines.baselines:
@@ -128,7 +128,7 @@ def test_where_nothing_decides_no_rung_is_shown_to_know_anything(tmp_path):
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
-    """A whole baselines of one epoch, and what it said."""
+    """All baselines, one epoch each, and what was said."""
     folder = tmp_path_factory.mktemp("full")
     photos, said = make_data(folder / "data", draw_by_light, per_class=16), []
     arguments = {"logs": folder, "name": "baselines", "resume": True, "detector": NoFaces()}
@@ -136,7 +136,7 @@ def full(tmp_path_factory):
     return baselines, photos, arguments, said
 
 
-def test_all_rungs_answer_the_same_test_photos(full):
+def test_all_baselines_predict_the_same_test_photos(full):
     baselines, photos, _, _ = full
     assert [each.name for each in baselines.baselines] == list(BASELINE_NAMES)
     expected = photos.part("test").paths
@@ -156,7 +156,9 @@ def test_the_time_is_estimated_before_it_starts(full):
     assert any("small network, whole photos: accuracy" in line for line in said)
 
 
-def test_a_finished_rung_is_kept_and_an_interrupted_ladder_goes_on(full, monkeypatch, tmp_path):
+def test_a_finished_baseline_is_kept_and_an_interrupted_comparison_goes_on(
+    full, monkeypatch, tmp_path
+):
     baselines, photos, arguments, _ = full
     copy = shutil.copytree(baselines.folder, tmp_path / "baselines")
     (copy / "baseline-brightness.json").unlink()
@@ -179,7 +181,7 @@ def test_a_finished_rung_is_kept_and_an_interrupted_ladder_goes_on(full, monkeyp
     assert again.without_face == 8
 
 
-def test_another_ladder_in_the_same_folder_is_refused(full):
+def test_another_comparison_in_the_same_folder_is_refused(full):
     _, photos, arguments, _ = full
     with pytest.raises(ResumeRefusedError, match="epochs"):
         train_baselines(photos, Settings(image_size=(32, 32), epochs=2), **arguments)
@@ -200,7 +202,7 @@ def test_numbers_and_figure_are_there(full):
     assert titles == [each.title for each in baselines.baselines]
 
 
-def test_a_damaged_rung_is_named(full, tmp_path):
+def test_a_damaged_baseline_is_named(full, tmp_path):
     baselines, photos, arguments, _ = full
     copy = shutil.copytree(baselines.folder, tmp_path / "baselines")
     (copy / "baseline-pixels.json").write_text("[]")
@@ -208,7 +210,7 @@ def test_a_damaged_rung_is_named(full, tmp_path):
         train_baselines(photos, SETTINGS, **{**arguments, "logs": tmp_path})
 
 
-def test_the_network_of_a_run_is_a_rung_and_is_not_trained_again(run, tmp_path, monkeypatch):
+def test_the_network_of_a_run_is_a_baseline_and_is_not_trained_again(run, tmp_path, monkeypatch):
     monkeypatch.setattr(learning, "train_network_baseline", None)
     folder = shutil.copytree(run[1].run.folder, tmp_path / "run")
     skip = ("pixels", "face_features", "fine_tuned")
@@ -307,7 +309,7 @@ def compare(labels, **shifts):
     return BaselineComparison(Path("logs"), baselines, {}, compare_baselines(baselines))
 
 
-def test_the_network_is_compared_with_the_better_rung_of_light_and_faces_with_the_one_below():
+def test_the_network_is_compared_with_the_better_baseline_of_light_and_faces_with_the_one_below():
     baselines = compare(
         np.arange(120) % 2, brightness=0, colours=0.5, network=1.5, face_features=0, fine_tuned=0.1
     )
@@ -366,5 +368,5 @@ def test_a_run_whose_photos_are_gone_says_so(run, tmp_path, photos):
         train_baselines(run_folder=folder)
 
 
-def test_every_rung_has_a_place():
+def test_every_baseline_has_a_place():
     assert {*baseline.FACE_BASELINES, *baseline.LIGHT_BASELINES} < set(BASELINE_NAMES)
