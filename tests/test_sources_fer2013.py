@@ -300,9 +300,9 @@ def test_the_published_split_leaves_crossing_copies_out(tmp_path, faces):
     report = find_problems(made.folder, progress=False)
     split = split_as_published(report)
     parts = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
-    for row in split.rows:
-        assert f"/{parts[row.part]}/" in row.path
-    assert f"Happy/Training/{faces.names[first['Training']]}" not in split.paths
+    for file in split.rows:
+        assert f"/{parts[file.part]}/" in file.path
+    assert f"Happy/Training/{faces.names[first['Training']]}" not in {f.path for f in split.rows}
     published = SMALL_PARTS["PrivateTest"]
     assert split.count()["test"] == {
         "Sad": published["sadness"],
@@ -317,9 +317,9 @@ def test_without_the_private_test_a_share_of_training_validates(tmp_path, faces)
         write_arrays(tmp_path / "a.npz", known), tmp_path / "faces", whole=False, progress=False
     )
     split = split_as_published(find_problems(made.folder, progress=False))
-    assert {path.split("/")[1] for path in split.part("test").paths} == {"PublicTest"}
+    assert {f.path.split("/")[1] for f in split.part("test").rows} == {"PublicTest"}
     for name in ("train", "validation"):
-        assert {path.split("/")[1] for path in split.part(name).paths} == {"Training"}
+        assert {f.path.split("/")[1] for f in split.part(name).rows} == {"Training"}
     shutil.rmtree(made.folder / "Happy" / "PublicTest")
     shutil.rmtree(made.folder / "Sad" / "PublicTest")
     with pytest.raises(ValueError, match="PublicTest"):
