@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.data import sources
 from emoclf.data.cleaning import find_problems
 from emoclf.data.folders import find_class_folders, list_files
 from emoclf.data.sources import (
