@@ -57,11 +57,13 @@ class FoundPage:
 
     def call(self, photo, question=QUESTION):
         """Ask for an answer as a program does; returns the status and what was said."""
-        status, _, said = self.ask("POST", "/gradio_api/call/answer", {"data": [photo, *question]})
+        status, _, said = self.ask(
+            "POST", "/gradio_api/call/predict_photo", {"data": [photo, *question]}
+        )
         if status != 200:
             return status, said
         event = json.loads(said)["event_id"]
-        status, _, said = self.ask("GET", f"/gradio_api/call/answer/{event}")
+        status, _, said = self.ask("GET", f"/gradio_api/call/predict_photo/{event}")
         return status, said
 
 

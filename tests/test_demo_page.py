@@ -210,9 +210,9 @@ def test_photos_of_people_come_out_right(real_data, driver, name):
 
 def test_the_map_appears_when_asked_for_and_goes_again(driver, tmp_path):
     upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
-    name = "img[alt='What speaks for the answer']"
+    name = "img[alt='What speaks for the prediction']"
     assert driver.find_elements("css selector", name) == []
-    box = wait_for(driver, "input[type=checkbox]", text="Show what speaks for the answer")
+    box = wait_for(driver, "input[type=checkbox]", text="Show what speaks for the prediction")
     box.click()
     wait_for_text(driver, "With the most marked tenth")
     picture = wait_for(driver, name)
@@ -386,7 +386,7 @@ def test_a_file_beside_the_uploads_cannot_be_answered(address):
     """The page takes what was uploaded to it, not any path that a client names."""
     file = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
     body = {"data": [file, "squares", False, False]}
-    call = f"{address}gradio_api/call/answer"
+    call = f"{address}gradio_api/call/predict_photo"
     request = urllib.request.Request(
         call,
         json.dumps(body).encode(),

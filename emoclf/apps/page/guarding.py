@@ -5,15 +5,27 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
-from emoclf.apps.page.calls import MAX_CALL_BYTES, PHOTO_GONE, CallRefusedError, Calls
+import msgspec
+
+from emoclf.apps.page.keeping import PhotoFolder
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+API_NAME = "predict_photo"
+"""What the page's function is called by programs."""
+
+PHOTO_GONE = "This photo is not here, or not any more. Choose it again."
+"""Said of every path that is no upload, whether there is a file or not."""
+
+_MAX_CALL_BYTES = 2**16
+"""Longest call: it names a photo and does not hold one."""
 
 _API = "/gradio_api"
 _FILE = f"{_API}/file="
@@ -21,16 +33,13 @@ _READ = re.compile(
     r"/|/config|/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt"
     r"|/(assets|static|svelte)(/(?!\.)[\w@.~+-]+)+"
     r"|/gradio_api/(info|app_id|startup-events|upload_progress|queue/data)"
-    r"|/gradio_api/(heartbeat|call/answer)/[\w-]{1,100}"
+    rf"|/gradio_api/(heartbeat|call/{API_NAME})/[\w-]{{1,100}}"
 )
 """What the page, Gradio itself and its Python client read; no more of what Gradio offers."""
 
-_CALLS = {
-    f"{_API}/queue/join": False,
-    f"{_API}/run/predict": False,
-    f"{_API}/call/answer": True,
-}
-"""Where functions are called; whether the address says which."""
+_NAMED_CALL = f"{_API}/call/{API_NAME}"
+_CALLS = (f"{_API}/queue/join", f"{_API}/run/predict", _NAMED_CALL)
+"""Where functions are called; the last address says which, the others leave it to the call."""
 
 _QUERY_NAMES = ("session_hash", "upload_id")
 _QUERY_VALUE = re.compile(r"[\w-]{1,100}")
@@ -51,6 +60,76 @@ class Refusal(Exception):  # noqa: N818 - it is no error of ours
         """Keep the status beside the reason."""
         super().__init__(reason)
         self.status = status
+
+
+class _Call(msgspec.Struct, omit_defaults=True):
+    """A call of a function, as Gradio's script and its Python client make it."""
+
+    data: list[Any]
+    fn_index: int | None = None
+    session_hash: Annotated[str, msgspec.Meta(pattern=r"\A[\w-]{1,100}\Z")] | None = None
+    trigger_id: int | None = None
+
+
+class _Upload(msgspec.Struct):
+    path: str
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The two functions of the page, and what they take.
+
+    Attributes:
+        photos: Where an uploaded photo has to lie.
+        networks: The names to choose from.
+        predict_id: Gradio's number of the function that predicts a photo.
+        example_id: Gradio's number of the function that shows an example; None without examples.
+        examples: How many examples there are.
+    """
+
+    photos: PhotoFolder
+    networks: Sequence[str]
+    predict_id: int
+    example_id: int | None = None
+    examples: int = 0
+
+    def rewrite(self, content: bytes, *, is_named: bool) -> bytes:
+        """Check a call and write it anew, of nothing but what was checked.
+
+        Args:
+            content: JSON that a client sent.
+            is_named: Whether the address has said that a photo is to be predicted.
+
+        Returns:
+            JSON for Gradio.
+
+        Raises:
+            Refusal: If it is none of the page's own calls.
+        """
+        try:
+            call = msgspec.json.decode(content, type=_Call)
+            call.fn_index = self.predict_id if is_named else call.fn_index
+            if call.fn_index == self.predict_id:
+                call.data = self._check_photo(call.data)
+            elif call.fn_index is None or call.fn_index != self.example_id:
+                raise Refusal(403, "The page has no such function.")
+            elif not 0 <= msgspec.convert(call.data, tuple[int])[0] < self.examples:
+                raise Refusal(403, "The page has no such example.")
+        except (ValueError, RecursionError) as error:
+            raise Refusal(403, f"The page makes no such call: {error}") from error
+        return msgspec.json.encode(call)
+
+    def _check_photo(self, data: list[Any]) -> list[Any]:
+        photo, network, *choices = msgspec.convert(data, tuple[_Upload | None, str, bool, bool])
+        if network not in self.networks:
+            raise Refusal(403, "There is no network of this name here.")
+        if photo is None:
+            return [None, network, *choices]
+        if not self.photos.has(photo.path):
+            raise Refusal(403, PHOTO_GONE)
+        # Gradio looks at the files of a call that carry this mark, and trusts the others.
+        mark = {"path": photo.path, "meta": {"_type": "gradio.FileData"}}
+        return [mark, network, *choices]
 
 
 class Guard:
@@ -145,14 +224,8 @@ class Guard:
             await self._app(scope, receive, send)
 
     async def _call(self, scope: Message, receive: Receive, send: Send) -> None:
-        content = await _read(receive, _find_length(scope, MAX_CALL_BYTES))
-        is_named = _CALLS[scope["path"]]
-        try:
-            content = self._calls.rewrite(
-                content, function_id=self._calls.answer_id if is_named else None
-            )
-        except CallRefusedError as error:
-            raise Refusal(403, str(error)) from error
+        content = await _read(receive, _find_length(scope, _MAX_CALL_BYTES))
+        content = self._calls.rewrite(content, is_named=scope["path"] == _NAMED_CALL)
         await self._app(_with_length(scope, len(content)), _replay(content, receive), send)
 
     def _clean(self, scope: Message) -> Message:

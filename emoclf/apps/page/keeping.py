@@ -28,7 +28,7 @@ _PREFIX = "emoclf-demo-"
 _CHECK_SECONDS = 20
 _LOOKS = 3
 _SILENT_SECONDS = 3600
-"""Where folders cannot be locked: untouched for so long, a folder belongs to no page any more."""
+"""On Windows folders cannot be locked: untouched for so long, one belongs to no page any more."""
 
 _CONTENT_HASH = re.compile(r"[0-9a-f]{64}")
 
@@ -158,7 +158,7 @@ def open_photo_folder(parent: Path | None = None) -> Iterator[PhotoFolder]:
         The folder, readable for this user only.
     """
     parent = Path(tempfile.gettempdir() if parent is None else parent).resolve()
-    remove_leftovers(parent)
+    _remove_leftovers(parent)
     root, lock = _make_locked_folder(parent)
     is_over = threading.Event()
     try:
@@ -172,49 +172,39 @@ def open_photo_folder(parent: Path | None = None) -> Iterator[PhotoFolder]:
             os.close(lock)
 
 
-def remove_leftovers(parent: Path) -> None:
-    """Remove the folders of pages that run no more.
-
-    Args:
-        parent: The folder that they lie in. Folders of other users are left alone.
-    """
+def _remove_leftovers(parent: Path) -> None:
+    """Remove the folders of this user's pages that run no more."""
     for folder in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):  # gone meanwhile, or of a page that runs
             status = folder.lstat()
             is_own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
-            if not is_own or not stat.S_ISDIR(status.st_mode):
-                continue
-            if fcntl is None:
-                if status.st_mtime < time.time() - _SILENT_SECONDS:
-                    _remove(folder)
-                continue
-            lock = _lock(folder)
-            _remove(folder)
-            os.close(lock)
+            is_silent = status.st_mtime < time.time() - _SILENT_SECONDS
+            if is_own and stat.S_ISDIR(status.st_mode) and (fcntl or is_silent):
+                lock = _lock(folder)
+                _remove(folder)
+                if lock is not None:
+                    os.close(lock)
 
 
 def _make_locked_folder(parent: Path) -> tuple[Path, int | None]:
-    """Make a folder and lock it; between the two, a page that starts may take it for a leftover."""
     while True:
         root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        if fcntl is None:
-            return root, None
         try:
-            lock = _lock(root)
-        except (BlockingIOError, FileNotFoundError):
+            return root, _lock(root)
+        except (BlockingIOError, FileNotFoundError):  # a page that starts took it for a leftover
             continue
         except OSError:  # a disk without locks: nobody can take the folder for a leftover there
             return root, None
-        if root.exists():
-            return root, lock
-        os.close(lock)
 
 
-def _lock(folder: Path) -> int:
-    """Lock a folder until the process ends; an `OSError` where that is not possible."""
+def _lock(folder: Path) -> int | None:
+    """Lock a folder that is there until the process ends; None on Windows, which cannot."""
+    if fcntl is None:
+        return None
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        folder.stat()
     except OSError:
         os.close(descriptor)
         raise
