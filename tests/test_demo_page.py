@@ -158,12 +158,12 @@ def read_errors(driver):
 def test_uploads_are_answered_in_words_and_bars(driver, tmp_path):
     upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
     upload(driver, save(tmp_path / "dark.png", 51), "face 1 Sad 80% 20%")
-    bars = driver.find_elements("css selector", ".emoclf-share")
+    bars = driver.find_elements("css selector", ".emoclf-bar")
     assert [bar.text.split() for bar in bars] == [["Sad", "80%"], ["Happy", "20%"]]
     sad, happy = (bar.find_element("css selector", "div").size["width"] for bar in bars)
     assert sad == pytest.approx(4 * happy, rel=0.02)
     upload(driver, save(tmp_path / "tall.png", 0, size=(90, 60)), "No face was found.")
-    assert driver.find_elements("css selector", ".emoclf-share") == []
+    assert driver.find_elements("css selector", ".emoclf-bar") == []
     assert read_errors(driver) == []
 
 
@@ -202,7 +202,7 @@ def test_photos_of_people_come_out_right(real_data, driver, name):
     choose(driver, PACKAGED_NAME)
     for file in sorted(widths, key=widths.get)[-3:]:
         upload(driver, file, "face 1")
-        bars = driver.find_elements("css selector", ".emoclf-share")
+        bars = driver.find_elements("css selector", ".emoclf-bar")
         shares = {bar.text.split()[0]: int(bar.text.split()[1][:-1]) for bar in bars}
         assert max(shares, key=shares.get) == name
     assert read_errors(driver) == []

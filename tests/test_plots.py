@@ -9,6 +9,7 @@ from PIL import Image
 from emoclf import plots
 from emoclf.evaluation import evaluate_predictions
 from emoclf.evaluation.calibration import measure_reliability, measure_risk_coverage
+from emoclf.inference.annotation import COLOURS
 from emoclf.plots import style
 from emoclf.training import LearningRateCurve
 
@@ -62,7 +63,7 @@ def test_class_balance_shows_each_count():
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["1,234", "30", "80", "20"]
     assert [bar.get_width() for bar in figure.axes[0].patches] == [1234, 30, 80, 20]
-    assert all(find_colour(pixels, colour) > 100 for colour in style.CLASS_COLOURS)
+    assert all(find_colour(pixels, colour) > 100 for colour in COLOURS[:2])
 
 
 def test_problem_counts_puts_rejects_first():
@@ -129,7 +130,7 @@ def test_predictions_have_bars_and_mark_mistakes():
     assert titles == ["Sad 90%", "Happy 75% (wrong)"]
     widths = [patch.get_width() for patch in figure.axes[1].child_axes[0].patches]
     assert widths == [0.25, 0.75]
-    assert find_colour(pixels, style.CLASS_COLOURS[0]) > 0
+    assert find_colour(pixels, COLOURS[0]) > 0
     with pytest.raises(ValueError, match=r"\(2, 2\), received \(2, 3\)"):
         plots.plot_predictions(make_photos(2), np.ones((2, 3)) / 3)
 

@@ -7,12 +7,7 @@ by readers who are colour-blind, and every bar and every line carries its name a
 several of them, slices and corruptions; `style` holds what all figures share.
 """
 
-from emoclf.plots.comparisons import (
-    plot_baselines,
-    plot_comparison,
-    plot_robustness,
-    plot_slices,
-)
+from emoclf.plots.comparisons import plot_baselines, plot_comparison, plot_robustness, plot_slices
 from emoclf.plots.learning import (
     plot_confusion_matrix,
     plot_learning_curves,

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from emoclf.plots.style import (
     BAD_COLOUR,
-    CLASS_COLOURS,
     FRAME_COLOUR,
+    class_colour,
     draw_estimate,
     make_figure,
     name_rows,
@@ -112,7 +112,7 @@ def plot_slices(report: SliceReport) -> Figure:
         axis.plot(each.majority_share, row, "x", color=BAD_COLOUR, markersize=5)
         if row and each.measure != slices[row - 1].measure:
             axis.axhline(row - 0.5, color=FRAME_COLOUR, linewidth=0.8)
-    axis.axvline(overall, color=CLASS_COLOURS[0], linestyle=":", label=f"all photos, {overall:.3f}")
+    axis.axvline(overall, color=class_colour(0), linestyle=":", label=f"all photos, {overall:.3f}")
     axis.plot([], [], "x", color=BAD_COLOUR, label=f"always {report.majority_class}")
     name_rows(axis, [f"{each.measure}: {each.name}" for each in slices], fontsize=8)
     axis.set(xlim=(-0.02, 1.02), xlabel="accuracy")
@@ -147,7 +147,7 @@ def plot_robustness(report: RobustnessReport) -> Figure:
 
 
 def _draw_curve(axis: Axes, curve: CorruptionCurve, report: RobustnessReport) -> None:
-    blue, orange = CLASS_COLOURS
+    blue, orange = class_colour(0), class_colour(1)
     accuracies = [report.clean, *curve.accuracy]
     places = range(len(accuracies))
     lows, highs = [each.low for each in accuracies], [each.high for each in accuracies]

@@ -10,14 +10,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from emoclf.plots.style import (
-    BAD_COLOUR,
-    CLASS_COLOURS,
-    FRAME_COLOUR,
-    GOOD_COLOUR,
-    NEUTRAL_COLOUR,
-    make_figure,
-)
+from emoclf.inference.annotation import NEUTRAL_COLOUR
+from emoclf.plots.style import BAD_COLOUR, FRAME_COLOUR, GOOD_COLOUR, class_colour, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -155,11 +149,11 @@ def plot_roc_and_precision_recall(evaluation: Evaluation) -> Figure:
         )
     name, figure = evaluation.class_names[-1], make_figure(9, 3.9)
     left, right = figure.subplots(1, 2)
-    left.plot(curves.false_positive_rate, curves.true_positive_rate, color=CLASS_COLOURS[-1])
+    left.plot(curves.false_positive_rate, curves.true_positive_rate, color=class_colour(1))
     left.plot([0, 1], [0, 1], color=NEUTRAL_COLOUR, linestyle=":", label="guessing")
     left.set_title(f"ROC, area {curves.roc_auc:.3f}", fontsize=10)
     left.set(xlabel=f"false positive rate: others called {name}", ylabel=f"recall of {name}")
-    right.plot(curves.recall, curves.precision, color=CLASS_COLOURS[-1])
+    right.plot(curves.recall, curves.precision, color=class_colour(1))
     right.axhline(curves.prevalence, color=NEUTRAL_COLOUR, linestyle=":", label="guessing")
     right.set_title(f"Precision-recall, average {curves.average_precision:.3f}", fontsize=10)
     right.set(xlabel=f"recall of {name}", ylabel=f"precision of {name}")

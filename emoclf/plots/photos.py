@@ -10,14 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from emoclf.config import CLASS_NAMES
+from emoclf.inference.annotation import NEUTRAL_COLOUR
 from emoclf.inference.explanations import blend_map, draw_ramp, summarise_shares_on_person
-from emoclf.plots.style import (
-    BAD_COLOUR,
-    FRAME_COLOUR,
-    NEUTRAL_COLOUR,
-    class_colour,
-    make_figure,
-)
+from emoclf.plots.style import BAD_COLOUR, FRAME_COLOUR, class_colour, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from emoclf.inference.annotation import COLOURS, NEUTRAL_COLOUR
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from emoclf.evaluation import Estimate
 
-CLASS_COLOURS: tuple[str, ...] = ("#3B6FB6", "#E8871E")
-NEUTRAL_COLOUR = "#8A8F98"
 FRAME_COLOUR = "#D0D3D8"
 GOOD_COLOUR, BAD_COLOUR = "#2E8B57", "#B03A48"
 
@@ -60,7 +60,7 @@ def make_figure(width: float, height: float, title: str = "") -> Figure:
 
 def class_colour(label: int) -> str:
     """Return the colour of a class, by its label."""
-    return CLASS_COLOURS[label % len(CLASS_COLOURS)]
+    return COLOURS[label % len(COLOURS)]
 
 
 def draw_estimate(

@@ -10,7 +10,6 @@ from emoclf.apps.page.predicting import (
     PACKAGED_NAME,
     Models,
     NetworkUnavailableError,
-    PagePrediction,
     predict_photo,
 )
 
@@ -19,7 +18,6 @@ __all__ = [
     "DemoUnavailableError",
     "Models",
     "NetworkUnavailableError",
-    "PagePrediction",
     "predict_photo",
     "serve_page",
 ]

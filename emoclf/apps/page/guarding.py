@@ -75,80 +75,28 @@ class _Upload(msgspec.Struct):
     path: str
 
 
-@dataclass(frozen=True)
-class Calls:
-    """The two functions of the page, and what they take.
+@dataclass(eq=False)
+class Guard:
+    """Lets through what this page's own browser asks, and nothing else.
 
     Attributes:
         photos: Where an uploaded photo has to lie.
         networks: The names to choose from.
-        predict_id: Gradio's number of the function that predicts a photo.
-        example_id: Gradio's number of the function that shows an example; None without examples.
         examples: How many examples there are.
+        predict_id: Gradio's number of the function that predicts a photo.
+        example_id: Gradio's number of the function that shows an example.
+        max_upload_bytes: Largest file that is taken.
+        public_address: The address that `--share` opens, else None.
     """
 
     photos: PhotoFolder
     networks: Sequence[str]
+    examples: int
     predict_id: int
-    example_id: int | None = None
-    examples: int = 0
-
-    def rewrite(self, content: bytes, *, is_named: bool) -> bytes:
-        """Check a call and write it anew, of nothing but what was checked.
-
-        Args:
-            content: JSON that a client sent.
-            is_named: Whether the address has said that a photo is to be predicted.
-
-        Returns:
-            JSON for Gradio.
-
-        Raises:
-            Refusal: If it is none of the page's own calls.
-        """
-        try:
-            call = msgspec.json.decode(content, type=_Call)
-            call.fn_index = self.predict_id if is_named else call.fn_index
-            if call.fn_index == self.predict_id:
-                call.data = self._check_photo(call.data)
-            elif call.fn_index is None or call.fn_index != self.example_id:
-                raise Refusal(403, "The page has no such function.")
-            elif not 0 <= msgspec.convert(call.data, tuple[int])[0] < self.examples:
-                raise Refusal(403, "The page has no such example.")
-        except (ValueError, RecursionError) as error:
-            raise Refusal(403, f"The page makes no such call: {error}") from error
-        return msgspec.json.encode(call)
-
-    def _check_photo(self, data: list[Any]) -> list[Any]:
-        photo, network, *choices = msgspec.convert(data, tuple[_Upload | None, str, bool, bool])
-        if network not in self.networks:
-            raise Refusal(403, "There is no network of this name here.")
-        if photo is None:
-            return [None, network, *choices]
-        if not self.photos.has(photo.path):
-            raise Refusal(403, PHOTO_GONE)
-        # Gradio looks at the files of a call that carry this mark, and trusts the others.
-        mark = {"path": photo.path, "meta": {"_type": "gradio.FileData"}}
-        return [mark, network, *choices]
-
-
-class Guard:
-    """Lets through what this page's own browser asks, and nothing else.
-
-    Args:
-        calls: What its functions take.
-        max_upload_bytes: Largest file that is taken.
-
-    Attributes:
-        public_address: The address that `--share` opens, else None.
-    """
-
-    def __init__(self, calls: Calls, *, max_upload_bytes: int) -> None:
-        """Keep the rules; `attach` puts the guard before an app."""
-        self.public_address: str | None = None
-        self._calls = calls
-        self._max_upload_bytes = max_upload_bytes
-        self._app: Any = None
+    example_id: int
+    max_upload_bytes: int
+    public_address: str | None = None
+    _app: Any = None
 
     @contextlib.asynccontextmanager
     async def attach(self, app: Any) -> AsyncIterator[None]:
@@ -204,7 +152,7 @@ class Guard:
         """Hand over what is read, uploaded or called; refuse the rest."""
         method, path = scope["method"], scope["path"]
         if method in ("GET", "HEAD") and path.startswith(_FILE):
-            if not self._calls.photos.has(path.removeprefix(_FILE)):
+            if not self.photos.has(path.removeprefix(_FILE)):
                 raise Refusal(403, PHOTO_GONE)
             await self._app(scope, receive, _keep_unstored(send))
         elif method in ("GET", "HEAD") and _READ.fullmatch(path):
@@ -217,16 +165,46 @@ class Guard:
             raise Refusal(403, "The page has nothing here.")
 
     async def _take_upload(self, scope: Message, receive: Receive, send: Send) -> None:
-        size = _find_length(scope, self._max_upload_bytes + _FORM_BYTES)
-        with self._calls.photos.expecting(size) as has_room:
+        size = _find_length(scope, self.max_upload_bytes + _FORM_BYTES)
+        with self.photos.expecting(size) as has_room:
             if not has_room:
                 raise Refusal(503, "Too many photos at once. Try again in a few minutes.")
             await self._app(scope, receive, send)
 
     async def _call(self, scope: Message, receive: Receive, send: Send) -> None:
         content = await _read(receive, _find_length(scope, _MAX_CALL_BYTES))
-        content = self._calls.rewrite(content, is_named=scope["path"] == _NAMED_CALL)
+        content = self._rewrite(content, is_named=scope["path"] == _NAMED_CALL)
         await self._app(_with_length(scope, len(content)), _replay(content, receive), send)
+
+    def _rewrite(self, content: bytes, *, is_named: bool) -> bytes:
+        """Check a call and write it anew, of nothing but what was checked.
+
+        A call `is_named` when its address has said that a photo is to be predicted.
+        """
+        try:
+            call = msgspec.json.decode(content, type=_Call)
+            call.fn_index = self.predict_id if is_named else call.fn_index
+            if call.fn_index == self.predict_id:
+                call.data = self._check_photo(call.data)
+            elif call.fn_index != self.example_id:
+                raise Refusal(403, "The page has no such function.")
+            elif not 0 <= msgspec.convert(call.data, tuple[int])[0] < self.examples:
+                raise Refusal(403, "The page has no such example.")
+        except (ValueError, RecursionError) as error:
+            raise Refusal(403, f"The page makes no such call: {error}") from error
+        return msgspec.json.encode(call)
+
+    def _check_photo(self, data: list[Any]) -> list[Any]:
+        photo, network, *choices = msgspec.convert(data, tuple[_Upload | None, str, bool, bool])
+        if network not in self.networks:
+            raise Refusal(403, "There is no network of this name here.")
+        if photo is None:
+            return [None, network, *choices]
+        if not self.photos.has(photo.path):
+            raise Refusal(403, PHOTO_GONE)
+        # Gradio looks at the files of a call that carry this mark, and trusts the others.
+        mark = {"path": photo.path, "meta": {"_type": "gradio.FileData"}}
+        return [mark, network, *choices]
 
     def _clean(self, scope: Message) -> Message:
         """Take away what the page does not need and Gradio might act upon."""

@@ -19,7 +19,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 KEPT_SECONDS = 300
-"""Photos and answers are deleted so long after their last use."""
+"""Photos and predictions are deleted so long after their last use."""
 
 MAX_KEPT_BYTES, MAX_KEPT_FILES = 2**30, 2000
 """With more in the folder, further uploads have to wait."""
@@ -34,7 +34,7 @@ _CONTENT_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class PhotoFolder:
-    """A folder of uploads and answers that deletes what was not used for five minutes.
+    """A folder of uploads and predictions that deletes what was not used for five minutes.
 
     Gradio puts each file into a sub-folder of `uploads` that is called like the hash of its
     content; what is on its way there lies beside them.
@@ -44,7 +44,7 @@ class PhotoFolder:
 
     Attributes:
         root: As given.
-        uploads: Where uploads and answers lie.
+        uploads: Where uploads and predictions lie.
     """
 
     def __init__(self, root: Path) -> None:
@@ -219,7 +219,7 @@ def _clean_regularly(photos: PhotoFolder, is_over: threading.Event) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder until it stays away: answers may still be written that nobody waits for."""
+    """Remove a folder until it stays away: something may still be written that nobody waits for."""
     looks = 0
     for _ in range(50):
         shutil.rmtree(folder, ignore_errors=True)

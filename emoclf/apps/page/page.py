@@ -15,14 +15,9 @@ from typing import Any
 
 from PIL import Image
 
-from emoclf.apps.page.guarding import API_NAME, PHOTO_GONE, Calls, Guard
+from emoclf.apps.page.guarding import API_NAME, PHOTO_GONE, Guard
 from emoclf.apps.page.keeping import PhotoFolder, open_photo_folder
-from emoclf.apps.page.predicting import (
-    Models,
-    NetworkUnavailableError,
-    hide_folders,
-    predict_photo,
-)
+from emoclf.apps.page.predicting import Models, NetworkUnavailableError, hide_folders, predict_photo
 from emoclf.config import CLASS_NAMES
 from emoclf.data.synthetic import draw_face
 from emoclf.inference.annotation import COLOURS
@@ -39,13 +34,7 @@ CONSENT = (
 )
 HINT = "Drop a photo, paste one, use the camera, or click a drawn face below."
 
-_SHOWN: dict[str, Any] = {
-    "interactive": False,
-    "height": 360,
-    "format": "jpeg",
-    "buttons": ["fullscreen"],
-}
-_LOCALHOST = "127.0.0.1"
+_SHOWN = {"interactive": False, "height": 360, "format": "jpeg", "buttons": ["fullscreen"]}
 _EXAMPLE_NAME = "load_example"
 _EXAMPLE_SEEDS = (18, 29, 31)
 """Three of many: drawn faces that the packaged network is confident about."""
@@ -85,14 +74,18 @@ def serve_page(models: Models, *, port: int | None = None, share: bool = False) 
         page = _lay_out(gradio, models, photos, examples)
         photos.keep_present()
         numbers = {each["api_name"]: each["id"] for each in page.config["dependencies"]}
-        calls = Calls(
-            photos, models.names, numbers[API_NAME], numbers[_EXAMPLE_NAME], len(examples)
+        guard = Guard(
+            photos=photos,
+            networks=models.names,
+            examples=len(examples),
+            predict_id=numbers[API_NAME],
+            example_id=numbers[_EXAMPLE_NAME],
+            max_upload_bytes=MAX_UPLOAD_MB * 2**20,
         )
-        guard = Guard(calls, max_upload_bytes=MAX_UPLOAD_MB * 2**20)
         fonts = ["system-ui", "sans-serif"]  # none is fetched from elsewhere
         try:
             _, local, public = page.queue(max_size=64).launch(
-                server_name=_LOCALHOST,
+                server_name="127.0.0.1",
                 server_port=port,
                 share=share,
                 prevent_thread_lock=True,

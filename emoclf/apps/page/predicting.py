@@ -121,11 +121,7 @@ class Models:
 
 @sharing_memory()
 def predict_photo(
-    path: str | Path,
-    predictor: Predictor,
-    *,
-    whole_photo: bool = False,
-    show_map: bool = False,
+    path: str | Path, predictor: Predictor, *, whole_photo: bool = False, show_map: bool = False
 ) -> PagePrediction:
     """Predict an uploaded photo.
 
