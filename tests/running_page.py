@@ -18,7 +18,7 @@ import emoclf
 REPOSITORY = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "emoclf", "demo", "--no-download")
 QUESTION = ["packaged face network", True, False]
-"""What goes with a photo: who answers, the whole photo too, no map."""
+"""What goes with a photo: the network, the whole photo too, no map."""
 
 
 class FoundPage:

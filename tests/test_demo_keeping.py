@@ -206,7 +206,7 @@ def page(tmp_path):
 
 
 def use(page, folder, *, waits=True):
-    """Upload a photo and have it answered."""
+    """Upload a photo and have it predicted."""
     path = json.loads(page.upload(make_png(folder / "photo.png").read_bytes())[1])[0]
     if waits:
         assert page.call({"path": path})[0] == 200

@@ -152,10 +152,10 @@ def read_errors(driver):
     return [line["message"] for line in driver.get_log("browser") if line["level"] == "SEVERE"]
 
 
-# --- answers --------------------------------------------------------------------------------
+# --- predictions -----------------------------------------------------------------------------
 
 
-def test_uploads_are_answered_in_words_and_bars(driver, tmp_path):
+def test_uploads_are_predicted_in_words_and_bars(driver, tmp_path):
     upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
     upload(driver, save(tmp_path / "dark.png", 51), "face 1 Sad 80% 20%")
     bars = driver.find_elements("css selector", ".emoclf-bar")
@@ -243,7 +243,7 @@ def test_a_photo_is_pasted(driver, address, tmp_path):
     assert read_errors(driver) == []
 
 
-def test_an_example_is_answered(driver):
+def test_an_example_is_predicted(driver):
     choose(driver, "drawn")
     wait_for(driver, ".gallery-item").click()
     wait_for_text(driver, "whole photo")
@@ -382,7 +382,7 @@ def test_files_of_this_machine_stay_here(address, path):
     assert b"emoclf: happy or sad" not in content
 
 
-def test_a_file_beside_the_uploads_cannot_be_answered(address):
+def test_a_file_beside_the_uploads_cannot_be_predicted(address):
     """The page takes what was uploaded to it, not any path that a client names."""
     file = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
     body = {"data": [file, "squares", False, False]}

@@ -364,9 +364,9 @@ def test_a_film_is_annotated_into_another(film, tmp_path):
     assert "6 frames" in text
     assert "find and predict" in text
     assert str(output) in text
-    answered = read_video(output)
-    assert answered.frames_per_second == pytest.approx(10)
-    assert len(list(answered)) == 6
+    annotated = read_video(output)
+    assert annotated.frames_per_second == pytest.approx(10)
+    assert len(list(annotated)) == 6
     assert (
         "exists already" in run("--video", film, "--output", output, "--no-window", code=1).stderr
     )

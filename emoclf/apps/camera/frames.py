@@ -32,7 +32,7 @@ class CameraUnavailableError(RuntimeError):
         reason: As given.
     """
 
-    def __init__(self, message: str, *, reason: str = "no-camera") -> None:
+    def __init__(self, message: str, *, reason: str = "error") -> None:
         """Keep the reason beside the message."""
         super().__init__(message)
         self.reason = reason
@@ -146,6 +146,7 @@ def open_camera(index: int = 0, *, size: tuple[int, int] = (480, 640)) -> FrameS
             f"Camera {index} gives no picture. Is it plugged in, free (no other program uses it) "
             "and allowed for this program (on a Mac the first attempt only asks: allow it and "
             "try again)? Try --camera 1, or a file: --video film.mp4. In Colab, in WSL and in "
-            "Docker a program cannot see your camera."
+            "Docker a program cannot see your camera.",
+            reason="no-camera",
         )
     return camera

@@ -217,8 +217,7 @@ def _read_photos(answer: Any, count: int) -> list[np.ndarray]:
     if not isinstance(photos, list) or len(photos) > count:
         sent = f"{len(photos)} photos" if isinstance(photos, list) else "no list of photos"
         raise CameraUnavailableError(
-            f"The browser sent {sent}, where {count} at most were asked for. Run the cell again.",
-            reason="error",
+            f"The browser sent {sent}, where {count} at most were asked for. Run the cell again."
         )
     return [_decode(url) for url in photos]
 
@@ -227,12 +226,10 @@ def _decode(url: Any) -> np.ndarray:
     """Turn a data URL into pixels, with the decoder that reads all photos."""
     head, _, content = url.partition(",") if isinstance(url, str) else (repr(url), "", "")
     if not head.startswith("data:image/") or not head.endswith(";base64"):
-        raise CameraUnavailableError(
-            f"The browser sent no photo but {head[:40]!r}.", reason="error"
-        )
+        raise CameraUnavailableError(f"The browser sent no photo but {head[:40]!r}.")
     try:
         return load_image(base64.b64decode(content, validate=True), max_pixels=_MAX_PIXELS)
     except ValueError as error:  # no base64, or no picture
         raise CameraUnavailableError(
-            f"The browser sent a damaged photo ({show_text(error)}).", reason="error"
+            f"The browser sent a damaged photo ({show_text(error)})."
         ) from error
