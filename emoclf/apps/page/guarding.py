@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 import msgspec
 
 from emoclf.apps.page.keeping import PhotoFolder
+from emoclf.untrusted import show_text
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -191,7 +192,7 @@ class Guard:
             elif not 0 <= msgspec.convert(call.data, tuple[int])[0] < self.examples:
                 raise Refusal(403, "The page has no such example.")
         except (ValueError, RecursionError) as error:
-            raise Refusal(403, f"The page makes no such call: {error}") from error
+            raise Refusal(403, f"The page makes no such call: {show_text(error)}") from error
         return msgspec.json.encode(call)
 
     def _check_photo(self, data: list[Any]) -> list[Any]:
