@@ -146,6 +146,4 @@ def test_networks_are_pure_keras(repository):
     "name", [info.name for info in pkgutil.walk_packages(emoclf.__path__, "emoclf.")]
 )
 def test_the_examples_in_the_docstrings_hold(name):
-    if name == "emoclf.apps.page.page":
-        pytest.importorskip("gradio", reason="the extra `demo` is not installed")
     assert doctest.testmod(importlib.import_module(name)).failed == 0
