@@ -135,12 +135,10 @@ class MoveResult(Displayed):
             before = "had been moved before" if self.task == "move" else "were in their place"
             yield f"{len(self.earlier):,} files {before}"
         if self.is_listed and self.moves:
-            rows = [(show_text(path), show_text(to)) for path, to in self.targets.items()]
-            yield Table(("file", "new place"), rows)
+            yield Table(("file", "new place"), list(self.targets.items()))
         yield from self.notes
         if self.left:
-            rows = [(show_text(path), reason) for path, reason in self.left]
-            yield Table(("left in place", "reason"), rows)
+            yield Table(("left in place", "reason"), self.left)
 
 
 def carry_out(
