@@ -1,37 +1,37 @@
-"""True labels and probabilities in, numbers with intervals out.
+"""Photos and predicted probabilities in, numbers with intervals out.
 
 Every figure carries its interval and its number of photos: 17 right of 17 is not 100 %, it is
-82 to 100 %. `estimates` holds Wilson's interval, `bootstrap` the one for areas and F1, `metrics`
-all numbers of one look at a split, `comparing` two networks on the same photos.
+82 to 100 %. `Evaluation(photos, probabilities)` has all numbers of one network, `evaluate_model`
+makes one, `compare_evaluations` compares two, `slice_evaluation` and `measure_robustness` look for
+weaknesses. `estimates` holds Wilson's interval, `bootstrap` the one for areas and F1.
 """
 
-from emoclf.evaluation.classes import ClassScores, score_classes, share_right
 from emoclf.evaluation.comparing import Comparison, compare_evaluations, mcnemar_test
-from emoclf.evaluation.curves import Curves
 from emoclf.evaluation.estimates import (
+    ESTIMATE_HEADERS,
     Estimate,
     average_estimates,
     count_independent,
+    estimate_fraction,
     subtract_estimates,
     wilson_interval,
 )
-from emoclf.evaluation.figures import Figures, estimate_figures
-from emoclf.evaluation.kept import read_probabilities
-from emoclf.evaluation.metrics import (
-    COLLAPSE_SHARE,
+from emoclf.evaluation.evaluation import (
     BatchModel,
     Evaluation,
     collect_predictions,
-    describe_collapse,
-    evaluate_predictions,
+    evaluate_model,
+    read_evaluation,
 )
+from emoclf.evaluation.figures import Figures, estimate_figures
 from emoclf.evaluation.robustness import (
     CorruptedPhoto,
     CorruptionCurve,
+    PredictCorrupted,
     RobustnessReport,
-    measure_corrupted,
     measure_robustness,
 )
+from emoclf.evaluation.scores import ClassScores, Curves, describe_collapse, score_classes
 from emoclf.evaluation.slices import (
     SMALL_SLICE,
     Slice,
@@ -39,31 +39,20 @@ from emoclf.evaluation.slices import (
     SliceTest,
     slice_evaluation,
 )
-from emoclf.images.corruptions import (
-    CORRUPTIONS,
-    WORKING_SIDE,
-    Corruption,
-    CorruptionName,
-    corrupt_photo,
-    load_at_working_size,
-)
 
 __all__ = [
-    "COLLAPSE_SHARE",
-    "CORRUPTIONS",
+    "ESTIMATE_HEADERS",
     "SMALL_SLICE",
-    "WORKING_SIDE",
     "BatchModel",
     "ClassScores",
     "Comparison",
     "CorruptedPhoto",
-    "Corruption",
     "CorruptionCurve",
-    "CorruptionName",
     "Curves",
     "Estimate",
     "Evaluation",
     "Figures",
+    "PredictCorrupted",
     "RobustnessReport",
     "Slice",
     "SliceReport",
@@ -71,18 +60,15 @@ __all__ = [
     "average_estimates",
     "collect_predictions",
     "compare_evaluations",
-    "corrupt_photo",
     "count_independent",
     "describe_collapse",
     "estimate_figures",
-    "evaluate_predictions",
-    "load_at_working_size",
+    "estimate_fraction",
+    "evaluate_model",
     "mcnemar_test",
-    "measure_corrupted",
     "measure_robustness",
-    "read_probabilities",
+    "read_evaluation",
     "score_classes",
-    "share_right",
     "slice_evaluation",
     "subtract_estimates",
     "wilson_interval",
