@@ -284,7 +284,7 @@ def _check_is_validation(evaluation: Evaluation, what: str) -> None:
         raise ValueError(
             f"A {what} is chosen on validation photos, received {origin}: a figure of photos that "
             "a choice was made on is too good. Give the evaluation of the validation photos: "
-            'evaluate_run(run, split="validation").evaluation, or '
+            'evaluate(run, split="validation").evaluation, or '
             'evaluate_model(model, dataset, photos.part("validation")).'
         )
 

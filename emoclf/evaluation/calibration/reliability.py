@@ -53,16 +53,8 @@ class Reliability(Displayed):
 
     def blocks(self) -> Iterable[str | Table]:
         """Return the bins, and what they show."""
-        rows = [
-            (
-                f"{b.low:.2f} to {b.high:.2f}",
-                b.accuracy.count,
-                b.accuracy.value,
-                b.accuracy.interval,
-            )
-            for b in self.bins
-        ]
-        yield Table(("confidence", "photos", "accuracy", "95 % interval"), rows)
+        rows = [(f"{b.low:.2f} to {b.high:.2f}", *b.accuracy.to_cells()) for b in self.bins]
+        yield Table(("confidence", "accuracy", *ESTIMATE_HEADERS[1:]), rows)
         yield f"calibration error {self.error}"
         yield f"A calibrated network would show {self.error_by_chance:.3f} by chance."
         if self.error.low > 0:
