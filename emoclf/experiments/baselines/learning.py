@@ -12,7 +12,7 @@ import numpy as np
 
 from emoclf.config import FACE_SIZE, IMAGE_SIZE, PARTS, Settings
 from emoclf.data.loading import PhotoCache, cache_photos
-from emoclf.evaluation import Evaluation, evaluate_predictions, read_probabilities
+from emoclf.evaluation import Evaluation, read_evaluation
 from emoclf.experiments.baselines.baseline import FACE_BASELINES, Answers, Baseline, BaselineName
 from emoclf.experiments.baselines.colours import COLOUR_NAMES, measure_colours
 from emoclf.experiments.baselines.estimating import estimate_seconds
@@ -97,9 +97,9 @@ class BaselineTraining:
             self.file_of(name),
             lambda: self.work(name),
             facts=self.describe_facts(name),
-            shape=(len(self.photos.part("test")), len(self.photos.class_names)),
+            photos=self.photos.part("test"),
         )
-        evaluation = self.evaluate(answers)
+        evaluation = Evaluation(self.photos.part("test"), answers.probabilities)
         self.say(f"{self.find_title(name)}: accuracy {evaluation.accuracy}")
         return Baseline(name, self.find_title(name), evaluation, answers)
 
@@ -112,18 +112,6 @@ class BaselineTraining:
                 self.photos.part("test"), answers.probabilities, model_file=self.trained.model_file
             )
         return answers
-
-    def evaluate(self, answers: Answers) -> Evaluation:
-        """Return the numbers of answers for the test photos."""
-        photos = self.photos.part("test")
-        return evaluate_predictions(
-            photos.labels,
-            answers.probabilities,
-            paths=photos.paths,
-            groups=photos.groups,
-            split="test",
-            class_names=photos.class_names,
-        )
 
     def describe_facts(self, name: BaselineName) -> dict[str, Any]:
         """Return what decides about a baseline beside the photos and the settings."""
@@ -241,9 +229,9 @@ class _KeptAnswers(TypedDict):
 
 
 def _keep_answers(
-    path: Path, work: Callable[[], Answers], *, facts: dict[str, Any], shape: tuple[int, int]
+    path: Path, work: Callable[[], Answers], *, facts: dict[str, Any], photos: Photos
 ) -> Answers:
-    """Read a baseline that is done, or train and keep it; `shape`: (test photos, classes)."""
+    """Read a baseline that is done, or train and keep it; `photos` are those of the test."""
 
     def work_for_json() -> dict[str, Any]:
         answers = work()
@@ -252,5 +240,5 @@ def _keep_answers(
     value: _KeptAnswers = keep_work(
         path, work_for_json, facts=facts, what="baseline of a baselines", kind=_KeptAnswers
     )
-    probabilities = read_probabilities(value["probabilities"], shape, name=path)
+    probabilities = read_evaluation(value["probabilities"], photos, name=path).probabilities
     return Answers(probabilities, value["seconds"], value["note"], value["without_face"])

@@ -11,7 +11,7 @@ import numpy as np
 
 from emoclf.config import FACE_SIZE, IMAGE_SIZE, Settings
 from emoclf.data.loading import PhotoCache, make_dataset
-from emoclf.evaluation import collect_predictions
+from emoclf.evaluation import evaluate_model
 from emoclf.experiments.baselines.baseline import Answers
 from emoclf.models.model_file import load_model
 from emoclf.run import Run
@@ -89,7 +89,7 @@ def train_network_baseline(
 
 
 def answer_test(cache: PhotoCache, run: Run) -> np.ndarray:
-    """Ask the network of a run about the test photos of a cache.
+    """Let the network of a run predict the test photos of a cache.
 
     Args:
         cache: The decoded photos, as the run's settings say.
@@ -99,5 +99,5 @@ def answer_test(cache: PhotoCache, run: Run) -> np.ndarray:
         float64 `(test photos, classes)`, in the order of the cache.
     """
     model, _ = load_model(run.model_file, compiled=False)
-    _, probabilities = collect_predictions(model, make_dataset(cache, "test", batch_size=32))
-    return probabilities
+    test = make_dataset(cache, "test", batch_size=32)
+    return evaluate_model(model, test, cache.photos.part("test")).probabilities

@@ -10,7 +10,7 @@ import numpy as np
 
 from emoclf.config import FACE_SIZE, Settings
 from emoclf.data.loading import PhotoCache, make_dataset
-from emoclf.evaluation import collect_predictions
+from emoclf.evaluation import evaluate_model
 from emoclf.experiments.regression import fit_regression
 from emoclf.models.model_file import load_model
 from emoclf.models.packaged import PackagedNetwork
@@ -62,8 +62,8 @@ def answer_with_network(cache: PhotoCache, settings: Settings, *, folder: Path) 
     )
     model, _ = load_model(result.run.model_file, compiled=False)
     test = make_dataset(cache, "test", batch_size=_BATCH_SIZE)
-    _, probabilities = collect_predictions(model, test)
-    return FoldAnswers(probabilities, result.best_epoch, result.collapse)
+    found = evaluate_model(model, test, cache.photos.part("test"))
+    return FoldAnswers(found.probabilities, result.best_epoch, result.collapse)
 
 
 def find_face_features(cache: PhotoCache) -> np.ndarray:

@@ -9,13 +9,7 @@ from typing import Literal, TypedDict
 import numpy as np
 
 from emoclf.data.splitting import Folds, make_folds
-from emoclf.evaluation import (
-    Estimate,
-    Evaluation,
-    evaluate_predictions,
-    read_probabilities,
-    share_right,
-)
+from emoclf.evaluation import Estimate, Evaluation, read_evaluation
 from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.storage import read_json
@@ -96,22 +90,12 @@ class CrossValidation:
     @property
     def evaluation(self) -> Evaluation:
         """The numbers of the answers averaged over the repeats, each photo counted once."""
-        return self._evaluate(self.answers.mean(axis=0))
+        return Evaluation(self.photos, self.answers.mean(axis=0))
 
     @property
     def repeat_accuracies(self) -> tuple[Estimate, ...]:
-        """The share of right answers in each repeat, each photo counted once."""
-        right = self.answers.argmax(axis=2) == self.photos.labels
-        return tuple(share_right(each, self.photos.groups) for each in right)
-
-    def _evaluate(self, probabilities: np.ndarray) -> Evaluation:
-        return evaluate_predictions(
-            self.photos.labels,
-            probabilities,
-            paths=self.photos.paths,
-            class_names=self.photos.class_names,
-            groups=self.photos.groups,
-        )
+        """The accuracy of each repeat, each photo counted once."""
+        return tuple(Evaluation(self.photos, each).accuracy for each in self.answers)
 
     def describe(self) -> str:
         """Return the numbers as a readable text, with what cannot be concluded from them."""
@@ -124,7 +108,7 @@ class CrossValidation:
             lines += [f"    fold {score.fold:<3}             {score.accuracy}" for score in own]
         if self.folds.repeats > 1:
             lines.append("answers averaged over the repeats:")
-        lines += [self.evaluation.describe(), "", *self.find_caveats()]
+        lines += [str(self.evaluation), "", *self.find_caveats()]
         return "\n".join(lines)
 
     def find_caveats(self) -> list[str]:
@@ -144,7 +128,7 @@ class CrossValidation:
         found = self.evaluation
         different = [
             len(np.unique(self.photos.groups[self.photos.labels == label]))
-            for label in range(len(found.class_names))
+            for label in range(len(self.photos.class_names))
         ]
         fewest = min(different)
         if fewest < FEW_PHOTOS:
@@ -264,10 +248,7 @@ def _read_fold(
             f"{show_text(path)} holds the answers for other photos than {FACTS_NAME} names. Move "
             "it away and start again."
         )
-    shape = (len(tested), answers.shape[1])
-    probabilities = read_probabilities(value["probabilities"], shape, name=path)
-    answers[tested] = probabilities
-    files = [folds.photos.files[index] for index in tested]
-    is_right = probabilities.argmax(axis=1) == np.array([file.label for file in files])
-    accuracy = share_right(is_right, np.array([file.group for file in files]))
-    return FoldScore(place[0] + 1, place[1] + 1, accuracy, value["seconds"], value["collapse"])
+    found = read_evaluation(value["probabilities"], folds.photos.take(tested), name=path)
+    answers[tested] = found.probabilities
+    seconds, collapse = value["seconds"], value["collapse"]
+    return FoldScore(place[0] + 1, place[1] + 1, found.accuracy, seconds, collapse)
