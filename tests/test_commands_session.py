@@ -15,7 +15,6 @@ from emoclf.__main__ import main
 from emoclf.apps.commands.learning import train_command
 from emoclf.config import Settings
 from emoclf.data.cleaning import QuarantineResult
-from emoclf.data.splitting import load_manifest
 from emoclf.images.faces import FaceDetectorUnavailableError
 
 
@@ -88,7 +87,7 @@ def test_a_split_is_written_once_and_can_be_trained_on(folder, tmp_path):
     path = tmp_path / "split.json"
     output = run("split", folder / "data", "--output", path, "--test-fraction", 0.3).stdout
     photos = Photos.load(path)
-    counts = {name: sum(each.values()) for name, each in photos.counts().items()}
+    counts = {name: sum(each.values()) for name, each in photos.count().items()}
     assert counts["test"] > counts["validation"] > 0
     assert str(counts["test"]) in output
     assert "exists already" in run("split", folder / "data", "--output", path, code=2).stderr
@@ -143,7 +142,7 @@ def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, 
 def test_the_test_photos_of_a_run_are_those_of_its_split(trained):
     _, run_folder = trained
     output = run("evaluate", run_folder).stdout
-    count = len(Photos.load(run_folder / "split.json").select("test"))
+    count = len(Photos.load(run_folder / "split.json").part("test").rows)
     assert f"n = {count})" in output
     numbers = json.loads((run_folder / "metrics.json").read_text())
     assert "First recorded look" in output

@@ -7,11 +7,11 @@ from dataclasses import asdict, replace
 import keras
 import numpy as np
 import pytest
+from emoclf.evaluation.access_log import load_test_access_log
 
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
-from emoclf.data.splitting import PhotoRow, Photos, load_manifest, make_folds, save_manifest
-from emoclf.evaluation.access_log import load_test_access_log
+from emoclf.data.splitting import PhotoRow, Photos, make_folds
 from emoclf.experiments.baselines.learning import _keep_answers
 from emoclf.experiments.cross_validation import load_cross_validation
 from emoclf.storage import write_json
@@ -137,7 +137,7 @@ def test_settings_in_a_program_are_refused_by_name(name, value):
 
 
 def test_split(tmp_path, split):
-    path = save_manifest(split, tmp_path / "split.json")
+    path = split.save(tmp_path / "split.json")
     assert check(path, lambda: Photos.load(path)) > 100
 
 
@@ -151,9 +151,9 @@ def test_accesses(tmp_path):
 def validated(tmp_path, split):
     from emoclf.experiments.cross_validation.result import FACTS_NAME, find_fold_file
 
-    learned = replace(split, files=split.files[:18])
+    learned = replace(split, files=split.rows[:18])
     folds = make_folds(learned, fold_count=3)
-    save_manifest(split, tmp_path / "split.json")
+    split.save(tmp_path / "split.json")
     facts = {"learner": "network", "fold_count": 3, "repeats": 1, "pixels": {"train": "0a"}}
     write_json(tmp_path / FACTS_NAME, {**facts, "files": [file.path for file in learned.files]})
     for fold in range(3):

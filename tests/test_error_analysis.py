@@ -175,7 +175,7 @@ def test_faces_are_found_before_the_corruption_or_searched_again(tmp_path):
 
 def test_whole_photos_need_no_detector(tmp_path):
     files = [save(tmp_path / "0.png", np.full((50, 60, 3), 250, dtype=np.uint8))]
-    predictor = Predictor(Green(), ModelInfo(("Sad", "Happy"), (48, 48), "crop", "photo"))
+    predictor = Predictor(Green(), ModelInfo(("Sad", "Happy"), (48, 48), "crop", "none"))
     report = evaluate_robustness(predictor, Photos.make(files, [1]))
     assert report.most_damaging.corruption.name == "darkness"
     assert report.note == ""

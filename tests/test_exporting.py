@@ -425,7 +425,7 @@ def test_a_network_of_faces_is_scored_on_faces(run_folder, photos):
     faces = gather_photos(run_folder, info, detector=CentreFinder)
     whole = gather_photos(run_folder, replace(info, crop="none"), detector=pytest.fail)
     assert len(faces.images) == len(whole.images)
-    file = photos.select("test")[0]
+    file = photos.part("test").rows[0]
     photo = emoclf.load_image(f"{photos.root}/{file.path}")
     crop = emoclf.crop_face(photo, CentreFinder().find(photo)[0], size=(32, 48))
     np.testing.assert_array_equal(faces.images[0], crop)

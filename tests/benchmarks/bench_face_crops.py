@@ -27,11 +27,12 @@ from emoclf.config import CLASS_NAMES, FACE_SIZE, PARTS, Settings
 from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset
 from emoclf.data.splitting import split_photos
-from emoclf.evaluation import collect_predictions, evaluate_predictions
+from emoclf.evaluation import Evaluation, evaluate_model
 from emoclf.images.faces import make_detector
 from emoclf.models import build_cnn, freeze_for_fine_tuning
 from emoclf.models.model_file import ModelInfo, load_model
 from emoclf.models.packaged import PackagedNetwork, load_face_network
+from emoclf.photos import Photos
 from emoclf.runtime import set_seeds
 from emoclf.training import make_callbacks, start_run, train_model
 
@@ -63,8 +64,8 @@ def make_batches(cache, settings):
 
 def answer(model, cache, batches):
     """Return path -> probabilities of the test photos."""
-    _, probabilities = collect_predictions(model, batches["test"])
-    return dict(zip(cache.paths("test"), probabilities, strict=True))
+    found = evaluate_model(model, batches["test"], cache.photos.part("test"))
+    return dict(zip(found.photos.paths, found.probabilities, strict=True))
 
 
 def run_lesson(cache, settings, logs):
@@ -88,11 +89,11 @@ def run_lesson(cache, settings, logs):
 
 def run_packaged(cache, *_):
     """Ask the packaged network as it comes; it is not trained here."""
-    crops = cache.images[cache.indices("test")]
+    crops = cache.images[cache.photos.find_part("test")]
     start = time.perf_counter()
     probabilities = PackagedNetwork().predict(crops).classes
     seconds = time.perf_counter() - start
-    return dict(zip(cache.paths("test"), probabilities, strict=True)), seconds
+    return dict(zip(cache.photos.part("test").paths, probabilities, strict=True)), seconds
 
 
 def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
@@ -102,7 +103,7 @@ def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
     info = ModelInfo(cache.class_names, FACE_SIZE, cache.resize_mode, cache.crop)
     callbacks = make_callbacks(run, info=info, patience=settings.patience, tensorboard=False)
     batches = make_batches(cache, settings)
-    weights = balanced_class_weights(cache.labels("train"), len(CLASS_NAMES))
+    weights = balanced_class_weights(cache.photos.part("train").labels, len(CLASS_NAMES))
     model, start = load_face_network(), time.perf_counter()
     stages = (("head", 10 * learning_rate, 0, HEAD_EPOCHS), ("all", learning_rate, HEAD_EPOCHS, 0))
     for stage, rate, first, last in stages:
@@ -128,7 +129,7 @@ def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
 
 def run_seed(report, settings, arguments, detector):
     """Return labels, paths and name -> (probabilities, seconds) of one split's test faces."""
-    split = split_photos(report, settings)
+    split = split_photos(report.kept, settings)
     quiet = {"progress": False, "detector": detector}
     faces = cache_photos(split, image_size=FACE_SIZE, crop="face", **quiet)
     say(faces.describe())
@@ -175,9 +176,10 @@ def format_majority(split, result):
 
 
 def format_seed(split, labels, results):
-    rows = [format_majority(split, evaluate_predictions(labels, next(iter(results.values()))[0]))]
+    photos = Photos.make(map(str, range(len(labels))), labels)
+    rows = [format_majority(split, Evaluation(photos, next(iter(results.values()))[0]))]
     for name, (probabilities, seconds) in results.items():
-        result = evaluate_predictions(labels, probabilities)
+        result = Evaluation(photos, probabilities)
         rows.append(format_row(split, name, result, f"{seconds:.1f}"))
     return rows
 

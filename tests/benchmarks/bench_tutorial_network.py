@@ -21,6 +21,7 @@ from keras import layers
 from PIL import Image
 
 import emoclf
+from emoclf.photos import Photos
 
 
 def build_tutorial_network():
@@ -45,7 +46,7 @@ def run_tutorial(split):
     """Train the tutorial's network; return test probabilities of Happy and seconds of training."""
 
     def load(name):
-        paths = [Path(split.root) / file.path for file in split.select(name)]
+        paths = [Path(split.root) / file.path for file in split.part(name).rows]
         photos = [Image.fromarray(emoclf.load_image(path)) for path in paths]
         return np.stack([np.asarray(p.resize((256, 256), Image.BILINEAR)) for p in photos])
 
@@ -55,8 +56,8 @@ def run_tutorial(split):
     start = time.perf_counter()
     model.fit(
         images,
-        split.labels("train"),
-        validation_data=(validation, split.labels("validation")),
+        split.part("train").labels,
+        validation_data=(validation, split.part("validation").labels),
         epochs=20,
         verbose=0,
     )
@@ -86,8 +87,8 @@ def run_lesson(split, settings):
         )
         seconds = time.perf_counter() - start
     print(f"  best epoch {result.best_epoch} of {len(result.history['loss'])}")
-    _, probabilities = emoclf.collect_predictions(model, emoclf.make_dataset(cache, "test"))
-    return probabilities, seconds
+    test = emoclf.make_dataset(cache, "test")
+    return emoclf.evaluate_model(model, test, cache.photos.part("test")).probabilities, seconds
 
 
 def main():
@@ -109,19 +110,21 @@ def main():
             root=report.root,
             seed=seed,
         )
-        truth.append(split.labels("test"))
+        truth.append(split.part("test").labels)
         runs = {"tutorial": run_tutorial, "lesson": lambda s, v=settings: run_lesson(s, v)}
         for name, function in runs.items():
             emoclf.set_seeds(seed)
             probabilities, elapsed = function(split)
             answers[name].append(probabilities)
             seconds[name].append(elapsed)
-            result = emoclf.evaluate_predictions(truth[-1], probabilities)
-            print(f"split {seed}, {name}: trained {elapsed:.0f} s\n{result.describe()}", flush=True)
+            result = emoclf.Evaluation(split.part("test"), probabilities)
+            print(f"split {seed}, {name}: trained {elapsed:.0f} s\n{result}", flush=True)
     print(f"\nall {len(arguments.seeds)} splits together")
+    labels = np.concatenate(truth)
+    photos = Photos.make(map(str, range(len(labels))), labels)
     for name, probabilities in answers.items():
-        result = emoclf.evaluate_predictions(np.concatenate(truth), np.concatenate(probabilities))
-        print(f"\n{name}: trained {np.mean(seconds[name]):.0f} s on average\n{result.describe()}")
+        result = emoclf.Evaluation(photos, np.concatenate(probabilities))
+        print(f"\n{name}: trained {np.mean(seconds[name]):.0f} s on average\n{result}")
     factor = np.sum(seconds["tutorial"]) / np.sum(seconds["lesson"])
     print(f"\nthe lesson's network trains {factor:.2f} times as fast as the tutorial's")
 
