@@ -227,7 +227,7 @@ def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
     assert "accuracy after" in output
     assert json.loads((tmp_path / "logs/repair/comparison.json").read_text())["moved"] == 1
     assert "2 files restored" in run("restore", data)
-    after = [path.name for path in data.rglob("*.*") if path.name != "photos.jsonl"]
+    after = [path.name for path in data.rglob("*.*") if path.name != "manifest.jsonl"]
     assert sorted(after) == before
 
 

@@ -306,7 +306,7 @@ def test_photos_moved_there_and_back_again_return_to_where_they_began(root):
     ):
         made = [decide(root, path, action) for path, action in wanted]
         folder = apply_decisions(root, made, dry_run=False).folder
-        os.utime(folder / "photos.jsonl", (1000 + age, 1000 + age))
+        os.utime(folder / "manifest.jsonl", (1000 + age, 1000 + age))
     back = restore(root)
     assert back.left == ()
     assert hash_files(root) == before
@@ -314,7 +314,7 @@ def test_photos_moved_there_and_back_again_return_to_where_they_began(root):
 
 def test_a_tampered_manifest_moves_nothing_outside(root, decisions, tmp_path):
     result = apply_decisions(root, decisions, dry_run=False)
-    photos = result.folder / "photos.jsonl"
+    photos = result.folder / "manifest.jsonl"
     text = photos.read_text().replace('"happy/1.png"', '"../stolen.png"')
     (tmp_path / "stolen.png").write_bytes(b"private")
     photos.write_text(text)

@@ -124,7 +124,7 @@ def test_a_collapsed_model_is_said(cache, photos, tmp_path):
         run=start_run(settings, photos, logs=tmp_path),
         verbose=0,
     )
-    assert "16 of 16 answers are Happy" in result.collapse
+    assert "16 of 16 predictions are Happy" in result.collapse
 
 
 def test_runs_never_share_a_folder(photos, tmp_path):

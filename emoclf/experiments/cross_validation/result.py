@@ -10,7 +10,7 @@ import numpy as np
 
 from emoclf.data.splitting import Folds, make_folds
 from emoclf.evaluation import Estimate, Evaluation, read_evaluation
-from emoclf.photos import Photos
+from emoclf.photos import UNASSIGNED, Photos
 from emoclf.run import Run
 from emoclf.storage import read_json
 from emoclf.untrusted import show_text
@@ -89,8 +89,9 @@ class CrossValidation:
 
     @property
     def evaluation(self) -> Evaluation:
-        """The numbers of the answers averaged over the repeats, each photo counted once."""
-        return Evaluation(self.photos, self.answers.mean(axis=0))
+        """The predictions averaged over the repeats, each photo counted once, of photos in no part."""
+        unassigned = self.photos.with_parts([UNASSIGNED] * len(self.photos))
+        return Evaluation(unassigned, self.answers.mean(axis=0))
 
     @property
     def repeat_accuracies(self) -> tuple[Estimate, ...]:
