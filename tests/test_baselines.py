@@ -141,7 +141,7 @@ def test_all_rungs_answer_the_same_test_photos(full):
     assert [baseline.name for baseline in baselines.baselines] == list(BASELINE_NAMES)
     expected = photos.part("test").paths
     for baseline in baselines.baselines:
-        assert baseline.evaluation.paths == expected
+        assert baseline.evaluation.photos.paths == expected
         np.testing.assert_array_equal(baseline.evaluation.labels, photos.part("test").labels)
     assert baselines.without_face == len(expected) == 8
     assert "8 of the test photos show no face" in baselines.describe()
@@ -220,7 +220,7 @@ def test_the_network_of_a_run_is_a_rung_and_is_not_trained_again(run, tmp_path, 
     from emoclf.inference.testing import evaluate
 
     expected = evaluate(folder, progress=False).evaluation
-    assert network.evaluation.paths == expected.paths
+    assert network.evaluation.photos.paths == expected.photos.paths
     np.testing.assert_allclose(network.evaluation.probabilities, expected.probabilities, atol=1e-5)
 
 
