@@ -89,7 +89,7 @@ class CrossValidation:
 
     @property
     def evaluation(self) -> Evaluation:
-        """The predictions averaged over the repeats, each photo counted once, of photos in no part."""
+        """The predictions averaged over the repeats, each photo once; the photos are in no part."""
         unassigned = self.photos.with_parts([UNASSIGNED] * len(self.photos))
         return Evaluation(unassigned, self.answers.mean(axis=0))
 
