@@ -74,11 +74,9 @@ _MODULE_OF_NAME: dict[str, str] = {
             "make_drawn_faces",
         ),
         "evaluation": (
-            "collect_predictions",
+            "Evaluation",
             "compare_evaluations",
-            "estimate_figures",
-            "evaluate_predictions",
-            "corrupt_photo",
+            "evaluate_model",
             "mcnemar_test",
             "measure_robustness",
             "slice_evaluation",
@@ -127,6 +125,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "save_review_sheet",
             "LabelError",
         ),
+        "images.corruptions": ("corrupt_photo",),
         "images": (
             "decode_image",
             "load_image",

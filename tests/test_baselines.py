@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 
 from emoclf.config import Settings
-from emoclf.data.splitting import split_photos, save_manifest
-from emoclf.evaluation import evaluate_predictions
+from emoclf.data.splitting import save_manifest, split_photos
 from emoclf.experiments import baselines, timing
 from emoclf.experiments.baselines import (
     BASELINE_NAMES,
@@ -29,6 +28,7 @@ from emoclf.experiments.baselines.estimating import estimate_seconds
 from emoclf.experiments.timing import describe_seconds
 from emoclf.plots import plot_baselines
 from emoclf.training import ResumeRefusedError
+from tests.evaluations import make_evaluation
 
 SIMPLE = ("majority", "brightness", "colours", "pixels")
 REST = tuple(name for name in BASELINE_NAMES if name not in SIMPLE)
@@ -296,7 +296,7 @@ def test_a_class_without_a_training_photo_is_named():
 def make_baseline(name, labels, shift):
     generator = np.random.default_rng(len(name))
     score = 1 / (1 + np.exp(-(generator.normal(size=len(labels)) + shift * (2 * labels - 1))))
-    evaluation = evaluate_predictions(labels, np.stack([1 - score, score], axis=1))
+    evaluation = make_evaluation(labels, np.stack([1 - score, score], axis=1))
     return Baseline(name, name, evaluation, Answers(evaluation.probabilities, 0.0, ""))
 
 

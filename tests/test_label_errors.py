@@ -14,7 +14,6 @@ from PIL import Image
 
 from emoclf.data.cleaning import find_problems, restore
 from emoclf.data.splitting import PhotoRow, Photos
-from emoclf.evaluation import evaluate_predictions
 from emoclf.experiments.label_errors import (
     Decision,
     apply_decisions,
@@ -25,6 +24,7 @@ from emoclf.experiments.label_errors import (
     save_review_sheet,
 )
 from emoclf.experiments.label_errors.comparing import describe_difference
+from tests.evaluations import make_evaluation
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>.jpg",
@@ -95,7 +95,7 @@ def answer(report, wrong, *, certain=0.95):
     own = np.array([1 - certain if record.path in wrong else 0.9 for record in records])
     labels = np.array([record.label for record in records])
     probabilities = np.where(np.eye(2)[labels] > 0, own[:, None], 1 - own[:, None])
-    return evaluate_predictions(labels, probabilities, paths=[record.path for record in records])
+    return make_evaluation(labels, probabilities, paths=[record.path for record in records])
 
 
 # --- suspects -------------------------------------------------------------------------------
@@ -119,10 +119,10 @@ def test_mistakes_beyond_the_estimate_are_listed_last_and_only_so_many(root):
     report = find_problems(root, progress=False)
     answers = answer(report, set())
     unsure = answers.probabilities.copy()
-    for index, path in enumerate(answers.paths):
+    for index, path in enumerate(answers.photos.paths):
         if path in ("sad/5.png", "sad/6.png", "sad/7.png"):
             unsure[index] = (0.4, 0.6)
-    answers = evaluate_predictions(answers.labels, unsure, paths=answers.paths)
+    answers = make_evaluation(answers.labels, unsure, paths=answers.photos.paths)
     review = rank_label_errors(answers, report, mistakes=2)
     assert [each.kinds for each in review.suspects] == [("confident_mistake",)] * 2
     assert rank_label_errors(answers, report, mistakes=0).suspects == ()
@@ -427,9 +427,7 @@ def test_the_repaired_split_differs_in_the_decided_labels_alone(root, decisions)
 def test_both_splits_find_the_photos_after_they_were_moved(root, decisions):
     photos = split_of(root)
     apply_decisions(root, decisions, dry_run=False)
-    split = correct_labels(
-        photos, decisions, locations=apply_decisions(root, decisions).locations
-    )
+    split = correct_labels(photos, decisions, locations=apply_decisions(root, decisions).locations)
     for part in (split.before, split.after):
         for file in part.files:
             assert (root / file.path).is_file(), file.path
@@ -444,10 +442,10 @@ def test_a_decision_about_a_test_photo_is_refused(root, decisions):
 
 def test_the_difference_counts_photos_that_only_one_answers_rightly():
     labels = [0, 0, 1, 1]
-    before = evaluate_predictions(labels, np.eye(2)[[0, 1, 1, 0]])
-    after = evaluate_predictions(labels, np.eye(2)[[1, 0, 1, 1]])
+    before = make_evaluation(labels, np.eye(2)[[0, 1, 1, 0]])
+    after = make_evaluation(labels, np.eye(2)[[1, 0, 1, 1]])
     text = describe_difference(before, after)
-    assert "2 photos only after gets right, 1 only before" in text
+    assert "after alone gets 2 right, before alone 1" in text
     assert "do not tell which of the two is right more often" in text
 
 

@@ -35,20 +35,18 @@ def plot_baselines(comparison: BaselineComparison) -> Figure:
     figure = make_figure(10, 1.3 + 0.42 * len(baselines))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for row, baseline in enumerate(baselines):
-        _draw_share(left, baseline.evaluation.accuracy, row, colour="black")
+        _draw_estimate(left, baseline.evaluation.accuracy, row, colour="black")
         _write_beside(left, row, f"{baseline.evaluation.accuracy.value:.3f}")
         area = baseline.evaluation.estimates.roc_auc
         if area is not None and baseline.name != "majority":  # which is the dotted line
-            _draw_share(right, area, row, colour="black")
+            _draw_estimate(right, area, row, colour="black")
             _write_beside(right, row, f"{area.value:.3f}")
     first = baselines[0].evaluation
     majority = first.majority_accuracy.value
     left.axvline(majority, color=BAD_COLOUR, linestyle=":", label=f"always {first.majority_class}")
     right.axvline(0.5, color=BAD_COLOUR, linestyle=":", label="guessing")
     left.set_yticks(range(len(baselines)), [baseline.title for baseline in baselines])
-    left.set(
-        ylim=(len(baselines) - 0.5, -0.6), xlabel=f"share of right answers, n = {len(first.labels)}"
-    )
+    left.set(ylim=(len(baselines) - 0.5, -0.6), xlabel=f"accuracy, n = {len(first.labels)}")
     right.set(xlim=(None, 1.03), xlabel="area under ROC")
     for axis in (left, right):
         axis.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1.0))
@@ -69,8 +67,8 @@ def plot_slices(report: SliceReport) -> Figure:
     axis, labels, previous = figure.subplots(), [], ""
     for row, each in enumerate(report.slices):
         colour = FRAME_COLOUR if each.is_small else "black"
-        _draw_share(axis, each.accuracy, row, colour=colour)
-        axis.plot(each.majority_share, row, "x", color=BAD_COLOUR, markersize=5)
+        _draw_estimate(axis, each.accuracy, row, colour=colour)
+        axis.plot(each.majority_accuracy, row, "x", color=BAD_COLOUR, markersize=5)
         if each.measure != previous and row:
             axis.axhline(row - 0.5, color=FRAME_COLOUR, linewidth=0.8)
         labels.append(f"{each.measure}: {each.name}")
@@ -81,7 +79,7 @@ def plot_slices(report: SliceReport) -> Figure:
     axis.axvline(share, color=CLASS_COLOURS[0], linestyle=":", label=f"all photos, {share:.3f}")
     axis.plot([], [], "x", color=BAD_COLOUR, label=f"always {report.majority_class}")
     axis.set_yticks(range(len(labels)), labels, fontsize=8)
-    axis.set(ylim=(len(labels) - 0.5, -0.5), xlim=(-0.02, 1.02), xlabel="share of right answers")
+    axis.set(ylim=(len(labels) - 0.5, -0.5), xlim=(-0.02, 1.02), xlabel="accuracy")
     axis.legend(frameon=False, fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
     return figure
 
@@ -106,7 +104,7 @@ def plot_robustness(report: RobustnessReport) -> Figure:
     for axis in axes.flat[len(report.curves) :]:
         axis.set_visible(False)
     for axis in axes[:, 0]:
-        axis.set_ylabel("share of right answers")
+        axis.set_ylabel("accuracy")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure
@@ -131,7 +129,7 @@ def _draw_curve(axis: Axes, curve: CorruptionCurve, report: RobustnessReport) ->
     axis.set_xlabel(curve.corruption.title, fontsize=9)
 
 
-def _draw_share(axis: Axes, share: Estimate, row: int, *, colour: str) -> None:
+def _draw_estimate(axis: Axes, share: Estimate, row: int, *, colour: str) -> None:
     line = NEUTRAL_COLOUR if colour == "black" else colour
     axis.plot([share.low, share.high], [row, row], color=line, linewidth=3)
     axis.plot(share.value, row, "o", color=colour, markersize=6)

@@ -99,7 +99,7 @@ def plot_confusion_matrix(
     Returns:
         The figure: rows are true classes, columns are answers.
     """
-    names = evaluation.class_names
+    names = evaluation.photos.class_names
     figure = make_figure(3.1 * len(names) + 0.6, 2.6 * len(names) + 0.7)
     axes: Any = figure.subplots(len(names), len(names), squeeze=False)
     shares = evaluation.confusion / np.maximum(evaluation.confusion.sum(axis=1, keepdims=True), 1)
@@ -154,16 +154,16 @@ def plot_roc_and_precision_recall(evaluation: Evaluation) -> Figure:
             "The evaluated photos hold one class only, so there is no ROC curve. Evaluate photos "
             "of both classes."
         )
-    name, figure = evaluation.class_names[-1], make_figure(9, 3.9)
+    name, figure = evaluation.photos.class_names[-1], make_figure(9, 3.9)
     left, right = figure.subplots(1, 2)
     left.plot(curves.false_positive_rate, curves.true_positive_rate, color=CLASS_COLOURS[-1])
     left.plot([0, 1], [0, 1], color=NEUTRAL_COLOUR, linestyle=":", label="guessing")
     left.set_title(f"ROC, area {curves.roc_auc:.3f}", fontsize=10)
-    left.set(xlabel=f"share of others called {name}", ylabel=f"share of {name} found")
+    left.set(xlabel="false positive rate", ylabel=f"recall of {name}")
     right.plot(curves.recall, curves.precision, color=CLASS_COLOURS[-1])
     right.axhline(curves.prevalence, color=NEUTRAL_COLOUR, linestyle=":", label="guessing")
     right.set_title(f"Precision-recall, average {curves.average_precision:.3f}", fontsize=10)
-    right.set(xlabel=f"share of {name} found (recall)", ylabel="share that is right (precision)")
+    right.set(xlabel=f"recall of {name}", ylabel=f"precision of {name}")
     for axis in (left, right):
         axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
         axis.legend(frameon=False, loc="lower right" if axis is left else "lower left")
@@ -181,13 +181,13 @@ def plot_comparison(evaluations: Mapping[str, Evaluation]) -> Figure:
         a dotted line for what always giving the more frequent answer reaches.
 
     Raises:
-        ValueError: If there is no network, or they were asked about different photos.
+        ValueError: If there is no network, or they were evaluated on different photos.
     """
     numbers = list(evaluations.values())
-    if not numbers or any(other.paths != numbers[0].paths for other in numbers):
+    if not numbers or any(other.photos.paths != numbers[0].photos.paths for other in numbers):
         raise ValueError(
             "Expected at least one network, and all evaluated on the same photos in the same "
-            f"order. Received: {', '.join(f'{k}: {len(v.paths)}' for k, v in evaluations.items())}."
+            f"order. Received: {', '.join(f'{k}: {len(e.photos)}' for k, e in evaluations.items())}"
         )
     figure = make_figure(8, 1.1 + 0.45 * len(numbers))
     axis, majority = figure.subplots(), numbers[0].majority_accuracy.value
@@ -203,6 +203,6 @@ def plot_comparison(evaluations: Mapping[str, Evaluation]) -> Figure:
     axis.axvline(majority, color=BAD_COLOUR, linestyle=":", label=label)
     axis.set_yticks(range(len(numbers)), list(evaluations))
     axis.set(ylim=(len(numbers) - 0.5, -0.5), xlim=(None, 1.01))
-    axis.set_xlabel(f"share of right answers, n = {numbers[0].accuracy.count}")
+    axis.set_xlabel(f"accuracy, n = {numbers[0].accuracy.count}")
     axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 0.0), fontsize=9)
     return figure

@@ -1,4 +1,4 @@
-"""How honest the probabilities are, and what "uncertain" would bring."""
+"""How calibrated the probabilities are, and what "uncertain" would bring."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _LINES = ("-", "--", "-.", ":")
 
 
 def plot_reliability(reliability: Reliability) -> Figure:
-    """Show how often answers of each confidence are right.
+    """Show how often predictions of each confidence are right.
 
     Args:
         reliability: From `measure_reliability`.
 
     Returns:
-        The figure: a dot per bin with its 95 % interval, the dotted line of an honest network, and
-        below it how many photos each bin holds.
+        The figure: a dot per bin with its 95 % interval, the dotted line of a calibrated network,
+        and below it how many photos each bin holds.
     """
     figure = make_figure(5.6, 4.6)
     axis, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
@@ -34,7 +34,7 @@ def plot_reliability(reliability: Reliability) -> Figure:
         [share.value - share.low for share in shares],
         [share.high - share.value for share in shares],
     )
-    axis.plot([0, 1], [0, 1], color=NEUTRAL_COLOUR, linestyle=":", label="honest")
+    axis.plot([0, 1], [0, 1], color=NEUTRAL_COLOUR, linestyle=":", label="calibrated")
     axis.errorbar(
         confidence,
         values,
@@ -42,31 +42,31 @@ def plot_reliability(reliability: Reliability) -> Figure:
         fmt="o",
         color="black",
         ecolor=NEUTRAL_COLOUR,
-        label="right, with 95 % interval",
+        label="accuracy, 95 % interval",
     )
     error = reliability.error
     title = f"calibration error {error.value:.3f} ({error.low:.3f} to {error.high:.3f})"
     axis.set_title(f"{title}, n = {reliability.photos:,}", fontsize=10)
-    axis.set(ylabel="share that is right", ylim=(-0.02, 1.02))
+    axis.set(ylabel="accuracy", ylim=(-0.02, 1.02))
     axis.legend(frameon=False, loc="lower right")
     lowest = min(0.5, min(each.low for each in reliability.bins))
     widths = [each.high - each.low for each in reliability.bins]
     counts = [share.count for share in shares]
     starts = [each.low for each in reliability.bins]
     below.bar(starts, counts, width=widths, align="edge", color=FRAME_COLOUR, edgecolor="white")
-    below.set(xlabel="confidence of the answer", ylabel="photos", xlim=(lowest - 0.02, 1.02))
+    below.set(xlabel="confidence", ylabel="photos", xlim=(lowest - 0.02, 1.02))
     return figure
 
 
 def plot_risk_coverage(curves: Mapping[str, RiskCoverage]) -> Figure:
-    """Show how many answers are wrong when the unsure ones are left out.
+    """Show how many predictions are wrong when the unsure ones are left out.
 
     Args:
         curves: Name of the network to its curve, from `measure_risk_coverage`; at least one.
 
     Returns:
         The figure: one line per network, with its area and interval, and a dotted line for the
-        share of mistakes when all photos are answered.
+        fraction of mistakes when all photos are predicted.
 
     Raises:
         ValueError: If there is no curve.
@@ -90,7 +90,7 @@ def plot_risk_coverage(curves: Mapping[str, RiskCoverage]) -> Figure:
         )
         axis.axhline(curve.whole_risk.value, color=colour, linestyle=":", linewidth=0.8)
     first = next(iter(curves.values()))
-    axis.set(xlabel=f"share of the photos that is answered, n = {first.area.count:,}")
-    axis.set(ylabel="share of these that is wrong", xlim=(0, 1.02), ylim=(0, None))
+    axis.set(xlabel=f"fraction of the photos that is predicted, n = {first.area.count:,}")
+    axis.set(ylabel="fraction of these that is wrong", xlim=(0, 1.02), ylim=(0, None))
     axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9)
     return figure

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from emoclf.evaluation import BatchModel, Estimate, share_right
+from emoclf.evaluation import BatchModel, Estimate, estimate_fraction
 from emoclf.experiments.exporting.photos import ParityPhotos
 from emoclf.models.formats.formats import FORMATS, MAX_ACCURACY_LOSS, MAX_DIFFERENCE, ExportFormat
 
@@ -105,7 +105,7 @@ def score(network: BatchModel, photos: ParityPhotos) -> Score:
     ]
     probabilities = np.concatenate(parts)
     is_right = probabilities.argmax(axis=1) == labels
-    return Score(probabilities, share_right(is_right, photos.groups), median(times))
+    return Score(probabilities, estimate_fraction(is_right, photos.groups), median(times))
 
 
 def compare(

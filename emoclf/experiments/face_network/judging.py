@@ -9,12 +9,12 @@ import numpy as np
 
 from emoclf.config import CLASS_NAMES
 from emoclf.data.sources.fer2013 import EMOTIONS, FaceSet
-from emoclf.evaluation import Estimate, wilson_interval
+from emoclf.evaluation import Estimate, Evaluation, wilson_interval
+from emoclf.evaluation.bootstrap import BOOTSTRAP_RESAMPLES
 from emoclf.evaluation.calibration import accuracy_at_coverage, expected_calibration_error
+from emoclf.photos import Photos
 
 SADNESS, HAPPINESS = EMOTIONS.index("sadness"), EMOTIONS.index("happiness")
-
-BOOTSTRAP_DRAWS = 2000
 
 
 def is_happy_or_sad(faces: FaceSet) -> np.ndarray:
@@ -64,7 +64,9 @@ def judge(
     """
     chosen = is_happy_or_sad(faces)
     happy = (faces.labels[chosen] == HAPPINESS).astype(np.int64)
-    shown, right = probabilities[chosen], probabilities[chosen].argmax(axis=1) == happy
+    photos = Photos.make(np.flatnonzero(chosen), happy)
+    evaluation = Evaluation(photos, probabilities[chosen])
+    shown, right = evaluation.probabilities, evaluation.is_right
     clear, confirmed = raters_agree(faces)[chosen], raters_confirm_label(faces)[chosen]
     confident = probabilities.max(axis=1) > 0.9
     figures = {
@@ -73,15 +75,15 @@ def judge(
         "accuracy_where_raters_agree": _share(right[clear]),
         "accuracy_where_raters_confirm_label": _share(right[confirmed]),
         "accuracy_where_raters_do_not_agree": _share(right[~clear]),
-        "calibration_error": expected_calibration_error(shown, happy),
-        "accuracy_at_90_percent_coverage": asdict(accuracy_at_coverage(shown, happy)),
+        "calibration_error": expected_calibration_error(evaluation),
+        "accuracy_at_90_percent_coverage": asdict(accuracy_at_coverage(evaluation)),
         "accuracy_when_certain": _share(right[certain[chosen]]),
         "certain_of_happy_or_sad": _share(certain[chosen]),
         "certain_of_other_emotions": _share(certain[~chosen]),
         "above_0.9_of_happy_or_sad": _share(confident[chosen]),
         "above_0.9_of_other_emotions": _share(confident[~chosen]),
         "area_under_roc_of_neither": float(
-            measure_area((~chosen).astype(np.int64), neither, draws=0).value
+            measure_area((~chosen).astype(np.int64), neither, resamples=0).value
         ),
     }
     for label, name in enumerate(CLASS_NAMES):
@@ -94,15 +96,15 @@ def _share(hits: np.ndarray) -> dict[str, Any]:
 
 
 def measure_area(
-    labels: np.ndarray, scores: np.ndarray, *, draws: int = BOOTSTRAP_DRAWS, seed: int = 0
+    labels: np.ndarray, scores: np.ndarray, *, resamples: int = BOOTSTRAP_RESAMPLES, seed: int = 0
 ) -> Estimate:
     """Measure the area under the ROC curve, with a stratified bootstrap interval of 95 %.
 
     Args:
         labels: int `(faces,)`, 0 or 1; both occur.
         scores: float `(faces,)`, larger for label 1.
-        draws: Bootstrap draws; 0 for none, which makes the interval a point.
-        seed: Seed of the draws.
+        resamples: Number of resamples; 0 for none, which makes the interval a point.
+        seed: Their seed.
 
     Returns:
         The area and its interval.
@@ -110,12 +112,12 @@ def measure_area(
     from sklearn.metrics import roc_auc_score
 
     area = float(roc_auc_score(labels, scores))
-    if draws == 0:
+    if resamples == 0:
         return Estimate(area, area, area, len(labels))
     random = np.random.default_rng(seed)
     groups = [scores[labels == label] for label in (0, 1)]
     areas = []
-    for _ in range(draws):
+    for _ in range(resamples):
         low, high = (np.sort(random.choice(group, len(group))) for group in groups)
         below = np.searchsorted(low, high, "left") + np.searchsorted(low, high, "right")
         areas.append(below.sum() / (2 * len(low) * len(high)))

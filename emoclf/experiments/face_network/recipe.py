@@ -321,7 +321,7 @@ def make_watch(tuning: FaceSet, label_weight: float = LABEL_WEIGHT) -> Watch:
         return {
             "tuning_cross_entropy": round(float(cross_entropy.mean()), 4),
             "tuning_accuracy": round(float(((lead > 0) == happy).mean()), 4),
-            "tuning_area_under_roc": round(measure_area(happy, lead, draws=0).value, 4),
+            "tuning_area_under_roc": round(measure_area(happy, lead, resamples=0).value, 4),
         }
 
     return watch

@@ -9,7 +9,7 @@ from typing import Any
 
 from emoclf.config import Settings
 from emoclf.data.loading import WithoutFace
-from emoclf.evaluation import Evaluation, compare_evaluations, evaluate_predictions
+from emoclf.evaluation import Evaluation, compare_evaluations
 from emoclf.experiments.label_errors.decisions import Decision
 from emoclf.images.faces import FaceDetector
 from emoclf.inference import Predictor
@@ -62,7 +62,7 @@ class CorrectionComparison:
         """Return the comparison as text for reading."""
         lines = [
             f"labels changed: {self.split.moved:,}; photos set aside: {self.split.set_aside:,}; "
-            f"tested on the same {len(self.before.labels):,} photos, untouched by the repair",
+            f"tested on the same {len(self.before.photos):,} photos, untouched by the repair",
             f"accuracy before  {self.before.accuracy}",
             f"accuracy after   {self.after.accuracy}",
             describe_difference(self.before, self.after),
@@ -76,7 +76,7 @@ class CorrectionComparison:
         return {
             "moved": self.split.moved,
             "set_aside": self.split.set_aside,
-            "test_photos": len(self.before.labels),
+            "test_photos": len(self.before.photos),
             "accuracy_before": asdict(self.before.accuracy),
             "accuracy_after": asdict(self.after.accuracy),
             "difference": describe_difference(self.before, self.after),
@@ -96,7 +96,7 @@ def describe_difference(before: Evaluation, after: Evaluation) -> str:
     """
     comparison = compare_evaluations(before, after, names=("before", "after"))
     return (
-        f"{comparison.describe()}\nEach network was trained once, and two trainings differ by "
+        f"{comparison}\nEach network was trained once, and two trainings differ by "
         "chance alone, too: few photos more or less are no proof."
     )
 
@@ -250,23 +250,13 @@ def _train_both(
 def _keep_common(
     first: Evaluation, second: Evaluation
 ) -> tuple[Evaluation, Evaluation, tuple[str, ...]]:
-    """Keep the photos that both have answered, in the same order."""
-    common = [path for path in first.paths if path in set(second.paths)]
+    """Keep the photos that both have predicted, in the same order."""
+    paths = first.photos.paths, second.photos.paths
+    common = [path for path in paths[0] if path in set(paths[1])]
     if not common:
-        raise ValueError("No test photo was answered by both networks.")
-    kept = []
-    for each in (first, second):
-        position = {path: index for index, path in enumerate(each.paths)}
-        order = [position[path] for path in common]
-        kept.append(
-            evaluate_predictions(
-                each.labels[order],
-                each.probabilities[order],
-                paths=common,
-                class_names=each.class_names,
-                groups=None if each.groups is None else each.groups[order],
-                split=each.split,
-            )
-        )
-    left_out = tuple(sorted(set(first.paths) ^ set(second.paths)))
-    return kept[0], kept[1], left_out
+        raise ValueError("No test photo was predicted by both networks.")
+    left_out = tuple(sorted(set(paths[0]) ^ set(paths[1])))
+    before, after = (
+        each.take([each.photos.paths.index(path) for path in common]) for each in (first, second)
+    )
+    return before, after, left_out

@@ -139,7 +139,7 @@ def rank_label_errors(
     kept = [suspect for suspect in merged.values() if suspect.path not in tested]
     return LabelReview(
         root=Path(report.root),
-        class_names=answers.class_names,
+        class_names=answers.photos.class_names,
         suspects=tuple(sorted(kept, key=_rank)),
         reviewed=len(answers.labels),
         noise_shares=_estimate_noise(answers),
@@ -164,8 +164,8 @@ def _merge(first: LabelError | None, second: LabelError) -> LabelError:
 
 
 def _check_known(answers: Evaluation, records: dict[str, FileRecord]) -> None:
-    for path, label in zip(answers.paths, answers.labels.tolist(), strict=True):
-        name = answers.class_names[label]
+    for path, label in zip(answers.photos.paths, answers.labels.tolist(), strict=True):
+        name = answers.photos.class_names[label]
         if path not in records or records[path].class_name != name:
             where = f"in {records[path].class_name}" if path in records else "not there"
             raise ValueError(
@@ -221,10 +221,13 @@ def _find_wrong_answers(
         ("confident_mistake", others),
     ):
         for index in indices:
-            path, label = answers.paths[index], int(answers.labels[index])
+            path, label = answers.photos.paths[index], int(answers.labels[index])
             answer = int(answers.predicted_labels[index])
-            own, probability = answers.class_names[label], answers.probabilities[index, answer]
-            suggested = answers.class_names[answer]
+            own, probability = (
+                answers.photos.class_names[label],
+                answers.probabilities[index, answer],
+            )
+            suggested = answers.photos.class_names[answer]
             reason = (
                 f"Networks that have not seen it say {suggested} with probability "
                 f"{probability:.2f}; photos in {own} get {thresholds[label]:.2f} for {own} on "
@@ -239,7 +242,7 @@ def _find_wrong_answers(
 
 def _estimate_noise(answers: Evaluation) -> dict[str, float]:
     """Return for each class the estimated share of its labels that are wrong."""
-    counts = np.bincount(answers.labels, minlength=len(answers.class_names))
+    counts = np.bincount(answers.labels, minlength=len(answers.photos.class_names))
     joint = estimate_joint(count_confident_joint(answers.labels, answers.probabilities), counts)
     wrong = 1 - np.diag(joint) / joint.sum(axis=1)
-    return dict(zip(answers.class_names, wrong.tolist(), strict=True))
+    return dict(zip(answers.photos.class_names, wrong.tolist(), strict=True))
