@@ -1,6 +1,6 @@
 """A trained network as a file for other programs, checked against the network itself.
 
-`photos` finds the photos of the run, `parity` compares, `exports` does it all; writing a format and
+`exports` does it all, `parity` finds photos and compares predictions on them; writing a format and
 loading it again is `models.formats`.
 """
 
@@ -11,8 +11,7 @@ from emoclf.experiments.exporting.exports import (
     export_model,
     export_network,
 )
-from emoclf.experiments.exporting.parity import Parity, describe_parities
-from emoclf.experiments.exporting.photos import ParityPhotos, gather_photos
+from emoclf.experiments.exporting.parity import Parity, ParityPhotos, gather_photos
 from emoclf.models.formats.formats import (
     FORMATS,
     MAX_ACCURACY_LOSS,
@@ -36,7 +35,6 @@ __all__ = [
     "FormatUnavailableError",
     "Parity",
     "ParityPhotos",
-    "describe_parities",
     "export_model",
     "export_network",
     "find_unavailable",
