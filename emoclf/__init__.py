@@ -111,7 +111,6 @@ _MODULE_OF_NAME: dict[str, str] = {
         "experiments.exporting": (
             "export_model",
             "export_network",
-            "load_export",
         ),
         "experiments.label_errors": (
             "apply_decisions",
@@ -177,6 +176,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "freeze_for_fine_tuning",
             "PretrainedWeightsError",
         ),
+        "models.formats": ("load_export",),
         "models.model_file": (
             "load_info",
             "load_model",

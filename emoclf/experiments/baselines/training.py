@@ -189,9 +189,7 @@ def keep_baseline(
     """Read a baseline that is done, or train it and keep it; `photos` are those of the test."""
     value: KeptBaseline = keep_work(path, work, facts=facts, what="baseline", kind=KeptBaseline)
     evaluation = read_evaluation(value["probabilities"], photos, name=path)
-    return Baseline(
-        name, title, evaluation, value["seconds"], value["note"], value["without_face"]
-    )
+    return Baseline(name, title, evaluation, value["seconds"], value["note"], value["without_face"])
 
 
 @dataclass

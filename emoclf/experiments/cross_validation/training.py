@@ -258,9 +258,7 @@ def find_face_features(cache: PhotoCache) -> np.ndarray:
     return PackagedNetwork().predict_features(cache.images[:])
 
 
-def _predict_with_features(
-    features: np.ndarray, photos: Photos, settings: Settings
-) -> np.ndarray:
+def _predict_with_features(features: np.ndarray, photos: Photos, settings: Settings) -> np.ndarray:
     """Fit a logistic regression on the other photos of a fold, and predict its test.
 
     Nothing is chosen on validation photos here, so they are trained on, too.

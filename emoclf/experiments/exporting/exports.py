@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from emoclf.config import MODEL_FILE_NAME
 from emoclf.display import Displayed, Table
-from emoclf.experiments.exporting.parity import Parity, ParityPhotos, gather_photos, score
+from emoclf.experiments.exporting.parity import Parity, ParityPhotos, Score, gather_photos, score
 from emoclf.images.faces import FaceDetector
 from emoclf.inference.predictor import MakeDetector
 from emoclf.models.formats.formats import FORMATS, ExportFormat, choose_formats, find_unavailable
@@ -73,9 +75,7 @@ class ExportReport(Displayed):
         )
         for each in self.parities:
             if not each.is_kept:
-                yield (
-                    f"Careful: {each.format} does not predict as the network does: {each.rule}."
-                )
+                yield (f"Careful: {each.format} does not predict as the network does: {each.rule}.")
         yield from (f"Left out: {reason}" for reason in self.unavailable.values())
 
     def to_dict(self) -> dict[str, Any]:
@@ -180,23 +180,43 @@ def export_network(
     before = score(network, photos)
     parities = []
     for name in chosen:
-        say(f"writing {show_text(Path(folder) / name)}")
         place = Path(folder) / name
-        with building_folder(place, replace=True) as temporary:
-            file = temporary / FORMATS[name].file_name
-            write_export(network, file, name, info=info, calibration=photos.calibration)
-            _describe_export(temporary, name, info)
-            parity = Parity.compare(
-                before,
-                score(load_export(temporary), photos),
-                format=name,
-                path=place,
-                size_mib=sum(each.stat().st_size for each in list_export_files(file)) / 2**20,
-                photos=photos.description,
-            )
-            write_json(temporary / PARITY_FILE_NAME, parity.to_dict())
-        parities.append(parity)
+        say(f"writing {show_text(place)}")
+        parities.append(_export(network, info, name, place, photos=photos, before=before))
     return tuple(parities)
+
+
+def _export(
+    network: keras.Model,
+    info: ModelInfo,
+    name: ExportFormat,
+    place: Path,
+    *,
+    photos: ParityPhotos,
+    before: Score,
+) -> Parity:
+    """Write one format, load it again, and compare its score with that of the network."""
+    with building_folder(place, replace=True) as temporary:
+        file = temporary / FORMATS[name].file_name
+        write_export(network, file, name, info=info, calibration=photos.calibration)
+        _describe_export(temporary, name, info)
+        after = score(load_export(temporary), photos)
+        difference = np.abs(after.probabilities - before.probabilities).max()
+        changed = after.probabilities.argmax(axis=1) != before.probabilities.argmax(axis=1)
+        parity = Parity(
+            format=name,
+            path=place,
+            photos=photos.description,
+            largest_difference=1.0 if np.isnan(difference) else float(difference),
+            changed_predictions=int(changed.sum()),
+            accuracy_before=before.accuracy,
+            accuracy_after=after.accuracy,
+            size_mib=sum(each.stat().st_size for each in list_export_files(file)) / 2**20,
+            milliseconds_before=before.milliseconds,
+            milliseconds=after.milliseconds,
+        )
+        write_json(temporary / PARITY_FILE_NAME, parity.to_dict())
+    return parity
 
 
 def _describe_export(folder: Path, name: ExportFormat, info: ModelInfo) -> None:

@@ -36,16 +36,14 @@ class ParityPhotos:
 
     Attributes:
         images: uint8 RGB `(photos, height, width, 3)`, 0 to 255: what is scored.
-        labels: Their true labels, int64 `(photos,)`.
-        groups: One number per photo, equal for duplicates, int64 `(photos,)`.
+        photos: The same, with their labels.
         calibration: uint8 RGB `(others, height, width, 3)`, 0 to 255: training photos, none of
             which is scored.
         description: Which photos are scored, in words.
     """
 
     images: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray
+    photos: Photos
     calibration: np.ndarray
     description: str
 
@@ -101,8 +99,7 @@ def gather_photos(
         )
     return ParityPhotos(
         images=cache.images[cache.photos.find_part(part)],
-        labels=scored.labels,
-        groups=scored.groups,
+        photos=scored,
         calibration=cache.images[cache.photos.find_part("train")],
         description=f"{len(scored):,} {part} photos of {show_text(source)}",
     )
@@ -165,8 +162,9 @@ def score(network: BatchModel, photos: ParityPhotos) -> Score:
         for start in range(0, len(images), _BATCH)
     ]
     probabilities = np.concatenate(batches)
-    is_right = probabilities.argmax(axis=1) == photos.labels
-    return Score(probabilities, estimate_fraction(is_right, photos.groups), median(times))
+    is_right = probabilities.argmax(axis=1) == photos.photos.labels
+    accuracy = estimate_fraction(is_right, photos.photos.groups)
+    return Score(probabilities, accuracy, median(times))
 
 
 @dataclass(frozen=True)
@@ -197,33 +195,6 @@ class Parity:
     size_mib: float
     milliseconds_before: float
     milliseconds: float
-
-    @classmethod
-    def compare(
-        cls,
-        before: Score,
-        after: Score,
-        *,
-        format: ExportFormat,
-        path: Path,
-        size_mib: float,
-        photos: str,
-    ) -> Parity:
-        """Compare the score of an exported file with that of the network, on the same photos."""
-        difference = np.abs(after.probabilities - before.probabilities).max()
-        changed = after.probabilities.argmax(axis=1) != before.probabilities.argmax(axis=1)
-        return cls(
-            format=format,
-            path=path,
-            photos=photos,
-            largest_difference=1.0 if np.isnan(difference) else float(difference),
-            changed_predictions=int(changed.sum()),
-            accuracy_before=before.accuracy,
-            accuracy_after=after.accuracy,
-            size_mib=size_mib,
-            milliseconds_before=before.milliseconds,
-            milliseconds=after.milliseconds,
-        )
 
     @property
     def is_kept(self) -> bool:

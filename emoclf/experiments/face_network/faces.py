@@ -1,6 +1,6 @@
-"""The faces of the recipe: who teaches, who is judged by, and what each is taught.
+"""The faces of the recipe: to train on, to validate on, and what each is taught.
 
-No training face is a duplicate of a validation face, and the raters' votes are mixed with the label.
+No training face is a duplicate of a validation face; the raters' votes are mixed with the label.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def prepare_faces(faces: FaceSet) -> RecipeFaces:
     """Give every face its role.
 
     Training faces are FER2013's "Training" without duplicates of validation faces and without
-    pictures that the raters call no face. Validation faces are FER2013's "PublicTest": those with an even
-    number in their name tune, the others confirm. "PrivateTest" is not used.
+    pictures that the raters call no face. Validation faces are FER2013's "PublicTest": every second
+    one tunes, the others confirm. "PrivateTest" is not used.
 
     Args:
         faces: FER2013.

@@ -17,7 +17,6 @@ from emoclf.evaluation.calibration import (
     expected_calibration_error,
     fit_temperature,
 )
-from emoclf.experiments.exporting import write_onnx
 from emoclf.experiments.face_network.faces import (
     HAPPINESS,
     SADNESS,
@@ -29,6 +28,7 @@ from emoclf.experiments.face_network.faces import (
 from emoclf.experiments.face_network.learning import predict_emotions
 from emoclf.experiments.face_network.recipe import RecipeSettings
 from emoclf.models import build_face_network
+from emoclf.models.formats.writers import write_onnx
 from emoclf.models.packaged import (
     CARD_FILE_NAME,
     NETWORK_FILE_NAME,

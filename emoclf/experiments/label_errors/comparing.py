@@ -191,7 +191,7 @@ def compare_corrections(
     from emoclf.training import check_run_is_free, hold_run
 
     settings, folder = settings or Settings(), Path(logs) / name
-    evaluations, left_out = [], ()
+    found = []
     with hold_run(folder):
         for part, photos in (("before", split.before), ("after", split.after)):
             say(f"{part} the corrections:")
@@ -206,12 +206,13 @@ def compare_corrections(
                 cache_folder=folder / "cache",
                 progress=progress,
             )
-            result, found = train_and_test(cache, settings, folder=folder / part, say=say)
+            result, evaluation = train_and_test(cache, settings, folder=folder / part, say=say)
             left_out = cache.faces.without_face.part("test").paths if cache.faces else ()
-            found = found.take([path not in left_out for path in found.photos.paths])
-            result.run.log_test_access_once(found.photos, found.probabilities)
-            evaluations.append(found)
+            evaluation = evaluation.take([p not in left_out for p in evaluation.photos.paths])
+            result.run.log_test_access_once(evaluation.photos, evaluation.probabilities)
+            found.append((evaluation, left_out))
+        (before, left_out), (after, _) = found
         runs = (folder / "before", folder / "after")
-        comparison = CorrectionComparison(split, *evaluations, runs, left_out)
+        comparison = CorrectionComparison(split, before, after, runs, left_out)
         write_json(folder / COMPARISON_NAME, comparison.to_dict())
     return comparison
