@@ -6,6 +6,7 @@ No training face is a duplicate of a validation face; the raters' votes are mixe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
@@ -141,16 +142,14 @@ def find_leakage(training: FaceSet, validation: FaceSet) -> Leakage:
 def _make_variants(pixels: np.ndarray) -> list[np.ndarray]:
     """Mirror and shift faces uint8 `(faces, 48, 48)`: 18 arrays of that shape."""
     border = ((0, 0), (_SHIFT_PX, _SHIFT_PX), (_SHIFT_PX, _SHIFT_PX))
-    variants = []
-    for faces in (pixels, pixels[:, :, ::-1]):
-        padded = np.pad(faces, border, mode="edge")
-        height, width = faces.shape[1:]
-        for top in (0, _SHIFT_PX, 2 * _SHIFT_PX):
-            variants += [
-                padded[:, top : top + height, left : left + width]
-                for left in (0, _SHIFT_PX, 2 * _SHIFT_PX)
-            ]
-    return variants
+    height, width = pixels.shape[1:]
+    shifts = (0, _SHIFT_PX, 2 * _SHIFT_PX)
+    return [
+        padded[:, top : top + height, left : left + width]
+        for faces in (pixels, pixels[:, :, ::-1])
+        for padded in [np.pad(faces, border, mode="edge")]
+        for top, left in product(shifts, shifts)
+    ]
 
 
 def _make_thumbnails(pixels: np.ndarray) -> np.ndarray:
