@@ -64,7 +64,7 @@ def make_batches(cache, settings):
 def answer(model, cache, batches):
     """Return path -> probabilities of the test photos."""
     _, probabilities = collect_predictions(model, batches["test"])
-    return dict(zip(cache.paths("test"), probabilities, strict=True))
+    return dict(zip(cache.photos.part("test").paths, probabilities, strict=True))
 
 
 def run_lesson(cache, settings, logs):
@@ -88,11 +88,11 @@ def run_lesson(cache, settings, logs):
 
 def run_packaged(cache, *_):
     """Ask the packaged network as it comes; it is not trained here."""
-    crops = cache.images[cache.indices("test")]
+    crops = cache.images[cache.photos.find_part("test")]
     start = time.perf_counter()
     probabilities = PackagedNetwork().predict(crops).classes
     seconds = time.perf_counter() - start
-    return dict(zip(cache.paths("test"), probabilities, strict=True)), seconds
+    return dict(zip(cache.photos.part("test").paths, probabilities, strict=True)), seconds
 
 
 def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
@@ -102,7 +102,7 @@ def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
     info = ModelInfo(cache.class_names, FACE_SIZE, cache.resize_mode, cache.crop)
     callbacks = make_callbacks(run, info=info, patience=settings.patience, tensorboard=False)
     batches = make_batches(cache, settings)
-    weights = balanced_class_weights(cache.labels("train"), len(CLASS_NAMES))
+    weights = balanced_class_weights(cache.photos.part("train").labels, len(CLASS_NAMES))
     model, start = load_face_network(), time.perf_counter()
     stages = (("head", 10 * learning_rate, 0, HEAD_EPOCHS), ("all", learning_rate, HEAD_EPOCHS, 0))
     for stage, rate, first, last in stages:
@@ -128,7 +128,7 @@ def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
 
 def run_seed(report, settings, arguments, detector):
     """Return labels, paths and name -> (probabilities, seconds) of one split's test faces."""
-    split = split_photos(report, settings)
+    split = split_photos(report.kept, settings)
     quiet = {"progress": False, "detector": detector}
     faces = cache_photos(split, image_size=FACE_SIZE, crop="face", **quiet)
     say(faces.describe())

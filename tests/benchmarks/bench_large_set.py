@@ -60,7 +60,7 @@ def measure(data, work, count):
     )
     decoding = time.perf_counter() - start
     train = emoclf.make_dataset(cache, "train", batch_size=BATCH, shuffle=True)
-    learned = len(cache.indices("train"))
+    learned = len(cache.photos.find_part("train"))
     start = time.perf_counter()
     for _ in train:
         pass

@@ -45,7 +45,7 @@ def run_tutorial(split):
     """Train the tutorial's network; return test probabilities of Happy and seconds of training."""
 
     def load(name):
-        paths = [Path(split.root) / file.path for file in split.select(name)]
+        paths = [Path(split.root) / file.path for file in split.part(name).rows]
         photos = [Image.fromarray(emoclf.load_image(path)) for path in paths]
         return np.stack([np.asarray(p.resize((256, 256), Image.BILINEAR)) for p in photos])
 
@@ -55,8 +55,8 @@ def run_tutorial(split):
     start = time.perf_counter()
     model.fit(
         images,
-        split.labels("train"),
-        validation_data=(validation, split.labels("validation")),
+        split.part("train").labels,
+        validation_data=(validation, split.part("validation").labels),
         epochs=20,
         verbose=0,
     )
@@ -109,7 +109,7 @@ def main():
             root=report.root,
             seed=seed,
         )
-        truth.append(split.labels("test"))
+        truth.append(split.part("test").labels)
         runs = {"tutorial": run_tutorial, "lesson": lambda s, v=settings: run_lesson(s, v)}
         for name, function in runs.items():
             emoclf.set_seeds(seed)
