@@ -94,8 +94,7 @@ def answer(report, wrong, *, certain=0.95):
     """Out-of-fold answers: right with 0.9, but the other class for some paths."""
     kept = report.kept
     own = np.array([1 - certain if path in wrong else 0.9 for path in kept.paths])
-    probabilities = np.where(np.eye(2)[kept.labels] > 0, own[:, None], 1 - own[:, None])
-    return Evaluation(kept, probabilities)
+    return Evaluation(kept, np.where(np.eye(2)[kept.labels] > 0, own[:, None], 1 - own[:, None]))
 
 
 # --- suspects -------------------------------------------------------------------------------
@@ -122,7 +121,7 @@ def test_mistakes_beyond_the_estimate_are_listed_last_and_only_so_many(root):
     for index, path in enumerate(answers.photos.paths):
         if path in ("sad/5.png", "sad/6.png", "sad/7.png"):
             unsure[index] = (0.4, 0.6)
-    answers = make_evaluation(answers.labels, unsure, paths=answers.photos.paths)
+    answers = Evaluation(answers.photos, unsure)
     review = rank_label_errors(answers, report, mistakes=2)
     assert [each.kinds for each in review.suspects] == [("confident_mistake",)] * 2
     assert rank_label_errors(answers, report, mistakes=0).suspects == ()

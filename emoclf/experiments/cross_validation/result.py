@@ -13,7 +13,7 @@ import numpy as np
 from emoclf.data.splitting import Folds, make_folds
 from emoclf.display import Displayed, Table
 from emoclf.evaluation import ESTIMATE_HEADERS, Estimate, Evaluation, read_evaluation
-from emoclf.photos import Photos
+from emoclf.photos import UNASSIGNED, Photos
 from emoclf.run import Run
 from emoclf.storage import keep_work, read_json
 from emoclf.untrusted import show_text
@@ -102,8 +102,9 @@ class CrossValidation(Displayed):
 
     @property
     def evaluation(self) -> Evaluation:
-        """The numbers of the predictions averaged over the repeats, each photo counted once."""
-        return Evaluation(self.photos, self.probabilities.mean(axis=0))
+        """Predictions averaged over the repeats, each photo counted once, of photos in no part."""
+        photos = self.photos.with_parts([UNASSIGNED] * len(self.photos))
+        return Evaluation(photos, self.probabilities.mean(axis=0))
 
     @property
     def repeat_accuracies(self) -> tuple[Estimate, ...]:
