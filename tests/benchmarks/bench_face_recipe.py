@@ -10,15 +10,17 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from emoclf.config import MODEL_FILE_NAME
-from emoclf.data.sources.fer2013 import join_face_sets, load_fer2013
-from emoclf.evaluation import wilson_interval
 from emoclf.experiments.face_network.judging import (
     HAPPINESS,
     SADNESS,
     is_happy_or_sad,
     measure_area,
 )
+from emoclf.experiments.face_network.targets import make_targets
+
+from emoclf.config import MODEL_FILE_NAME
+from emoclf.data.sources.fer2013 import join_face_sets, load_fer2013
+from emoclf.evaluation import wilson_interval
 from emoclf.experiments.face_network.learning import (
     LearningSettings,
     precision,
@@ -26,7 +28,6 @@ from emoclf.experiments.face_network.learning import (
     train_face_network,
 )
 from emoclf.experiments.face_network.recipe import RecipeSettings, load_float32, prepare_faces
-from emoclf.experiments.face_network.targets import make_targets
 
 
 def describe(network, validation, *, flip):

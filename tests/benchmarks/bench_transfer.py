@@ -19,16 +19,16 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from emoclf.experiments.face_network.augmentation import Augmentation
+from emoclf.experiments.face_network.copies import find_crossings
+from emoclf.experiments.face_network.judging import HAPPINESS, SADNESS, is_happy_or_sad
 from scipy import stats
 
 from emoclf.config import FACE_SIZE, Settings
 from emoclf.data.sources.fer2013 import EMOTIONS, load_fer2013
 from emoclf.data.splitting import PhotoRow, Photos
 from emoclf.evaluation import wilson_interval
-from emoclf.experiments.face_network.augmentation import Augmentation
 from emoclf.experiments.face_network.batches import FaceBatches, grey_to_rgb
-from emoclf.experiments.face_network.copies import find_crossings
-from emoclf.experiments.face_network.judging import HAPPINESS, SADNESS, is_happy_or_sad
 from emoclf.experiments.face_network.learning import precision
 from emoclf.models import build_deep_cnn
 from emoclf.models.model_file import ModelInfo, load_model, save_model
