@@ -138,7 +138,7 @@ def test_all_baselines_predict_the_same_test_photos(full):
     assert [each.name for each in baselines.baselines] == list(BASELINE_NAMES)
     expected = photos.part("test").paths
     for each in baselines.baselines:
-        assert each.evaluation.paths == expected
+        assert each.evaluation.photos.paths == expected
         np.testing.assert_array_equal(each.evaluation.labels, photos.part("test").labels)
     assert baselines.without_face == len(expected) == 8
     assert "8 of the test photos show no face" in str(baselines)
@@ -217,7 +217,7 @@ def test_the_network_of_a_run_is_a_baseline_and_is_not_trained_again(run, tmp_pa
     from emoclf.inference.testing import evaluate
 
     expected = evaluate(folder, progress=False).evaluation
-    assert network.evaluation.paths == expected.paths
+    assert network.evaluation.photos.paths == expected.photos.paths
     np.testing.assert_allclose(network.evaluation.probabilities, expected.probabilities, atol=1e-5)
 
 

@@ -197,9 +197,7 @@ def test_a_baseline(tmp_path):
 
     def load():
         try:
-            keep_baseline(
-                path, pytest.fail, name="pixels", title="pixels", photos=photos, facts=facts
-            )
+            keep_baseline(path, pytest.fail, facts=facts, **given)
         except ValueError as error:
             if "another training" not in str(error):  # of other facts: names the baselines
                 raise
