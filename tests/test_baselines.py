@@ -125,7 +125,7 @@ def test_where_nothing_decides_no_baseline_is_shown_to_know_anything(tmp_path):
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
-    """A whole baselines of one epoch, and what it said."""
+    """All baselines, one epoch each, and what was said."""
     folder = tmp_path_factory.mktemp("full")
     photos, said = make_data(folder / "data", draw_by_light, per_class=16), []
     arguments = {"logs": folder, "name": "baselines", "resume": True, "detector": NoFaces()}

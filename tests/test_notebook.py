@@ -161,7 +161,7 @@ def test_every_run_of_the_tiny_lesson_was_copied(tiny):
     assert (folder / "drive" / "tiny" / "metrics.json").is_file()
 
 
-def test_the_ladder_of_the_tiny_run_asks_all_about_the_same_photos(tiny):
+def test_the_baselines_of_the_tiny_run_asks_all_about_the_same_photos(tiny):
     folder, document = tiny
     run = run_of(folder)
     metrics = json.loads((run / "metrics.json").read_text())

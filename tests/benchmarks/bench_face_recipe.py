@@ -10,13 +10,6 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from emoclf.experiments.face_network.judging import (
-    HAPPINESS,
-    SADNESS,
-    is_happy_or_sad,
-)
-from emoclf.experiments.face_network.targets import make_targets
-
 from emoclf.config import MODEL_FILE_NAME
 from emoclf.data.sources.fer2013 import join_face_sets, load_fer2013
 from emoclf.evaluation import Evaluation
