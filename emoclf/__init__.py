@@ -111,7 +111,6 @@ _MODULE_OF_NAME: dict[str, str] = {
         "experiments.exporting": (
             "export_model",
             "export_network",
-            "load_export",
         ),
         "experiments.label_errors": (
             "apply_decisions",
@@ -164,8 +163,8 @@ _MODULE_OF_NAME: dict[str, str] = {
             "summarise_shares_on_person",
         ),
         "inference.testing": (
-            "evaluate_folder",
             "evaluate",
+            "evaluate_folder",
         ),
         "models": (
             "build_augmentation",
@@ -177,6 +176,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "freeze_for_fine_tuning",
             "PretrainedWeightsError",
         ),
+        "models.formats": ("load_export",),
         "models.model_file": (
             "load_info",
             "load_model",
@@ -239,7 +239,6 @@ _MODULE_OF_NAME: dict[str, str] = {
             "save_evaluation",
             "Stage",
             "start_run",
-            "train_model",
             "train_model",
             "use_precision",
         ),

@@ -13,9 +13,8 @@ from emoclf.config import CLASS_NAMES
 from emoclf.data.splitting import make_folds
 from emoclf.evaluation import Evaluation, estimate_fraction
 from emoclf.evaluation.calibration import accuracy_at_coverage
-from emoclf.experiments.cross_validation.result import CrossValidation, _read_fold
-from emoclf.experiments.exporting.parity import score
-from emoclf.experiments.exporting.photos import ParityPhotos
+from emoclf.experiments.cross_validation.result import CrossValidation, keep_fold
+from emoclf.experiments.exporting.parity import ParityPhotos, score
 from emoclf.inference import Prediction
 from emoclf.inference.testing import evaluate_folder
 from emoclf.models.model_file import ModelInfo
@@ -74,7 +73,7 @@ def test_each_repeat_of_a_cross_validation(single, tmp_path):
     rows = photos.groups < 40
     folds = make_folds(photos.take(rows), fold_count=3)
     few = CrossValidation(tmp_path, "network", folds, answers[:1, rows], ())
-    assert "With 20 different photos of the smallest class" in few.describe()
+    assert "With 20 different photos of the smallest class" in str(few)
 
 
 def test_each_fold_of_a_cross_validation(tmp_path):
@@ -83,12 +82,12 @@ def test_each_fold_of_a_cross_validation(tmp_path):
     tested = folds.find_tested(0, 1)
     given = answer(thrice(LABELS), thrice(RIGHT))
     value = {
-        "positions": tested.tolist(),
         "probabilities": given[tested].tolist(),
+        "best_epoch": 1,
         "seconds": 1.0,
         "collapse": None,
     }
-    found = _read_fold(value, tmp_path, folds, np.zeros_like(given), (0, 1))
+    _, found = keep_fold(tmp_path, folds, (0, 1), lambda: value)
     own = np.unique(photos.groups[tested])
     check(found.accuracy, estimate_single(RIGHT[own]))
 
@@ -96,8 +95,7 @@ def test_each_fold_of_a_cross_validation(tmp_path):
 def test_an_exported_network(single):
     network = SimpleNamespace(predict_on_batch=lambda rows: answer(rows[:, 0], rows[:, 1]))
     rows = np.stack([LABELS, RIGHT], axis=1)
-    groups = thrice(np.arange(COUNT))
-    photos = ParityPhotos(thrice(rows), thrice(LABELS), groups, rows[:0], "photos, thrice")
+    photos = ParityPhotos(thrice(rows), make_photos(3), rows[:0], "photos, thrice")
     check(score(network, photos).accuracy, single)
 
 

@@ -2,20 +2,21 @@
 
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import keras
 import numpy as np
 import pytest
-from emoclf.evaluation.access_log import load_test_access_log
 
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
-from emoclf.data.splitting import PhotoRow, Photos, make_folds
-from emoclf.experiments.baselines.learning import _keep_answers
+from emoclf.data.splitting import make_folds
+from emoclf.experiments.baselines.training import keep_baseline
 from emoclf.experiments.cross_validation import load_cross_validation
+from emoclf.photos import Photos
+from emoclf.run import Run
 from emoclf.storage import write_json
-from emoclf.training import HistoryFile, KeepState, compile_model, load_settings
+from emoclf.training import HistoryFile, KeepState, compile_model
 from emoclf.training.callbacks import BestCheckpoint
 from emoclf.training.event_files import EventFiles
 from emoclf.training.resuming import _build_optimizer
@@ -105,21 +106,21 @@ def check(path, load):
 
 @pytest.fixture(scope="module")
 def split():
-    files = tuple(PhotoRow(f"{n}.jpg", n % 2, n, "train") for n in range(18))
-    rest = (PhotoRow(f"t{n}.jpg", n % 2, 20 + n, "test") for n in range(4))
-    return Photos("photos", ("Sad", "Happy"), 42, (*files, *rest))
+    paths = [*(f"{n}.jpg" for n in range(18)), *(f"t{n}.jpg" for n in range(4))]
+    parts = ["train"] * 18 + ["test"] * 4
+    return Photos.make(paths, [0, 1] * 11, parts=parts, root="photos")
 
 
 def test_settings(tmp_path):
     path = write_json(tmp_path / "settings.json", Settings().to_dict())
-    assert check(path, lambda: load_settings(tmp_path)) > 150
+    assert check(path, lambda: Run(tmp_path).settings) > 150
     for name in Settings().to_dict():
         path.write_text(json.dumps(put(Settings().to_dict(), (name,), GONE)))
         with pytest.raises(ValueError, match=rf"settings\.json.*{name} is missing"):
-            load_settings(tmp_path)
+            _ = Run(tmp_path).settings
     path.write_text(json.dumps({**Settings().to_dict(), "colour": 1}))
     with pytest.raises(ValueError, match="colour is unknown"):
-        load_settings(tmp_path)
+        _ = Run(tmp_path).settings
 
 
 @pytest.mark.parametrize("name", list(Settings().to_dict()))
@@ -142,24 +143,24 @@ def test_split(tmp_path, split):
 
 
 def test_accesses(tmp_path):
-    look = {"time": "t", "model_sha256": "a", "answers_sha256": "b", "photos_sha256": "c"}
-    path = write_json(tmp_path / "run" / "test_access_log.json", [{**look, "photos": 4}] * 2)
-    assert check(path, lambda: load_test_access_log(path.parent).describe()) > 50
+    access = {"time": "t", "model_sha256": "a", "predictions_sha256": "b", "photos_sha256": "c"}
+    path = write_json(tmp_path / "run" / "test_access_log.json", [{**access, "photos": 4}] * 2)
+    assert check(path, lambda: str(Run(path.parent).load_access_log())) > 50
 
 
 @pytest.fixture
 def validated(tmp_path, split):
-    from emoclf.experiments.cross_validation.result import FACTS_NAME, find_fold_file
+    from emoclf.experiments.cross_validation.result import PLAN_NAME, find_fold_file
 
-    learned = replace(split, files=split.rows[:18])
+    learned = split.part("train")
     folds = make_folds(learned, fold_count=3)
     split.save(tmp_path / "split.json")
     facts = {"learner": "network", "fold_count": 3, "repeats": 1, "pixels": {"train": "0a"}}
-    write_json(tmp_path / FACTS_NAME, {**facts, "files": [file.path for file in learned.files]})
+    write_json(tmp_path / PLAN_NAME, {"facts": facts, "files": list(learned.paths)})
     for fold in range(3):
         positions = folds.find_tested(0, fold).tolist()
         document = {
-            "positions": positions,
+            "facts": {"positions": positions},
             "probabilities": [[0.25, 0.75]] * len(positions),
             "best_epoch": 1,
             "collapse": None,
@@ -175,7 +176,7 @@ def test_cross_validation(validated, name):
 
     def load():
         try:
-            load_cross_validation(validated).describe()
+            str(load_cross_validation(validated))
         except FileNotFoundError as error:  # more folds than there are files
             raise FileNotFoundError(f"{error} {path.name}") from error
 
@@ -183,6 +184,8 @@ def test_cross_validation(validated, name):
 
 
 def test_a_baseline(tmp_path):
+    photos = Photos.make(["a.jpg", "b.jpg", "c.jpg"], [0, 1, 1])
+    given = {"name": "pixels", "title": "pixels", "photos": photos}
     value = {
         "facts": {"baseline": "pixels", "detector": "none"},
         "probabilities": [[0.25, 0.75]] * 3,
@@ -190,11 +193,11 @@ def test_a_baseline(tmp_path):
         "note": "a note",
         "without_face": None,
     }
-    path = write_json(tmp_path / "baseline-pixels.json", value)
+    path, facts = write_json(tmp_path / "baseline-pixels.json", value), value["facts"]
 
     def load():
         try:
-            _keep_answers(path, lambda: pytest.fail(), facts=value["facts"], shape=(3, 2))
+            keep_baseline(path, pytest.fail, facts=facts, **given)
         except ValueError as error:
             if "another training" not in str(error):  # of other facts: names the baselines
                 raise
@@ -205,12 +208,12 @@ def test_a_baseline(tmp_path):
 def test_the_result_of_a_face_network(tmp_path, monkeypatch):
     from emoclf.experiments.face_network import recipe
 
-    facts = asdict(recipe.LearningSettings()) | {"teacher_weight": 0.0}
+    learning = recipe.LearningSettings()
     result = {"tuning_accuracy": 0.5, "precision": "float32"}
-    path = write_json(tmp_path / "finished.json", {"facts": facts, **result})
+    path = write_json(tmp_path / "finished.json", {"facts": asdict(learning), **result})
     monkeypatch.setattr(recipe, "load_float32", lambda *_: None)
-    work = recipe._Work(None, None, "float32", lambda _: None)
-    assert check(path, lambda: work.train(None, tmp_path, recipe.LearningSettings())) > 15
+    common = {"facts": {}, "watch": None, "policy": "float32", "say": lambda _: None}
+    assert check(path, lambda: recipe._train_once(None, None, tmp_path, learning, **common)) > 15
 
 
 def test_the_list_and_the_photos_of_a_cache(tmp_path, photos):
@@ -220,9 +223,9 @@ def test_the_list_and_the_photos_of_a_cache(tmp_path, photos):
         )
 
     expected = load().images[:]
-    (path,), (photos,) = tmp_path.glob("*.json"), tmp_path.glob("*.npy")
+    (path,), (array,) = tmp_path.glob("*.json"), tmp_path.glob("*.npy")
     assert check(path, load) > 10
-    content = photos.read_bytes()
+    content = array.read_bytes()
     headers = {
         "other shape": content.replace(b"(80, 8, 8, 3)", b"(80, 8, 4, 6)"),
         "far too many": content.replace(b"(80, 8, 8, 3), }    ", b"(10**9, 8, 8, 3), }"),
@@ -237,10 +240,10 @@ def test_the_list_and_the_photos_of_a_cache(tmp_path, photos):
     }
     for name, damaged in headers.items():
         assert damaged != content, name
-        photos.write_bytes(damaged)
-        with pytest.raises(ValueError, match=photos.name):
+        array.write_bytes(damaged)
+        with pytest.raises(ValueError, match=array.name):
             load()
-    photos.write_bytes(content)
+    array.write_bytes(content)
     np.testing.assert_array_equal(load().images[:], expected)
 
 

@@ -229,7 +229,7 @@ def test_weak_spots_says_what_it_needs(runner):
     assert "analyse-errors packaged data" in result.output
 
 
-def test_ladder_command_on_a_folder_and_on_a_run(run, runner, tmp_path, drawn_folder):
+def test_the_baselines_command_on_a_folder_and_on_a_run(run, runner, tmp_path, drawn_folder):
     rest = [f"--skip={name}" for name in ("pixels", "network", "face_features", "fine_tuned")]
     arguments = [
         "baselines",
@@ -259,7 +259,7 @@ def test_ladder_command_on_a_folder_and_on_a_run(run, runner, tmp_path, drawn_fo
     assert (folder / "baselines" / "baselines.json").is_file()
 
 
-def test_ladder_command_refuses_what_a_run_decides(run, runner):
+def test_the_baselines_command_refuses_what_a_run_decides(run, runner):
     result = runner.invoke(main, ["baselines", str(run[1].run.folder), "--epochs", "3"])
     assert result.exit_code == 2
     assert "--epochs has no meaning with a run folder" in result.output

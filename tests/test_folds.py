@@ -1,4 +1,4 @@
-"""Folds: duplicates together, classes in their fractions, every photo tested once in each repeat."""
+"""Folds: duplicates together, classes in their fractions, every photo tested once a repeat."""
 
 import numpy as np
 import pytest

@@ -15,7 +15,7 @@ def predictor(run):
     return Predictor.load(run[1].run.folder)
 
 
-def test_prediction_equals_the_training_path(predictor, run, cache, photos):
+def test_prediction_equals_the_training_path(predictor, run, cache):
     _, expected = collect_predictions(run[0], make_dataset(cache, "test"))
     paths = cache.photos.part("test").files
     answers = predictor.predict(paths)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -219,7 +220,7 @@ def make_many(sad, happy, part):
 
 
 def join(*columns):
-    paths, labels, parts = (sum(each, []) for each in zip(*columns, strict=True))
+    paths, labels, parts = (list(chain(*each)) for each in zip(*columns, strict=True))
     return Photos.make(paths, labels, parts=parts)
 
 

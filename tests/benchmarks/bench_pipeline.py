@@ -60,10 +60,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         make_drawn_faces(data, photos_per_class=arguments.per_class, progress=False)
-        split = split_photos(find_problems(data, progress=False), Settings())
+        split = split_photos(find_problems(data, progress=False).kept, Settings())
         start = time.perf_counter()
         cache = cache_photos(split, image_size=SIZE, progress=False)
-        rows = {"decode and resize": len(cache.photos.rows) / (time.perf_counter() - start)}
+        rows = {"decode and resize": len(cache.photos) / (time.perf_counter() - start)}
         stored = cache_photos(
             split,
             image_size=SIZE,

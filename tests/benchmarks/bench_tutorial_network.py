@@ -81,8 +81,7 @@ def run_lesson(split, settings):
             model,
             train,
             validation=emoclf.make_dataset(cache, "validation"),
-            run_folder=emoclf.start_run(settings, split, logs=logs),
-            settings=settings,
+            run=emoclf.start_run(settings, split, logs=logs),
             verbose=0,
         )
         seconds = time.perf_counter() - start
@@ -96,20 +95,13 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 1, 2], help="one split each")
     arguments = parser.parse_args()
-    report = emoclf.find_problems(arguments.folder)
-    kept = report.kept
+    kept = emoclf.find_problems(arguments.folder).kept
     answers = {"tutorial": [], "lesson": []}
     seconds = {"tutorial": [], "lesson": []}
     truth = []
     for seed in arguments.seeds:
         settings = emoclf.Settings(seed=seed)
-        split = emoclf.split_photos(
-            [record.path for record in kept],
-            [record.label for record in kept],
-            groups=[record.duplicate_group for record in kept],
-            root=report.root,
-            seed=seed,
-        )
+        split = emoclf.split_photos(kept, settings)
         truth.append(split.part("test").labels)
         runs = {"tutorial": run_tutorial, "lesson": lambda s, v=settings: run_lesson(s, v)}
         for name, function in runs.items():
