@@ -7,7 +7,12 @@ weaknesses. `estimates` holds Wilson's interval, `bootstrap` the one for areas a
 """
 
 from emoclf.evaluation.comparing import Comparison, compare_evaluations, mcnemar_test
-from emoclf.evaluation.estimates import Estimate, estimate_fraction, wilson_interval
+from emoclf.evaluation.estimates import (
+    ESTIMATE_HEADERS,
+    Estimate,
+    estimate_fraction,
+    wilson_interval,
+)
 from emoclf.evaluation.evaluation import (
     BatchModel,
     Evaluation,
@@ -27,6 +32,7 @@ from emoclf.evaluation.scores import describe_collapse
 from emoclf.evaluation.slices import SliceReport, slice_evaluation
 
 __all__ = [
+    "ESTIMATE_HEADERS",
     "BatchModel",
     "Comparison",
     "CorruptedPhoto",
