@@ -31,7 +31,7 @@ def hostile(tmp_path_factory):
     for number in range(4):
         save_picture(root / "happy" / f"{number}.png", 50 + number)
     report = find_problems(root, progress=False)
-    wrong = {record.path for record in report.kept if record.class_name == "Sad"}
+    wrong = {row.path for row in report.kept.rows if row.label == 0}
     review = rank_label_errors(answer(report, wrong), report, mistakes=100)
     assert {each.path for each in review.label_errors} == wrong
     assert len(wrong) == len(HOSTILE)
