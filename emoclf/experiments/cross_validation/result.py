@@ -15,7 +15,7 @@ from emoclf.display import Displayed, Table
 from emoclf.evaluation import ESTIMATE_HEADERS, Estimate, Evaluation, read_evaluation
 from emoclf.photos import UNASSIGNED, Photos
 from emoclf.run import Run
-from emoclf.storage import keep_work, read_json
+from emoclf.storage import ResumeRefusedError, keep_work, read_json
 from emoclf.untrusted import show_text
 
 Learner = Literal["network", "face_features"]
@@ -240,7 +240,12 @@ def load_cross_validation(run: Run | str | Path) -> CrossValidation:
     probabilities = np.empty((folds.repeats, len(chosen), len(chosen.class_names)))
     scores = []
     for repeat, fold in product(range(folds.repeats), range(folds.fold_count)):
-        found, score = keep_fold(folder, folds, (repeat, fold))
+        try:
+            found, score = keep_fold(folder, folds, (repeat, fold))
+        except ResumeRefusedError as error:
+            raise ValueError(
+                f"{show_text(folder / PLAN_NAME)} names other photos than its folds: {error}"
+            ) from error
         probabilities[repeat, folds.find_tested(repeat, fold)] = found.probabilities
         scores.append(score)
     return CrossValidation(folder, facts["learner"], folds, probabilities, tuple(scores))
