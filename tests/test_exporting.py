@@ -401,7 +401,7 @@ def test_the_command_prints_a_table_or_json(run_folder, tmp_path):
     assert "validation photos" in export["photos"]
 
 
-def test_a_float_format_that_answers_otherwise_is_an_error(run_folder, tmp_path, monkeypatch):
+def test_a_float_format_that_predicts_otherwise_is_an_error(run_folder, tmp_path, monkeypatch):
     other = emoclf.build_cnn((32, 48), filters=(8, 8))
 
     def write_other(_model, path, *, info):
@@ -411,7 +411,7 @@ def test_a_float_format_that_answers_otherwise_is_an_error(run_folder, tmp_path,
     arguments = ["export", str(run_folder), "--output", str(tmp_path), "--format", "keras"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 1
-    assert "Careful: keras does not answer as the network does" in result.stdout
+    assert "Careful: keras does not predict as the network does" in result.stdout
 
 
 # --- faces ----------------------------------------------------------------------------------
