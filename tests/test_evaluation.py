@@ -8,13 +8,13 @@ from sklearn import metrics
 
 from emoclf.evaluation import (
     Estimate,
-    average_estimates,
     collect_predictions,
     describe_collapse,
     evaluate_model,
     read_evaluation,
     wilson_interval,
 )
+from emoclf.evaluation.estimates import average_estimates
 from emoclf.photos import Photos
 from tests.evaluations import make_evaluation
 

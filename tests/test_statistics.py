@@ -9,14 +9,13 @@ from sklearn import metrics
 from emoclf.evaluation import (
     Estimate,
     compare_evaluations,
-    count_independent,
     estimate_figures,
     figures,
     mcnemar_test,
-    subtract_estimates,
     wilson_interval,
 )
 from emoclf.evaluation.bootstrap import find_interval, resample_weights
+from emoclf.evaluation.estimates import count_independent, subtract_estimates
 from emoclf.evaluation.figures import resample_calibrated_errors
 from emoclf.photos import Photos
 from tests.evaluations import make_evaluation

@@ -10,10 +10,7 @@ from emoclf.evaluation.comparing import Comparison, compare_evaluations, mcnemar
 from emoclf.evaluation.estimates import (
     ESTIMATE_HEADERS,
     Estimate,
-    average_estimates,
-    count_independent,
     estimate_fraction,
-    subtract_estimates,
     wilson_interval,
 )
 from emoclf.evaluation.evaluation import (
@@ -23,7 +20,7 @@ from emoclf.evaluation.evaluation import (
     evaluate_model,
     read_evaluation,
 )
-from emoclf.evaluation.figures import Figures, estimate_figures
+from emoclf.evaluation.figures import estimate_figures
 from emoclf.evaluation.robustness import (
     CorruptedPhoto,
     CorruptionCurve,
@@ -31,36 +28,22 @@ from emoclf.evaluation.robustness import (
     RobustnessReport,
     measure_robustness,
 )
-from emoclf.evaluation.scores import ClassScores, Curves, describe_collapse, score_classes
-from emoclf.evaluation.slices import (
-    SMALL_SLICE,
-    Slice,
-    SliceReport,
-    SliceTest,
-    slice_evaluation,
-)
+from emoclf.evaluation.scores import describe_collapse
+from emoclf.evaluation.slices import SliceReport, slice_evaluation
 
 __all__ = [
     "ESTIMATE_HEADERS",
-    "SMALL_SLICE",
     "BatchModel",
-    "ClassScores",
     "Comparison",
     "CorruptedPhoto",
     "CorruptionCurve",
-    "Curves",
     "Estimate",
     "Evaluation",
-    "Figures",
     "PredictCorrupted",
     "RobustnessReport",
-    "Slice",
     "SliceReport",
-    "SliceTest",
-    "average_estimates",
     "collect_predictions",
     "compare_evaluations",
-    "count_independent",
     "describe_collapse",
     "estimate_figures",
     "estimate_fraction",
@@ -68,8 +51,6 @@ __all__ = [
     "mcnemar_test",
     "measure_robustness",
     "read_evaluation",
-    "score_classes",
     "slice_evaluation",
-    "subtract_estimates",
     "wilson_interval",
 ]

@@ -11,11 +11,7 @@ import numpy as np
 from emoclf.config import SEED
 from emoclf.display import Displayed, Table
 from emoclf.evaluation.bootstrap import BOOTSTRAP_RESAMPLES, resample_figures
-from emoclf.evaluation.estimates import (
-    Estimate,
-    count_independent,
-    subtract_estimates,
-)
+from emoclf.evaluation.estimates import Estimate, count_independent, subtract_estimates
 from emoclf.evaluation.evaluation import Evaluation
 from emoclf.evaluation.figures import estimate_all
 

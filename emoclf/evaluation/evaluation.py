@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from emoclf.display import Displayed, Table
+from emoclf.evaluation.bootstrap import count_different
 from emoclf.evaluation.estimates import (
     ESTIMATE_HEADERS,
     Estimate,
@@ -22,13 +23,18 @@ from emoclf.evaluation.scores import (
     ClassScores,
     Curves,
     describe_collapse,
-    find_limits,
     measure_curves,
     score_classes,
 )
 from emoclf.photos import Photos
 from emoclf.storage.tables import write_table
 from emoclf.untrusted import show_text
+
+FEW_PHOTOS = 30
+"""With fewer different photos of a class than this, its recall is known to about 18 points."""
+
+WIDE_INTERVAL = 0.1
+"""An accuracy whose interval is wider than this hides most differences between networks."""
 
 
 class BatchModel(Protocol):
@@ -170,12 +176,30 @@ class Evaluation(Displayed):
 
     def find_limits(self) -> list[str]:
         """Say in sentences what cannot be concluded from so few photos; empty when nothing."""
-        return find_limits(
-            self.photos,
-            self.accuracy,
-            majority_class=self.majority_class,
-            majority_accuracy=self.majority_accuracy,
-        )
+        different, notes = count_different(self.photos), []
+        for label, name in enumerate(self.photos.class_names):
+            count = different.get(label, 0)
+            if count == 0:
+                notes.append(f"No photo of {name}: how well {name} is recognised is not known.")
+            elif count == 1:
+                notes.append(f"One different photo of {name} only: no interval means anything.")
+            elif count < FEW_PHOTOS:
+                notes.append(
+                    f"Only {count} different photos of {name}: each is worth {100 / count:.0f} "
+                    f"points of what is found of {name}."
+                )
+        width = self.accuracy.high - self.accuracy.low
+        if width > WIDE_INTERVAL:
+            notes.append(
+                f"The accuracy is known to within {100 * width:.0f} points: networks that lie "
+                "closer together than that cannot be told apart by it."
+            )
+        if len(different) > 1 and self.accuracy.low <= self.majority_accuracy.value:
+            notes.append(
+                "These photos do not show that the accuracy is above that of always "
+                f"{self.majority_class}."
+            )
+        return notes
 
     def blocks(self) -> Iterable[str | Table]:
         """Return the figures, the classes, and what cannot be concluded."""

@@ -1,4 +1,4 @@
-"""Scores that need no bootstrap: per class, per threshold, and what they cannot tell, in words."""
+"""Scores that need no bootstrap: of every class, of every threshold; and a collapse, in words."""
 
 from __future__ import annotations
 
@@ -8,18 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from emoclf.config import CLASS_NAMES
-from emoclf.evaluation.bootstrap import count_different
 from emoclf.evaluation.estimates import Estimate, estimate_fraction
 from emoclf.photos import Photos
 
 COLLAPSE_FRACTION = 0.98
 """A network that predicts one class for this fraction of the photos has collapsed."""
-
-FEW_PHOTOS = 30
-"""With fewer different photos of a class than this, its recall is known to about 18 points."""
-
-WIDE_INTERVAL = 0.1
-"""An accuracy whose interval is wider than this hides most differences between networks."""
 
 
 @dataclass(frozen=True)
@@ -133,43 +126,3 @@ def describe_collapse(
         "collapsed to one class and has learned nothing you can use. Try class weights, a smaller "
         "learning rate, more epochs or more photos of the other class."
     )
-
-
-def find_limits(
-    photos: Photos, accuracy: Estimate, *, majority_class: str, majority_accuracy: Estimate
-) -> list[str]:
-    """Say what the photos are too few to tell.
-
-    Args:
-        photos: The photos.
-        accuracy: The accuracy on them.
-        majority_class: The more frequent class.
-        majority_accuracy: What always predicting it reaches.
-
-    Returns:
-        One sentence for each thing that cannot be concluded.
-    """
-    different = count_different(photos)
-    notes = []
-    for label, name in enumerate(photos.class_names):
-        count = different.get(label, 0)
-        if count == 0:
-            notes.append(f"No photo of {name}: how well {name} is recognised is not known.")
-        elif count == 1:
-            notes.append(f"One different photo of {name} only: no interval means anything.")
-        elif count < FEW_PHOTOS:
-            notes.append(
-                f"Only {count} different photos of {name}: each is worth {100 / count:.0f} points "
-                f"of what is found of {name}."
-            )
-    width = accuracy.high - accuracy.low
-    if width > WIDE_INTERVAL:
-        notes.append(
-            f"The accuracy is known to within {100 * width:.0f} points: networks that lie closer "
-            "together than that cannot be told apart by it."
-        )
-    if len(different) > 1 and accuracy.low <= majority_accuracy.value:
-        notes.append(
-            f"These photos do not show that the accuracy is above that of always {majority_class}."
-        )
-    return notes

@@ -310,11 +310,11 @@ def _count_right_in_random_orders(
     members, right = inside.astype(np.float32), is_right.astype(np.float32)
     columns = [members @ right[:, None]]
     for start in range(0, RANDOM_ORDERS, _CHUNK):
-        drawn = np.empty((min(_CHUNK, RANDOM_ORDERS - start), len(right)), dtype=np.float32)
+        ordered = np.empty((min(_CHUNK, RANDOM_ORDERS - start), len(right)), dtype=np.float32)
         for block in blocks:
-            order = generator.permuted(np.tile(np.arange(len(block)), (len(drawn), 1)), axis=1)
-            drawn[:, block.ravel()] = right[block][order].reshape(len(drawn), -1)
-        columns.append(members @ drawn.T)
+            order = generator.permuted(np.tile(np.arange(len(block)), (len(ordered), 1)), axis=1)
+            ordered[:, block.ravel()] = right[block][order].reshape(len(ordered), -1)
+        columns.append(members @ ordered.T)
     return np.concatenate(columns, axis=1).astype(np.float64)
 
 

@@ -11,13 +11,14 @@ from scipy.special import logsumexp, softmax
 from scipy.stats import chi2
 
 from emoclf.display import Displayed, Table
-from emoclf.evaluation import ClassScores, Estimate, Evaluation, score_classes
+from emoclf.evaluation import Estimate, Evaluation
 from emoclf.evaluation.estimates import (
     ESTIMATE_HEADERS,
     average_estimates,
     count_independent,
     estimate_fraction,
 )
+from emoclf.evaluation.scores import ClassScores, score_classes
 
 _TEMPERATURE_RANGE = (0.05, 20.0)
 
@@ -284,7 +285,7 @@ def _check_is_validation(evaluation: Evaluation, what: str) -> None:
         raise ValueError(
             f"A {what} is chosen on validation photos, received {origin}: a figure of photos that "
             "a choice was made on is too good. Give the evaluation of the validation photos: "
-            'evaluate(run, split="validation").evaluation, or '
+            'evaluate(run, "validation").evaluation, or '
             'evaluate_model(model, dataset, photos.part("validation")).'
         )
 

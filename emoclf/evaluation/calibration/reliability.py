@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from emoclf.display import Displayed, Table
-from emoclf.evaluation import ESTIMATE_HEADERS, Estimate, Evaluation
+from emoclf.evaluation import Estimate, Evaluation
 from emoclf.evaluation.bootstrap import find_interval, resample_figures
+from emoclf.evaluation.estimates import ESTIMATE_HEADERS
 from emoclf.evaluation.figures import (
     CALIBRATION_BINS,
     measure_calibration_error,
