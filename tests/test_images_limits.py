@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from emoclf.data.cleaning import CleaningThresholds
-from emoclf.data.cleaning.checks import examine_file
-from emoclf.data.cleaning.report import FileRecord
+from emoclf.data.cleaning import CleaningThresholds, FileRecord
+from emoclf.data.cleaning.problems import examine_file
 from emoclf.images import (
     UnreadableImageError,
     conversion,
@@ -217,7 +216,7 @@ def test_a_thread_of_pixels_can_be_examined(tmp_path):
     path = tmp_path / "wide.png"
     path.write_bytes(encode(Image.new("RGB", (120_000, 2), (99, 99, 99)), "PNG"))
     record = FileRecord(path.name, "", -1)
-    found = examine_file(path, record, thresholds=CleaningThresholds()).record
+    found, _ = examine_file(path, record, thresholds=CleaningThresholds())
     assert (found.height, found.width, found.brightness) == (2, 120_000, 99.0)
 
 

@@ -242,10 +242,10 @@ def test_a_dry_run_is_the_default_and_touches_nothing(root, decisions):
     before = sorted(root.rglob("*"))
     result = apply_decisions(root, decisions)
     assert sorted(root.rglob("*")) == before
-    assert dict(result.moved)["sad/1.png"] == "happy/1.png"
+    assert result.targets["sad/1.png"] == "happy/1.png"
     assert result.locations == {}
-    assert (result.kept, result.undecided) == (1, 1)
-    assert "4 photos would be moved" in result.describe()
+    assert result.notes == ("1 stay as decided, 1 are not decided",)
+    assert "4 files would be moved" in str(result)
 
 
 def test_photos_move_to_the_other_class_or_aside_and_all_come_back(root, decisions):
@@ -263,7 +263,7 @@ def test_photos_move_to_the_other_class_or_aside_and_all_come_back(root, decisio
     assert set(again.already_moved) == set(result.moved)
     assert again.locations == result.locations
     back = restore(root)
-    assert len(back.restored) == 4
+    assert len(back.moved) == 4
     assert back.left == ()
     assert hash_files(root) == before
     assert len(apply_decisions(root, decisions, dry_run=False).moved) == 4
@@ -279,7 +279,7 @@ def test_a_photo_that_changed_or_is_gone_stays_and_is_named(root, decisions):
     no_class = Decision("happy/h7.png", "ab", "Happy", "Angry", "move")
     more = (foreign, elsewhere, no_checksum, no_class)
     result = apply_decisions(root, (*decisions, *more), dry_run=False)
-    assert sorted(path for path, _ in result.moved) == ["happy/h1.png", "sad/deep/d.png"]
+    assert sorted(result.moved) == ["happy/h1.png", "sad/deep/d.png"]
     reasons = dict(result.left)
     assert "changed since" in reasons["sad/0.png"]
     assert "gone" in reasons["sad/1.png"]
@@ -296,7 +296,7 @@ def test_names_that_are_taken_get_a_number_even_the_longest(root):
         save_picture(root / folder / name, seed)
     wanted = [decide(root, f"sad/{name}", "move"), decide(root, f"sad/x/{name}", "move")]
     before = hash_files(root)
-    moved = dict(apply_decisions(root, wanted, dry_run=False).moved)
+    moved = apply_decisions(root, wanted, dry_run=False).targets
     assert moved[f"sad/{name}"] == "happy/" + "n" * 247 + " (2).png"
     assert len(set(hash_files(root).values())) == len(set(before.values()))
     restore(root)

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from emoclf.data.cleaning import CleaningThresholds
-from emoclf.data.cleaning.checks import examine_file
-from emoclf.data.cleaning.report import FileRecord
+from emoclf.data.cleaning import CleaningThresholds, FileRecord
+from emoclf.data.cleaning.problems import examine_file
 from emoclf.images import load_image
 from emoclf.images.faces import FaceDetector
 from emoclf.untrusted import show_text
@@ -96,9 +95,8 @@ def measure_photos(
 
 def _measure(path: Path, detector: FaceDetector | None) -> tuple[float, ...]:
     """Return brightness, sharpness, shorter side, number of faces, share of the largest."""
-    record = examine_file(
-        path, FileRecord(path.name, "", -1), thresholds=CleaningThresholds()
-    ).record
+    new = FileRecord(path.name, "", -1)
+    record, _ = examine_file(path, new, thresholds=CleaningThresholds())
     if record.brightness is None or record.sharpness is None:
         load_image(path)  # says what is wrong with it
         raise ValueError(
