@@ -219,7 +219,7 @@ def test_a_whole_correction_on_the_command_line(drawn_folder, tmp_path):
     before = sorted(path.name for path in data.rglob("*.*"))
     assert "Nothing was moved" in run("apply-decisions", data, tmp_path / "decisions.csv")
     output = run("apply-decisions", data, tmp_path / "decisions.csv", "--move")
-    assert "2 photos moved" in output
+    assert "2 files moved" in output
     assert f"restore '{data}'" in output
     assert not (data / found[0].path).exists()
     output = run("compare-corrections", check, tmp_path / "decisions.csv", *logs)
