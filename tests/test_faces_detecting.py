@@ -24,7 +24,6 @@ from emoclf.images.faces import (
     make_detector,
     measure_roll,
     yunet,
-    yunet_download,
     yunet_file,
 )
 from emoclf.images.faces.face import sort_faces
@@ -77,7 +76,7 @@ def no_cache(tmp_path, monkeypatch):
 
     monkeypatch.delenv("EMOCLF_YUNET", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(yunet_download, "open_https", fail)
+    monkeypatch.setattr(yunet_file, "open_https", fail)
     return tmp_path / "emoclf"
 
 

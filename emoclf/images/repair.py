@@ -28,7 +28,7 @@ from PIL import Image
 
 from emoclf.config import MAX_PIXELS
 from emoclf.images.costs import estimate_bytes
-from emoclf.images.jpeg import (
+from emoclf.images.headers import (
     FRAME_MARKERS,
     START_OF_SCAN,
     JpegOutline,

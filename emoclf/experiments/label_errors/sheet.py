@@ -21,7 +21,7 @@ from PIL import Image
 
 from emoclf.experiments.label_errors.decisions import COLUMNS, Decision, list_cells, save_decisions
 from emoclf.experiments.label_errors.finding import LabelError, LabelReview
-from emoclf.images import UnreadableImageError, load_resized
+from emoclf.images import ModelInfo, UnreadableImageError, prepare
 from emoclf.storage import replacing
 from emoclf.untrusted import show_text
 
@@ -160,7 +160,7 @@ def _write_card(root: Path, suspect: LabelError, number: int, thumbnail_px: int)
 def _write_picture(path: Path, suspect: LabelError, number: int, side: int) -> str:
     """Return a small picture of a photo, decoded like every other; or why there is none."""
     try:
-        pixels = load_resized(path, (side, side))
+        pixels = prepare(path, ModelInfo(image_size=(side, side))).crops[0]
     except UnreadableImageError as error:
         return f'<p class="missing">No picture: {html.escape(error.reason)}</p>'
     buffer = io.BytesIO()

@@ -23,9 +23,17 @@ from typing import Any
 
 import numpy as np
 
-from emoclf.images.faces.face import Face, FaceModelError, check_image, measure_overlap, sort_faces
-from emoclf.images.faces.opencv import import_opencv, scale_to_side, silence_opencv
-from emoclf.images.faces.squares import cut_square
+from emoclf.images.faces.cropping import cut_square
+from emoclf.images.faces.face import (
+    Face,
+    FaceModelError,
+    check_image,
+    import_opencv,
+    measure_overlap,
+    scale_to_side,
+    silence_opencv,
+    sort_faces,
+)
 from emoclf.images.faces.yunet_file import PINNED_MODELS, YuNetFile, explain_remedy
 from emoclf.untrusted import show_text
 
