@@ -23,7 +23,6 @@ from emoclf.training.ema import EMAWeights
 from emoclf.training.fitting import (
     compile_model,
     make_learning_rate,
-    train_in_stages,
     train_model,
 )
 from emoclf.training.locking import RunInUseError, check_run_is_free, hold_run
@@ -34,7 +33,6 @@ from emoclf.training.resuming import KeepState
 from emoclf.training.run_folder import (
     TrainingResult,
     finish_run,
-    load_settings,
     save_evaluation,
     start_run,
 )
@@ -66,14 +64,12 @@ __all__ = [
     "find_learning_rate",
     "finish_run",
     "hold_run",
-    "load_settings",
     "make_callbacks",
     "make_learning_rate",
     "plan_stages",
     "refuse_another",
     "save_evaluation",
     "start_run",
-    "train_in_stages",
     "train_model",
     "use_devices",
     "use_precision",

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from emoclf.config import CLASS_NAMES, Settings
+from emoclf.config import Settings
 from emoclf.data.loading import balanced_class_weights
-from emoclf.data.splitting import load_manifest
 from emoclf.models import freeze_for_fine_tuning
 from emoclf.models.model_file import ModelInfo
+from emoclf.run import Run
 from emoclf.storage import naming_full_disk
 from emoclf.training.callbacks import make_callbacks
 from emoclf.training.copying import CopyRun
 from emoclf.training.locking import hold_run
 from emoclf.training.resuming import KeepState, keeps_state
 from emoclf.training.run_folder import TrainingResult, finish_run
-from emoclf.training.stages import Stage, describe_stage, plan_stages
+from emoclf.training.stages import Stage, choose_stages, describe_stage
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -85,36 +85,38 @@ def train_model(
     train: tf.data.Dataset,
     *,
     validation: tf.data.Dataset,
-    run_folder: str | Path,
-    settings: Settings,
+    run: Run | str | Path,
+    stages: Sequence[Stage] | None = None,
     class_weights: Mapping[int, float] | None = None,
-    class_names: tuple[str, ...] = CLASS_NAMES,
     copies: str | Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     say: Callable[[str], Any] = lambda _: None,
     verbose: int | str = "auto",
 ) -> TrainingResult:
-    """Compile and train a model and keep everything of it in the run folder.
+    """Compile and train a model, and keep everything of it in the run's folder.
 
-    Stopped at any moment and called again with the same photos and settings and a model built in
-    the same way, it goes on after the last whole epoch (`KeepState`).
+    A pretrained network is trained in stages: each freezes what is not to learn, compiles anew with
+    its own warm-up and cosine, and starts from the best epoch of the stage before it. The epochs
+    are counted through, so the curves of all stages are one history, and the model ends with the
+    weights of the best epoch of all. Stopped at any moment and called again with the same photos
+    and a model built in the same way, it goes on after the last whole epoch (`KeepState`).
 
     Args:
-        model: From `emoclf.models`, with the settings' image size.
+        model: From `emoclf.models`, with the image size of the run's settings.
         train: Batches of the training photos.
         validation: Batches of the validation photos.
-        run_folder: A folder made by `start_run`.
-        settings: Epochs, patience, learning rate, image size, resize mode and crop; the last
-            three must be those that the photos were cached with.
-        class_weights: Label to weight; default: balanced by the training photos of the run's
-            split when the settings ask for class weights, else all photos count the same.
-        class_names: Names in label order.
+        run: From `start_run`. Its settings say how the model is trained; image size, resize mode
+            and crop must be those that the photos were cached with.
+        stages: What learns when; default: `choose_stages(run.settings)`, one stage for a network
+            that learns from scratch.
+        class_weights: Label to weight; default: balanced by the run's training photos when the
+            settings ask for class weights, else all photos count the same.
         copies: A folder, on Google Drive for example, that gets a copy of the run after every
             epoch (`CopyRun`).
         callbacks: Your own, for W&B, MLflow or Trackio, for example. They run behind ours; what
             one remembers is kept and given back if it has `get_state` and `set_state` (`KeepState`)
             or is one of Keras' that count, and a training goes on only with the same ones.
-        say: Called with a sentence when it goes on with an earlier training.
+        say: Called with a line about every stage, and when it goes on with an earlier training.
         verbose: As in Keras' `fit`: 0 is silent, 1 a progress bar, 2 a line per epoch.
 
     Returns:
@@ -123,88 +125,30 @@ def train_model(
     Raises:
         ResumeRefusedError: If the run folder holds the state of another training.
         RunInUseError: If another process writes the run folder.
-    """
-    return train_in_stages(
-        model,
-        train,
-        validation=validation,
-        run_folder=run_folder,
-        settings=settings,
-        stages=[Stage(None, settings.epochs, settings.learning_rate)],
-        class_weights=class_weights,
-        class_names=class_names,
-        copies=copies,
-        callbacks=callbacks,
-        say=say,
-        verbose=verbose,
-    )
-
-
-def train_in_stages(
-    model: keras.Model,
-    train: tf.data.Dataset,
-    *,
-    validation: tf.data.Dataset,
-    run_folder: str | Path,
-    settings: Settings,
-    stages: Sequence[Stage] | None = None,
-    class_weights: Mapping[int, float] | None = None,
-    class_names: tuple[str, ...] = CLASS_NAMES,
-    copies: str | Path | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    say: Callable[[str], None] = lambda _: None,
-    verbose: int | str = "auto",
-) -> TrainingResult:
-    """Train a network that knows something already, and keep everything of it in the run folder.
-
-    Every stage freezes what is not to learn, compiles anew with its own warm-up and cosine, and
-    starts from the best epoch of the stage before it. The epochs are counted through, so the
-    curves of all stages are one history. The model ends with the weights of the best epoch of all.
-    Stopped at any moment and called again, it goes on after the last whole epoch, as `train_model`.
-
-    Args:
-        model: From `build_transfer_model` or `load_face_network`.
-        train: Batches of the training photos.
-        validation: Batches of the validation photos.
-        run_folder: A folder made by `start_run`.
-        settings: As for `train_model`; the patience counts within a stage.
-        stages: What learns when; default: `plan_stages(settings)`.
-        class_weights: As for `train_model`.
-        class_names: Names in label order.
-        copies: As for `train_model`.
-        callbacks: As for `train_model`; every stage is a `fit` of its own.
-        say: Called with a line about every stage, such as `print`.
-        verbose: As in Keras' `fit`.
-
-    Returns:
-        The history of all stages, the best epoch and whether the model collapsed.
-
-    Raises:
-        ResumeRefusedError: If the run folder holds the state of another training.
-        RunInUseError: If another process writes the run folder.
         ValueError: If there is no stage.
     """
-    stages = plan_stages(settings) if stages is None else tuple(stages)
+    run = Run.open(run)
+    settings, folder, class_names = run.settings, run.folder, run.photos.class_names
+    stages = choose_stages(settings) if stages is None else tuple(stages)
     if not stages:
         raise ValueError("stages should hold at least one Stage. Received none.")
-    run_folder = Path(run_folder)
     info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.crop)
-    with hold_run(run_folder):
+    with hold_run(folder):
         if class_weights is None and settings.class_weights:
-            labels = load_manifest(run_folder / "split.json").labels("train")
+            labels = run.photos.part("train").labels
             class_weights = balanced_class_weights(labels, len(class_names))
         watching = make_callbacks(
-            run_folder,
+            folder,
             info=info,
             patience=settings.patience,
             ema_momentum=settings.ema_momentum > 0,
         )
-        copying = [CopyRun(run_folder, copies)] if copies is not None else []
+        copying = [CopyRun(folder, copies)] if copies is not None else []
         history = _fit(
             model,
             train,
             validation=validation,
-            run_folder=run_folder,
+            run_folder=folder,
             settings=settings,
             stages=stages,
             class_weights=class_weights,
@@ -215,7 +159,7 @@ def train_in_stages(
             say=say,
             verbose=verbose,
         )
-        result = finish_run(model, history, validation, run_folder=run_folder, info=info)
+        result = finish_run(model, history, validation, run=run, info=info)
         for each in copying:
             each.finish()
     return result

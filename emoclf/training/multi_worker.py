@@ -151,7 +151,7 @@ def _train(
             f"batch_size={settings.batch_size} should be at least the {count} machines."
         )
     order = take_order(cache, "train", seed=settings.seed)
-    steps = -(-len(cache.indices("train")) // settings.batch_size)
+    steps = -(-len(cache.photos.find_part("train")) // settings.batch_size)
     rate = make_learning_rate(steps, epochs=settings.epochs, learning_rate=settings.learning_rate)
     with strategy.scope():
         model = synchronise_normalisation(build())
@@ -178,7 +178,7 @@ def _train(
         say(f"epoch {epoch + 1} of {settings.epochs}: {numbers}")
     if is_chief():
         info = ModelInfo(
-            cache.class_names, settings.image_size, settings.resize_mode, settings.crop
+            cache.photos.class_names, settings.image_size, settings.resize_mode, settings.crop
         )
         save_model(model, Path(run_folder) / MODEL_FILE_NAME, info=info)
     return MultiWorkerResult(history, count, is_chief())
@@ -195,10 +195,10 @@ def is_chief() -> bool:
 
 def _find_weights(cache: PhotoCache, settings: Settings) -> np.ndarray:
     """Return the weight of each class, float32 `(classes,)`."""
-    count = len(cache.class_names)
+    count = len(cache.photos.class_names)
     if not settings.class_weights:
         return np.ones(count, dtype=np.float32)
-    weights = balanced_class_weights(cache.labels("train"), count)
+    weights = balanced_class_weights(cache.photos.part("train").labels, count)
     return np.array([weights[label] for label in range(count)], dtype=np.float32)
 
 

@@ -47,7 +47,7 @@ def estimate_time(cache: PhotoCache, settings: Settings, *, trainings: int) -> T
     """Take a few steps of a training and say how long all of them will take.
 
     Args:
-        cache: The photos; its manifest is the split of one fold.
+        cache: The photos; its photos is the split of one fold.
         settings: What will be trained.
         trainings: How many times.
 
@@ -64,7 +64,7 @@ def estimate_time(cache: PhotoCache, settings: Settings, *, trainings: int) -> T
     policy = choose_precision(find_hardware()) if settings.precision == "auto" else "float32"
     begun = time.perf_counter()
     with use_precision(policy):
-        model = build_network(settings, cache.class_names)
+        model = build_network(settings, cache.photos.class_names)
     start, total = time.perf_counter() - begun, 0.0
     for stage in choose_stages(settings):
         begin_stage(model, stage, settings=settings, steps_per_epoch=len(train))
