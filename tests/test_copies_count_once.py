@@ -17,9 +17,9 @@ from emoclf.evaluation.calibration import accuracy_at_coverage
 from emoclf.experiments.cross_validation.result import CrossValidation, _read_fold
 from emoclf.experiments.exporting.parity import score
 from emoclf.experiments.exporting.photos import ParityPhotos
-from emoclf.inference import Prediction
+from emoclf.images import ModelInfo
+from emoclf.inference import FacePrediction, Prediction
 from emoclf.inference.testing import evaluate_folder
-from emoclf.models.model_file import ModelInfo
 
 COUNT = 60
 RIGHT = np.arange(COUNT) % 4 != 0
@@ -113,7 +113,9 @@ class BrightnessPredictor:
     def predict_each(self, files):
         for file in files:
             happy = float(np.asarray(Image.open(file)).mean()) / 255
-            yield Prediction(str(file), {"Sad": 1 - happy, "Happy": happy}), None
+            shares = {"Sad": 1 - happy, "Happy": happy}
+            face = FacePrediction((0, 0, 32, 32), shares, "Happy", is_whole_photo=True)
+            yield Prediction(str(file), faces=(face,)), None
 
 
 def test_a_folder_of_photos(tmp_path):

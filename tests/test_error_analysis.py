@@ -17,11 +17,10 @@ from emoclf.experiments.error_analysis import (
     make_corrupted_prediction,
     measure_photos,
 )
-from emoclf.experiments.error_analysis.answering import turn_face
-from emoclf.images import UnreadableImageError, load_image
+from emoclf.experiments.error_analysis.robustness import turn_face
+from emoclf.images import ModelInfo, UnreadableImageError, load_image
 from emoclf.images.faces import Face
 from emoclf.inference import Predictor
-from emoclf.models.model_file import ModelInfo
 from emoclf.plots import plot_robustness, plot_slices
 
 
@@ -172,7 +171,7 @@ def test_faces_are_found_before_the_harm_or_searched_again(tmp_path):
 
 def test_whole_photos_need_no_detector(tmp_path):
     files = [save(tmp_path / "0.png", np.full((50, 60, 3), 250, dtype=np.uint8))]
-    predictor = Predictor(Green(), ModelInfo(("Sad", "Happy"), (48, 48), "crop", "photo"))
+    predictor = Predictor(Green(), ModelInfo(("Sad", "Happy"), (48, 48), "crop", "none"))
     report = evaluate_robustness(predictor, files, labels=[1])
     assert report.most_damaging.corruption.name == "darkness"
     assert report.note == ""

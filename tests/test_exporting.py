@@ -28,9 +28,10 @@ from emoclf.experiments.exporting import (
     gather_photos,
     load_export,
 )
+from emoclf.images import ModelInfo
 from emoclf.inference import Predictor
 from emoclf.models.formats import loading, writers
-from emoclf.models.model_file import ModelInfo, load_info, save_model
+from emoclf.models.model_file import load_info, save_model
 
 FLOATS = [name for name, facts in FORMATS.items() if facts.is_float]
 

@@ -24,8 +24,8 @@ from emoclf.images import (
     memory,
     sharing_memory,
 )
-from emoclf.images.headers import find_coded_pixels, outline_jpeg
 from emoclf.images.costs import explain_excess
+from emoclf.images.headers import find_coded_pixels, outline_jpeg
 from tests.hostile_pictures import (
     make_avif,
     make_bmp,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.images import UnreadableImageError, load_image, resize_image
+from emoclf.images import ModelInfo, UnreadableImageError, load_image, prepare, resize_image
+from emoclf.images import preparing as preparing_module
 from emoclf.images.faces import Face, FaceDetectorUnavailableError, HaarDetector, make_detector
 from emoclf.inference import (
     UNCERTAIN,
@@ -18,10 +19,8 @@ from emoclf.inference import (
     UncertaintyRule,
     predict,
 )
-from emoclf.inference import asking as asking_module
 from emoclf.inference import predictor as predictor_module
-from emoclf.inference import views as views_module
-from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.models.model_file import save_model
 from emoclf.models.packaged import FaceProbabilities, ModelCard, PackagedNetwork
 
 FACE_INFO = ModelInfo(image_size=(16, 16), crop="face")
@@ -62,7 +61,7 @@ class KnownNetwork(PackagedNetwork):
     def __init__(self, happy, neither):
         self.happy, self.neither = happy, neither
 
-    def predict(self, faces):
+    def predict_with_neither(self, faces):
         happy = np.full(len(faces), self.happy, dtype=np.float32)
         return FaceProbabilities(
             np.stack([1 - happy, happy], axis=1), np.full(len(faces), self.neither, np.float32)
@@ -236,7 +235,7 @@ def test_each_photo_is_decoded_once(crop, tmp_path, monkeypatch):
     photo, detector = two_faces()
     Image.fromarray(photo).save(tmp_path / "a.png")
     decoded = []
-    original = views_module.decode_image
+    original = preparing_module.decode_image
 
     def count(source, **options):
         decoded.append(source)
@@ -245,8 +244,8 @@ def test_each_photo_is_decoded_once(crop, tmp_path, monkeypatch):
     def refuse(_source):
         raise AssertionError("decoded twice")
 
-    monkeypatch.setattr(views_module, "decode_image", count)
-    monkeypatch.setattr(views_module, "load_image", refuse)
+    monkeypatch.setattr(preparing_module, "decode_image", count)
+    monkeypatch.setattr(predictor_module, "load_image", refuse)
     info = ModelInfo(image_size=(16, 16), crop=crop)
     predictor = Predictor(BrightnessNetwork(), info, detector=detector)
     predictor.predict([tmp_path / "a.png"] * 2)
@@ -314,12 +313,7 @@ def test_a_saved_face_network_of_a_learner_is_shown_faces(tmp_path):
     assert [face.box for face in answer.faces] == [face.box for face in detector.faces]
     assert {face.answer for face in answer.faces} <= {"Sad", "Happy"}
     assert [face.neither for face in answer.faces] == [None, None]
-    crops = views_module.view_photo(
-        photo,
-        views_module.decode_for(photo, FACE_INFO),
-        info=FACE_INFO,
-        search=views_module.FaceSearch(detector),
-    ).crops
+    crops = prepare(photo, FACE_INFO, detector=detector).crops
     expected = model.predict_on_batch(crops)
     received = [list(face.probabilities.values()) for face in answer.faces]
     np.testing.assert_allclose(received, expected, atol=1e-5)
@@ -328,7 +322,7 @@ def test_a_saved_face_network_of_a_learner_is_shown_faces(tmp_path):
 @pytest.fixture
 def forgotten(monkeypatch):
     """Nothing packaged was loaded before this test."""
-    monkeypatch.setattr(asking_module, "_packaged", [])
+    monkeypatch.setattr(predictor_module, "_packaged", [])
 
 
 @pytest.mark.usefixtures("forgotten")
@@ -391,7 +385,7 @@ def test_answers_are_printed_and_written_as_json():
     assert value["faces"][1]["neither"] == pytest.approx(0.1)
     assert (value["answer"], value["problem"]) == ("Happy", None)
     whole = FacePrediction((0, 0, 9, 9), {"Sad": 0.2, "Happy": 0.8}, "Happy", is_whole_photo=True)
-    photo_answer = Prediction("Happy", whole.probabilities, "a\n.jpg", faces=(whole,), note="N.")
+    photo_answer = Prediction("a\n.jpg", faces=(whole,), note="N.")
     assert str(photo_answer) == "'a\\n.jpg': Happy (Sad 20%, Happy 80%). N."
 
 

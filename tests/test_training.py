@@ -9,8 +9,9 @@ from emoclf.config import Settings
 from emoclf.data.loading import make_dataset
 from emoclf.data.splitting import PhotoRow, Photos, load_manifest
 from emoclf.evaluation import collect_predictions, evaluate_predictions
+from emoclf.images import ModelInfo
 from emoclf.models import build_cnn
-from emoclf.models.model_file import ModelInfo, load_info, load_model
+from emoclf.models.model_file import load_info, load_model
 from emoclf.training import (
     BestCheckpoint,
     HistoryFile,

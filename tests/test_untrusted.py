@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from emoclf.data.splitting import split_photos
-from emoclf.models.model_file import ModelInfo
+from emoclf.images import ModelInfo
 from emoclf.untrusted import (
     check_class_names,
     decode_cell,

@@ -28,9 +28,10 @@ from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset
 from emoclf.data.splitting import split_photos
 from emoclf.evaluation import collect_predictions, evaluate_predictions
+from emoclf.images import ModelInfo
 from emoclf.images.faces import make_detector
 from emoclf.models import build_cnn, freeze_for_fine_tuning
-from emoclf.models.model_file import ModelInfo, load_model
+from emoclf.models.model_file import load_model
 from emoclf.models.packaged import PackagedNetwork, load_face_network
 from emoclf.runtime import set_seeds
 from emoclf.training import make_callbacks, start_run, train_model
@@ -90,7 +91,7 @@ def run_packaged(cache, *_):
     """Ask the packaged network as it comes; it is not trained here."""
     crops = cache.images[cache.indices("test")]
     start = time.perf_counter()
-    probabilities = PackagedNetwork().predict(crops).classes
+    probabilities = PackagedNetwork().predict_on_batch(crops)
     seconds = time.perf_counter() - start
     return dict(zip(cache.paths("test"), probabilities, strict=True)), seconds
 

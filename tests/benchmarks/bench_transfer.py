@@ -30,11 +30,12 @@ from emoclf.experiments.face_network.batches import FaceBatches, grey_to_rgb
 from emoclf.experiments.face_network.copies import find_crossings
 from emoclf.experiments.face_network.judging import HAPPINESS, SADNESS, is_happy_or_sad
 from emoclf.experiments.face_network.learning import precision
+from emoclf.images import ModelInfo
 from emoclf.models import build_deep_cnn
-from emoclf.models.model_file import ModelInfo, load_model, save_model
+from emoclf.models.model_file import load_model, save_model
 from emoclf.runtime import set_seeds
 from emoclf.storage import write_json
-from emoclf.training import Stage, make_learning_rate, start_run, train_model, train_model
+from emoclf.training import Stage, make_learning_rate, start_run, train_model
 
 OTHERS = tuple(name for name in EMOTIONS if name not in ("happiness", "sadness", "contempt"))
 SETTINGS = Settings(image_size=FACE_SIZE, crop="face", network="deep", patience=1000, epochs=60)

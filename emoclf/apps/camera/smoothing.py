@@ -61,12 +61,7 @@ class AnswerSmoother:
         faces = tuple(track.face for track in tracks)
         if not faces:
             return prediction
-        return replace(
-            prediction,
-            faces=faces,
-            probabilities=faces[0].probabilities,
-            class_name=faces[0].class_name,
-        )
+        return replace(prediction, faces=faces)
 
     def _average(self, track: _Track, face: FacePrediction, seconds: float) -> FacePrediction:
         weight = 1.0

@@ -217,7 +217,7 @@ def _find_cells(number: int, face: FacePrediction) -> list[str]:
 def _describe_map(explanation: Explanation) -> str:
     """Say what the map shows, and whether it is to be believed."""
     of = "the whole photo" if explanation.prediction.faces[0].is_whole_photo else "face 1"
-    return f"**What speaks for the answer, {of}.** {_escape(explanation.describe())}"
+    return f"**What speaks for the answer, {of}.** {_escape(str(explanation))}"
 
 
 def _join(cells: list[str]) -> str:

@@ -16,9 +16,9 @@ from emoclf.data.loading.photo_cache import (
     MEMORY_LIMIT_MIB,
     FaceSearchReport,
     PhotoCache,
+    WithoutFace,
     cache_photos,
 )
-from emoclf.data.loading.preparing import WithoutFace
 
 __all__ = [
     "MEMORY_LIMIT_MIB",

@@ -11,9 +11,9 @@ from emoclf.config import PARTS
 from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import cache_photos
 from emoclf.data.splitting import split_photos
+from emoclf.images import ModelInfo
 from emoclf.images.faces import FaceDetector
-from emoclf.inference.predictor import MakeDetector
-from emoclf.models.model_file import ModelInfo
+from emoclf.inference import MakeDetector
 from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.untrusted import show_text

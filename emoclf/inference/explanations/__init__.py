@@ -1,8 +1,7 @@
-"""Why this answer? Maps of what in a photo speaks for it, and whether that is the person.
+"""Why this prediction? Maps of what in a photo speaks for it, and whether that is the person.
 
-`grad_cam` looks into a Keras network, `occlusion` hides one place after the other from any network;
-`explaining` asks either about a photo and lays the map onto it, `overlays` draws it, `person`
-measures how much of it lies on the people.
+`maps` makes them (Grad-CAM, occlusion), `explaining` lays one onto its photo, `overlays` draws it,
+`person` measures how much of it lies on the people.
 """
 
 from emoclf.inference.explanations.explaining import (
@@ -12,8 +11,7 @@ from emoclf.inference.explanations.explaining import (
     NothingToExplainError,
     explain,
 )
-from emoclf.inference.explanations.grad_cam import make_grad_cam_maps
-from emoclf.inference.explanations.occlusion import make_occlusion_maps
+from emoclf.inference.explanations.maps import make_grad_cam_maps, make_occlusion_maps
 from emoclf.inference.explanations.overlays import (
     blend_map,
     draw_explanation,

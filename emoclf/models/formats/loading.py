@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from emoclf.images import ModelInfo
 from emoclf.models.formats.formats import FORMATS, ExportFormat
 from emoclf.models.formats.writers import INPUT_NAME, OUTPUT_NAME
-from emoclf.models.model_file import MEMBER_NAME, ModelInfo, load_model, read_info
+from emoclf.models.model_file import MEMBER_NAME, load_model, read_info
 from emoclf.runtime import quiet_start
 from emoclf.storage import find_sha256, open_regular, parse_json
 from emoclf.untrusted import show_text

@@ -1,4 +1,4 @@
-"""What can be measured of a photo by itself: light, sharpness, size, faces."""
+"""The accuracy by what can be measured of a photo by itself: light, sharpness, size, faces."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tqdm import tqdm
 from emoclf.data.cleaning import CleaningThresholds
 from emoclf.data.cleaning.checks import examine_file
 from emoclf.data.cleaning.report import FileRecord
+from emoclf.evaluation import Evaluation, SliceReport, slice_evaluation
 from emoclf.images import load_image
 from emoclf.images.faces import FaceDetector
 from emoclf.untrusted import show_text
@@ -27,7 +28,7 @@ class PhotoMeasures:
         brightness: float64 `(photos,)`: mean grey value, 0 to 255, as in `FileRecord`.
         sharpness: float64 `(photos,)`: how much neighbouring pixels differ, as in `FileRecord`.
         short_side_px: float64 `(photos,)`: shorter side in pixels.
-        face_count: int64 `(photos,)`: faces that the detector finds; -1 where none was asked.
+        face_count: int64 `(photos,)`: faces that the detector finds; -1 without a detector.
         face_share: float64 `(photos,)`: side of the largest face in % of the longer side of the
             photo; nan without a face.
         detector: Which detector looked for faces; empty when none did.
@@ -58,6 +59,37 @@ class PhotoMeasures:
             measures["people"] = np.array(people)[counts]
             measures["face, % of longer side"] = self.face_share
         return measures
+
+
+def evaluate_slices(
+    evaluation: Evaluation,
+    root: str | Path,
+    *,
+    detector: FaceDetector | None = None,
+    progress: bool = False,
+) -> SliceReport:
+    """Measure the photos of an evaluation, and its accuracy by what was measured.
+
+    Args:
+        evaluation: Of the predictions, with the paths of the photos: `evaluate(...).evaluation`.
+        root: The folder that the paths are relative to.
+        detector: What finds faces, such as `make_detector()`; None makes no slices by face.
+        progress: Whether a progress bar is shown.
+
+    Returns:
+        Slices by brightness, sharpness and size, each in three equal parts, and by faces.
+
+    Raises:
+        UnreadableImageError: If a photo cannot be read.
+
+    Example:
+        >>> test = emoclf.evaluate("logs/first")  # doctest: +SKIP
+        >>> report = evaluate_slices(test.evaluation, "data")  # doctest: +SKIP
+        >>> print(report.describe())  # doctest: +SKIP
+    """
+    paths = [Path(root) / path for path in evaluation.paths]
+    measures = measure_photos(paths, detector=detector, progress=progress)
+    return slice_evaluation(evaluation, measures.to_measures())
 
 
 def measure_photos(
