@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset, preparing
+from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset, photo_cache
 from emoclf.data.splitting import PhotoRow, Photos
-from emoclf.images import UnreadableImageError, load_resized
+from emoclf.images import UnreadableImageError, load_image, resize_image
 
 
 def collect(dataset):
@@ -29,8 +29,8 @@ def test_every_photo_goes_through_the_one_preprocessing(photos, cache):
     assert cache.images.dtype == np.uint8
     assert cache.images.shape == (len(photos.files), 32, 48, 3)
     for index in (0, 7, 41):
-        photo = load_resized(Path(photos.root) / photos.files[index].path, (32, 48))
-        np.testing.assert_array_equal(cache.images[index], photo)
+        photo = load_image(Path(photos.root) / photos.files[index].path)
+        np.testing.assert_array_equal(cache.images[index], resize_image(photo, (32, 48)))
 
 
 def test_channels_stay_red_green_blue(tmp_path):
@@ -72,7 +72,7 @@ def test_disk_cache_holds_the_same_photos_and_is_used_again(tmp_path, monkeypatc
     np.testing.assert_array_equal(
         collect(make_dataset(memory, "test"))[0], collect(make_dataset(disk, "test"))[0]
     )
-    monkeypatch.setattr(preparing, "load_resized", None)
+    monkeypatch.setattr(photo_cache, "prepare", None)
     again = cache_photos(photos, cache_folder=tmp_path / "cache", **arguments)
     assert again.location == disk.location
 

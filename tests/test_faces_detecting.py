@@ -20,7 +20,6 @@ from emoclf.images.faces import (
     crop_face,
     detecting,
     find_faces,
-    haar,
     make_detector,
     measure_roll,
     yunet,
@@ -443,7 +442,7 @@ def test_haar_finds_faces_where_they_are(fer_faces):
         faces = detector.find(enlarge(face, 192, border=96))
         found += faces[:1]
     assert len(found) >= 15
-    assert all(face.landmarks is None and haar.MIN_SCORE <= face.score <= 1 for face in found)
+    assert all(face.landmarks is None and detecting.MIN_SCORE <= face.score <= 1 for face in found)
     boxes = np.array([face.box for face in found])
     np.testing.assert_allclose(np.median(boxes, axis=0), (96, 96, 192, 192), atol=20)
 
@@ -457,7 +456,7 @@ def test_a_damaged_cascade_is_refused(tmp_path, monkeypatch):
 
 
 def test_haar_scores_rise_with_the_weight():
-    scores = [haar._score(weight) for weight in (-5, 0, 2, 5, 10)]
+    scores = [detecting._score(weight) for weight in (-5, 0, 2, 5, 10)]
     assert scores == sorted(scores) and 0 < scores[0] < 0.1 and 0.99 < scores[-1] < 1
 
 

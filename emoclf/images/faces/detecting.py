@@ -35,7 +35,7 @@ from emoclf.untrusted import show_text
 DetectorKind = Literal["auto", "yunet", "haar"]
 """Which detector: YuNet, the Haar cascade, or the better one that is there."""
 
-_MIN_SCORE: float = 0.7
+MIN_SCORE: float = 0.7
 """Boxes below this score are dropped."""
 
 _CASCADE_NAME = "haarcascade_frontalface_default.xml"
@@ -199,7 +199,7 @@ class HaarDetector:
                 red-green-blue.
 
         Returns:
-            The faces with a score of at least 0.7, the largest first, without landmarks.
+            The faces with a score of at least `MIN_SCORE`, the largest first, without landmarks.
 
         Raises:
             TypeError: If `image` is no uint8 array.
@@ -223,7 +223,7 @@ class HaarDetector:
             Face(tuple((np.asarray(box) * scale).tolist()), _score(float(weight)))
             for box, weight in zip(boxes, np.ravel(weights), strict=True)
         ]
-        return sort_faces((face for face in found if face.score >= _MIN_SCORE), image)
+        return sort_faces((face for face in found if face.score >= MIN_SCORE), image)
 
 
 def _load_cascade(path: Path) -> Any:
