@@ -193,7 +193,7 @@ def test_error_analysis_without_corruption_shows_what_training_saw(
         assert abs(clean - trained[name]).max() <= 12
     else:
         np.testing.assert_array_equal(clean, trained[name])
-    assert dark.mean() < clean.mean() or not clean.any()
+    assert (dark.mean() < clean.mean()) == (name != "faceless.png")
 
 
 @pytest.mark.parametrize("name", [LARGE, "orientation6.jpg"])

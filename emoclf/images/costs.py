@@ -103,8 +103,7 @@ def estimate_bytes(
 def has_excessive_exif(block: bytes) -> bool:
     """Tell whether reading an EXIF block's main directory would copy far more than it holds.
 
-    Args:
-        block: The block, with or without `Exif` in front; damaged ones are Pillow's to refuse.
+    The block may begin with `Exif`; damaged ones are Pillow's to refuse.
     """
     if not block:
         return False

@@ -85,13 +85,7 @@ def load_image(
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> np.ndarray:
-    """Return the pixels of a picture: `decode_image` without the report.
-
-    Args:
-        source: As for `decode_image`.
-        min_size: As for `decode_image`.
-        max_pixels: As for `decode_image`.
-        max_bytes: As for `decode_image`.
+    """Return the pixels of a picture: `decode_image` without the report, with the same arguments.
 
     Returns:
         uint8 RGB `(height, width, 3)`, 0 to 255.
@@ -256,16 +250,16 @@ def _decode_truncated(data: bytes, format_name: str, request: _Request) -> Decod
         repair = repair_truncated(
             data, format_name, max_pixels=request.max_pixels, max_bytes=request.max_bytes
         )
-        if repair is not None and repair.lost_share <= MAX_LOST_SHARE:
-            decoded = _decode_known(repair.data, format_name, request)
-            note = f"truncated: {repair.lost_share:.1%} of the rows lost"
+        if repair is not None and repair[1] <= MAX_LOST_SHARE:
+            decoded = _decode_known(repair[0], format_name, request)
+            note = f"truncated: {repair[1]:.1%} of the rows lost"
             return replace(decoded, repaired=True, notes=(*decoded.notes, note))
     except UnreadableImageError:
         raise
     except Exception as error:  # hostile bytes raise anything: every one becomes our refusal
         raise UnreadableImageError(request.source, "truncated", reason) from error
     if repair is not None:
-        lost = f"{repair.lost_share:.0%} of its rows lack data"
+        lost = f"{repair[1]:.0%} of its rows lack data"
         reason = f"The file is cut off and {lost}. Download it again."
     raise UnreadableImageError(request.source, "truncated", reason)
 

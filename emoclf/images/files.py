@@ -70,7 +70,7 @@ class UnreadableImageError(ValueError):
     """Say why a file or some bytes cannot become a picture.
 
     Attributes:
-        source: What was asked for: the path as text, or how many bytes were given.
+        source: The path as text, or how many bytes were given.
         kind: One of "missing", "not_a_file", "no_permission", "empty", "not_an_image",
             "unsupported_format", "truncated", "damaged", "too_large".
         reason: One or two sentences for the reader: what was found, and what to do next.
@@ -89,13 +89,9 @@ class UnreadableImageError(ValueError):
 
 
 def find_format(data: bytes) -> str | None:
-    """Return the format that the first bytes announce, or None for any other content.
+    """Return the format that the first bytes announce: a key of `FORMAT_EXTENSIONS`, or None.
 
-    Args:
-        data: The content of a file, or its beginning.
-
-    Returns:
-        A key of `FORMAT_EXTENSIONS`. The rest of the file may still be damaged.
+    The rest of the file may still be damaged.
 
     Example:
         >>> find_format(b"GIF89a...")
@@ -106,9 +102,6 @@ def find_format(data: bytes) -> str | None:
 
 def explain_unknown_content(data: bytes) -> tuple[str, str]:
     """Say what content is that is in none of the formats we read.
-
-    Args:
-        data: The content of a file, or its beginning.
 
     Returns:
         The kind ("unsupported_format" or "not_an_image") and a reason with the next step.

@@ -101,14 +101,7 @@ class _Frame:
 
 
 def outline_jpeg(data: bytes) -> JpegOutline:
-    """Read the headers of a JPEG, and of its scans where there are several.
-
-    Args:
-        data: The content of the file, whole or damaged.
-
-    Returns:
-        What was found up to the end mark.
-    """
+    """Read the headers of a JPEG, whole or damaged, and of its scans where there are several."""
     frame = _Frame()
     exif: list[bytes] = []
     scans = segments = junk = header = 0
@@ -142,14 +135,7 @@ def outline_jpeg(data: bytes) -> JpegOutline:
 
 
 def iterate_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield the parts of a JPEG.
-
-    Args:
-        data: The content of the file, whole or damaged.
-
-    Yields:
-        The marker, its position, and its segment with the length field first.
-    """
+    """Yield marker, position and segment (the length field first) of a JPEG, whole or damaged."""
     position = _MARKER_BYTES
     while match := _MARKER.search(data, position):
         body = match.end()
@@ -159,10 +145,7 @@ def iterate_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def find_coded_pixels(data: bytes) -> int:
-    """Add up the pixels of all coded pictures that decoding the first frame may unfold.
-
-    Args:
-        data: The content of an AVIF file, whole or damaged.
+    """Add up the pixels of all coded pictures that decoding an AVIF's first frame may unfold.
 
     Returns:
         The sum of their heights times widths: photo, transparency, tiles, previews; without an
@@ -173,11 +156,7 @@ def find_coded_pixels(data: bytes) -> int:
 
 
 def has_deep_colours(data: bytes) -> bool:
-    """Tell whether a coded picture is announced with more than 8 bits per channel.
-
-    Args:
-        data: The content of an AVIF file.
-    """
+    """Tell whether a coded picture of an AVIF is announced with over 8 bits per channel."""
     place = data.find(b"av1C")
     while place >= 0:
         if data[place + 6 : place + 7] and data[place + 6] & 0x40:

@@ -44,9 +44,8 @@ _old_pillow_warned = threading.Event()
 class MemoryShare:
     """Bytes that threads take in turn, first come, first served.
 
-    Args:
-        limit: Bytes that are taken at most at the same time. Whoever needs more waits until nobody
-            else holds any.
+    At most `limit` bytes are taken at the same time. Whoever needs more waits until nobody else
+    holds any.
 
     Example:
         >>> share = MemoryShare(100)
@@ -75,12 +74,7 @@ class MemoryShare:
         return self._held.get(threading.get_ident(), 0)
 
     def take(self, amount: int, *, wait: bool = True) -> None:
-        """Take bytes for this thread, beside those that it holds.
-
-        Args:
-            amount: How many.
-            wait: Whether to wait until there is room; one that holds some must not.
-        """
+        """Take bytes for this thread, beside those it holds; one that holds some must not wait."""
         me, ticket = threading.get_ident(), object()
         with self._turn:
             self._queue.append(ticket)
@@ -136,21 +130,13 @@ def sharing_memory() -> Iterator[None]:
 
 
 def take_file_memory(amount: int) -> None:
-    """Wait until a file of this size may be read; outside `sharing_memory` nothing is counted.
-
-    Args:
-        amount: Its bytes.
-    """
+    """Wait until a file of so many bytes may be read; only counted in `sharing_memory`."""
     if getattr(_scope, "is_open", False):
         _files.take(amount, wait=not (_files.held or _pixels.held))
 
 
 def take_pixel_memory(amount: int) -> None:
-    """Wait until a picture may be decoded; outside `sharing_memory` nothing is counted.
-
-    Args:
-        amount: The bytes that it needs at most.
-    """
+    """Wait until a picture that needs so many bytes may be decoded; counted likewise."""
     if getattr(_scope, "is_open", False):
         _pixels.take(amount, wait=not _pixels.held)
 
@@ -170,7 +156,7 @@ class OldPillowWarning(UserWarning):
 def warn_if_pillow_is_old() -> None:
     """Warn once per process when this Pillow is older than 13.0.0.
 
-    Raises nothing; an older Pillow works, but a picture made for the purpose can attack it.
+    An older one works, but a picture made for the purpose can attack it.
     """
     if int(PIL.__version__.split(".")[0]) >= _SAFE_PILLOW or _old_pillow_warned.is_set():
         return
@@ -188,9 +174,8 @@ def warn_if_pillow_is_old() -> None:
 def quiet_pillow() -> Iterator[None]:
     """Keep Pillow's warnings about strange files to ourselves, in all threads.
 
-    `warnings.catch_warnings` alone is not safe when several threads decode: one of them may
-    restore the filters that another has set. Here the first to enter sets them and the last to
-    leave restores them.
+    `warnings.catch_warnings` alone is not safe when several threads decode. Here the first to
+    enter sets the filters and the last to leave restores them.
     """
     with _lock:
         if _quiet["users"] == 0:

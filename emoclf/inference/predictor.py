@@ -42,7 +42,7 @@ NO_FACE_NOTE = (
     "front, or ask for the whole photo instead: whole_photo=True (--whole-photo)."
 )
 WHOLE_PHOTO_NOTE = (
-    "No face was found, so the answer is for the whole photo. The network learnt from faces alone: "
+    "No face was found, so the prediction is for the whole photo. The network learnt from faces alone: "
     "unless the photo is a face that was cut out, this is no more than a guess."
 )
 
@@ -366,8 +366,7 @@ def predict(
     is "Sad", "Happy" or "uncertain"; `UncertaintyRule` says when it is the last.
 
     Args:
-        photos: A path, the bytes of a file, a PIL image, or an array (uint8 RGB
-            `(height, width, 3)`, 0 to 255); a list of these; or a folder.
+        photos: One photo, a list of photos or a folder, as for `Predictor.predict`.
         model: None for the packaged network; a run folder or a `.keras` file that emoclf saved,
             which is loaded at every call; or a `Predictor` that you keep.
         whole_photo: Whether a photo without a face is predicted as a whole, and marked.
@@ -375,8 +374,7 @@ def predict(
             give the detector to that instead.
 
     Returns:
-        One `Prediction` for one photo, else a list in the given order; in a list or a folder a
-        file that cannot be read gets one whose `problem` says why.
+        One `Prediction` for one photo, else a list in the given order, as of `Predictor.predict`.
 
     Raises:
         UnreadableImageError: If a single photo cannot be read.
@@ -389,23 +387,23 @@ def predict(
         >>> print(emoclf.predict("photo.jpg"))  # doctest: +SKIP
         photo.jpg: Happy (Sad 4%, Happy 96%, neither 1%)
     """
-    return _choose_predictor(model, detector).predict(photos, whole_photo=whole_photo)
-
-
-def _choose_predictor(
-    model: str | Path | Predictor | None, detector: FaceDetector | None
-) -> Predictor:
+    if isinstance(model, Predictor) and detector is not None:
+        raise ValueError(
+            "detector: expected None beside a Predictor, which has its own. Give it to "
+            "Predictor.load(..., detector=...) or Predictor.packaged(detector=...)."
+        )
     if isinstance(model, Predictor):
-        if detector is not None:
-            raise ValueError(
-                "detector: expected None beside a Predictor, which has its own. Give it to "
-                "Predictor.load(..., detector=...) or Predictor.packaged(detector=...)."
-            )
-        return model
-    if model is not None:
-        return Predictor.load(model, detector=detector)
-    if detector is not None:
-        return Predictor.packaged(detector=detector)
+        predictor = model
+    elif model is not None:
+        predictor = Predictor.load(model, detector=detector)
+    elif detector is not None:
+        predictor = Predictor.packaged(detector=detector)
+    else:
+        predictor = _keep_packaged()
+    return predictor.predict(photos, whole_photo=whole_photo)
+
+
+def _keep_packaged() -> Predictor:
     with _packaged_lock:
         if not _packaged:
             _packaged.append(Predictor.packaged())

@@ -43,7 +43,7 @@ def crop_face(
     over all source pixels.
 
     Args:
-        image: uint8 array of shape (height, width, 3), values 0 to 255, channels red-green-blue:
+        image: uint8 RGB `(height, width, 3)`, 0 to 255:
             the photo in which the face was found.
         face: Where the face is.
         size: `(height, width)` of the result in pixels. When it is not square, the longer side
@@ -53,8 +53,7 @@ def crop_face(
         align: Whether to turn the face upright.
 
     Returns:
-        uint8 array of shape (height, width, 3) in `size`, values 0 to 255, channels
-        red-green-blue.
+        uint8 RGB `(height, width, 3)` in `size`, 0 to 255.
 
     Raises:
         TypeError: If `image` is no uint8 array.
@@ -93,9 +92,6 @@ def map_face(face: Face, size: tuple[int, int]) -> np.ndarray:
 
 def measure_roll(face: Face) -> float:
     """Measure how far a face is tilted, by the line through the eyes.
-
-    Args:
-        face: A face, with or without landmarks.
 
     Returns:
         Degrees clockwise, as seen in the photo; 0 without landmarks, in a profile, where the eyes
@@ -164,10 +160,10 @@ def cut_square(
     """Bring a square of a photo to a size; beyond the border the outermost pixels are repeated.
 
     Shrinking averages over all source pixels: in whole steps first, then by cutting out up to
-    four times as fine as asked for and averaging that.
+    four times as fine as needed and averaging that.
 
     Args:
-        image: uint8 array of shape (height, width, 3), values 0 to 255, channels red-green-blue.
+        image: uint8 RGB `(height, width, 3)`, 0 to 255.
         centre: x and y of the square's centre in pixels, counted from the photo's corner, so that
             the first pixel reaches from 0 to 1.
         side: Side of the square in pixels of the photo.
@@ -175,8 +171,7 @@ def cut_square(
         roll: By how much the square is turned, in radians clockwise.
 
     Returns:
-        uint8 array of shape (height, width, 3) in `size`, values 0 to 255, channels
-        red-green-blue.
+        uint8 RGB `(height, width, 3)` in `size`, 0 to 255.
     """
     cv2 = import_opencv()
     patch, origin = _cut_patch(image, centre, side * max(size) / min(size))

@@ -159,17 +159,10 @@ def _make_yunet(model_path: str | Path | None, download: bool, *, retry: bool) -
 
 
 class HaarDetector:
-    """Finds frontal faces with OpenCV 4's Haar cascade.
-
-    One detector may be used from several threads: they take turns.
+    """Finds frontal faces with OpenCV 4's Haar cascade; threads that share it take turns.
 
     Args:
         note: What the user should know about this choice.
-
-    Attributes:
-        name: "Haar cascade".
-        description: Which file and which OpenCV.
-        note: As given.
 
     Raises:
         FaceDetectorUnavailableError: If this OpenCV has no Haar cascade.
@@ -195,15 +188,10 @@ class HaarDetector:
         """Find the frontal faces in a photo.
 
         Args:
-            image: uint8 array of shape (height, width, 3), values 0 to 255, channels
-                red-green-blue.
+            image: uint8 RGB `(height, width, 3)`, 0 to 255.
 
         Returns:
             The faces with a score of at least `MIN_SCORE`, the largest first, without landmarks.
-
-        Raises:
-            TypeError: If `image` is no uint8 array.
-            ValueError: If `image` has another shape.
         """
         check_image(image)
         cv2 = import_opencv()

@@ -62,16 +62,7 @@ class FaceDetector(Protocol):
 
 
 def check_image(image: np.ndarray) -> None:
-    """Refuse what is no photo.
-
-    Args:
-        image: Expected: uint8 array of shape (height, width, 3), values 0 to 255, channels
-            red-green-blue.
-
-    Raises:
-        TypeError: If it is no uint8 array.
-        ValueError: If it has another shape or no pixels.
-    """
+    """Refuse what is no uint8 RGB `(height, width, 3)`: TypeError or ValueError."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         received = getattr(image, "dtype", type(image).__name__)
         raise TypeError(
@@ -90,7 +81,7 @@ def sort_faces(faces: Iterable[Face], image: np.ndarray) -> tuple[Face, ...]:
 
     Args:
         faces: Faces in any order; boxes may hold anything a detector came up with.
-        image: uint8 array of shape (height, width, 3), the photo.
+        image: uint8 `(height, width, 3)`, the photo.
 
     Returns:
         The faces with a finite box whose centre lies in the photo, by falling area, then by
@@ -114,7 +105,7 @@ def sort_faces(faces: Iterable[Face], image: np.ndarray) -> tuple[Face, ...]:
 def measure_overlap(
     first: tuple[float, float, float, float], second: tuple[float, float, float, float]
 ) -> float:
-    """Return the share of their union that two boxes have in common (intersection over union).
+    """Return how much of their union two boxes have in common (intersection over union).
 
     Args:
         first: `(left, top, width, height)`, width and height above 0.
@@ -130,11 +121,7 @@ def measure_overlap(
 
 
 def import_opencv() -> Any:
-    """Return the module `cv2`.
-
-    Raises:
-        FaceDetectorUnavailableError: If OpenCV is not installed or cannot be loaded.
-    """
+    """Return the module `cv2`, or raise FaceDetectorUnavailableError with the way to get it."""
     try:
         import cv2
     except ImportError as error:
@@ -163,16 +150,9 @@ def silence_opencv() -> Iterator[None]:
 
 
 def scale_to_side(image: np.ndarray, side: int, *, max_enlargement: float) -> np.ndarray:
-    """Bring a picture's longest side to a length, its aspect kept.
+    """Bring a picture's longest side to `side` pixels, its aspect kept, without aliasing.
 
-    Args:
-        image: uint8 array of shape (height, width, 3) or (height, width), values 0 to 255.
-        side: The length in pixels.
-        max_enlargement: Largest factor by which a small picture is enlarged.
-
-    Returns:
-        uint8 array, the picture in its new size, each side at least 1 pixel. Shrinking averages
-        over all source pixels.
+    A small picture is enlarged by `max_enlargement` at most; each side has at least 1 pixel.
     """
     cv2 = import_opencv()
     height, width = image.shape[:2]

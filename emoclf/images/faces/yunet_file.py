@@ -111,9 +111,8 @@ class YuNetFile:
 def find_cache_folder() -> Path:
     r"""Return the folder where emoclf keeps what it downloads; it need not exist.
 
-    Returns:
-        `$XDG_CACHE_HOME/emoclf` where that is set, else the system's own place:
-        `%LOCALAPPDATA%\emoclf\Cache`, `~/Library/Caches/emoclf` or `~/.cache/emoclf`.
+    It is `$XDG_CACHE_HOME/emoclf` where that is set, else the system's own place:
+    `%LOCALAPPDATA%\emoclf\Cache`, `~/Library/Caches/emoclf` or `~/.cache/emoclf`.
     """
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "emoclf"
@@ -280,10 +279,7 @@ def _recall_failure(path: Path) -> str | None:
 
 
 def download_first(models: Sequence[PinnedModel]) -> tuple[PinnedModel, bytes, str]:
-    """Fetch the first of several files that can be had.
-
-    Args:
-        models: The files, the preferred one first.
+    """Fetch the first of several files that can be had, the preferred one first.
 
     Returns:
         That file, its content, checked, and in sentences why those before it were not delivered.
@@ -307,10 +303,6 @@ def download_first(models: Sequence[PinnedModel]) -> tuple[PinnedModel, bytes, s
 
 def open_https(url: str, *, timeout_seconds: float) -> Any:
     """Open an address over https; a redirection to anything else is refused as well.
-
-    Args:
-        url: The address.
-        timeout_seconds: How long each step of the connection may take.
 
     Returns:
         A context manager whose `read1(count)` returns the next bytes, as soon as there are any.

@@ -17,7 +17,7 @@ Method = Literal["grad-cam", "occlusion"]
 """Look into the network (Keras alone, quick, coarse), or hide places (any network, slower)."""
 
 HIDDEN_SHARE = 0.1
-"""The share of what the network saw that is hidden to put a map to the test."""
+"""The fraction of what the network was shown that is hidden to put a map to the test."""
 
 NOTHING_NOTE = "Nothing in the picture speaks for this class, by this method."
 
@@ -38,7 +38,7 @@ class Explanation(Displayed):
         probability: What the network gives this class, 0 to 1.
         method: "grad-cam" or "occlusion".
         corners: float64 `(4, 2)`, x and y in pixels of the photo: the corners of what the network
-            was shown, clockwise from the upper left as the network sees it. May reach past the
+            was shown, clockwise from the upper left of its input. May reach past the
             photo.
         share_on_photo: Share of the map that lies on the photo, 0 to 1; the rest lies on the grey
             that fills the network's picture, or beyond the border. 0 where nothing is marked.

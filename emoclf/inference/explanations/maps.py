@@ -1,7 +1,7 @@
 """Maps of what in a photo speaks for a class: Grad-CAM looks into the network, occlusion hides.
 
-Grad-CAM asks which places of the last maps of a Keras network speak for a class. Occlusion hides
-one place after the other from any network, and sees where the prediction suffers.
+Grad-CAM (Keras networks) weighs the places of the last maps by their gradients. Occlusion (any
+network) hides one place after the other and measures where the prediction suffers.
 """
 
 from __future__ import annotations
