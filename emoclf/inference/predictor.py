@@ -42,8 +42,8 @@ NO_FACE_NOTE = (
     "front, or ask for the whole photo instead: whole_photo=True (--whole-photo)."
 )
 WHOLE_PHOTO_NOTE = (
-    "No face was found, so the prediction is for the whole photo. The network learnt from faces alone: "
-    "unless the photo is a face that was cut out, this is no more than a guess."
+    "No face was found, so the prediction is for the whole photo. The network learnt from faces "
+    "alone: unless the photo is a face that was cut out, this is no more than a guess."
 )
 
 _packaged_lock = threading.Lock()
