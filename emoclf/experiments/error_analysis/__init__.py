@@ -8,14 +8,9 @@ from emoclf.experiments.error_analysis.robustness import (
     evaluate_robustness,
     make_corrupted_prediction,
 )
-from emoclf.experiments.error_analysis.slices import (
-    PhotoMeasures,
-    evaluate_slices,
-    measure_photos,
-)
+from emoclf.experiments.error_analysis.slices import evaluate_slices, measure_photos
 
 __all__ = [
-    "PhotoMeasures",
     "evaluate_robustness",
     "evaluate_slices",
     "make_corrupted_prediction",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,47 +17,6 @@ from emoclf.images.faces import FaceDetector
 from emoclf.untrusted import show_text
 
 _MANY_FACES = 3
-
-
-@dataclass(frozen=True, eq=False)
-class PhotoMeasures:
-    """What was measured of some photos, in their order.
-
-    Attributes:
-        brightness: float64 `(photos,)`: mean grey value, 0 to 255, as in `FileRecord`.
-        sharpness: float64 `(photos,)`: how much neighbouring pixels differ, as in `FileRecord`.
-        short_side_px: float64 `(photos,)`: shorter side in pixels.
-        face_count: int64 `(photos,)`: faces that the detector finds; -1 without a detector.
-        face_share: float64 `(photos,)`: side of the largest face in % of the longer side of the
-            photo; nan without a face.
-        detector: Which detector looked for faces; empty when none did.
-    """
-
-    brightness: np.ndarray
-    sharpness: np.ndarray
-    short_side_px: np.ndarray
-    face_count: np.ndarray
-    face_share: np.ndarray
-    detector: str
-
-    def to_measures(self) -> dict[str, np.ndarray]:
-        """Return name to one value per photo, as `slice_evaluation` takes them.
-
-        A photo without a face stands in a slice of `face` and in none of the slices by how many
-        people there are and how large they are.
-        """
-        measures = {
-            "brightness": self.brightness,
-            "sharpness": self.sharpness,
-            "shorter side in pixels": self.short_side_px,
-        }
-        if self.detector:
-            counts = np.minimum(self.face_count, _MANY_FACES)
-            people = ["", "1", "2", f"{_MANY_FACES} or more"]
-            measures["face"] = np.where(self.face_count > 0, "found", "none found")
-            measures["people"] = np.array(people)[counts]
-            measures["face, % of longer side"] = self.face_share
-        return measures
 
 
 def evaluate_slices(
@@ -89,7 +47,7 @@ def evaluate_slices(
     """
     paths = [Path(root) / path for path in evaluation.paths]
     measures = measure_photos(paths, detector=detector, progress=progress)
-    return slice_evaluation(evaluation, measures.to_measures())
+    return slice_evaluation(evaluation, measures)
 
 
 def measure_photos(
@@ -97,7 +55,7 @@ def measure_photos(
     *,
     detector: FaceDetector | None = None,
     progress: bool = False,
-) -> PhotoMeasures:
+) -> dict[str, np.ndarray]:
     """Measure photos: brightness and sharpness as the cleaning does, size, faces.
 
     Args:
@@ -106,7 +64,11 @@ def measure_photos(
         progress: Whether a progress bar is shown.
 
     Returns:
-        One value per photo and measure.
+        Name to one value per photo, `(photos,)`, as `slice_evaluation` takes them: "brightness"
+        (mean grey value, 0 to 255) and "sharpness" (how much neighbouring pixels differ), as in
+        `FileRecord`, and "shorter side in pixels". With a detector also "face" (found or not),
+        "people" (how many; empty for none) and "face, % of longer side" (the largest; nan for
+        none), so that a photo without a face stands in none of the slices by these two.
 
     Raises:
         UnreadableImageError: If a photo cannot be read; the message names it.
@@ -115,15 +77,20 @@ def measure_photos(
         _measure(Path(path), detector)
         for path in tqdm(paths, desc="Measuring", unit="photo", disable=not progress)
     ]
-    columns = np.array(rows, dtype=np.float64).reshape(-1, 5).T
-    return PhotoMeasures(
-        brightness=columns[0],
-        sharpness=columns[1],
-        short_side_px=columns[2],
-        face_count=columns[3].astype(np.int64),
-        face_share=columns[4],
-        detector=detector.description if detector else "",
+    brightness, sharpness, short_side_px, face_count, face_share = (
+        np.array(rows, dtype=np.float64).reshape(-1, 5).T
     )
+    measures = {
+        "brightness": brightness,
+        "sharpness": sharpness,
+        "shorter side in pixels": short_side_px,
+    }
+    if detector:
+        people = np.array(["", "1", "2", f"{_MANY_FACES} or more"])
+        measures["face"] = np.where(face_count > 0, "found", "none found")
+        measures["people"] = people[np.minimum(face_count, _MANY_FACES).astype(np.int64)]
+        measures["face, % of longer side"] = face_share
+    return measures
 
 
 def _measure(path: Path, detector: FaceDetector | None) -> tuple[float, ...]:
