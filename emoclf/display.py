@@ -10,8 +10,6 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tabulate import tabulate
-
 WIDTH = 80
 """Columns of the terminal that a table is made for."""
 
@@ -40,6 +38,8 @@ class Table:
 
     def __str__(self) -> str:
         """Return the table as text; its widest column of words is wrapped to fit `WIDTH`."""
+        from tabulate import tabulate  # costs 0.1 s, and a prediction needs no table
+
         cells = self._list_cells()
         return tabulate(
             cells,
@@ -53,6 +53,8 @@ class Table:
 
     def _repr_html_(self) -> str:
         """Return the table as HTML, every cell escaped."""
+        from tabulate import tabulate
+
         return str(
             tabulate(
                 self._list_cells(),

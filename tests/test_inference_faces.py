@@ -319,6 +319,37 @@ def test_a_saved_face_network_of_a_learner_is_shown_faces(tmp_path):
     np.testing.assert_allclose(received, expected, atol=1e-5)
 
 
+def test_the_optimizer_of_the_training_is_not_loaded(tmp_path):
+    from emoclf.models import build_cnn
+    from emoclf.models.model_file import load_model
+
+    model = build_cnn((16, 16), filters=(4, 4))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.train_on_batch(np.zeros((2, 16, 16, 3), np.uint8), np.array([0, 1]))
+    path = save_model(model, tmp_path / "model.keras", info=FACE_INFO)
+    assert load_model(path)[0].compiled
+    predictor = Predictor.load(path)
+    assert not predictor.model.compiled
+    crops = np.full((1, 16, 16, 3), 90, np.uint8)
+    expected = model.predict_on_batch(crops)
+    np.testing.assert_allclose(predictor.predict_probabilities(crops), expected, atol=1e-6)
+
+
+def test_every_kind_of_network_is_a_network():
+    """One protocol: a Keras model, the packaged network and a plain class answer alike."""
+    from emoclf.models import build_cnn
+
+    size = ModelCard.load().image_size
+    crops = np.full((3, *size, 3), 90, np.uint8)
+    for model in (build_cnn(size, filters=(4, 4)), PackagedNetwork(), BrightnessNetwork()):
+        predictor = Predictor(model, ModelInfo(image_size=size))
+        rows = predictor.predict_probabilities(crops)
+        np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-5)
+        np.testing.assert_array_equal(rows, np.asarray(model.predict_on_batch(crops)))
+        answer = predictor.predict(crops[0])
+        assert (answer.faces[0].neither is not None) == isinstance(model, PackagedNetwork)
+
+
 @pytest.fixture
 def forgotten(monkeypatch):
     """Nothing packaged was loaded before this test."""
