@@ -10,11 +10,15 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 WIDTH = 80
 """Columns of the terminal that a table is made for."""
 
 _NARROWEST = 12
 _GAP = 2
+_HEADER_PADDING = 2  # what tabulate adds to every header
+_NO_FORMULA = 'class="tex2jax_ignore mathjax_ignore"'  # a $ in a name begins none in a notebook
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,14 @@ class Table:
         """Return the table as HTML, every cell escaped."""
         from tabulate import tabulate
 
-        return str(
-            tabulate(
-                self._list_cells(),
-                headers=list(self.headers),
-                tablefmt="html",
-                disable_numparse=True,
-                colalign=self._align(),
-            )
+        table = tabulate(
+            self._list_cells(),
+            headers=list(self.headers),
+            tablefmt="html",
+            disable_numparse=True,
+            colalign=self._align(),
         )
+        return f"<div {_NO_FORMULA}>{table}</div>"
 
     def _list_cells(self) -> list[list[str]]:
         return [[_write_cell(value) for value in row] for row in self.rows]
@@ -75,14 +78,14 @@ class Table:
         return range(len(self.headers))
 
     def _is_numeric(self, column: int) -> bool:
-        values = [row[column] for row in self.rows if row[column] is not None]
+        values = [_unpack(row[column]) for row in self.rows if row[column] is not None]
         return bool(values) and all(
             isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
         )
 
     def _limit_widths(self, cells: list[list[str]]) -> list[int | None]:
         widths = [
-            max(len(line) for line in (self.headers[column], *(row[column] for row in cells)))
+            max([len(self.headers[column]) + _HEADER_PADDING, *(len(row[column]) for row in cells)])
             for column in self._columns()
         ]
         over = sum(widths) + _GAP * (len(widths) - 1) - WIDTH
@@ -115,7 +118,13 @@ class Displayed:
         )
 
 
+def _unpack(value: object) -> object:
+    """Return Python's own number for one of NumPy."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _write_cell(value: object) -> str:
+    value = _unpack(value)
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -126,4 +135,5 @@ def _write_cell(value: object) -> str:
 
 
 def _write_paragraph(text: str) -> str:
-    return f"<pre>{html.escape(text)}</pre>" if "\n" in text else f"<p>{html.escape(text)}</p>"
+    tag = "pre" if "\n" in text else "p"
+    return f"<{tag} {_NO_FORMULA}>{html.escape(text)}</{tag}>"

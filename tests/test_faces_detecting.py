@@ -449,7 +449,7 @@ def test_haar_finds_faces_where_they_are(fer_faces):
 
 @needs_haar
 def test_a_damaged_cascade_is_refused(tmp_path, monkeypatch):
-    (tmp_path / haar._CASCADE_NAME).write_text("<opencv_storage></opencv_storage>")
+    (tmp_path / detecting._CASCADE_NAME).write_text("<opencv_storage></opencv_storage>")
     monkeypatch.setattr(cv2.data, "haarcascades", str(tmp_path))
     with pytest.raises(FaceDetectorUnavailableError, match="damaged"):
         HaarDetector()
