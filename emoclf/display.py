@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emoclf.untrusted import show_text
+
 WIDTH = 80
 """Columns of the terminal that a table is made for."""
 
@@ -27,7 +29,7 @@ class Table:
 
     Attributes:
         headers: The names of the columns.
-        rows: Their cells: a text as it is (names from outside through `show_text`), a whole number
+        rows: Their cells: a text or a name (through `show_text`), a whole number
             with thousands separated, a float with three decimals, yes or no, None as an empty cell.
 
     Example:
@@ -47,7 +49,7 @@ class Table:
         cells = self._list_cells()
         return tabulate(
             cells,
-            headers=list(self.headers),
+            headers=[show_text(header) for header in self.headers],
             tablefmt="plain",
             disable_numparse=True,
             colalign=self._align(),
@@ -59,14 +61,14 @@ class Table:
         """Return the table as HTML, every cell escaped."""
         from tabulate import tabulate
 
-        table = tabulate(
+        written = tabulate(
             self._list_cells(),
-            headers=list(self.headers),
+            headers=[show_text(header) for header in self.headers],
             tablefmt="html",
             disable_numparse=True,
             colalign=self._align(),
         )
-        return f"<div {_NO_FORMULA}>{table}</div>"
+        return f"<div {_NO_FORMULA}>{written}</div>"
 
     def _list_cells(self) -> list[list[str]]:
         return [[_write_cell(value) for value in row] for row in self.rows]
@@ -131,7 +133,7 @@ def _write_cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else show_text(value)
 
 
 def _write_paragraph(text: str) -> str:
