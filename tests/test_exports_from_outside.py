@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
-from emoclf.experiments.exporting import exports, load_export
+from emoclf.experiments.exporting import exports
 from emoclf.images import ModelInfo
 from emoclf.models import build_cnn
-from emoclf.models.formats import loading, writers
+from emoclf.models.formats import load_export, loading, writers
 
 from .model_files import spoil
 

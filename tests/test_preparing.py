@@ -6,10 +6,10 @@ from PIL import Image
 
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
-from emoclf.evaluation import Corruption
 from emoclf.experiments.error_analysis import evaluate_robustness
-from emoclf.experiments.exporting.photos import gather_photos
+from emoclf.experiments.exporting.parity import gather_photos
 from emoclf.images import ModelInfo, decode_for, decode_image, load_image, prepare, resize_image
+from emoclf.images.corruptions import Corruption
 from emoclf.images.faces import Face, crop_face
 from emoclf.inference import Predictor
 from emoclf.inference.explanations import explain
@@ -180,8 +180,7 @@ def test_error_analysis_without_corruption_shows_what_training_saw(
     file = photos.files[NAMES.index(name)]
     evaluate_robustness(
         predictor,
-        [file],
-        labels=[0],
+        Photos.make([file], [0]),
         corruptions=(Corruption("darkness", "darkness", (50,)),),
         working_side_px=max(decode_image(file).size),
     )
@@ -203,7 +202,7 @@ def test_at_the_usual_working_size_error_analysis_shows_nearly_the_same(
     """Every photo is resized twice then, so that a severity means the same for all of them."""
     corruptions = (Corruption("darkness", "darkness", (50,)),)
     file = photos.files[NAMES.index(name)]
-    evaluate_robustness(predictor, [file], labels=[0], corruptions=corruptions)
+    evaluate_robustness(predictor, Photos.make([file], [0]), corruptions=corruptions)
     clean = predictor.model.batches[0][0].astype(int)
     assert abs(clean - trained[name]).mean() < 4
 

@@ -12,17 +12,16 @@ from tqdm import tqdm
 
 from emoclf.config import SEED
 from emoclf.evaluation import (
-    CORRUPTIONS,
-    WORKING_SIDE,
     CorruptedPhoto,
-    Corruption,
+    PredictCorrupted,
     RobustnessReport,
-    measure_corrupted,
+    measure_robustness,
 )
-from emoclf.evaluation.robustness import PredictCorrupted
 from emoclf.images import load_image, prepare
+from emoclf.images.corruptions import CORRUPTIONS, WORKING_SIDE, Corruption
 from emoclf.images.faces import Face, FaceDetector
 from emoclf.inference import Predictor
+from emoclf.photos import Photos
 
 FOUND_BEFORE = (
     "Faces were searched for in the clean photos, so the corruption is to the network alone. A "
@@ -36,11 +35,9 @@ SEARCHED_AGAIN = (
 
 def evaluate_robustness(
     predictor: Predictor,
-    files: Sequence[str | Path],
+    photos: Photos,
     *,
-    labels: Sequence[int] | np.ndarray,
     corruptions: Sequence[Corruption] = CORRUPTIONS,
-    groups: Sequence[int] | np.ndarray | None = None,
     search_again: bool = False,
     seed: int = SEED,
     working_side_px: int = WORKING_SIDE,
@@ -50,10 +47,8 @@ def evaluate_robustness(
 
     Args:
         predictor: From `Predictor.load` or `Predictor.packaged`.
-        files: Photos that it has not learned from.
-        labels: Their true labels, indices into `predictor.info.class_names`.
+        photos: Photos that it has not learned from, of the classes that it predicts.
         corruptions: What is done to the photos.
-        groups: One number per photo, equal for duplicates, which count once in the intervals.
         search_again: Whether faces are searched for in the corrupted photos; default: in the clean
             ones, so that the corruption is to the network and not to the detector.
         seed: Seed of everything random.
@@ -66,16 +61,14 @@ def evaluate_robustness(
     Raises:
         UnreadableImageError: If a photo cannot be read.
         FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
-        ValueError: If there is no photo, or a label is missing.
+        ValueError: If there is no photo.
     """
-    predict, note = make_corrupted_prediction(predictor, files, search_again=search_again)
-    return measure_corrupted(
+    predict, note = make_corrupted_prediction(predictor, photos.files, search_again=search_again)
+    return measure_robustness(
         predict,
-        files,
-        labels=labels,
+        photos,
         corruptions=corruptions,
         seed=seed,
-        groups=groups,
         working_side_px=working_side_px,
         watch=partial(tqdm, desc="Corrupting", unit="batch", disable=not progress),
         note=note,
@@ -96,7 +89,7 @@ def make_corrupted_prediction(
         search_again: Whether faces are searched for in the corrupted photos, instead of in `files`.
 
     Returns:
-        The function, for `measure_corrupted`, and a sentence about where faces were searched for;
+        The function, for `measure_robustness`, and a sentence about where faces were searched for;
         empty for a network of whole photos.
 
     Raises:

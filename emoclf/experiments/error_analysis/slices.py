@@ -20,17 +20,12 @@ _MANY_FACES = 3
 
 
 def evaluate_slices(
-    evaluation: Evaluation,
-    root: str | Path,
-    *,
-    detector: FaceDetector | None = None,
-    progress: bool = False,
+    evaluation: Evaluation, *, detector: FaceDetector | None = None, progress: bool = False
 ) -> SliceReport:
     """Measure the photos of an evaluation, and its accuracy by what was measured.
 
     Args:
-        evaluation: Of the predictions, with the paths of the photos: `evaluate(...).evaluation`.
-        root: The folder that the paths are relative to.
+        evaluation: The photos and what was predicted for them: `evaluate(...).evaluation`.
         detector: What finds faces, such as `make_detector()`; None makes no slices by face.
         progress: Whether a progress bar is shown.
 
@@ -42,11 +37,10 @@ def evaluate_slices(
 
     Example:
         >>> test = emoclf.evaluate("logs/first")  # doctest: +SKIP
-        >>> report = evaluate_slices(test.evaluation, "data")  # doctest: +SKIP
-        >>> print(report.describe())  # doctest: +SKIP
+        >>> print(evaluate_slices(test.evaluation))  # doctest: +SKIP
     """
-    paths = [Path(root) / path for path in evaluation.paths]
-    measures = measure_photos(paths, detector=detector, progress=progress)
+    files = evaluation.photos.files
+    measures = measure_photos(files, detector=detector, progress=progress)
     return slice_evaluation(evaluation, measures)
 
 
