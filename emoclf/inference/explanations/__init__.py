@@ -5,7 +5,6 @@
 """
 
 from emoclf.inference.explanations.explaining import (
-    HIDDEN_SHARE,
     Explanation,
     Method,
     NothingToExplainError,
@@ -19,26 +18,21 @@ from emoclf.inference.explanations.overlays import (
     save_explanation,
 )
 from emoclf.inference.explanations.person import (
-    BODY_BOX,
     BoxShare,
     BoxSummary,
     PersonShare,
-    PersonSummary,
     find_body_box,
     find_share_on_person,
     summarise_shares_on_person,
 )
 
 __all__ = [
-    "BODY_BOX",
-    "HIDDEN_SHARE",
     "BoxShare",
     "BoxSummary",
     "Explanation",
     "Method",
     "NothingToExplainError",
     "PersonShare",
-    "PersonSummary",
     "blend_map",
     "draw_explanation",
     "draw_ramp",
