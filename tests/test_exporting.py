@@ -23,6 +23,7 @@ from emoclf.experiments.exporting import (
     export_network,
     gather_photos,
 )
+from emoclf.images import ModelInfo
 from emoclf.inference import Predictor
 from emoclf.models.formats import (
     FORMATS,
@@ -33,7 +34,7 @@ from emoclf.models.formats import (
     loading,
     writers,
 )
-from emoclf.models.model_file import ModelInfo, load_info, save_model
+from emoclf.models.model_file import load_info, save_model
 from emoclf.photos import Photos
 
 FLOATS = [name for name, facts in FORMATS.items() if facts.is_float]
