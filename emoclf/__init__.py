@@ -128,7 +128,8 @@ _MODULE_OF_NAME: dict[str, str] = {
         "images": (
             "decode_image",
             "load_image",
-            "load_resized",
+            "ModelInfo",
+            "prepare",
             "resize_image",
             "UnreadableImageError",
         ),
@@ -180,7 +181,6 @@ _MODULE_OF_NAME: dict[str, str] = {
         "models.model_file": (
             "load_info",
             "load_model",
-            "ModelInfo",
             "save_model",
         ),
         "models.networks": ("build_network",),

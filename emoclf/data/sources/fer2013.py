@@ -16,7 +16,7 @@ import numpy as np
 
 from emoclf.config import FACE_SIZE
 from emoclf.data.folders import list_files
-from emoclf.images import load_resized
+from emoclf.images import ModelInfo, prepare
 from emoclf.storage import open_regular
 from emoclf.storage.archives import ZIP_ERRORS, check_small_zip, open_zip
 from emoclf.storage.tables import open_table
@@ -284,7 +284,7 @@ def _load_folders(path: Path) -> FaceSet:
         for folder in sorted(entry for entry in (path / part).glob("*") if entry.is_dir()):
             label = _emotion_index(folder.name, str(folder))
             for file in list_files(folder).files:
-                pixels.append(load_resized(file, FACE_SIZE)[:, :, 0])
+                pixels.append(prepare(file, ModelInfo(image_size=FACE_SIZE)).crops[0, :, :, 0])
                 labels.append(label)
                 named = file.name.partition("_")[0]
                 usages.append(named if named in _USAGES else usage)
