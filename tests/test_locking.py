@@ -267,14 +267,14 @@ def test_the_callback_of_the_lesson_takes_the_run_and_lets_go(cache, tmp_path, h
 
 
 def test_only_the_first_of_several_machines_takes_the_run(tmp_path, hold, monkeypatch):
-    from emoclf.training import machines
+    from emoclf.training import multi_worker
 
     hold(tmp_path)
-    monkeypatch.setattr(machines, "_train", lambda *_, **__: "trained")
+    monkeypatch.setattr(multi_worker, "_train", lambda *_, **__: "trained")
     options = {"settings": None, "run_folder": tmp_path, "strategy": None}
     addresses = ("a.local:2222", "b.local:2222")
-    monkeypatch.setenv("TF_CONFIG", machines.describe_cluster(addresses, 1))
-    assert machines.train_on_workers(None, None, **options) == "trained"
-    monkeypatch.setenv("TF_CONFIG", machines.describe_cluster(addresses, 0))
+    monkeypatch.setenv("TF_CONFIG", multi_worker.describe_cluster(addresses, 1))
+    assert multi_worker.train_on_workers(None, None, **options) == "trained"
+    monkeypatch.setenv("TF_CONFIG", multi_worker.describe_cluster(addresses, 0))
     with pytest.raises(RunInUseError):
-        machines.train_on_workers(None, None, **options)
+        multi_worker.train_on_workers(None, None, **options)

@@ -51,7 +51,7 @@ def main():
     result = train_on_workers(
         build, cache, settings=settings, run_folder=arguments.run, strategy=strategy, say=say
     )
-    document = {**result.history, "machines": result.machines, "epochs_now": len(lines)}
+    document = {**result.history, "workers": result.workers, "epochs_now": len(lines)}
     Path(f"{arguments.run}-{arguments.index}.json").write_text(json.dumps(document))
 
 

@@ -62,10 +62,11 @@ def remove_leftovers(folder: str | Path) -> None:
     """
     entries: list[os.DirEntry[str]] = []
     with suppress(OSError), os.scandir(folder) as found:
-        entries = [entry for entry in found if _PARTIAL.fullmatch(entry.name)]
+        entries = list(found)
     for entry in entries:
+        match = _PARTIAL.fullmatch(entry.name)
         with suppress(OSError):  # what cannot be removed, such as another user's, does no harm
-            if not _is_leftover(entry):
+            if match is None or not _is_leftover(entry, match):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 remove_folder(entry.path)
@@ -73,12 +74,9 @@ def remove_leftovers(folder: str | Path) -> None:
                 Path(entry.path).unlink(missing_ok=True)
 
 
-def _is_leftover(entry: os.DirEntry[str]) -> bool:
-    found = _PARTIAL.fullmatch(entry.name)
-    if found is None:
-        return False
-    if found["machine"] == find_machine():
-        process = int(found["process"])
+def _is_leftover(entry: os.DirEntry[str], name: re.Match[str]) -> bool:
+    if name["machine"] == find_machine():
+        process = int(name["process"])
         return process != os.getpid() and not _is_running(process)
     return time.time() - entry.stat(follow_symlinks=False).st_mtime > _FOREIGN_SECONDS
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from emoclf.config import CLASS_NAMES, Settings
 from emoclf.data.loading import balanced_class_weights
 from emoclf.data.splitting import load_manifest
-from emoclf.models import freeze_for_fine_tuning
+from emoclf.models import FineTuningStage, freeze_for_fine_tuning
 from emoclf.models.model_file import ModelInfo
 from emoclf.storage import naming_full_disk
 from emoclf.training.callbacks import make_callbacks
@@ -20,16 +21,68 @@ from emoclf.training.copying import CopyRun
 from emoclf.training.locking import hold_run
 from emoclf.training.resuming import KeepState, keeps_state
 from emoclf.training.run_folder import TrainingResult, finish_run
-from emoclf.training.stages import Stage, describe_stage, plan_stages
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+RATE_DIVISOR = 20
+"""After the head, the largest learning rate is this many times smaller."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a training.
+
+    Attributes:
+        learns: What learns: see `freeze_for_fine_tuning`; None leaves everything as it is built.
+        epochs: Passes over the training photos at most.
+        learning_rate: Largest learning rate of the stage.
+    """
+
+    learns: FineTuningStage | None
+    epochs: int
+    learning_rate: float
+
+
+def plan_stages(settings: Settings) -> tuple[Stage, ...]:
+    """Divide a training into stages where the network is pretrained.
+
+    Args:
+        settings: Epochs and learning rate of the whole training, and which network.
+
+    Returns:
+        One stage in which everything learns; for a pretrained network a third of the epochs for
+        the head at the settings' rate, the rest at a twentieth of it for the top of the network
+        too, or for all of the packaged face network, which is small.
+    """
+    if not settings.is_pretrained:
+        return (Stage(None, settings.epochs, settings.learning_rate),)
+    first = max(1, round(settings.epochs / 3))
+    head = Stage("head", first, settings.learning_rate)
+    if settings.epochs <= first:
+        return (head,)
+    learns: FineTuningStage = "all" if settings.network == "face" else "top"
+    return head, Stage(learns, settings.epochs - first, settings.learning_rate / RATE_DIVISOR)
+
+
+def describe_stage(model: keras.Model, stage: Stage) -> str:
+    """Say what of a model learns in a stage, after `freeze_for_fine_tuning`.
+
+    Returns:
+        One line, such as `head: 1,154 of 940,274 weights learn, 5 epochs at up to 0.002`.
+    """
+    learning = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    noun = "epoch" if stage.epochs == 1 else "epochs"
+    return (
+        f"{stage.learns}: {learning:,} of {model.count_params():,} weights learn, "
+        f"{stage.epochs} {noun} at up to {stage.learning_rate:g}"
+    )
 
 
 def make_learning_rate(
     steps_per_epoch: int, *, epochs: int, learning_rate: float
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Make the step size rise for a tenth of the training and then fall along a cosine.
+    """Make the learning rate rise for a tenth of the training and then fall along a cosine.
 
     Small first steps keep a fresh network from being thrown off, large ones get it going, and
     small last ones let it settle. Cosine after Loshchilov and Hutter (2017), warm-up after
@@ -38,7 +91,7 @@ def make_learning_rate(
     Args:
         steps_per_epoch: Batches per epoch, `len(train)`.
         epochs: Epochs of the whole training.
-        learning_rate: The largest step size.
+        learning_rate: The largest learning rate.
 
     Returns:
         A schedule for `keras.optimizers.Adam`.
@@ -63,7 +116,7 @@ def compile_model(
 
     Args:
         model: A model that returns probabilities `(batch, classes)`.
-        learning_rate: Step size, or a schedule of it.
+        learning_rate: The learning rate, or a schedule of it.
         ema_momentum: Momentum of the average of the weights, 0 to below 1, for the callback
             `EMAWeights`; 0 averages nothing.
 
@@ -80,67 +133,19 @@ def compile_model(
     return model
 
 
-def train_model(
-    model: keras.Model,
-    train: tf.data.Dataset,
-    *,
-    validation: tf.data.Dataset,
-    run_folder: str | Path,
-    settings: Settings,
-    class_weights: Mapping[int, float] | None = None,
-    class_names: tuple[str, ...] = CLASS_NAMES,
-    copies: str | Path | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    say: Callable[[str], Any] = lambda _: None,
-    verbose: int | str = "auto",
-) -> TrainingResult:
-    """Compile and train a model and keep everything of it in the run folder.
-
-    Stopped at any moment and called again with the same photos and settings and a model built in
-    the same way, it goes on after the last whole epoch (`KeepState`).
-
-    Args:
-        model: From `emoclf.models`, with the settings' image size.
-        train: Batches of the training photos.
-        validation: Batches of the validation photos.
-        run_folder: A folder made by `start_run`.
-        settings: Epochs, patience, learning rate, image size, resize mode and crop; the last
-            three must be those that the photos were cached with.
-        class_weights: Label to weight; default: balanced by the training photos of the run's
-            split when the settings ask for class weights, else all photos count the same.
-        class_names: Names in label order.
-        copies: A folder, on Google Drive for example, that gets a copy of the run after every
-            epoch (`CopyRun`).
-        callbacks: Your own, for W&B, MLflow or Trackio, for example. They run behind ours; what
-            one remembers is kept and given back if it has `get_state` and `set_state` (`KeepState`)
-            or is one of Keras' that count, and a training goes on only with the same ones.
-        say: Called with a sentence when it goes on with an earlier training.
-        verbose: As in Keras' `fit`: 0 is silent, 1 a progress bar, 2 a line per epoch.
-
-    Returns:
-        The history, the best epoch and whether the model collapsed.
-
-    Raises:
-        ResumeRefusedError: If the run folder holds the state of another training.
-        RunInUseError: If another process writes the run folder.
-    """
-    return train_in_stages(
-        model,
-        train,
-        validation=validation,
-        run_folder=run_folder,
-        settings=settings,
-        stages=[Stage(None, settings.epochs, settings.learning_rate)],
-        class_weights=class_weights,
-        class_names=class_names,
-        copies=copies,
-        callbacks=callbacks,
-        say=say,
-        verbose=verbose,
+def begin_stage(
+    model: keras.Model, stage: Stage, *, settings: Settings, steps_per_epoch: int
+) -> None:
+    """Freeze what is not to learn in a stage, and compile the model for it, in place."""
+    if stage.learns is not None:
+        freeze_for_fine_tuning(model, stage.learns)
+    rate = make_learning_rate(
+        steps_per_epoch, epochs=stage.epochs, learning_rate=stage.learning_rate
     )
+    compile_model(model, learning_rate=rate, ema_momentum=settings.ema_momentum)
 
 
-def train_in_stages(
+def train_model(
     model: keras.Model,
     train: tf.data.Dataset,
     *,
@@ -152,29 +157,36 @@ def train_in_stages(
     class_names: tuple[str, ...] = CLASS_NAMES,
     copies: str | Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    say: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], Any] = lambda _: None,
     verbose: int | str = "auto",
 ) -> TrainingResult:
-    """Train a network that knows something already, and keep everything of it in the run folder.
+    """Compile and train a model and keep everything of it in the run folder.
 
     Every stage freezes what is not to learn, compiles anew with its own warm-up and cosine, and
     starts from the best epoch of the stage before it. The epochs are counted through, so the
     curves of all stages are one history. The model ends with the weights of the best epoch of all.
-    Stopped at any moment and called again, it goes on after the last whole epoch, as `train_model`.
+    Stopped at any moment and called again with the same photos and settings and a model built in
+    the same way, it goes on after the last whole epoch (`KeepState`).
 
     Args:
-        model: From `build_transfer_model` or `load_face_network`.
+        model: From `emoclf.models`, with the settings' image size.
         train: Batches of the training photos.
         validation: Batches of the validation photos.
         run_folder: A folder made by `start_run`.
-        settings: As for `train_model`; the patience counts within a stage.
+        settings: Epochs, patience (within a stage), learning rate, image size, resize mode and
+            crop; the last three must be those that the photos were cached with.
         stages: What learns when; default: `plan_stages(settings)`.
-        class_weights: As for `train_model`.
+        class_weights: Label to weight; default: balanced by the training photos of the run when
+            the settings ask for class weights, else all photos count the same.
         class_names: Names in label order.
-        copies: As for `train_model`.
-        callbacks: As for `train_model`; every stage is a `fit` of its own.
-        say: Called with a line about every stage, such as `print`.
-        verbose: As in Keras' `fit`.
+        copies: A folder, on Google Drive for example, that gets a copy of the run after every
+            epoch (`CopyRun`).
+        callbacks: Your own, for W&B, MLflow or Trackio, for example. They run behind ours, in one
+            `fit` per stage; what one remembers is kept and given back if it has `get_state` and
+            `set_state` (`KeepState`) or is one of Keras' that count, and a training goes on only
+            with the same ones.
+        say: Called with a line about every stage, and when an earlier training goes on.
+        verbose: As in Keras' `fit`: 0 is silent, 1 a progress bar, 2 a line per epoch.
 
     Returns:
         The history of all stages, the best epoch and whether the model collapsed.
@@ -194,10 +206,7 @@ def train_in_stages(
             labels = load_manifest(run_folder / "split.json").labels("train")
             class_weights = balanced_class_weights(labels, len(class_names))
         watching = make_callbacks(
-            run_folder,
-            info=info,
-            patience=settings.patience,
-            ema_momentum=settings.ema_momentum > 0,
+            run_folder, info=info, patience=settings.patience, ema=settings.ema_momentum > 0
         )
         copying = [CopyRun(run_folder, copies)] if copies is not None else []
         history = _fit(
@@ -211,7 +220,7 @@ def train_in_stages(
             # Those that remember something first: a logger more or less moves none of them.
             callbacks=[*watching, *sorted(callbacks, key=keeps_state, reverse=True)],
             copying=copying,
-            facts=_describe_facts(settings, class_weights, callbacks),
+            facts=_list_facts(settings, class_weights, callbacks),
             say=say,
             verbose=verbose,
         )
@@ -247,7 +256,7 @@ def _fit(
             part, told = f"{number}-{stage.learns}", {**facts, "stage": asdict(stage)}
         keep = KeepState(run_folder, train, callbacks=callbacks, facts=told, part=part)
         if keep.epochs_done:
-            say(keep.describe())
+            say(str(keep))
         done = len(history.get("loss", ()))
         with naming_full_disk(run_folder):
             fitted = model.fit(
@@ -270,32 +279,14 @@ def _fit(
     return history
 
 
-def begin_stage(
-    model: keras.Model, stage: Stage, *, settings: Settings, steps_per_epoch: int
-) -> None:
-    """Freeze what is not to learn in a stage, and compile the model for it.
-
-    Args:
-        model: The model; changed in place.
-        stage: The stage.
-        settings: How the weights are averaged.
-        steps_per_epoch: Batches per epoch.
-    """
-    if stage.learns is not None:
-        freeze_for_fine_tuning(model, stage.learns)
-    rate = make_learning_rate(
-        steps_per_epoch, epochs=stage.epochs, learning_rate=stage.learning_rate
-    )
-    compile_model(model, learning_rate=rate, ema_momentum=settings.ema_momentum)
-
-
-def _describe_facts(
+def _list_facts(
     settings: Settings,
     class_weights: Mapping[int, float] | None,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> dict[str, Any]:
     """Return what decides about a training beside its photos and its layers, for `KeepState`."""
-    weights = {str(label): each for label, each in (class_weights or {}).items()}
-    facts = {**settings.to_dict(), "weights of the classes": weights}
-    own = [type(each).__name__ for each in callbacks if keeps_state(each)]
-    return {**facts, "callbacks that remember": own}
+    return {
+        **settings.to_dict(),
+        "weights of the classes": {str(key): each for key, each in (class_weights or {}).items()},
+        "callbacks that remember": [type(each).__name__ for each in callbacks if keeps_state(each)],
+    }

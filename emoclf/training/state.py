@@ -7,6 +7,7 @@ import math
 import os
 import struct
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def save_state(folder: str | Path, state: SavedState) -> Path:
     Raises:
         OSError: If it cannot be written, for example on a full disk; older states are untouched.
     """
-    path = Path(folder) / f"epoch-{state.epoch:05}.npz"
+    path = name_state(folder, state.epoch)
     document = {"format_version": FORMAT_VERSION, "epoch": state.epoch, **state.facts}
     with replacing(path) as temporary, temporary.open("wb") as file:
         arrays: dict[str, Any] = {_FACTS: np.array(json.dumps(document)), **state.arrays}
@@ -65,16 +66,23 @@ def save_state(folder: str | Path, state: SavedState) -> Path:
     return path
 
 
+def name_state(folder: str | Path, epoch: int) -> Path:
+    """Return the file of the state after so many epochs."""
+    return Path(folder) / f"epoch-{epoch:05}.npz"
+
+
+def list_shapes(arrays: Iterable[Any]) -> list[tuple[tuple[int, ...], str]]:
+    """Return shape and dtype of each array or Keras variable, to compare them."""
+    return [(tuple(each.shape), str(each.dtype)) for each in arrays]
+
+
 def list_states(folder: str | Path) -> list[Path]:
     """Return the files of a folder of states, the newest first."""
     return sorted(Path(folder).glob("epoch-*.npz"), reverse=True)
 
 
 def find_newest_state(run_folder: str | Path) -> str:
-    """Return which state of a training is its newest, such as `2-all/epoch-00004.npz`.
-
-    Args:
-        run_folder: The run's folder, or a copy of it.
+    """Return the newest state of a run or its copy, such as `2-all/epoch-00004.npz`.
 
     Returns:
         Its path inside the folder of the states; later ones are larger. Empty without one.
@@ -100,14 +108,13 @@ def load_state(
         ValueError: If there are states, and all of them are damaged.
     """
     notes: list[str] = []
-    files = list_states(folder)
-    for path in files:
+    for path in list_states(folder):
         try:
             return _read(path, kind), tuple(notes)
         except _DAMAGES as error:
             reason = show_text(str(error)[:_LONGEST_REASON])
             notes.append(f"{show_text(path)} is damaged and is left aside ({reason}).")
-    if files:
+    if notes:
         raise ValueError(
             f"{' '.join(notes)} None of the states in {show_text(folder)} can be read. Move that "
             "folder away to train from the beginning."
