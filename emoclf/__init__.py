@@ -65,13 +65,9 @@ _MODULE_OF_NAME: dict[str, str] = {
         "data.sources.fer2013": ("load_fer2013",),
         "data.splitting": (
             "Folds",
-            "load_manifest",
             "make_folds",
-            "make_splits",
-            "save_manifest",
             "split_as_published",
-            "split_report",
-            "verify_manifest",
+            "split_photos",
         ),
         "data.synthetic": (
             "draw_face",
@@ -88,7 +84,6 @@ _MODULE_OF_NAME: dict[str, str] = {
             "slice_evaluation",
             "wilson_interval",
         ),
-        "evaluation.access_log": ("load_test_access_log",),
         "evaluation.calibration": (
             "accuracy_at_coverage",
             "apply_temperature",
@@ -171,7 +166,7 @@ _MODULE_OF_NAME: dict[str, str] = {
         ),
         "inference.testing": (
             "evaluate_folder",
-            "evaluate_run",
+            "evaluate",
         ),
         "models": (
             "build_augmentation",
@@ -195,6 +190,8 @@ _MODULE_OF_NAME: dict[str, str] = {
             "ModelCard",
             "PackagedNetwork",
         ),
+        "photos": ("Photos",),
+        "run": ("Run",),
         "plots": (
             "plot_augmentation",
             "plot_class_balance",
@@ -230,7 +227,6 @@ _MODULE_OF_NAME: dict[str, str] = {
             "copy_run",
             "CopyRun",
             "describe_history",
-            "describe_stage",
             "fetch_run",
             "find_learning_rate",
             "finish_run",
@@ -243,12 +239,11 @@ _MODULE_OF_NAME: dict[str, str] = {
             "save_evaluation",
             "Stage",
             "start_run",
-            "train_in_stages",
             "train_model",
             "use_precision",
         ),
         "training.classifier": (
-            "train_classifier",
+            "train",
             "train_on_cluster",
         ),
     }.items()

@@ -7,7 +7,6 @@ import importlib.metadata
 import os
 import platform
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -231,50 +230,3 @@ def set_seeds(seed: int = SEED) -> None:
     import keras
 
     keras.utils.set_random_seed(seed)
-
-
-def check_run_name(name: str) -> None:
-    """Refuse the name of a run that cannot be one.
-
-    Args:
-        name: The name.
-
-    Raises:
-        ValueError: If it is not a plain folder name.
-    """
-    if not name or Path(name).name != name or name in (".", ".."):
-        raise ValueError(
-            f"name={name!r} should be a plain folder name without slashes, such as 'first-run'."
-        )
-
-
-def make_run_folder(
-    logs: str | Path = "logs", *, name: str | None = None, copies: str | Path | None = None
-) -> Path:
-    """Make a new folder for one run; never reuse one.
-
-    Args:
-        logs: The folder that holds all runs.
-        name: Name of the run; default: the time, as in `2026-05-04_13-59-01`.
-        copies: The folder that holds copies of all runs, where the name must be free, too.
-
-    Returns:
-        The new, empty folder. When the name is taken, `-2`, `-3` ... is appended.
-
-    Raises:
-        ValueError: If `name` is not a plain folder name.
-    """
-    name = name or time.strftime("%Y-%m-%d_%H-%M-%S")
-    check_run_name(name)
-    for number in range(1, 10_000):
-        folder = Path(logs) / (name if number == 1 else f"{name}-{number}")
-        if copies is not None and (Path(copies) / folder.name).exists():
-            continue
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return folder
-    raise FileExistsError(
-        f"{show_text(logs)} already holds 9,999 runs named {name!r}: choose another name."
-    )

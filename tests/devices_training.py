@@ -17,14 +17,14 @@ def main():
     tf.config.set_logical_device_configuration(processor, halves)
 
     from emoclf import Settings, cache_photos, find_problems, make_dataset, set_seeds
-    from emoclf.data.splitting import split_report
+    from emoclf.data.splitting import split_photos
     from emoclf.models import build_cnn, synchronise_normalisation
     from emoclf.training import start_run, train_model
     from emoclf.training.devices import use_devices
 
     data, logs = map(Path, sys.argv[1:])
     settings = Settings(image_size=(32, 32), epochs=2, batch_size=8, augment=False, dropout=0)
-    split = split_report(find_problems(data, progress=False), settings)
+    split = split_photos(find_problems(data, progress=False), settings)
     cache = cache_photos(split, image_size=(32, 32), progress=False)
     histories = {}
     for names in (None, ["CPU:0", "CPU:1"]):

@@ -17,7 +17,7 @@ import numpy as np
 import emoclf
 import emoclf.storage
 from emoclf.data.loading import cache_photos, make_dataset
-from emoclf.data.splitting import split_report
+from emoclf.data.splitting import split_photos
 from emoclf.models import build_cnn
 from emoclf.runtime import set_seeds
 from emoclf.training import KeepState, make_callbacks, start_run
@@ -39,7 +39,7 @@ def build(settings):
 def train(data, logs, name, *, epochs=6, patience=3, extra=()):
     """Train, or go on, and return the model and the history."""
     settings = emoclf.Settings(image_size=SIZE, epochs=epochs, ema_momentum=0.9, patience=patience)
-    split = split_report(emoclf.find_problems(data, progress=False), settings)
+    split = split_photos(emoclf.find_problems(data, progress=False), settings)
     folder = start_run(settings, split, logs=logs, name=name, resume=True)
     cache = cache_photos(split, image_size=SIZE, progress=False)
     batches = make_dataset(cache, "train", shuffle=True)
@@ -47,7 +47,7 @@ def train(data, logs, name, *, epochs=6, patience=3, extra=()):
         folder,
         info=emoclf.ModelInfo(image_size=SIZE),
         patience=settings.patience,
-        ema_momentum=True,
+        ema=True,
         tensorboard=False,
     )
     callbacks.insert(1, keras.callbacks.ReduceLROnPlateau(patience=1, factor=0.5, min_delta=0.1))

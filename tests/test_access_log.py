@@ -7,7 +7,7 @@ import pytest
 
 from emoclf.evaluation import evaluate_predictions
 from emoclf.evaluation.access_log import load_test_access_log, log_test_access
-from emoclf.inference.testing import evaluate_run
+from emoclf.inference.testing import evaluate
 from emoclf.storage import find_sha256
 from emoclf.training import save_evaluation
 
@@ -85,7 +85,7 @@ def test_a_damaged_record_is_not_written_over(tmp_path):
 def test_evaluating_a_run_is_a_look(run):
     _, result = run
     before = len(load_test_access_log(result.run_folder).access_log)
-    test = evaluate_run(result.run_folder, progress=False)
+    test = evaluate(result.run_folder, progress=False)
     assert test.evaluation.split == "test"
     assert test.evaluation.groups is not None
     assert len(test.access_log.access_log) == before + 1
@@ -94,6 +94,6 @@ def test_evaluating_a_run_is_a_look(run):
     )
     assert test.access_log.describe() in test.describe()
     save_evaluation(test.evaluation, result.run_folder)
-    validation = evaluate_run(result.run_folder, split="validation", progress=False)
+    validation = evaluate(result.run_folder, split="validation", progress=False)
     assert validation.access_log is None
     assert len(load_test_access_log(result.run_folder).access_log) == before + 1

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from emoclf.config import Settings
-from emoclf.data.splitting import make_splits, save_manifest
+from emoclf.data.splitting import split_photos, save_manifest
 from emoclf.evaluation import evaluate_predictions
 from emoclf.experiments import baselines, timing
 from emoclf.experiments.baselines import (
@@ -56,7 +56,7 @@ def make_data(folder, draw, *, per_class=40):
             Image.fromarray(draw(label, generator)).save(folder / name / f"{number}.png")
             paths.append(f"{name}/{number}.png")
             labels.append(label)
-    return make_splits(paths, labels, root=folder, validation_fraction=0.25, test_fraction=0.25)
+    return split_photos(paths, labels, root=folder, validation_fraction=0.25, test_fraction=0.25)
 
 
 def draw_by_light(label, generator):
@@ -91,8 +91,8 @@ def find_accuracy(baselines):
 
 
 def test_where_only_brightness_decides_the_brightness_rung_is_near_1(tmp_path):
-    manifest = make_data(tmp_path / "data", draw_by_light)
-    baselines = train_baselines(manifest, SETTINGS, logs=tmp_path, skip=REST)
+    photos = make_data(tmp_path / "data", draw_by_light)
+    baselines = train_baselines(photos, SETTINGS, logs=tmp_path, skip=REST)
     accuracy = find_accuracy(baselines)
     assert accuracy["majority"] == 0.5
     assert accuracy["brightness"] >= 0.95
@@ -101,16 +101,16 @@ def test_where_only_brightness_decides_the_brightness_rung_is_near_1(tmp_path):
 
 
 def test_where_only_colour_decides_brightness_does_not_help(tmp_path):
-    manifest = make_data(tmp_path / "data", draw_by_colour)
-    baselines = train_baselines(manifest, SETTINGS, logs=tmp_path, skip=REST)
+    photos = make_data(tmp_path / "data", draw_by_colour)
+    baselines = train_baselines(photos, SETTINGS, logs=tmp_path, skip=REST)
     assert find_accuracy(baselines)["colours"] == 1
     assert abs(baselines.find("brightness").evaluation.curves.roc_auc - 0.5) < 0.3
     assert "light is not shown to tell the classes apart" in baselines.describe_verdict()
 
 
 def test_where_only_the_place_decides_pixels_help_and_light_does_not(tmp_path):
-    manifest = make_data(tmp_path / "data", draw_by_place)
-    baselines = train_baselines(manifest, SETTINGS, logs=tmp_path, skip=REST)
+    photos = make_data(tmp_path / "data", draw_by_place)
+    baselines = train_baselines(photos, SETTINGS, logs=tmp_path, skip=REST)
     accuracy = find_accuracy(baselines)
     assert accuracy["pixels"] >= 0.95
     assert accuracy["brightness"] < 0.8
@@ -118,8 +118,8 @@ def test_where_only_the_place_decides_pixels_help_and_light_does_not(tmp_path):
 
 
 def test_where_nothing_decides_no_rung_is_shown_to_know_anything(tmp_path):
-    manifest = make_data(tmp_path / "data", draw_nothing)
-    baselines = train_baselines(manifest, SETTINGS, logs=tmp_path, skip=REST)
+    photos = make_data(tmp_path / "data", draw_nothing)
+    baselines = train_baselines(photos, SETTINGS, logs=tmp_path, skip=REST)
     for baseline in baselines.baseline_:
         assert baseline.evaluation.accuracy.low < 0.5 < baseline.evaluation.accuracy.high
 
@@ -128,19 +128,19 @@ def test_where_nothing_decides_no_rung_is_shown_to_know_anything(tmp_path):
 def full(tmp_path_factory):
     """A whole baselines of one epoch, and what it said."""
     folder = tmp_path_factory.mktemp("full")
-    manifest, said = make_data(folder / "data", draw_by_light, per_class=16), []
+    photos, said = make_data(folder / "data", draw_by_light, per_class=16), []
     arguments = {"logs": folder, "name": "baselines", "resume": True, "detector": NoFaces()}
-    baselines = train_baselines(manifest, SETTINGS, say=said.append, **arguments)
-    return baselines, manifest, arguments, said
+    baselines = train_baselines(photos, SETTINGS, say=said.append, **arguments)
+    return baselines, photos, arguments, said
 
 
 def test_all_rungs_answer_the_same_test_photos(full):
-    baselines, manifest, _, _ = full
+    baselines, photos, _, _ = full
     assert [baseline.name for baseline in baselines.baseline_] == list(BASELINE_NAMES)
-    expected = tuple(file.path for file in manifest.select("test"))
+    expected = tuple(file.path for file in photos.part("test"))
     for baseline in baselines.baseline_:
         assert baseline.evaluation.paths == expected
-        np.testing.assert_array_equal(baseline.evaluation.labels, manifest.labels("test"))
+        np.testing.assert_array_equal(baseline.evaluation.labels, photos.labels("test"))
     assert baselines.without_face == len(expected) == 8
     assert "8 of the test photos show no face" in baselines.describe()
     assert "8 test photos (4 of the rarer class)" in baselines.describe_verdict()
@@ -155,7 +155,7 @@ def test_the_time_is_estimated_before_it_starts(full):
 
 
 def test_a_finished_rung_is_kept_and_an_interrupted_ladder_goes_on(full, monkeypatch, tmp_path):
-    baselines, manifest, arguments, _ = full
+    baselines, photos, arguments, _ = full
     copy = shutil.copytree(baselines.folder, tmp_path / "baselines")
     (copy / "baseline-brightness.json").unlink()
     trained = []
@@ -170,7 +170,7 @@ def test_a_finished_rung_is_kept_and_an_interrupted_ladder_goes_on(full, monkeyp
         learning, "train_network_baseline", lambda *_, **__: trained.append("network")
     )
     said = []
-    again = train_baselines(manifest, SETTINGS, say=said.append, **{**arguments, "logs": tmp_path})
+    again = train_baselines(photos, SETTINGS, say=said.append, **{**arguments, "logs": tmp_path})
     assert trained == ["regression"]
     assert said[0].startswith("6 of 7 baselines are done already")
     assert find_accuracy(again) == find_accuracy(baselines)
@@ -178,13 +178,13 @@ def test_a_finished_rung_is_kept_and_an_interrupted_ladder_goes_on(full, monkeyp
 
 
 def test_another_ladder_in_the_same_folder_is_refused(full):
-    _, manifest, arguments, _ = full
+    _, photos, arguments, _ = full
     with pytest.raises(ResumeRefusedError, match="epochs"):
-        train_baselines(manifest, Settings(image_size=(32, 32), epochs=2), **arguments)
+        train_baselines(photos, Settings(image_size=(32, 32), epochs=2), **arguments)
     other = NoFaces()
     other.description = "Another detector."
     with pytest.raises(ResumeRefusedError, match="Another detector"):
-        train_baselines(manifest, SETTINGS, **{**arguments, "detector": other})
+        train_baselines(photos, SETTINGS, **{**arguments, "detector": other})
 
 
 def test_numbers_and_figure_are_there(full):
@@ -199,11 +199,11 @@ def test_numbers_and_figure_are_there(full):
 
 
 def test_a_damaged_rung_is_named(full, tmp_path):
-    baselines, manifest, arguments, _ = full
+    baselines, photos, arguments, _ = full
     copy = shutil.copytree(baselines.folder, tmp_path / "baselines")
     (copy / "baseline-pixels.json").write_text("[]")
     with pytest.raises(ValueError, match=r"baseline-pixels\.json is no baseline"):
-        train_baselines(manifest, SETTINGS, **{**arguments, "logs": tmp_path})
+        train_baselines(photos, SETTINGS, **{**arguments, "logs": tmp_path})
 
 
 def test_the_network_of_a_run_is_a_rung_and_is_not_trained_again(run, tmp_path, monkeypatch):
@@ -215,22 +215,22 @@ def test_the_network_of_a_run_is_a_rung_and_is_not_trained_again(run, tmp_path, 
     network = baselines.find("network")
     assert "trained before" in network.answers.note
     assert network.answers.seconds is None
-    from emoclf.inference.testing import evaluate_run
+    from emoclf.inference.testing import evaluate
 
-    expected = evaluate_run(folder, progress=False).evaluation
+    expected = evaluate(folder, progress=False).evaluation
     assert network.evaluation.paths == expected.paths
     np.testing.assert_allclose(network.evaluation.probabilities, expected.probabilities, atol=1e-5)
 
 
-def test_arguments_that_do_not_fit_are_named(run, manifest, tmp_path):
-    with pytest.raises(ValueError, match="give a manifest"):
+def test_arguments_that_do_not_fit_are_named(run, photos, tmp_path):
+    with pytest.raises(ValueError, match="give a photos"):
         train_baselines()
     with pytest.raises(ValueError, match="Received: everything"):
-        train_baselines(manifest, skip=("everything",))
+        train_baselines(photos, skip=("everything",))
     with pytest.raises(ValueError, match="not all"):
-        train_baselines(manifest, skip=BASELINE_NAMES)
+        train_baselines(photos, skip=BASELINE_NAMES)
     with pytest.raises(ValueError, match="the run decides"):
-        train_baselines(manifest, run_folder=run[1].run_folder)
+        train_baselines(photos, run_folder=run[1].run_folder)
     with pytest.raises(FileNotFoundError, match="the run is not finished"):
         train_baselines(run_folder=tmp_path)
 
@@ -333,14 +333,14 @@ def test_too_few_photos_of_a_class_are_not_compared():
     assert "nothing can be concluded" in baselines.describe_verdict()
 
 
-def test_the_estimate_is_measured_steps_times_their_number(manifest, monkeypatch):
+def test_the_estimate_is_measured_steps_times_their_number(photos, monkeypatch):
     monkeypatch.setattr(estimating, "_time_training", lambda *_: (2.0, 0.5))
     monkeypatch.setattr(estimating, "_time_each", lambda *_: 0.01)
     settings = Settings(batch_size=10, epochs=3)
-    photos, steps = len(manifest.files), -(-len(manifest.select("train")) // 10) * 3
+    photos, steps = len(photos.files), -(-len(photos.part("train")) // 10) * 3
 
     def estimate(*baselines, detector=None):
-        return estimate_seconds(manifest, settings, baselines=baselines, detector=detector)
+        return estimate_seconds(photos, settings, baselines=baselines, detector=detector)
 
     assert estimate("majority") == 0
     assert estimate("majority", "pixels") == pytest.approx(0.01 * photos)
@@ -357,9 +357,9 @@ def test_the_first_call_is_timed_apart_where_there_are_more(monkeypatch):
     assert timing.time_calls([lambda: None]) == (7, 7)
 
 
-def test_a_run_whose_photos_are_gone_says_so(run, tmp_path, manifest):
+def test_a_run_whose_photos_are_gone_says_so(run, tmp_path, photos):
     folder = shutil.copytree(run[1].run_folder, tmp_path / "run")
-    save_manifest(replace(manifest, root=str(tmp_path / "gone")), folder / "split.json")
+    save_manifest(replace(photos, root=str(tmp_path / "gone")), folder / "split.json")
     with pytest.raises(FileNotFoundError, match="which is not there"):
         train_baselines(run_folder=folder)
 

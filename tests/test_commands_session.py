@@ -87,14 +87,14 @@ def test_cleaning_moves_only_when_asked_and_restoring_undoes_it(tmp_path):
 def test_a_split_is_written_once_and_can_be_trained_on(folder, tmp_path):
     path = tmp_path / "split.json"
     output = run("split", folder / "data", "--output", path, "--test-fraction", 0.3).stdout
-    manifest = load_manifest(path)
-    counts = {name: sum(each.values()) for name, each in manifest.counts().items()}
+    photos = Photos.load(path)
+    counts = {name: sum(each.values()) for name, each in photos.counts().items()}
     assert counts["test"] > counts["validation"] > 0
     assert str(counts["test"]) in output
     assert "exists already" in run("split", folder / "data", "--output", path, code=2).stderr
     options = ("--image-size", "32x48", "--epochs", 1, "--logs", tmp_path, "--name", "on-split")
     run("train", "--split", path, *options)
-    assert load_manifest(tmp_path / "on-split" / "split.json") == manifest
+    assert Photos.load(tmp_path / "on-split" / "split.json") == photos
     settings = json.loads((tmp_path / "on-split" / "settings.json").read_text())
     assert settings["image_size"] == [32, 48]
 
@@ -143,7 +143,7 @@ def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, 
 def test_the_test_photos_of_a_run_are_those_of_its_split(trained):
     _, run_folder = trained
     output = run("evaluate", run_folder).stdout
-    count = len(load_manifest(run_folder / "split.json").select("test"))
+    count = len(Photos.load(run_folder / "split.json").select("test"))
     assert f"n = {count})" in output
     numbers = json.loads((run_folder / "metrics.json").read_text())
     assert "First recorded look" in output
@@ -158,7 +158,7 @@ def test_the_test_photos_of_a_run_are_those_of_its_split(trained):
     one_by_one = emoclf.Predictor.load(run_folder)
     with (run_folder / "predictions.csv").open(encoding="utf-8") as file:
         row = next(csv.DictReader(file))
-    root = load_manifest(run_folder / "split.json").root
+    root = Photos.load(run_folder / "split.json").root
     answer = one_by_one.predict(f"{root}/{row['file']}")
     assert float(row["probability_Happy"]) == pytest.approx(answer.probabilities["Happy"], abs=1e-5)
 
@@ -229,7 +229,7 @@ def test_control_c_leaves_the_best_epoch(folder, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("emoclf.training.classifier.train_classifier", stop)
+    monkeypatch.setattr("emoclf.training.classifier.train", stop)
     error = run("train", folder / "data", code=130).stderr
     assert "best.keras" in error
 

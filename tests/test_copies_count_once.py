@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from emoclf.config import CLASS_NAMES
-from emoclf.data.splitting import SplitFile, SplitManifest, make_folds
+from emoclf.data.splitting import PhotoRow, Photos, make_folds
 from emoclf.evaluation import evaluate_predictions, share_right
 from emoclf.evaluation.calibration import accuracy_at_coverage
 from emoclf.experiments.cross_validation.result import CrossValidation, _read_fold
@@ -50,31 +50,31 @@ def check(found, single):
 
 def make_manifest(copies):
     files = [
-        SplitFile(f"{copy}-{number}.jpg", int(LABELS[number]), number, "train")
+        PhotoRow(f"{copy}-{number}.jpg", int(LABELS[number]), number, "train")
         for copy in range(copies)
         for number in range(COUNT)
     ]
-    return SplitManifest("nowhere", CLASS_NAMES, 1, tuple(files))
+    return Photos("nowhere", CLASS_NAMES, 1, tuple(files))
 
 
 def test_each_repeat_of_a_cross_validation(single, tmp_path):
-    manifest = make_manifest(3)
-    folds = make_folds(manifest, fold_count=3, repeats=2)
+    photos = make_manifest(3)
+    folds = make_folds(photos, fold_count=3, repeats=2)
     answers = np.stack([answer(thrice(LABELS), thrice(RIGHT))] * 2)
     result = CrossValidation(tmp_path, "network", folds, answers, ())
     for found in result.repeat_accuracies:
         check(found, single)
     check(result.evaluation.accuracy, single)
-    small = replace(manifest, files=tuple(file for file in manifest.files if file.group < 40))
+    small = replace(photos, files=tuple(file for file in photos.files if file.group < 40))
     folds = make_folds(small, fold_count=3)
-    rows = [number for number, file in enumerate(manifest.files) if file.group < 40]
+    rows = [number for number, file in enumerate(photos.files) if file.group < 40]
     few = CrossValidation(tmp_path, "network", folds, answers[:1, rows], ())
     assert "With 20 different photos of the smallest class" in few.describe()
 
 
 def test_each_fold_of_a_cross_validation(tmp_path):
-    manifest = make_manifest(3)
-    folds = make_folds(manifest, fold_count=3)
+    photos = make_manifest(3)
+    folds = make_folds(photos, fold_count=3)
     tested = folds.find_tested(0, 1)
     given = answer(thrice(LABELS), thrice(RIGHT))
     value = {
@@ -84,7 +84,7 @@ def test_each_fold_of_a_cross_validation(tmp_path):
         "collapse": None,
     }
     found = _read_fold(value, tmp_path, folds, np.zeros_like(given), (0, 1))
-    own = sorted({manifest.files[row].group for row in tested})
+    own = sorted({photos.files[row].group for row in tested})
     check(found.accuracy, share_right(RIGHT[own]))
 
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from emoclf.__main__ import main
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
-from emoclf.data.splitting import SplitFile, SplitManifest
+from emoclf.data.splitting import PhotoRow, Photos
 from emoclf.experiments.cross_validation import (
     TimeEstimate,
     cross_validate,
@@ -36,9 +36,9 @@ class WholePhoto:
 
 
 @pytest.fixture
-def parts(manifest):
+def parts(photos):
     """What of the forty drawn faces of each class is no test photo."""
-    return [file for file in manifest.files if file.split != "test"]
+    return [file for file in photos.files if file.split != "test"]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def fake(monkeypatch):
     seen = []
 
     def answer(cache, settings, *, folder):
-        seen.append((cache.manifest, settings.seed, folder))
+        seen.append((cache.photos, settings.seed, folder))
         light = cache.images[cache.indices("test")].mean(axis=(1, 2, 3)) / 255
         return FoldAnswers(np.stack([1 - light, light], axis=1), 1)
 
@@ -57,16 +57,16 @@ def fake(monkeypatch):
     return seen
 
 
-def test_every_photo_is_answered_by_folds_that_have_not_seen_it(manifest, parts, fake, tmp_path):
+def test_every_photo_is_answered_by_folds_that_have_not_seen_it(photos, parts, fake, tmp_path):
     said = []
     result = cross_validate(
-        manifest, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a", say=said.append
+        photos, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a", say=said.append
     )
-    assert [file.path for file in result.manifest.files] == [file.path for file in parts]
+    assert [file.path for file in result.photos.files] == [file.path for file in parts]
     assert result.answers.shape == (2, len(parts), 2)
     assert not np.isnan(result.answers).any()
     np.testing.assert_allclose(result.answers[0], result.answers[1])
-    root = Path(manifest.root)
+    root = Path(photos.root)
     for number, (split, _, _) in enumerate(fake):
         tested = {file.path for file in split.select("test")}
         expected = result.folds.find_tested(number // 4, number % 4)
@@ -74,9 +74,9 @@ def test_every_photo_is_answered_by_folds_that_have_not_seen_it(manifest, parts,
         learned = {file.group for file in split.files if file.split != "test"}
         assert not learned & {file.group for file in split.select("test")}
     assert len({seed for _, seed, _ in fake}) == 8
-    first = result.manifest.files[0]
+    first = result.photos.files[0]
     cache = cache_photos(
-        SplitManifest(str(root), manifest.class_names, 0, (first,)),
+        Photos(str(root), photos.class_names, 0, (first,)),
         image_size=(32, 32),
         progress=False,
     )
@@ -88,8 +88,8 @@ def test_every_photo_is_answered_by_folds_that_have_not_seen_it(manifest, parts,
 
 
 @pytest.mark.usefixtures("fake")
-def test_the_numbers_are_pooled_and_the_caveats_are_said(manifest, tmp_path):
-    result = cross_validate(manifest, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a")
+def test_the_numbers_are_pooled_and_the_caveats_are_said(photos, tmp_path):
+    result = cross_validate(photos, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a")
     right = result.answers[0].argmax(axis=1) == result.labels
     assert result.repeat_accuracies[0].value == pytest.approx(right.mean())
     assert result.repeat_accuracies[0].count == len(result.labels)
@@ -106,9 +106,9 @@ def test_the_numbers_are_pooled_and_the_caveats_are_said(manifest, tmp_path):
 
 
 def test_one_that_was_stopped_goes_on_after_the_last_finished_fold(
-    manifest, fake, tmp_path, monkeypatch
+    photos, fake, tmp_path, monkeypatch
 ):
-    whole = cross_validate(manifest, TINY, fold_count=3, logs=tmp_path, name="whole")
+    whole = cross_validate(photos, TINY, fold_count=3, logs=tmp_path, name="whole")
     kept = running._keep
     finished = []
 
@@ -120,14 +120,14 @@ def test_one_that_was_stopped_goes_on_after_the_last_finished_fold(
 
     monkeypatch.setattr(running, "_keep", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        cross_validate(manifest, TINY, fold_count=3, logs=tmp_path, name="a")
+        cross_validate(photos, TINY, fold_count=3, logs=tmp_path, name="a")
     with pytest.raises(FileNotFoundError, match="finished fold"):
         load_cross_validation(tmp_path / "a")
     monkeypatch.setattr(running, "_keep", kept)
     fake.clear()
     said = []
     result = cross_validate(
-        manifest, TINY, fold_count=3, logs=tmp_path, name="a", resume=True, say=said.append
+        photos, TINY, fold_count=3, logs=tmp_path, name="a", resume=True, say=said.append
     )
     assert "2 of 3 folds were finished before." in said
     assert len(fake) == 1
@@ -135,25 +135,25 @@ def test_one_that_was_stopped_goes_on_after_the_last_finished_fold(
 
 
 @pytest.mark.usefixtures("fake")
-def test_another_cross_validation_is_not_gone_on_with(manifest, tmp_path):
-    cross_validate(manifest, TINY, fold_count=3, logs=tmp_path, name="a")
+def test_another_cross_validation_is_not_gone_on_with(photos, tmp_path):
+    cross_validate(photos, TINY, fold_count=3, logs=tmp_path, name="a")
     for options in ({"fold_count": 4}, {"fold_count": 3, "repeats": 2}, {"include_test": True}):
         with pytest.raises(ResumeRefusedError, match="another training"):
-            cross_validate(manifest, TINY, logs=tmp_path, name="a", resume=True, **options)
+            cross_validate(photos, TINY, logs=tmp_path, name="a", resume=True, **options)
 
 
 @pytest.mark.usefixtures("fake")
-def test_test_photos_are_answered_only_when_asked_for(manifest, tmp_path):
+def test_test_photos_are_answered_only_when_asked_for(photos, tmp_path):
     result = cross_validate(
-        manifest, TINY, fold_count=3, include_test=True, logs=tmp_path, name="a"
+        photos, TINY, fold_count=3, include_test=True, logs=tmp_path, name="a"
     )
-    assert len(result.manifest.files) == len(manifest.files)
-    assert {file.split for file in result.manifest.files} == {"train", "validation", "test"}
+    assert len(result.photos.files) == len(photos.files)
+    assert {file.split for file in result.photos.files} == {"train", "validation", "test"}
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_damaged_fold_is_not_taken_for_an_answer(manifest, tmp_path):
-    cross_validate(manifest, TINY, fold_count=3, logs=tmp_path, name="a")
+def test_a_damaged_fold_is_not_taken_for_an_answer(photos, tmp_path):
+    cross_validate(photos, TINY, fold_count=3, logs=tmp_path, name="a")
     path = tmp_path / "a/folds/repeat-1-fold-2.json"
     value = json.loads(path.read_text())
     path.write_text(json.dumps({**value, "positions": value["positions"][::-1]}))
@@ -162,20 +162,20 @@ def test_a_damaged_fold_is_not_taken_for_an_answer(manifest, tmp_path):
 
 
 @pytest.mark.usefixtures("fake")
-def test_ten_photos_of_each_class_work_and_say_what_they_do_not_show(manifest, tmp_path):
-    few = [file for label in (0, 1) for file in manifest.files if file.label == label]
+def test_ten_photos_of_each_class_work_and_say_what_they_do_not_show(photos, tmp_path):
+    few = [file for label in (0, 1) for file in photos.files if file.label == label]
     chosen = [*few[:10], *few[-10:]]
-    files = [SplitFile(f.path, f.label, n, "train") for n, f in enumerate(chosen)]
-    small = SplitManifest(manifest.root, manifest.class_names, 1, tuple(files))
+    files = [PhotoRow(f.path, f.label, n, "train") for n, f in enumerate(chosen)]
+    small = Photos(photos.root, photos.class_names, 1, tuple(files))
     text = cross_validate(small, TINY, repeats=3, logs=tmp_path, name="a").describe()
     assert "With 10 different photos of the smallest class" in text
     assert "It is not shown that the answers are better than always saying" in text
 
 
-def test_the_packaged_features_with_a_regression(manifest, tmp_path):
+def test_the_packaged_features_with_a_regression(photos, tmp_path):
     settings = Settings(image_size=(48, 48), crop="face")
     result = cross_validate(
-        manifest,
+        photos,
         settings,
         fold_count=4,
         learner="face_features",
@@ -186,11 +186,11 @@ def test_the_packaged_features_with_a_regression(manifest, tmp_path):
     # Whole drawings are no face crops, but expressions are seen in them all the same.
     assert result.evaluation.accuracy.value > 0.6
     assert "4 regressions on the face features" in result.describe()
-    photos = cache_photos(manifest, image_size=(48, 48), progress=False)
+    photos = cache_photos(photos, image_size=(48, 48), progress=False)
     with pytest.raises(ValueError, match="crop='face'"):
         find_face_features(photos)
     with pytest.raises(ValueError, match="learner='forest'"):
-        cross_validate(manifest, learner="forest")
+        cross_validate(photos, learner="forest")
 
 
 def run(*arguments, code=0):
@@ -240,7 +240,7 @@ def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
     assert "accuracy after" in output
     assert json.loads((tmp_path / "logs/repair/comparison.json").read_text())["moved"] == 1
     assert "2 files restored" in run("restore", data)
-    after = [path.name for path in data.rglob("*.*") if path.name != "manifest.jsonl"]
+    after = [path.name for path in data.rglob("*.*") if path.name != "photos.jsonl"]
     assert sorted(after) == before
 
 

@@ -10,15 +10,13 @@ import pytest
 
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
-from emoclf.data.splitting import SplitFile, SplitManifest, load_manifest, make_folds, save_manifest
+from emoclf.data.splitting import PhotoRow, Photos, load_manifest, make_folds, save_manifest
 from emoclf.evaluation.access_log import load_test_access_log
 from emoclf.experiments.baselines.learning import _keep_answers
 from emoclf.experiments.cross_validation import load_cross_validation
 from emoclf.storage import write_json
 from emoclf.training import HistoryFile, KeepState, compile_model, load_settings
-from emoclf.training.callbacks import BestCheckpoint
-from emoclf.training.event_files import EventFiles
-from emoclf.training.resuming import _build_optimizer
+from emoclf.training.callbacks import BestCheckpoint, EventFiles
 from emoclf.training.state import SavedState, list_states, load_state, save_state
 
 HOLE = "@@"
@@ -105,9 +103,9 @@ def check(path, load):
 
 @pytest.fixture(scope="module")
 def split():
-    files = tuple(SplitFile(f"{n}.jpg", n % 2, n, "train") for n in range(18))
-    rest = (SplitFile(f"t{n}.jpg", n % 2, 20 + n, "test") for n in range(4))
-    return SplitManifest("photos", ("Sad", "Happy"), 42, (*files, *rest))
+    files = tuple(PhotoRow(f"{n}.jpg", n % 2, n, "train") for n in range(18))
+    rest = (PhotoRow(f"t{n}.jpg", n % 2, 20 + n, "test") for n in range(4))
+    return Photos("photos", ("Sad", "Happy"), 42, (*files, *rest))
 
 
 def test_settings(tmp_path):
@@ -138,7 +136,7 @@ def test_settings_in_a_program_are_refused_by_name(name, value):
 
 def test_split(tmp_path, split):
     path = save_manifest(split, tmp_path / "split.json")
-    assert check(path, lambda: load_manifest(path)) > 100
+    assert check(path, lambda: Photos.load(path)) > 100
 
 
 def test_accesses(tmp_path):
@@ -213,10 +211,10 @@ def test_the_result_of_a_face_network(tmp_path, monkeypatch):
     assert check(path, lambda: work.train(None, tmp_path, recipe.LearningSettings())) > 15
 
 
-def test_the_list_and_the_photos_of_a_cache(tmp_path, manifest):
+def test_the_list_and_the_photos_of_a_cache(tmp_path, photos):
     def load():
         return cache_photos(
-            manifest, image_size=(8, 8), cache_folder=tmp_path, memory_limit_mib=0, progress=False
+            photos, image_size=(8, 8), cache_folder=tmp_path, memory_limit_mib=0, progress=False
         )
 
     expected = load().images[:]
@@ -254,7 +252,7 @@ def trained(tmp_path):
     def make():
         model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(2)])
         compile_model(model)
-        _build_optimizer(model)
+        model.optimizer.build(model.trainable_variables)
         model.history = keras.callbacks.History()
         early = keras.callbacks.EarlyStopping()
         callbacks = [

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset, preparing
-from emoclf.data.splitting import SplitFile, SplitManifest
+from emoclf.data.splitting import PhotoRow, Photos
 from emoclf.images import UnreadableImageError, load_resized
 
 
@@ -21,21 +21,21 @@ def write_photos(folder, count=12):
         name = f"{number}.png"
         Image.new("RGB", (40, 30), (number * 20, 0, 255 - number * 20)).save(folder / name)
         split = "train" if number < 8 else "test"
-        files.append(SplitFile(name, number % 2, number, split))
-    return SplitManifest(str(folder), ("Sad", "Happy"), 0, tuple(files))
+        files.append(PhotoRow(name, number % 2, number, split))
+    return Photos(str(folder), ("Sad", "Happy"), 0, tuple(files))
 
 
-def test_every_photo_goes_through_the_one_preprocessing(manifest, cache):
+def test_every_photo_goes_through_the_one_preprocessing(photos, cache):
     assert cache.images.dtype == np.uint8
-    assert cache.images.shape == (len(manifest.files), 32, 48, 3)
+    assert cache.images.shape == (len(photos.files), 32, 48, 3)
     for index in (0, 7, 41):
-        photo = load_resized(Path(manifest.root) / manifest.files[index].path, (32, 48))
+        photo = load_resized(Path(photos.root) / photos.files[index].path, (32, 48))
         np.testing.assert_array_equal(cache.images[index], photo)
 
 
 def test_channels_stay_red_green_blue(tmp_path):
-    manifest = write_photos(tmp_path, 12)
-    images, _ = collect(make_dataset(cache_photos(manifest, image_size=(30, 40)), "test"))
+    photos = write_photos(tmp_path, 12)
+    images, _ = collect(make_dataset(cache_photos(photos, image_size=(30, 40)), "test"))
     assert images[-1, 0, 0].tolist() == [220, 0, 35]
 
 
@@ -60,10 +60,10 @@ def test_shuffling_changes_the_order_only_and_never_the_members(tmp_path):
 
 
 def test_disk_cache_holds_the_same_photos_and_is_used_again(tmp_path, monkeypatch):
-    manifest = write_photos(tmp_path)
-    memory = cache_photos(manifest, image_size=(16, 16), progress=False)
+    photos = write_photos(tmp_path)
+    memory = cache_photos(photos, image_size=(16, 16), progress=False)
     arguments = {"image_size": (16, 16), "memory_limit_mib": 0, "progress": False}
-    disk = cache_photos(manifest, cache_folder=tmp_path / "cache", **arguments)
+    disk = cache_photos(photos, cache_folder=tmp_path / "cache", **arguments)
     assert memory.location == "memory"
     assert "kept in memory" in memory.describe()
     assert Path(disk.location).is_file()
@@ -73,25 +73,25 @@ def test_disk_cache_holds_the_same_photos_and_is_used_again(tmp_path, monkeypatc
         collect(make_dataset(memory, "test"))[0], collect(make_dataset(disk, "test"))[0]
     )
     monkeypatch.setattr(preparing, "load_resized", None)
-    again = cache_photos(manifest, cache_folder=tmp_path / "cache", **arguments)
+    again = cache_photos(photos, cache_folder=tmp_path / "cache", **arguments)
     assert again.location == disk.location
 
 
 def test_disk_cache_is_made_anew_when_a_photo_changes(tmp_path):
-    manifest = write_photos(tmp_path)
+    photos = write_photos(tmp_path)
     arguments = {"image_size": (16, 16), "memory_limit_mib": 0, "progress": False}
-    before = cache_photos(manifest, cache_folder=tmp_path / "cache", **arguments)
+    before = cache_photos(photos, cache_folder=tmp_path / "cache", **arguments)
     Image.new("RGB", (41, 30), "white").save(tmp_path / "0.png")
-    after = cache_photos(manifest, cache_folder=tmp_path / "cache", **arguments)
+    after = cache_photos(photos, cache_folder=tmp_path / "cache", **arguments)
     assert after.location != before.location
     assert after.images[0][8, 8].tolist() == [255, 255, 255]
 
 
 def test_an_unreadable_photo_is_named_and_leaves_no_half_cache(tmp_path):
-    manifest = write_photos(tmp_path)
+    photos = write_photos(tmp_path)
     (tmp_path / "3.png").write_bytes(b"<html>not a photo</html>")
     with pytest.raises(UnreadableImageError, match=r"3\.png"):
-        cache_photos(manifest, memory_limit_mib=0, cache_folder=tmp_path / "cache", progress=False)
+        cache_photos(photos, memory_limit_mib=0, cache_folder=tmp_path / "cache", progress=False)
     assert list((tmp_path / "cache").iterdir()) == []
 
 

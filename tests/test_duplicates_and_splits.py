@@ -3,7 +3,7 @@
 import pytest
 
 from emoclf.data.cleaning import find_problems
-from emoclf.data.splitting import make_splits
+from emoclf.data.splitting import split_photos
 from emoclf.data.synthetic import make_drawn_faces
 
 
@@ -26,7 +26,7 @@ def planted(flawed, *kinds):
 @pytest.mark.parametrize("seed", range(10))
 def test_planted_copies_never_cross_the_split(flawed, report, seed):
     kept = report.kept
-    split = make_splits(
+    split = split_photos(
         [record.path for record in kept],
         [record.label for record in kept],
         groups=[record.duplicate_group for record in kept],

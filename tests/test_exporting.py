@@ -199,13 +199,13 @@ def report(run_folder):
     return export_model(run_folder, ["litert", "keras", "litert_int8"])
 
 
-def test_a_run_is_scored_on_its_test_photos(run_folder, report, manifest):
-    test = emoclf.evaluate_run(run_folder, progress=False).evaluation
+def test_a_run_is_scored_on_its_test_photos(run_folder, report, photos):
+    test = emoclf.evaluate(run_folder, progress=False).evaluation
     assert report.is_kept
     assert [each.format for each in report.parities] == ["keras", "litert", "litert_int8"]
     for parity in report.parities:
         assert parity.accuracy_before == test.accuracy
-        assert parity.accuracy_before.count == len(manifest.select("test"))
+        assert parity.accuracy_before.count == len(photos.part("test"))
         assert parity.milliseconds > 0
         saved = json.loads((run_folder / "exports" / parity.format / "parity.json").read_text())
         assert saved == json.loads(json.dumps(parity.to_dict()))
@@ -213,10 +213,10 @@ def test_a_run_is_scored_on_its_test_photos(run_folder, report, manifest):
         assert str(parity.accuracy_after) in report.describe()
 
 
-def test_int8_is_calibrated_on_training_photos_only(run_folder, manifest):
+def test_int8_is_calibrated_on_training_photos_only(run_folder, photos):
     found = gather_photos(run_folder, load_info(run_folder / "model.keras"))
-    assert len(found.images) == len(found.labels) == len(manifest.select("test"))
-    assert len(found.calibration) == len(manifest.select("train"))
+    assert len(found.images) == len(found.labels) == len(photos.part("test"))
+    assert len(found.calibration) == len(photos.part("train"))
     assert not any((image == found.images).all(axis=(1, 2, 3)).any() for image in found.calibration)
     with pytest.raises(ValueError, match="'test' or 'validation'"):
         gather_photos(run_folder, ModelInfo(), part="train")
@@ -420,13 +420,13 @@ class CentreFinder:
         return (emoclf.Face(box=(width / 4, height / 4, width / 2, height / 2), score=1.0),)
 
 
-def test_a_network_of_faces_is_scored_on_faces(run_folder, manifest):
+def test_a_network_of_faces_is_scored_on_faces(run_folder, photos):
     info = ModelInfo(image_size=(32, 48), crop="face")
     faces = gather_photos(run_folder, info, detector=CentreFinder)
     whole = gather_photos(run_folder, replace(info, crop="none"), detector=pytest.fail)
     assert len(faces.images) == len(whole.images)
-    file = manifest.select("test")[0]
-    photo = emoclf.load_image(f"{manifest.root}/{file.path}")
+    file = photos.select("test")[0]
+    photo = emoclf.load_image(f"{photos.root}/{file.path}")
     crop = emoclf.crop_face(photo, CentreFinder().find(photo)[0], size=(32, 48))
     np.testing.assert_array_equal(faces.images[0], crop)
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from emoclf.data.loading import cache_photos, make_dataset, preparing
-from emoclf.data.splitting import SplitFile, SplitManifest, load_manifest, save_manifest
+from emoclf.data.splitting import PhotoRow, Photos, load_manifest, save_manifest
 from emoclf.images import UnreadableImageError, load_image, load_resized
 from emoclf.images.faces import Face, FaceDetectorUnavailableError, crop_face, make_detector
 
@@ -37,7 +37,7 @@ class LeftHalfDetector:
 
 
 @pytest.fixture
-def manifest(tmp_path):
+def photos(tmp_path):
     """Twelve photos of 80 x 50 noise, three of them without a face."""
     random, files = np.random.default_rng(4), []
     for number in range(12):
@@ -46,14 +46,14 @@ def manifest(tmp_path):
             pixels[0, 0] = 0
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
         split = ("train", "train", "validation", "test")[number % 4]
-        files.append(SplitFile(f"{number}.png", number % 2, number, split))
-    return SplitManifest(str(tmp_path), ("Sad", "Happy"), 0, tuple(files))
+        files.append(PhotoRow(f"{number}.png", number % 2, number, split))
+    return Photos(str(tmp_path), ("Sad", "Happy"), 0, tuple(files))
 
 
-def cache_faces(manifest, detector=None, **arguments):
+def cache_faces(photos, detector=None, **arguments):
     detector = detector or LeftHalfDetector()
     return cache_photos(
-        manifest,
+        photos,
         image_size=SIZE,
         crop="face",
         detector=detector,
@@ -62,27 +62,27 @@ def cache_faces(manifest, detector=None, **arguments):
     )
 
 
-def cut_by_hand(manifest, name):
-    photo = load_image(Path(manifest.root) / name)
+def cut_by_hand(photos, name):
+    photo = load_image(Path(photos.root) / name)
     return crop_face(photo, Face((2.0, 3.0, 30.0, 30.0), 0.7), size=SIZE)
 
 
-def test_the_largest_face_of_each_photo_is_cut_out_and_labels_stay_with_it(manifest):
-    cache = cache_faces(manifest)
-    expected = [file for number, file in enumerate(manifest.files) if number not in FACELESS]
+def test_the_largest_face_of_each_photo_is_cut_out_and_labels_stay_with_it(photos):
+    cache = cache_faces(photos)
+    expected = [file for number, file in enumerate(photos.files) if number not in FACELESS]
     assert cache.files == tuple(expected)
     assert cache.crop == "face"
     assert cache.images.shape == (9, *SIZE, 3)
     for image, file in zip(cache.images, cache.files, strict=True):
-        np.testing.assert_array_equal(image, cut_by_hand(manifest, file.path))
+        np.testing.assert_array_equal(image, cut_by_hand(photos, file.path))
     images, labels = next(make_dataset(cache, "test", batch_size=9).as_numpy_iterator())
     assert cache.paths("test") == ["3.png", "7.png", "11.png"]
-    np.testing.assert_array_equal(images[2], cut_by_hand(manifest, "11.png"))
+    np.testing.assert_array_equal(images[2], cut_by_hand(photos, "11.png"))
     assert labels.tolist() == [1, 1, 1]
 
 
-def test_photos_without_a_face_are_counted_per_part_and_class(manifest):
-    cache = cache_faces(manifest)
+def test_photos_without_a_face_are_counted_per_part_and_class(photos):
+    cache = cache_faces(photos)
     search = cache.faces
     assert [file.path for file in search.without_face.files] == ["2.png", "5.png", "9.png"]
     assert search.without_face.counts()["train"] == {"Sad": 0, "Happy": 2}
@@ -99,46 +99,46 @@ def test_photos_without_a_face_are_counted_per_part_and_class(manifest):
     ]
 
 
-def test_photos_without_a_face_can_be_taken_whole(manifest):
-    cache = cache_faces(manifest, without_face="whole_photo")
-    assert cache.files == manifest.files
+def test_photos_without_a_face_can_be_taken_whole(photos):
+    cache = cache_faces(photos, without_face="whole_photo")
+    assert cache.files == photos.files
     for number in FACELESS:
-        whole = load_resized(Path(manifest.root) / f"{number}.png", SIZE)
+        whole = load_resized(Path(photos.root) / f"{number}.png", SIZE)
         np.testing.assert_array_equal(cache.images[number], whole)
-    np.testing.assert_array_equal(cache.images[11], cut_by_hand(manifest, "11.png"))
+    np.testing.assert_array_equal(cache.images[11], cut_by_hand(photos, "11.png"))
     assert len(cache.faces.without_face.files) == 3
     assert "12 faces or whole photos" in cache.describe()
     assert "no face, taken whole" in cache.describe()
 
 
-def test_what_was_left_out_is_not_in_the_split_of_the_run(manifest, tmp_path):
-    cache = cache_faces(manifest)
-    loaded = load_manifest(save_manifest(cache.manifest, tmp_path / "split.json"))
-    assert loaded == cache.manifest
+def test_what_was_left_out_is_not_in_the_split_of_the_run(photos, tmp_path):
+    cache = cache_faces(photos)
+    loaded = Photos.load(save_manifest(cache.photos, tmp_path / "split.json"))
+    assert loaded == cache.photos
     assert loaded.labels("train").tolist() == cache.labels("train").tolist() == [0, 1, 0, 0]
 
 
-def test_each_photo_is_decoded_and_searched_once(manifest, monkeypatch):
+def test_each_photo_is_decoded_and_searched_once(photos, monkeypatch):
     loaded = []
     monkeypatch.setattr(
         preparing, "load_image", lambda path: (loaded.append(path.name), load_image(path))[1]
     )
     detector = LeftHalfDetector()
-    cache_faces(manifest, detector)
-    assert sorted(loaded) == sorted(file.path for file in manifest.files)
+    cache_faces(photos, detector)
+    assert sorted(loaded) == sorted(file.path for file in photos.files)
     assert detector.asked == 12
 
 
 @pytest.mark.parametrize("without_face", ["leave_out", "whole_photo"])
-def test_the_file_on_disk_holds_the_same_and_is_used_again(manifest, tmp_path, without_face):
+def test_the_file_on_disk_holds_the_same_and_is_used_again(photos, tmp_path, without_face):
     arguments = {"without_face": without_face, "cache_folder": tmp_path / "cache"}
-    memory = cache_faces(manifest, without_face=without_face)
-    disk = cache_faces(manifest, memory_limit_mib=0, **arguments)
+    memory = cache_faces(photos, without_face=without_face)
+    disk = cache_faces(photos, memory_limit_mib=0, **arguments)
     np.testing.assert_array_equal(memory.images, disk.images)
-    assert memory.manifest == disk.manifest
+    assert memory.photos == disk.photos
     assert Path(disk.location).is_file()
     detector = LeftHalfDetector()
-    again = cache_faces(manifest, detector, memory_limit_mib=0, **arguments)
+    again = cache_faces(photos, detector, memory_limit_mib=0, **arguments)
     assert detector.asked == 0
     assert again.location == disk.location
     assert again.faces == memory.faces
@@ -147,70 +147,70 @@ def test_the_file_on_disk_holds_the_same_and_is_used_again(manifest, tmp_path, w
     np.testing.assert_array_equal(batch, memory.images[memory.indices("validation")])
 
 
-def test_no_cache_on_disk_is_taken_for_another(manifest, tmp_path):
+def test_no_cache_on_disk_is_taken_for_another(photos, tmp_path):
     arguments = {"memory_limit_mib": 0, "cache_folder": tmp_path / "cache"}
-    whole = cache_photos(manifest, image_size=SIZE, progress=False, **arguments)
-    faces = cache_faces(manifest, **arguments)
-    other = cache_faces(manifest, LeftHalfDetector("Another detector."), **arguments)
-    kept = cache_faces(manifest, without_face="whole_photo", **arguments)
+    whole = cache_photos(photos, image_size=SIZE, progress=False, **arguments)
+    faces = cache_faces(photos, **arguments)
+    other = cache_faces(photos, LeftHalfDetector("Another detector."), **arguments)
+    kept = cache_faces(photos, without_face="whole_photo", **arguments)
     assert len({cache.location for cache in (whole, faces, other, kept)}) == 4
     assert whole.crop == "none"
     assert whole.faces is None
     assert len(whole.images) == 12
 
 
-def test_an_array_without_its_list_of_faces_is_made_anew(manifest, tmp_path):
+def test_an_array_without_its_list_of_faces_is_made_anew(photos, tmp_path):
     arguments = {"memory_limit_mib": 0, "cache_folder": tmp_path / "cache"}
-    location = Path(cache_faces(manifest, **arguments).location)
+    location = Path(cache_faces(photos, **arguments).location)
     found = location.with_suffix(".json")
     assert json.loads(found.read_text()) == [int(i not in FACELESS) for i in range(12)]
     found.unlink()
     detector = LeftHalfDetector()
-    assert len(cache_faces(manifest, detector, **arguments).images) == 9
+    assert len(cache_faces(photos, detector, **arguments).images) == 9
     assert detector.asked == 12
 
 
-def test_a_data_set_without_any_face_says_what_to_do(manifest):
+def test_a_data_set_without_any_face_says_what_to_do(photos):
     class Blind(LeftHalfDetector):
         def find(self, image):  # noqa: ARG002
             return ()
 
     with pytest.raises(ValueError, match=r"any of the 12 photos.*crop='none'"):
-        cache_faces(manifest, Blind())
-    assert len(cache_faces(manifest, Blind(), without_face="whole_photo").images) == 12
+        cache_faces(photos, Blind())
+    assert len(cache_faces(photos, Blind(), without_face="whole_photo").images) == 12
 
 
-def test_no_detector_is_an_error_for_faces_only(manifest, monkeypatch):
+def test_no_detector_is_an_error_for_faces_only(photos, monkeypatch):
     def refuse():
         raise FaceDetectorUnavailableError("no detector, do this")
 
     monkeypatch.setattr(preparing, "make_detector", refuse)
     with pytest.raises(FaceDetectorUnavailableError, match="do this"):
-        cache_photos(manifest, crop="face", progress=False)
-    assert len(cache_photos(manifest, image_size=SIZE, progress=False).images) == 12
+        cache_photos(photos, crop="face", progress=False)
+    assert len(cache_photos(photos, image_size=SIZE, progress=False).images) == 12
 
 
-def test_an_unreadable_photo_is_named(manifest):
-    (Path(manifest.root) / "3.png").write_bytes(b"<html>not a photo</html>")
+def test_an_unreadable_photo_is_named(photos):
+    (Path(photos.root) / "3.png").write_bytes(b"<html>not a photo</html>")
     with pytest.raises(UnreadableImageError, match=r"3\.png"):
-        cache_faces(manifest)
+        cache_faces(photos)
 
 
 @pytest.mark.parametrize("wrong", [{"crop": "cat"}, {"without_face": "guess"}])
-def test_unknown_choices_are_named(manifest, wrong):
+def test_unknown_choices_are_named(photos, wrong):
     (name,) = wrong
     with pytest.raises(ValueError, match=f"{name}="):
-        cache_photos(manifest, progress=False, **wrong)
+        cache_photos(photos, progress=False, **wrong)
 
 
 def test_yunet_finds_the_built_in_faces(real_data, drawn_folder):
     """At 64 pixels a side; at the data set's own 128 it finds 97 of 100."""
     files = sorted(drawn_folder.rglob("*.jpg")) + sorted(drawn_folder.rglob("*.jpeg"))
     entries = [
-        SplitFile(path.relative_to(drawn_folder).as_posix(), 0, number, "train")
+        PhotoRow(path.relative_to(drawn_folder).as_posix(), 0, number, "train")
         for number, path in enumerate(files[:30])
     ]
-    split = SplitManifest(str(drawn_folder), ("Sad", "Happy"), 0, tuple(entries))
+    split = Photos(str(drawn_folder), ("Sad", "Happy"), 0, tuple(entries))
     (model,) = real_data.glob("face_detection_yunet*.onnx")
     cache = cache_faces(split, make_detector("yunet", model_path=model, download=False))
     assert len(cache.images) >= 24

@@ -3,26 +3,26 @@
 import numpy as np
 import pytest
 
-from emoclf.data.splitting import SplitFile, SplitManifest, make_folds
+from emoclf.data.splitting import PhotoRow, Photos, make_folds
 
 
 def make_manifest(labels, groups=None, seed=3):
     groups = range(len(labels)) if groups is None else groups
     files = [
-        SplitFile(f"{number}.jpg", label, group, "train")
+        PhotoRow(f"{number}.jpg", label, group, "train")
         for number, (label, group) in enumerate(zip(labels, groups, strict=True))
     ]
-    return SplitManifest(".", ("Sad", "Happy"), seed, tuple(files))
+    return Photos(".", ("Sad", "Happy"), seed, tuple(files))
 
 
 def test_each_photo_is_tested_once_in_each_repeat_and_classes_keep_their_share():
-    manifest = make_manifest([0] * 60 + [1] * 40)
-    folds = make_folds(manifest, fold_count=5, repeats=3)
+    photos = make_manifest([0] * 60 + [1] * 40)
+    folds = make_folds(photos, fold_count=5, repeats=3)
     assert folds.numbers.shape == (3, 100)
     for repeat in range(3):
         for fold in range(5):
             tested = folds.find_tested(repeat, fold)
-            assert [manifest.files[index].label for index in tested].count(0) == 12
+            assert [photos.files[index].label for index in tested].count(0) == 12
             assert len(tested) == 20
     assert (folds.numbers[0] != folds.numbers[1]).mean() > 0.5
 
@@ -37,10 +37,10 @@ def test_copies_of_a_photo_stay_together():
 
 
 def test_the_split_of_a_fold_learns_from_all_others_and_keeps_the_order():
-    manifest = make_manifest([0] * 10 + [1] * 10)
-    folds = make_folds(manifest, fold_count=5)
+    photos = make_manifest([0] * 10 + [1] * 10)
+    folds = make_folds(photos, fold_count=5)
     split = folds.make_manifest(0, 2, validation_fraction=0.25)
-    assert [file.path for file in split.files] == [file.path for file in manifest.files]
+    assert [file.path for file in split.files] == [file.path for file in photos.files]
     assert split.counts() == {
         "train": {"Sad": 6, "Happy": 6},
         "validation": {"Sad": 2, "Happy": 2},
@@ -51,8 +51,8 @@ def test_the_split_of_a_fold_learns_from_all_others_and_keeps_the_order():
 
 
 def test_the_draw_depends_on_the_seed_alone():
-    manifest = make_manifest([0, 1] * 20)
-    first, again = (make_folds(manifest, repeats=2) for _ in range(2))
+    photos = make_manifest([0, 1] * 20)
+    first, again = (make_folds(photos, repeats=2) for _ in range(2))
     other = make_folds(make_manifest([0, 1] * 20, seed=4), repeats=2)
     assert np.array_equal(first.numbers, again.numbers)
     assert not np.array_equal(first.numbers, other.numbers)
@@ -80,7 +80,7 @@ def test_too_few_photos_are_refused_with_the_next_step(labels, fold_count, hint)
 
 
 def test_numbers_out_of_range_are_refused():
-    manifest = make_manifest([0, 1] * 5)
+    photos = make_manifest([0, 1] * 5)
     for options in ({"fold_count": 1}, {"repeats": 0}):
         with pytest.raises(ValueError, match=f"{next(iter(options))}="):
-            make_folds(manifest, **options)
+            make_folds(photos, **options)

@@ -15,9 +15,9 @@ def predictor(run):
     return Predictor.load(run[1].run_folder)
 
 
-def test_prediction_equals_the_training_path(predictor, run, cache, manifest):
+def test_prediction_equals_the_training_path(predictor, run, cache, photos):
     _, expected = collect_predictions(run[0], make_dataset(cache, "test"))
-    paths = [Path(manifest.root) / path for path in cache.paths("test")]
+    paths = [Path(photos.root) / path for path in cache.paths("test")]
     answers = predictor.predict(paths)
     received = np.array([[a.probabilities["Sad"], a.probabilities["Happy"]] for a in answers])
     np.testing.assert_allclose(received, expected, atol=1e-5)
@@ -25,8 +25,8 @@ def test_prediction_equals_the_training_path(predictor, run, cache, manifest):
     assert [a.file for a in answers] == [str(path) for path in paths]
 
 
-def test_path_bytes_pil_and_array_give_one_answer(predictor, manifest):
-    path = Path(manifest.root) / manifest.files[0].path
+def test_path_bytes_pil_and_array_give_one_answer(predictor, photos):
+    path = Path(photos.root) / photos.files[0].path
     with Image.open(path) as image:
         sources = [path, str(path), path.read_bytes(), image.copy(), load_image(path)]
     answers = [predictor.predict(source) for source in sources]
@@ -66,8 +66,8 @@ def test_an_empty_folder_is_refused_and_an_empty_list_is_not(predictor, tmp_path
     assert predictor.predict([]) == []
 
 
-def test_red_green_blue_and_blue_green_red_differ(predictor, manifest):
-    photo = load_image(Path(manifest.root) / manifest.files[0].path)
+def test_red_green_blue_and_blue_green_red_differ(predictor, photos):
+    photo = load_image(Path(photos.root) / photos.files[0].path)
     right, swapped = predictor.predict(photo), predictor.predict(photo[..., ::-1].copy())
     assert right.probabilities != swapped.probabilities
 

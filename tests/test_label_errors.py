@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from emoclf.data.cleaning import find_problems, restore
-from emoclf.data.splitting import SplitFile, SplitManifest
+from emoclf.data.splitting import PhotoRow, Photos
 from emoclf.evaluation import evaluate_predictions
 from emoclf.experiments.label_errors import (
     Decision,
@@ -146,20 +146,20 @@ def test_test_photos_and_their_copies_are_left_out(root):
     shutil.copy(root / "sad/2.png", root / "happy/copy.png")
     report = find_problems(root, progress=False)
     files = [
-        SplitFile(record.path, record.label, number, "test" if "h4" in record.path else "train")
+        PhotoRow(record.path, record.label, number, "test" if "h4" in record.path else "train")
         for number, record in enumerate(report.records)
         if record.path != "happy/copy.png"
     ]
     files = [
-        SplitFile(f.path, f.label, f.group, "test") if f.path == "sad/2.png" else f for f in files
+        PhotoRow(f.path, f.label, f.group, "test") if f.path == "sad/2.png" else f for f in files
     ]
-    manifest = SplitManifest(str(root), ("Sad", "Happy"), 0, tuple(files))
+    photos = Photos(str(root), ("Sad", "Happy"), 0, tuple(files))
     answers = answer(report, {"happy/h4.png", "sad/3.png"})
-    review = rank_label_errors(answers, report, manifest=manifest)
+    review = rank_label_errors(answers, report, photos=photos)
     assert [suspect.path for suspect in review.suspects] == ["sad/3.png"]
     assert review.test_photos_left_out == 3
     assert "3 more are test photos" in review.describe()
-    everything = rank_label_errors(answers, report, manifest=manifest, include_test=True)
+    everything = rank_label_errors(answers, report, photos=photos, include_test=True)
     assert len(everything.suspects) == 4
 
 
@@ -308,7 +308,7 @@ def test_photos_moved_there_and_back_again_return_to_where_they_began(root):
     ):
         made = [decide(root, path, action) for path, action in wanted]
         folder = apply_decisions(root, made, dry_run=False).folder
-        os.utime(folder / "manifest.jsonl", (1000 + age, 1000 + age))
+        os.utime(folder / "photos.jsonl", (1000 + age, 1000 + age))
     back = restore(root)
     assert back.left == ()
     assert hash_files(root) == before
@@ -316,14 +316,14 @@ def test_photos_moved_there_and_back_again_return_to_where_they_began(root):
 
 def test_a_tampered_manifest_moves_nothing_outside(root, decisions, tmp_path):
     result = apply_decisions(root, decisions, dry_run=False)
-    manifest = result.folder / "manifest.jsonl"
-    text = manifest.read_text().replace('"happy/1.png"', '"../stolen.png"')
+    photos = result.folder / "photos.jsonl"
+    text = photos.read_text().replace('"happy/1.png"', '"../stolen.png"')
     (tmp_path / "stolen.png").write_bytes(b"private")
-    manifest.write_text(text)
+    photos.write_text(text)
     back = restore(root)
     assert "outside" in dict(back.left)["sad/1.png"]
     assert (tmp_path / "stolen.png").read_bytes() == b"private"
-    manifest.write_text(text + "rubbish\n")
+    photos.write_text(text + "rubbish\n")
     with pytest.raises(FileExistsError, match="changed"):
         apply_decisions(root, decisions, dry_run=False)
 
@@ -405,41 +405,41 @@ def test_a_kill_in_the_middle_can_be_finished_and_undone(
 def split_of(root, *, tested=()):
     report = find_problems(root, progress=False)
     files = [
-        SplitFile(each.path, each.label, number, "test" if each.path in tested else "train")
+        PhotoRow(each.path, each.label, number, "test" if each.path in tested else "train")
         for number, each in enumerate(report.kept)
     ]
-    return SplitManifest(str(root), ("Sad", "Happy"), 0, tuple(files))
+    return Photos(str(root), ("Sad", "Happy"), 0, tuple(files))
 
 
 def test_the_repaired_split_differs_in_the_decided_labels_alone(root, decisions):
-    manifest = split_of(root, tested=("sad/9.png", "happy/h9.png"))
-    split = correct_labels(manifest, decisions)
-    assert split.before == manifest
+    photos = split_of(root, tested=("sad/9.png", "happy/h9.png"))
+    split = correct_labels(photos, decisions)
+    assert split.before == photos
     assert (split.moved, split.set_aside) == (3, 1)
-    labels = {file.path: file.label for file in manifest.files}
+    labels = {file.path: file.label for file in photos.files}
     repaired = {file.path: file.label for file in split.after.files}
     assert set(labels) - set(repaired) == {"happy/h1.png"}
     changed = {path for path in repaired if repaired[path] != labels[path]}
     assert changed == {"sad/0.png", "sad/1.png", "sad/deep/d.png"}
-    assert split.after.select("test") == manifest.select("test")
+    assert split.after.select("test") == photos.select("test")
 
 
 def test_both_splits_find_the_photos_after_they_were_moved(root, decisions):
-    manifest = split_of(root)
+    photos = split_of(root)
     apply_decisions(root, decisions, dry_run=False)
     split = correct_labels(
-        manifest, decisions, locations=apply_decisions(root, decisions).locations
+        photos, decisions, locations=apply_decisions(root, decisions).locations
     )
     for part in (split.before, split.after):
         for file in part.files:
             assert (root / file.path).is_file(), file.path
-    assert len(split.before.files) == len(manifest.files)
+    assert len(split.before.files) == len(photos.files)
 
 
 def test_a_decision_about_a_test_photo_is_refused(root, decisions):
-    manifest = split_of(root, tested=("sad/1.png",))
+    photos = split_of(root, tested=("sad/1.png",))
     with pytest.raises(ValueError, match=r"sad/1\.png is a test photo"):
-        correct_labels(manifest, decisions)
+        correct_labels(photos, decisions)
 
 
 def test_the_difference_counts_photos_that_only_one_answers_rightly():

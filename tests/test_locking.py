@@ -200,29 +200,29 @@ def test_leftovers_of_killed_processes_go_when_a_run_is_taken(tmp_path):
 # --- everything that writes a run over time asks for it -----------------------------------------
 
 
-def train(manifest, logs):
-    from emoclf.training.classifier import train_classifier
+def train(photos, logs):
+    from emoclf.training.classifier import train
 
-    train_classifier(manifest, Settings(epochs=1), logs=logs, name="run", resume=True)
+    train(photos, Settings(epochs=1), logs=logs, name="run", resume=True)
 
 
-def cross_validate(manifest, logs):
+def cross_validate(photos, logs):
     from emoclf.experiments.cross_validation import cross_validate
 
-    cross_validate(manifest, Settings(epochs=1), logs=logs, name="run", resume=True)
+    cross_validate(photos, Settings(epochs=1), logs=logs, name="run", resume=True)
 
 
-def climb(manifest, logs):
+def climb(photos, logs):
     from emoclf.experiments.baselines import train_baselines
 
     skip = ("network", "face_features", "fine_tuned")
-    train_baselines(manifest, Settings(epochs=1), logs=logs, name="run", resume=True, skip=skip)
+    train_baselines(photos, Settings(epochs=1), logs=logs, name="run", resume=True, skip=skip)
 
 
-def compare(manifest, logs):
+def compare(photos, logs):
     from emoclf.experiments.label_errors import CorrectedSplit, compare_corrections
 
-    split = CorrectedSplit(manifest, manifest, 0, 0)
+    split = CorrectedSplit(photos, photos, 0, 0)
     compare_corrections(split, Settings(epochs=1), logs=logs, name="run")
 
 
@@ -234,18 +234,18 @@ def train_faces(_manifest, logs):
 
 
 @pytest.mark.parametrize("write", [train, cross_validate, climb, compare, train_faces])
-def test_whatever_writes_a_run_is_refused(write, manifest, tmp_path, hold, monkeypatch):
+def test_whatever_writes_a_run_is_refused(write, photos, tmp_path, hold, monkeypatch):
     from emoclf.training import start_run
 
     if write in (train, cross_validate, climb):
-        start_run(Settings(epochs=1), manifest, logs=tmp_path, name="run")
+        start_run(Settings(epochs=1), photos, logs=tmp_path, name="run")
     monkeypatch.setattr(
         "emoclf.data.loading.photo_cache._prepare_all", lambda *_: pytest.fail("late")
     )
     first = hold(tmp_path / "run")
     before = sorted(path.name for path in (tmp_path / "run").iterdir())
     with pytest.raises(RunInUseError, match=f"process {first.process.pid} "):
-        write(manifest, tmp_path)
+        write(photos, tmp_path)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == before
 
 

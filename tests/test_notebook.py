@@ -73,7 +73,7 @@ def test_the_tiny_run_records_what_it_says(tiny):
     folder, document = tiny
     run = run_of(folder)
     metrics = json.loads((run / "metrics.json").read_text())
-    split = load_manifest(run / "split.json")
+    split = Photos.load(run / "split.json")
     assert metrics["photos"] == len(split.select("test"))
     assert metrics["accuracy"]["count"] == metrics["photos"]
     assert 0 <= metrics["accuracy"]["low"] <= metrics["accuracy"]["value"] <= 1
@@ -104,7 +104,7 @@ def check_fine_tuned_run(folder, printed):
     assert (info.image_size, info.crop) == ((48, 48), crop)
     assert json.loads((run / "settings.json").read_text())["crop"] == crop
     metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics["photos"] == len(load_manifest(run / "split.json").select("test"))
+    assert metrics["photos"] == len(Photos.load(run / "split.json").select("test"))
     rows = re.findall(
         r"^(your network|packaged|fine-tuned) .*, n = (\d+)\)$", printed, re.MULTILINE
     )
@@ -136,8 +136,8 @@ def test_the_tiny_run_goes_deeper_and_to_another_data_set(tiny):
     assert "are not on this machine and could not be downloaded" in printed
     counts = set()
     for name in ("tiny-deep", "tiny-mobilenetv3small-none"):
-        split = load_manifest(folder / "logs" / name / "split.json")
-        assert split.files == load_manifest(run_of(folder) / "split.json").files
+        split = Photos.load(folder / "logs" / name / "split.json")
+        assert split.files == Photos.load(run_of(folder) / "split.json").files
         counts.add(len(split.select("test")))
     names = "small|deep|mobilenetv3small"
     rows = re.findall(rf"^({names})[ ,\w]*? ([01]\.\d+) \(.*n = (\d+)", printed, re.M)
@@ -285,7 +285,7 @@ def test_the_full_lesson_reaches_its_floor(tmp_path):
     run_notebook(str(tmp_path), {})
     run = run_of(tmp_path)
     accuracy = json.loads((run / "metrics.json").read_text())["accuracy"]["value"]
-    split = load_manifest(run / "split.json")
+    split = Photos.load(run / "split.json")
     split = type(split)(str(tmp_path / split.root), split.class_names, split.seed, split.files)
     linear = []
     for side in (32, 48):

@@ -11,10 +11,10 @@ from emoclf.training import (
     ResumeRefusedError,
     Stage,
     start_run,
-    train_in_stages,
+    train_model,
     train_model,
 )
-from emoclf.training.classifier import train_classifier
+from emoclf.training.classifier import train
 
 SIZE = (32, 48)
 EPOCHS = 4
@@ -60,12 +60,12 @@ def train_whole(*args, **options):
 
 def train_staged(*args, **options):
     stages = (Stage("head", 2, 2e-3), Stage("all", 2, 1e-4))
-    return train_in_stages(*args, stages=stages, **options)
+    return train_model(*args, stages=stages, **options)
 
 
-def train(train_it, manifest, cache, logs, *callbacks):
+def train(train_it, photos, cache, logs, *callbacks):
     settings = Settings(image_size=SIZE, epochs=EPOCHS, batch_size=16)
-    folder = start_run(settings, manifest, logs=logs, name="run", resume=True)
+    folder = start_run(settings, photos, logs=logs, name="run", resume=True)
     set_seeds(settings.seed)
     return train_it(
         build_cnn(SIZE, filters=(4, 4)),
@@ -85,40 +85,40 @@ def write_seen(history):
 @pytest.mark.parametrize("train_it", [train_whole, train_staged])
 @pytest.mark.parametrize("stop_after", [1, 3])
 def test_what_a_callback_remembers_goes_on_with_the_training(
-    manifest, cache, tmp_path, train_it, stop_after
+    photos, cache, tmp_path, train_it, stop_after
 ):
     whole = Recorder()
-    expected = train(train_it, manifest, cache, tmp_path / "whole", whole)
+    expected = train(train_it, photos, cache, tmp_path / "whole", whole)
     assert whole.seen == write_seen(expected.history)
     assert len(expected.history["val_loss"]) == EPOCHS
     with pytest.raises(StoppedError):
-        train(train_it, manifest, cache, tmp_path / "cut", Logger(), Recorder(stop_after))
+        train(train_it, photos, cache, tmp_path / "cut", Logger(), Recorder(stop_after))
     again, logger = Recorder(), Logger()
-    found = train(train_it, manifest, cache, tmp_path / "cut", again, logger, Logger())
+    found = train(train_it, photos, cache, tmp_path / "cut", again, logger, Logger())
     assert (again.seen, found.history) == (whole.seen, expected.history)
     assert logger.epochs == list(range(stop_after, EPOCHS))
 
 
-def test_another_callback_that_remembers_is_another_training(manifest, cache, tmp_path):
+def test_another_callback_that_remembers_is_another_training(photos, cache, tmp_path):
     with pytest.raises(StoppedError):
-        train(train_whole, manifest, cache, tmp_path, Recorder(1))
+        train(train_whole, photos, cache, tmp_path, Recorder(1))
     with pytest.raises(ResumeRefusedError, match=r"callbacks that remember was \['Recorder'\]"):
-        train(train_whole, manifest, cache, tmp_path, Logger())
+        train(train_whole, photos, cache, tmp_path, Logger())
 
 
 @pytest.mark.parametrize("network", ["small", "face"])
-def test_one_call_takes_them_too(manifest, tmp_path, network):
+def test_one_call_takes_them_too(photos, tmp_path, network):
     settings = Settings(network=network, image_size=(48, 48), epochs=2, augment=False)
     recorder = Recorder()
-    result = train_classifier(manifest, settings, logs=tmp_path, callbacks=[recorder])
+    result = train(photos, settings, logs=tmp_path, callbacks=[recorder])
     assert recorder.seen == write_seen(result.history)
 
 
-def test_a_callback_may_end_the_training(manifest, cache, tmp_path):
+def test_a_callback_may_end_the_training(photos, cache, tmp_path):
     class Enough(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002
             self.model.stop_training = epoch == 1
 
     for _ in range(2):  # the second call finds it ended
-        result = train(train_whole, manifest, cache, tmp_path, Enough())
+        result = train(train_whole, photos, cache, tmp_path, Enough())
         assert len(result.history["loss"]) == 2

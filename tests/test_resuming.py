@@ -100,7 +100,7 @@ def test_an_ended_training_is_not_trained_on(data, whole, tmp_path):
     train(data, tmp_path, "run", epochs=EPOCHS)
     model, history, keep = train(data, tmp_path, "run", epochs=EPOCHS)
     assert keep.is_complete
-    assert "had ended" in keep.describe()
+    assert "had ended" in str(keep)
     assert_same(collect(model, history), whole)
 
 
@@ -112,8 +112,8 @@ def test_a_damaged_state_falls_back_to_the_one_before(data, whole, tmp_path):
         file.truncate(newest.stat().st_size // 2)
     model, history, keep = train(data, tmp_path, "run", epochs=EPOCHS)
     assert keep.epochs_done == 2
-    assert newest.name in keep.describe()
-    assert older.name not in keep.describe()
+    assert newest.name in str(keep)
+    assert older.name not in str(keep)
     assert_same(collect(model, history), whole)
 
 
@@ -177,13 +177,13 @@ def test_another_network_is_refused(cache, tmp_path):
             model.fit(batches, epochs=1, callbacks=[keep], shuffle=False, verbose=0)
 
 
-def test_train_model_refuses_other_settings_in_the_same_folder(manifest, cache, tmp_path):
+def test_train_model_refuses_other_settings_in_the_same_folder(photos, cache, tmp_path):
     from emoclf.data.loading import make_dataset
     from emoclf.models import build_cnn
     from emoclf.training import train_model
 
     settings = Settings(image_size=(32, 48), epochs=1)
-    folder = start_run(settings, manifest, logs=tmp_path, name="a")
+    folder = start_run(settings, photos, logs=tmp_path, name="a")
     batches = {
         "train": make_dataset(cache, "train", shuffle=True),
         "validation": make_dataset(cache, "validation"),
@@ -196,16 +196,16 @@ def test_train_model_refuses_other_settings_in_the_same_folder(manifest, cache, 
         train_model(build_cnn((32, 48), filters=(4, 4)), settings=other, **batches)
 
 
-def test_a_run_goes_on_by_its_name_only(manifest, tmp_path):
+def test_a_run_goes_on_by_its_name_only(photos, tmp_path):
     with pytest.raises(ValueError, match="name"):
-        start_run(Settings(), manifest, logs=tmp_path, resume=True)
-    first = start_run(Settings(), manifest, logs=tmp_path, name="a", resume=True)
-    assert start_run(Settings(), manifest, logs=tmp_path, name="a", resume=True) == first
-    assert start_run(Settings(), manifest, logs=tmp_path, name="a").name == "a-2"
+        start_run(Settings(), photos, logs=tmp_path, resume=True)
+    first = start_run(Settings(), photos, logs=tmp_path, name="a", resume=True)
+    assert start_run(Settings(), photos, logs=tmp_path, name="a", resume=True) == first
+    assert start_run(Settings(), photos, logs=tmp_path, name="a").name == "a-2"
 
 
 def test_a_run_that_was_killed_while_it_was_written_down_is_begun_again(
-    manifest, tmp_path, monkeypatch
+    photos, tmp_path, monkeypatch
 ):
     def be_killed(*_):
         raise KeyboardInterrupt
@@ -214,21 +214,21 @@ def test_a_run_that_was_killed_while_it_was_written_down_is_begun_again(
         patch.setattr(run_folder_module, "save_manifest", be_killed)
         for resume in (True, False):
             with pytest.raises(KeyboardInterrupt):
-                start_run(Settings(), manifest, logs=tmp_path, name="a", resume=resume)
+                start_run(Settings(), photos, logs=tmp_path, name="a", resume=resume)
     assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
     for _ in range(2):
-        assert start_run(Settings(), manifest, logs=tmp_path, name="a", resume=True).name == "a"
+        assert start_run(Settings(), photos, logs=tmp_path, name="a", resume=True).name == "a"
 
 
-def test_a_folder_that_is_no_run_is_not_gone_on_with(manifest, tmp_path):
+def test_a_folder_that_is_no_run_is_not_gone_on_with(photos, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "mine.txt").write_text("mine")
     with pytest.raises(FileExistsError, match=r"a is there already"):
-        start_run(Settings(), manifest, logs=tmp_path, name="a", resume=True)
+        start_run(Settings(), photos, logs=tmp_path, name="a", resume=True)
     assert [each.name for each in (tmp_path / "a").iterdir()] == ["mine.txt"]
     for name in ("", "../a"):
         with pytest.raises(ValueError, match="plain folder name"):
-            start_run(Settings(), manifest, logs=tmp_path, name=name, resume=True)
+            start_run(Settings(), photos, logs=tmp_path, name=name, resume=True)
 
 
 # --- the parts ------------------------------------------------------------------------------
@@ -314,7 +314,7 @@ def test_averaged_weights_are_judged_saved_and_left(tmp_path):
     photos = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
     labels = np.arange(24) % 2
     info = ModelInfo(image_size=(32, 32))
-    callbacks = make_callbacks(tmp_path, info=info, ema_momentum=True, tensorboard=False)
+    callbacks = make_callbacks(tmp_path, info=info, ema=True, tensorboard=False)
     assert isinstance(callbacks[0], EMAWeights)
     history = small.fit(
         photos,

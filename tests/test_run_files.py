@@ -25,7 +25,7 @@ from emoclf.storage import (
     replacing,
     temporary_folder,
 )
-from emoclf.training import resuming, start_run, train_in_stages, train_model
+from emoclf.training import resuming, start_run, train_model, train_model
 from emoclf.training.state import list_states
 from tests.conftest import REPOSITORY
 
@@ -37,12 +37,12 @@ def fill_disk(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def train(manifest, cache, logs, *, staged=False, epochs=EPOCHS, prepare=lambda: None):
+def train(photos, cache, logs, *, staged=False, epochs=EPOCHS, prepare=lambda: None):
     settings = Settings(image_size=SIZE, epochs=epochs, batch_size=16, ema_momentum=0.9)
-    folder = start_run(settings, manifest, logs=logs, name="run", resume=True)
+    folder = start_run(settings, photos, logs=logs, name="run", resume=True)
     set_seeds(settings.seed)
     prepare()
-    train_it = train_in_stages if staged else train_model
+    train_it = train_model if staged else train_model
     train_it(
         build_cnn(SIZE, filters=(4, 4)),
         make_dataset(cache, "train", batch_size=16, shuffle=True),
@@ -75,7 +75,7 @@ def read_events(folder):
 @pytest.mark.parametrize("staged", [False, True], ids=["at once", "in stages"])
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 def test_an_epoch_without_a_state_leaves_no_row_and_no_event(
-    manifest, cache, tmp_path, monkeypatch, staged, epoch
+    photos, cache, tmp_path, monkeypatch, staged, epoch
 ):
     save = resuming.save_state
 
@@ -84,35 +84,35 @@ def test_an_epoch_without_a_state_leaves_no_row_and_no_event(
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
         patched.setattr(resuming, "save_state", save_or_fail)
-        train(manifest, cache, tmp_path, staged=staged)
+        train(photos, cache, tmp_path, staged=staged)
     keras.backend.clear_session()
     assert read_epochs(tmp_path / "run") == list(range(1, epoch + 1))
-    folder = train(manifest, cache, tmp_path, staged=staged)
+    folder = train(photos, cache, tmp_path, staged=staged)
     assert read_epochs(folder) == read_events(folder) == [1, 2, 3]
-    train(manifest, cache, tmp_path, staged=staged)
+    train(photos, cache, tmp_path, staged=staged)
     assert read_epochs(folder) == read_events(folder) == [1, 2, 3]
 
 
-def test_a_training_that_begins_anew_begins_its_files_anew(manifest, cache, tmp_path):
-    folder = train(manifest, cache, tmp_path)
+def test_a_training_that_begins_anew_begins_its_files_anew(photos, cache, tmp_path):
+    folder = train(photos, cache, tmp_path)
     shutil.move(folder / "state", tmp_path / "moved away")
-    train(manifest, cache, tmp_path)
+    train(photos, cache, tmp_path)
     assert read_epochs(folder) == read_events(folder) == [1, 2, 3]
     for state in list_states(folder / "state"):
         state.write_bytes(b"damaged")
     with pytest.raises(ValueError, match="None of the states"):
-        train(manifest, cache, tmp_path)
+        train(photos, cache, tmp_path)
     assert read_epochs(folder) == [1, 2, 3]
 
 
-def test_the_history_of_a_finished_run_is_what_its_state_says(manifest, cache, tmp_path):
-    folder = train(manifest, cache, tmp_path)
+def test_the_history_of_a_finished_run_is_what_its_state_says(photos, cache, tmp_path):
+    folder = train(photos, cache, tmp_path)
     content = (folder / "history.csv").read_bytes()
     (folder / "history.csv").write_bytes(content + content.splitlines()[-1] + b"\r\n")
-    train(manifest, cache, tmp_path)
+    train(photos, cache, tmp_path)
     assert (folder / "history.csv").read_bytes() == content
     (folder / "history.csv").unlink()
-    train(manifest, cache, tmp_path)
+    train(photos, cache, tmp_path)
     assert (folder / "history.csv").read_bytes() == content
 
 
@@ -209,12 +209,12 @@ def test_what_keras_unpacks_is_removed_after_a_kill(run, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
 
 
-def test_half_a_cache_is_removed_by_the_next_one_in_memory_too(manifest, tmp_path):
+def test_half_a_cache_is_removed_by_the_next_one_in_memory_too(photos, tmp_path):
     with replacing(tmp_path / "a.npy") as temporary:
         temporary.write_bytes(b"half")
     left = tmp_path / temporary.name.replace(f".{os.getpid()}-", f".{2**22 + 1}-")
     (tmp_path / "a.npy").rename(left)
-    cache_photos(manifest, image_size=SIZE, cache_folder=tmp_path, progress=False)
+    cache_photos(photos, image_size=SIZE, cache_folder=tmp_path, progress=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -250,7 +250,7 @@ def limit_files():
 
 @pytest.mark.parametrize("name", ["best.keras", "epoch-00001.npz", "tensorboard"])
 def test_a_disk_that_is_full_in_the_middle_is_named(
-    manifest, cache, tmp_path, limit_files, monkeypatch, name
+    photos, cache, tmp_path, limit_files, monkeypatch, name
 ):
     """The writers of Keras, NumPy and TensorFlow themselves fail."""
     if name != "best.keras":
@@ -259,7 +259,7 @@ def test_a_disk_that_is_full_in_the_middle_is_named(
         nothing = keras.callbacks.Callback()
         monkeypatch.setattr("emoclf.training.callbacks.EventFiles", lambda _: nothing)
     with pytest.raises(OSError, match="File too large") as caught:
-        train(manifest, cache, tmp_path, prepare=lambda: limit_files(5000))
+        train(photos, cache, tmp_path, prepare=lambda: limit_files(5000))
     limit_files(-1)
     assert caught.value.errno == errno.EFBIG
     expected = tmp_path / "run" if name == "tensorboard" else name
@@ -267,7 +267,7 @@ def test_a_disk_that_is_full_in_the_middle_is_named(
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "run").rglob(".*")) == []
     monkeypatch.undo()
-    assert read_epochs(train(manifest, cache, tmp_path)) == [1, 2, 3]
+    assert read_epochs(train(photos, cache, tmp_path)) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

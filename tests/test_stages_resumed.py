@@ -8,7 +8,7 @@ from emoclf.config import Settings
 from emoclf.data.loading import make_dataset
 from emoclf.models import build_cnn
 from emoclf.runtime import set_seeds
-from emoclf.training import Stage, callbacks, start_run, train_in_stages
+from emoclf.training import Stage, callbacks, start_run, train_model
 
 STAGES = (Stage("head", 2, 2e-3), Stage("all", 2, 1e-4))
 SIZE = (32, 48)
@@ -33,11 +33,11 @@ class StopAfter(keras.callbacks.Callback):
             raise StoppedError
 
 
-def train(manifest, cache, logs, said=None):
+def train(photos, cache, logs, said=None):
     settings = Settings(image_size=SIZE, epochs=4, batch_size=16, ema_momentum=0.9)
-    folder = start_run(settings, manifest, logs=logs, name="run", resume=True)
+    folder = start_run(settings, photos, logs=logs, name="run", resume=True)
     set_seeds(settings.seed)
-    result = train_in_stages(
+    result = train_model(
         build_cnn(SIZE, filters=(4, 4)),
         make_dataset(cache, "train", batch_size=16, shuffle=True),
         validation=make_dataset(cache, "validation", batch_size=16),
@@ -53,21 +53,21 @@ def train(manifest, cache, logs, said=None):
 
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_stopped_in_either_stage_the_end_is_the_same(
-    manifest, cache, epochs, tmp_path, monkeypatch
+    photos, cache, epochs, tmp_path, monkeypatch
 ):
-    expected = train(manifest, cache, tmp_path / "whole")
+    expected = train(photos, cache, tmp_path / "whole")
     with monkeypatch.context() as patched, pytest.raises(StoppedError):
         make = callbacks.make_callbacks
         patched.setattr(
             "emoclf.training.fitting.make_callbacks",
             lambda *args, **options: [*make(*args, **options), StopAfter(epochs)],
         )
-        train(manifest, cache, tmp_path / "stopped")
+        train(photos, cache, tmp_path / "stopped")
     said = []
-    found = train(manifest, cache, tmp_path / "stopped", said)
+    found = train(photos, cache, tmp_path / "stopped", said)
     assert any("goes on from there" in line for line in said)
     assert found[:2] == expected[:2]
     for one, other in zip(found[2].get_weights(), expected[2].get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    again = train(manifest, cache, tmp_path / "stopped")
+    again = train(photos, cache, tmp_path / "stopped")
     assert again[:2] == expected[:2]

@@ -7,7 +7,7 @@ import pytest
 
 from emoclf.config import Settings
 from emoclf.data.loading import make_dataset
-from emoclf.data.splitting import SplitFile, SplitManifest, load_manifest
+from emoclf.data.splitting import PhotoRow, Photos, load_manifest
 from emoclf.evaluation import collect_predictions, evaluate_predictions
 from emoclf.models import build_cnn
 from emoclf.models.model_file import ModelInfo, load_info, load_model
@@ -22,7 +22,7 @@ from emoclf.training import (
 )
 
 
-def test_a_run_folder_holds_everything_of_the_run(run, manifest):
+def test_a_run_folder_holds_everything_of_the_run(run, photos):
     _, result = run
     names = {entry.name for entry in result.run_folder.iterdir()}
     assert names >= {
@@ -34,7 +34,7 @@ def test_a_run_folder_holds_everything_of_the_run(run, manifest):
         "model.keras",
         "tensorboard",
     }
-    assert load_manifest(result.run_folder / "split.json") == manifest
+    assert Photos.load(result.run_folder / "split.json") == photos
     settings = json.loads((result.run_folder / "settings.json").read_text())
     assert Settings(**settings) == Settings(image_size=(32, 48), epochs=2, batch_size=16)
     versions = json.loads((result.run_folder / "versions.json").read_text())
@@ -58,9 +58,9 @@ def test_model_and_checkpoint_know_their_classes_and_size(run):
     assert load_info(result.run_folder / "best.keras") == expected
 
 
-def test_a_model_of_faces_knows_that_it_is_one(cache, manifest, tmp_path):
+def test_a_model_of_faces_knows_that_it_is_one(cache, photos, tmp_path):
     settings = Settings(image_size=(32, 48), epochs=1, crop="face")
-    folder = start_run(settings, manifest, logs=tmp_path)
+    folder = start_run(settings, photos, logs=tmp_path)
     train_model(
         build_cnn((32, 48), filters=(4, 4)),
         make_dataset(cache, "train"),
@@ -89,10 +89,10 @@ def test_evaluation_is_kept_and_agrees_with_keras(run, cache):
     )
 
 
-def test_early_stopping_gives_back_the_best_weights(cache, manifest, tmp_path):
+def test_early_stopping_gives_back_the_best_weights(cache, photos, tmp_path):
     """A learning rate far too large gets worse after its best epoch, and stops early."""
     settings = Settings(image_size=(32, 48), epochs=12, learning_rate=0.5, patience=2)
-    folder = start_run(settings, manifest, logs=tmp_path)
+    folder = start_run(settings, photos, logs=tmp_path)
     keras.utils.set_random_seed(0)
     model = build_cnn((32, 48), filters=(4, 4))
     validation = make_dataset(cache, "validation")
@@ -114,7 +114,7 @@ def test_early_stopping_gives_back_the_best_weights(cache, manifest, tmp_path):
     )
 
 
-def test_a_collapsed_model_is_said(cache, manifest, tmp_path):
+def test_a_collapsed_model_is_said(cache, photos, tmp_path):
     settings = Settings(image_size=(32, 48), epochs=1, learning_rate=1e-9)
     model = build_cnn((32, 48), filters=(4, 4))
     answer = model.get_layer("probabilities")
@@ -123,15 +123,15 @@ def test_a_collapsed_model_is_said(cache, manifest, tmp_path):
         model,
         make_dataset(cache, "train"),
         validation=make_dataset(cache, "validation"),
-        run_folder=start_run(settings, manifest, logs=tmp_path),
+        run_folder=start_run(settings, photos, logs=tmp_path),
         settings=settings,
         verbose=0,
     )
     assert "16 of 16 answers are Happy" in result.collapse
 
 
-def test_runs_never_share_a_folder(manifest, tmp_path):
-    folders = [start_run(Settings(), manifest, logs=tmp_path, name="mine") for _ in range(3)]
+def test_runs_never_share_a_folder(photos, tmp_path):
+    folders = [start_run(Settings(), photos, logs=tmp_path, name="mine") for _ in range(3)]
     assert [folder.name for folder in folders] == ["mine", "mine-2", "mine-3"]
 
 
@@ -172,8 +172,8 @@ def test_curves_are_read_in_words(accuracy, losses, expected):
 @pytest.mark.parametrize(("asked", "expected"), [(True, {0: 40 / 60, 1: 40 / 20}), (False, None)])
 def test_settings_decide_about_class_weights(tmp_path, monkeypatch, asked, expected):
     """Thirty sad and ten happy training photos; what reaches fit is looked at, not trained."""
-    files = [SplitFile(f"{i}.png", int(i >= 30), i, "train") for i in range(40)]
-    uneven = SplitManifest(str(tmp_path), ("Sad", "Happy"), 0, tuple(files))
+    files = [PhotoRow(f"{i}.png", int(i >= 30), i, "train") for i in range(40)]
+    uneven = Photos(str(tmp_path), ("Sad", "Happy"), 0, tuple(files))
     settings = Settings(image_size=(32, 48), class_weights=asked)
     received = {}
 

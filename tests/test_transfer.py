@@ -10,7 +10,7 @@ import pytest
 
 from emoclf.config import Settings
 from emoclf.data.loading import make_dataset
-from emoclf.inference.testing import evaluate_run
+from emoclf.inference.testing import evaluate
 from emoclf.models import (
     PretrainedWeightsError,
     build_cnn,
@@ -22,8 +22,9 @@ from emoclf.models import (
 from emoclf.models.freezing import walk_layers
 from emoclf.models.model_file import ModelInfo, load_info, load_model, save_model
 from emoclf.models.networks import build_network
-from emoclf.training import Stage, describe_stage, plan_stages, start_run, train_in_stages
-from emoclf.training.classifier import train_classifier
+from emoclf.training import Stage, plan_stages, start_run, train_model
+from emoclf.training.fitting import describe_stage
+from emoclf.training.classifier import train
 
 SMALL = "mobilenetv3small"
 ALL = [
@@ -354,15 +355,15 @@ def test_a_plan_divides_the_epochs():
     assert plan_stages(Settings(network=SMALL, epochs=1)) == (Stage("head", 1, 2e-3),)
 
 
-def test_training_in_stages_is_one_history_and_ends_with_the_best(cache, manifest, tmp_path):
+def test_training_in_stages_is_one_history_and_ends_with_the_best(cache, photos, tmp_path):
     settings = Settings(image_size=(32, 48), epochs=5, seed=3)
-    folder = start_run(settings, manifest, logs=tmp_path)
+    folder = start_run(settings, photos, logs=tmp_path)
     keras.utils.set_random_seed(3)
     model = build_cnn((32, 48), filters=(4, 6))
     first = model.get_layer("convolution_1").get_weights()[0]
     said = []
     validation = make_dataset(cache, "validation")
-    result = train_in_stages(
+    result = train_model(
         model,
         make_dataset(cache, "train"),
         validation=validation,
@@ -390,13 +391,13 @@ def test_training_in_stages_is_one_history_and_ends_with_the_best(cache, manifes
     assert loss == pytest.approx(min(losses), rel=1e-4)
 
 
-def test_no_stage_is_refused(cache, manifest, tmp_path):
+def test_no_stage_is_refused(cache, photos, tmp_path):
     with pytest.raises(ValueError, match="at least one Stage"):
-        train_in_stages(
+        train_model(
             build_cnn((32, 48), filters=(4, 4)),
             make_dataset(cache, "train"),
             validation=make_dataset(cache, "validation"),
-            run_folder=start_run(Settings(), manifest, logs=tmp_path),
+            run_folder=start_run(Settings(), photos, logs=tmp_path),
             settings=Settings(),
             stages=[],
         )
@@ -409,20 +410,20 @@ def test_a_stage_is_described_after_freezing(transfer_model):
     assert text == f"head: 18 of {total:,} weights learn, 3 epochs at up to 0.002"
 
 
-def test_the_packaged_face_network_is_trained_in_stages_by_one_call(manifest, tmp_path):
+def test_the_packaged_face_network_is_trained_in_stages_by_one_call(photos, tmp_path):
     said = []
     settings = Settings(network="face", image_size=(48, 48), epochs=2, augment=False)
-    result = train_classifier(manifest, settings, logs=tmp_path, say=said.append)
+    result = train(photos, settings, logs=tmp_path, say=said.append)
     assert [line.split(":")[0] for line in said[-2:]] == ["head", "all"]
     assert len(result.history["val_loss"]) == 2
     assert load_info(result.run_folder / "model.keras").image_size == (48, 48)
-    assert evaluate_run(result.run_folder, progress=False).evaluation.accuracy.value > 0.7
+    assert evaluate(result.run_folder, progress=False).evaluation.accuracy.value > 0.7
 
 
-def test_a_backbone_is_trained_in_stages_by_one_call(manifest, weights_file, tmp_path):
+def test_a_backbone_is_trained_in_stages_by_one_call(photos, weights_file, tmp_path):
     said = []
     settings = Settings(network=SMALL, weights=weights_file, image_size=(32, 48), epochs=2)
-    result = train_classifier(manifest, settings, logs=tmp_path, say=said.append)
+    result = train(photos, settings, logs=tmp_path, say=said.append)
     assert [line.split(":")[0] for line in said[-2:]] == ["head", "top"]
     model, _ = load_model(result.run_folder / "model.keras")
     taught = build_network(settings)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emoclf.data.splitting import make_splits
+from emoclf.data.splitting import split_photos
 from emoclf.models.model_file import ModelInfo
 from emoclf.untrusted import (
     check_class_names,
@@ -57,7 +57,7 @@ def test_classes_have_names_that_can_be_shown(name):
     with pytest.raises(ValueError, match="class_names"):
         ModelInfo(class_names=("Sad", name))
     with pytest.raises(ValueError, match="class_names"):
-        make_splits([f"{n}.jpg" for n in range(20)], [0, 1] * 10, class_names=("Sad", name))
+        split_photos([f"{n}.jpg" for n in range(20)], [0, 1] * 10, class_names=("Sad", name))
     check_class_names(["traurig", "glücklich", "幸せ"])
 
 

@@ -28,13 +28,13 @@ def main():
     strategy = join_workers()
 
     from emoclf import Settings, cache_photos, find_problems
-    from emoclf.data.splitting import split_report
+    from emoclf.data.splitting import split_photos
     from emoclf.models import build_cnn
     from emoclf.runtime import set_seeds
 
     # 45 training photos in batches of 8: the last one is uneven.
     settings = Settings(image_size=(32, 32), epochs=3, batch_size=8, augment=False, dropout=0)
-    split = split_report(find_problems(arguments.data, progress=False), settings)
+    split = split_photos(find_problems(arguments.data, progress=False), settings)
     cache = cache_photos(split, image_size=(32, 32), progress=False)
 
     def build():

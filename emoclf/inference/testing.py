@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from emoclf.data.cleaning import find_problems
-from emoclf.data.splitting import load_manifest
+from emoclf.data.cleaning.report import make_photos
 from emoclf.evaluation import Evaluation, evaluate_predictions
 from emoclf.inference import Predictor
+from emoclf.photos import Photos
+from emoclf.run import Run, TestAccessLog
 from emoclf.untrusted import show_text
-
-if TYPE_CHECKING:
-    from emoclf.evaluation.access_log import TestAccessLog
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,17 +25,19 @@ class PhotoTest:
     Attributes:
         evaluation: The numbers, over the photos that it answered.
         left_out: The photos that it did not answer, each with the reason.
+        photos: Those that it predicted.
         access_log: Who has looked at these photos, with this look; None for photos of no test.
     """
 
     evaluation: Evaluation
     left_out: tuple[tuple[str, str], ...]
+    photos: Photos
     access_log: TestAccessLog | None = None
 
     def describe(self) -> str:
         """Return the numbers as a readable text, and how many photos they leave out."""
         text = self.evaluation.describe()
-        text += f"\n\n{self.access_log.describe()}" if self.access_log else ""
+        text += f"\n\n{self.access_log}" if self.access_log else ""
         if not self.left_out:
             return text
         name, reason = self.left_out[0]
@@ -45,22 +45,22 @@ class PhotoTest:
         return f"{text}\n\n{len(self.left_out):,} photos have no answer, such as {first}"
 
 
-def evaluate_run(
-    run_folder: str | Path,
+def evaluate(
+    run: Run | str | Path,
+    part: str = "test",
     *,
-    split: str = "test",
     predictor: Predictor | None = None,
     progress: bool = True,
 ) -> PhotoTest:
-    """Ask the network of a run about the photos that its split kept for the test.
+    """Let the network of a run predict the photos that its split kept for the test.
 
-    A look at the test is written into `test_access_log.json` of the run folder: when, and by which
-    model. A second look is allowed; `describe()` says what it is worth.
+    An access to the test is written into `test_access_log.json` of the run folder: when, and by
+    which model. A second look is allowed, and what it is worth is said.
 
     Args:
-        run_folder: A folder made by `train_classifier` or by the lesson.
-        split: `"test"`, `"validation"` or `"train"`.
-        predictor: Who answers; default: `Predictor.load(run_folder)`.
+        run: A run, or its folder.
+        part: `"test"`, `"validation"` or `"train"`.
+        predictor: Who predicts; default: `Predictor.load(run.folder)`.
         progress: Whether a progress bar is shown.
 
     Returns:
@@ -68,32 +68,17 @@ def evaluate_run(
 
     Raises:
         FileNotFoundError: If the folder holds no run, or its photos are gone.
-        ValueError: If the run's files are damaged, or no photo could be answered.
+        ValueError: If the run's files are damaged, or no photo could be predicted.
     """
-    manifest = load_manifest(Path(run_folder) / "split.json")
-    files, root = manifest.select(split), Path(manifest.root)
-    if not root.is_dir():
-        raise FileNotFoundError(
-            f"The photos of {show_text(run_folder)} were in {str(root)!r}, which is not there. "
-            "Work in the folder that the training was started from, or test on another folder of "
-            "photos."
-        )
-    predictor = predictor or Predictor.load(run_folder)
-    test = _evaluate_files(
-        predictor,
-        [root / file.path for file in files],
-        [file.label for file in files],
-        root=root,
-        groups=[file.group for file in files],
-        split=split,
-        progress=progress,
-    )
-    if split != "test":
+    run = Run.open(run)
+    photos = run.find_photos().part(part)
+    predictor = predictor or Predictor.load(run.folder)
+    test = _evaluate_photos(predictor, photos, progress=progress)
+    if part != "test":
         return test
-    from emoclf.evaluation.access_log import log_test_access
-
-    access_log = log_test_access(test.evaluation, run_folder, model_file=predictor.file)
-    return replace(test, access_log=access_log)
+    answered = test.photos
+    log = run.log_test_access(answered, test.evaluation.probabilities, model_file=predictor.file)
+    return replace(test, access_log=log)
 
 
 def evaluate_folder(
@@ -124,50 +109,38 @@ def evaluate_folder(
     report = find_problems(
         folder, class_names=predictor.info.class_names, class_map=class_map, progress=progress
     )
-    return _evaluate_files(
-        predictor,
-        [report.root / record.path for record in report.records],
-        [record.label for record in report.records],
-        root=report.root,
-        groups=[record.duplicate_group for record in report.records],
-        progress=progress,
-    )
+    return _evaluate_photos(predictor, make_photos(report, report.records), progress=progress)
 
 
-def _evaluate_files(
-    predictor: Predictor,
-    files: Sequence[Path],
-    labels: Sequence[int],
-    *,
-    root: Path,
-    progress: bool,
-    groups: Sequence[int],
-    split: str | None = None,
-) -> PhotoTest:
-    names, answers, answered = [], [], []
+def _evaluate_photos(predictor: Predictor, photos: Photos, *, progress: bool) -> PhotoTest:
+    predicted, probabilities = [], []
     left_out: list[tuple[str, str]] = []
     found = tqdm(
-        predictor.predict_each(files), total=len(files), desc="Testing", disable=not progress
+        predictor.predict_each(photos.files),
+        total=len(photos),
+        desc="Testing",
+        disable=not progress,
     )
-    for position, (path, (prediction, _)) in enumerate(zip(files, found, strict=True)):
-        name = path.relative_to(root).as_posix()
+    for position, (name, (prediction, _)) in enumerate(zip(photos.paths, found, strict=True)):
         if not prediction.probabilities:
-            left_out.append((name, prediction.problem or prediction.note or "no answer"))
+            left_out.append((name, prediction.problem or prediction.note or "no prediction"))
             continue
-        names.append(name)
-        answered.append(position)
-        answers.append([prediction.probabilities[each] for each in predictor.info.class_names])
-    if not answers:
+        predicted.append(position)
+        row = [prediction.probabilities[each] for each in predictor.info.class_names]
+        probabilities.append(row)
+    if not predicted:
         reason = f" The first: {left_out[0][1]}" if left_out else ""
         raise ValueError(
-            f"None of the {len(files)} photos in {show_text(root)} has an answer.{reason}"
+            f"None of the {len(photos)} photos in {show_text(photos.root)} has a prediction."
+            f"{reason}"
         )
+    chosen = photos.take(predicted)
     evaluation = evaluate_predictions(
-        np.asarray(labels)[answered],
-        np.array(answers),
-        paths=names,
+        chosen.labels,
+        np.array(probabilities),
+        paths=chosen.paths,
         class_names=predictor.info.class_names,
-        groups=np.asarray(groups)[answered],
-        split=split,
+        groups=chosen.groups,
+        split=chosen.only_part,
     )
-    return PhotoTest(evaluation, tuple(left_out))
+    return PhotoTest(evaluation, tuple(left_out), chosen)

@@ -75,7 +75,7 @@ def build_transfer_model(
 
     The photo is rescaled, augmented, turned into what this backbone was shown when it learned, and
     goes through it; the average of its last maps goes through dropout to a new layer that decides.
-    Train it in stages (`train_in_stages`). Its batch normalisation keeps the means and variances it
+    Train it in stages (`train_model`). Its batch normalisation keeps the means and variances it
     has learned: it is frozen from the start.
 
     | backbone | weights | published in |

@@ -26,7 +26,6 @@ from emoclf.training.resuming import KeepState
 from emoclf.training.run_folder import (
     TrainingResult,
     finish_run,
-    load_settings,
     save_evaluation,
     start_run,
 )
@@ -55,7 +54,6 @@ __all__ = [
     "find_learning_rate",
     "finish_run",
     "hold_run",
-    "load_settings",
     "make_callbacks",
     "make_learning_rate",
     "plan_stages",

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from emoclf.config import Settings
 from emoclf.data.loading import PhotoCache, WithoutFace, cache_photos, make_dataset
-from emoclf.data.splitting import SplitManifest
 from emoclf.images.faces import FaceDetector
 from emoclf.models.networks import build_network
+from emoclf.photos import Photos
+from emoclf.run import Run
 from emoclf.runtime import find_hardware, set_seeds
 from emoclf.untrusted import show_text
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from emoclf.training import Devices, MultiWorkerResult, TrainingResult
 
 
-def train_classifier(
-    manifest: SplitManifest,
+def train(
+    photos: Photos,
     settings: Settings | None = None,
     *,
     logs: str | Path = "logs",
@@ -40,10 +41,10 @@ def train_classifier(
 ) -> TrainingResult:
     """Train the network of the settings on a split and keep everything of it in a run folder.
 
-    A network that knows something already is trained in stages: see `train_in_stages`.
+    A pretrained network is trained in stages: see `train_model`.
 
     Args:
-        manifest: Which photos; those of the test are not looked at.
+        photos: Which photos; those of the test are not looked at.
         settings: What to train and how.
         logs: The folder that holds all runs.
         name: Name of the run; default: the time.
@@ -76,9 +77,8 @@ def train_classifier(
     from emoclf.training import (
         check_run_is_free,
         choose_precision,
-        choose_stages,
         start_run,
-        train_in_stages,
+        train_model,
         use_devices,
         use_precision,
     )
@@ -88,30 +88,25 @@ def train_classifier(
         check_run_is_free(Path(logs) / name)
     set_seeds(settings.seed)
     if cache is None:
-        cache = _cache(manifest, settings, detector, without_face, Path(logs) / "cache", progress)
+        cache = _cache(photos, settings, detector, without_face, Path(logs) / "cache", progress)
     _check_cache(cache, settings)
-    say(cache.describe())
+    say(str(cache))
     size = settings.batch_size
-    train = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
+    batches = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
     policy = choose_precision(find_hardware()) if settings.precision == "auto" else "float32"
     with use_devices(devices) as count:
         with use_precision(policy):
-            model = build_network(settings, manifest.class_names)
-        run_folder = start_run(
-            settings, cache.manifest, logs=logs, name=name, resume=resume, copies=copies
-        )
-        say(f"run folder: {show_text(run_folder)}")
+            model = build_network(settings, photos.class_names)
+        run = start_run(settings, cache.photos, logs=logs, name=name, resume=resume, copies=copies)
+        say(f"run folder: {show_text(run.folder)}")
         if count > 1:
             say(f"{count} GPUs share every batch.")
             synchronise_normalisation(model)
-        return train_in_stages(
+        return train_model(
             model,
-            train,
+            batches,
             validation=make_dataset(cache, "validation", batch_size=size),
-            run_folder=run_folder,
-            settings=settings,
-            stages=choose_stages(settings),
-            class_names=manifest.class_names,
+            run=run,
             copies=copies,
             callbacks=callbacks,
             say=say,
@@ -120,7 +115,7 @@ def train_classifier(
 
 
 def train_on_cluster(
-    manifest: SplitManifest,
+    photos: Photos,
     settings: Settings | None = None,
     *,
     addresses: Sequence[str],
@@ -139,14 +134,14 @@ def train_on_cluster(
     it before anything else uses TensorFlow.
 
     Args:
-        manifest: Which photos.
+        photos: Which photos.
         settings: What to train and how; a network that knows something already is for one machine.
         addresses: `host:port` of every machine, in the same order everywhere.
         index: Which of them this machine is, from 0; the first writes the files.
         name: Name of the run.
         logs: The folder that holds all runs.
-        detector: As for `train_classifier`.
-        without_face: As for `train_classifier`.
+        detector: As for `train`.
+        without_face: As for `train`.
         say: Called with a line of progress now and then.
         progress: Whether decoding shows a progress bar.
 
@@ -176,19 +171,19 @@ def train_on_cluster(
     os.environ["TF_CONFIG"] = describe_cluster(addresses, index)
     say(f"Machine {index} of {len(addresses)} waits for the others: {', '.join(addresses)}")
     strategy = join_workers()
-    cache = _cache(manifest, settings, detector, without_face, Path(logs) / "cache", progress)
-    say(cache.describe())
-    run_folder = Path(logs) / name
+    cache = _cache(photos, settings, detector, without_face, Path(logs) / "cache", progress)
+    say(str(cache))
+    run = Run(Path(logs) / name)
     if index == 0:
-        start_run(settings, cache.manifest, logs=logs, name=name, resume=True)
-    say(f"run folder: {show_text(run_folder)}")
+        start_run(settings, cache.photos, logs=logs, name=name, resume=True)
+    say(f"run folder: {show_text(run.folder)}")
 
     def build() -> keras.Model:
         set_seeds(settings.seed)
-        return build_network(settings, manifest.class_names)
+        return build_network(settings, photos.class_names)
 
     return train_on_workers(
-        build, cache, settings=settings, run_folder=run_folder, strategy=strategy, say=say
+        build, cache, settings=settings, run_folder=run.folder, strategy=strategy, say=say
     )
 
 
@@ -203,7 +198,7 @@ def _check_cache(cache: PhotoCache, settings: Settings) -> None:
 
 
 def _cache(
-    manifest: SplitManifest,
+    photos: Photos,
     settings: Settings,
     detector: FaceDetector | None,
     without_face: WithoutFace,
@@ -211,7 +206,7 @@ def _cache(
     progress: bool,
 ) -> PhotoCache:
     return cache_photos(
-        manifest,
+        photos,
         image_size=settings.image_size,
         resize_mode=settings.resize_mode,
         crop=settings.crop,

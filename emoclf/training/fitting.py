@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from emoclf.config import CLASS_NAMES, Settings
+from emoclf.config import Settings
 from emoclf.data.loading import balanced_class_weights
-from emoclf.data.splitting import load_manifest
 from emoclf.models import FineTuningStage, freeze_for_fine_tuning
 from emoclf.models.model_file import ModelInfo
+from emoclf.run import Run
 from emoclf.storage import naming_full_disk
 from emoclf.training.callbacks import make_callbacks
 from emoclf.training.copying import CopyRun
@@ -150,71 +150,66 @@ def train_model(
     train: tf.data.Dataset,
     *,
     validation: tf.data.Dataset,
-    run_folder: str | Path,
-    settings: Settings,
+    run: Run | str | Path,
     stages: Sequence[Stage] | None = None,
     class_weights: Mapping[int, float] | None = None,
-    class_names: tuple[str, ...] = CLASS_NAMES,
     copies: str | Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     say: Callable[[str], Any] = lambda _: None,
     verbose: int | str = "auto",
 ) -> TrainingResult:
-    """Compile and train a model and keep everything of it in the run folder.
+    """Compile and train a model, and keep everything of it in the run's folder.
 
-    Every stage freezes what is not to learn, compiles anew with its own warm-up and cosine, and
-    starts from the best epoch of the stage before it. The epochs are counted through, so the
-    curves of all stages are one history. The model ends with the weights of the best epoch of all.
-    Stopped at any moment and called again with the same photos and settings and a model built in
-    the same way, it goes on after the last whole epoch (`KeepState`).
+    A pretrained network is trained in stages: each freezes what is not to learn, compiles anew with
+    its own warm-up and cosine, and starts from the best epoch of the stage before it. The epochs
+    are counted through, so the curves of all stages are one history, and the model ends with the
+    weights of the best epoch of all. Stopped at any moment and called again with the same photos
+    and a model built in the same way, it goes on after the last whole epoch (`KeepState`).
 
     Args:
-        model: From `emoclf.models`, with the settings' image size.
+        model: From `emoclf.models`, with the image size of the run's settings.
         train: Batches of the training photos.
         validation: Batches of the validation photos.
-        run_folder: A folder made by `start_run`.
-        settings: Epochs, patience (within a stage), learning rate, image size, resize mode and
-            crop; the last three must be those that the photos were cached with.
-        stages: What learns when; default: `plan_stages(settings)`.
-        class_weights: Label to weight; default: balanced by the training photos of the run when
-            the settings ask for class weights, else all photos count the same.
-        class_names: Names in label order.
+        run: From `start_run`. Its settings say how the model is trained; image size, resize mode
+            and crop must be those that the photos were cached with.
+        stages: What learns when; default: `plan_stages(run.settings)`.
+        class_weights: Label to weight; default: balanced by the run's training photos when the
+            settings ask for class weights, else all photos count the same.
         copies: A folder, on Google Drive for example, that gets a copy of the run after every
             epoch (`CopyRun`).
-        callbacks: Your own, for W&B, MLflow or Trackio, for example. They run behind ours, in one
-            `fit` per stage; what one remembers is kept and given back if it has `get_state` and
-            `set_state` (`KeepState`) or is one of Keras' that count, and a training goes on only
-            with the same ones.
-        say: Called with a line about every stage, and when an earlier training goes on.
+        callbacks: Your own, for W&B, MLflow or Trackio, for example. They run behind ours; what
+            one remembers is kept and given back if it has `get_state` and `set_state` (`KeepState`)
+            or is one of Keras' that count, and a training goes on only with the same ones.
+        say: Called with a line about every stage, and when it goes on with an earlier training.
         verbose: As in Keras' `fit`: 0 is silent, 1 a progress bar, 2 a line per epoch.
 
     Returns:
-        The history of all stages, the best epoch and whether the model collapsed.
+        The history, the best epoch and whether the model collapsed.
 
     Raises:
         ResumeRefusedError: If the run folder holds the state of another training.
         RunInUseError: If another process writes the run folder.
         ValueError: If there is no stage.
     """
+    run = Run.open(run)
+    settings, folder, class_names = run.settings, run.folder, run.photos.class_names
     stages = plan_stages(settings) if stages is None else tuple(stages)
     if not stages:
         raise ValueError("stages should hold at least one Stage. Received none.")
-    run_folder = Path(run_folder)
     info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.crop)
-    with hold_run(run_folder):
+    with hold_run(folder):
         if class_weights is None and settings.class_weights:
-            labels = load_manifest(run_folder / "split.json").labels("train")
+            labels = run.photos.part("train").labels
             class_weights = balanced_class_weights(labels, len(class_names))
         watching = make_callbacks(
-            run_folder, info=info, patience=settings.patience, ema=settings.ema_momentum > 0
+            folder, info=info, patience=settings.patience, ema=settings.ema_momentum > 0
         )
-        copying = [CopyRun(run_folder, copies)] if copies is not None else []
+        copying = [CopyRun(folder, copies)] if copies is not None else []
         history = _fit(
             model,
             train,
             validation=validation,
-            run_folder=run_folder,
-            settings=settings,
+            run=run,
             stages=stages,
             class_weights=class_weights,
             # Those that remember something first: a logger more or less moves none of them.
@@ -224,7 +219,7 @@ def train_model(
             say=say,
             verbose=verbose,
         )
-        result = finish_run(model, history, validation, run_folder=run_folder, info=info)
+        result = finish_run(model, history, validation, run=run, info=info)
         for each in copying:
             each.finish()
     return result
@@ -235,8 +230,7 @@ def _fit(
     train: tf.data.Dataset,
     *,
     validation: tf.data.Dataset,
-    run_folder: Path,
-    settings: Settings,
+    run: Run,
     stages: Sequence[Stage],
     class_weights: Mapping[int, float] | None,
     callbacks: Sequence[keras.callbacks.Callback],
@@ -249,16 +243,16 @@ def _fit(
     history: dict[str, list[float]] = {}
     best = (float("inf"), model.get_weights())
     for number, stage in enumerate(stages, start=1):
-        begin_stage(model, stage, settings=settings, steps_per_epoch=len(train))
+        begin_stage(model, stage, settings=run.settings, steps_per_epoch=len(train))
         part, told = "", facts
         if stage.learns is not None:
             say(describe_stage(model, stage))
             part, told = f"{number}-{stage.learns}", {**facts, "stage": asdict(stage)}
-        keep = KeepState(run_folder, train, callbacks=callbacks, facts=told, part=part)
+        keep = KeepState(run.folder, train, callbacks=callbacks, facts=told, part=part)
         if keep.epochs_done:
             say(str(keep))
         done = len(history.get("loss", ()))
-        with naming_full_disk(run_folder):
+        with naming_full_disk(run.folder):
             fitted = model.fit(
                 train,
                 validation_data=validation,

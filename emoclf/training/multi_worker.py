@@ -143,7 +143,7 @@ def _train(
     if size < count:
         raise ValueError(f"batch_size={size} should be at least the {count} workers.")
     order = take_order(cache, "train", seed=settings.seed)
-    model = _build(build, settings, strategy, steps_per_epoch=-(-len(cache.indices("train")) // size))
+    model = _build(build, settings, strategy, steps_per_epoch=-(-len(cache.photos.find_part("train")) // size))
     facts = {"photos": order.fingerprint, "settings": json.dumps(settings.to_dict())}
     folder = run_folder / STATE_FOLDER_NAME
     saved, _ = load_state(folder, kind=MadeFrom)
@@ -167,7 +167,7 @@ def _train(
         say(f"epoch {epoch + 1} of {settings.epochs}: {numbers}")
     if is_chief():
         info = ModelInfo(
-            cache.class_names, settings.image_size, settings.resize_mode, settings.crop
+            cache.photos.class_names, settings.image_size, settings.resize_mode, settings.crop
         )
         save_model(model, run_folder / MODEL_FILE_NAME, info=info)
     return MultiWorkerResult(history, count, is_chief())
@@ -201,10 +201,10 @@ def is_chief() -> bool:
 
 def _find_weights(cache: PhotoCache, settings: Settings) -> np.ndarray:
     """Return the weight of each class, float32 `(classes,)`."""
-    count = len(cache.class_names)
+    count = len(cache.photos.class_names)
     if not settings.class_weights:
         return np.ones(count, dtype=np.float32)
-    weights = balanced_class_weights(cache.labels("train"), count)
+    weights = balanced_class_weights(cache.photos.part("train").labels, count)
     return np.array([weights[label] for label in range(count)], dtype=np.float32)
 
 

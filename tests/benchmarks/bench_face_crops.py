@@ -26,7 +26,7 @@ import numpy as np
 from emoclf.config import CLASS_NAMES, FACE_SIZE, PARTS, Settings
 from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset
-from emoclf.data.splitting import split_report
+from emoclf.data.splitting import split_photos
 from emoclf.evaluation import collect_predictions, evaluate_predictions
 from emoclf.images.faces import make_detector
 from emoclf.models import build_cnn, freeze_for_fine_tuning
@@ -77,7 +77,7 @@ def run_lesson(cache, settings, logs):
         model,
         batches["train"],
         validation=batches["validation"],
-        run_folder=start_run(settings, cache.manifest, logs=logs),
+        run_folder=start_run(settings, cache.photos, logs=logs),
         settings=settings,
         verbose=0,
     )
@@ -98,7 +98,7 @@ def run_packaged(cache, *_):
 def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
     """Fine-tune as the lesson does: the head first, then all of it."""
     settings = replace(settings, image_size=FACE_SIZE, crop="face", epochs=HEAD_EPOCHS + epochs)
-    run = start_run(settings, cache.manifest, logs=logs)
+    run = start_run(settings, cache.photos, logs=logs)
     info = ModelInfo(cache.class_names, FACE_SIZE, cache.resize_mode, cache.crop)
     callbacks = make_callbacks(run, info=info, patience=settings.patience, tensorboard=False)
     batches = make_batches(cache, settings)
@@ -128,7 +128,7 @@ def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
 
 def run_seed(report, settings, arguments, detector):
     """Return labels, paths and name -> (probabilities, seconds) of one split's test faces."""
-    split = split_report(report, settings)
+    split = split_photos(report, settings)
     quiet = {"progress": False, "detector": detector}
     faces = cache_photos(split, image_size=FACE_SIZE, crop="face", **quiet)
     say(faces.describe())

@@ -21,7 +21,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=6)
     arguments = parser.parse_args()
     kept = emoclf.find_problems(arguments.folder).kept
-    split = emoclf.make_splits(
+    split = emoclf.split_photos(
         [record.path for record in kept],
         [record.label for record in kept],
         groups=[record.duplicate_group for record in kept],

@@ -18,7 +18,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 import tensorflow as tf
 
 from emoclf import Settings, cache_photos, compile_model, find_problems, make_dataset, set_seeds
-from emoclf.data.splitting import split_report
+from emoclf.data.splitting import split_photos
 from emoclf.data.synthetic import make_drawn_faces
 from emoclf.models import build_augmentation, build_cnn, build_deep_cnn, synchronise_normalisation
 from emoclf.training import use_devices
@@ -60,7 +60,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         make_drawn_faces(data, photos_per_class=arguments.per_class, progress=False)
-        split = split_report(find_problems(data, progress=False), Settings())
+        split = split_photos(find_problems(data, progress=False), Settings())
         start = time.perf_counter()
         cache = cache_photos(split, image_size=SIZE, progress=False)
         rows = {"decode and resize": len(cache.files) / (time.perf_counter() - start)}

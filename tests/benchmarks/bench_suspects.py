@@ -23,7 +23,7 @@ from PIL import Image
 from emoclf.config import CLASS_NAMES, FACE_SIZE, Settings
 from emoclf.data.cleaning import find_problems
 from emoclf.data.sources.fer2013 import EMOTIONS, load_fer2013
-from emoclf.data.splitting import SplitFile, SplitManifest
+from emoclf.data.splitting import PhotoRow, Photos
 from emoclf.data.synthetic import make_drawn_faces
 from emoclf.evaluation import wilson_interval
 from emoclf.experiments.cross_validation import cross_validate
@@ -115,13 +115,13 @@ def main():
         turned = turn_labels(folder, arguments.share, arguments.seed)
         found = find_problems(folder, progress=False)
         files = [
-            SplitFile(record.path, record.label, number, "train")
+            PhotoRow(record.path, record.label, number, "train")
             for number, record in enumerate(found.kept)
         ]
-        manifest = SplitManifest(str(folder), CLASS_NAMES, arguments.seed, tuple(files))
+        photos = Photos(str(folder), CLASS_NAMES, arguments.seed, tuple(files))
         size = (64, 64) if drawn else FACE_SIZE
         result = cross_validate(
-            manifest,
+            photos,
             Settings(image_size=size, epochs=arguments.epochs),
             fold_count=arguments.folds,
             logs=Path(temporary) / "logs",

@@ -23,7 +23,7 @@ from scipy import stats
 
 from emoclf.config import FACE_SIZE, Settings
 from emoclf.data.sources.fer2013 import EMOTIONS, load_fer2013
-from emoclf.data.splitting import SplitFile, SplitManifest
+from emoclf.data.splitting import PhotoRow, Photos
 from emoclf.evaluation import wilson_interval
 from emoclf.experiments.face_network.augmentation import Augmentation
 from emoclf.experiments.face_network.batches import FaceBatches, grey_to_rgb
@@ -34,7 +34,7 @@ from emoclf.models import build_deep_cnn
 from emoclf.models.model_file import ModelInfo, load_model, save_model
 from emoclf.runtime import set_seeds
 from emoclf.storage import write_json
-from emoclf.training import Stage, make_learning_rate, start_run, train_in_stages, train_model
+from emoclf.training import Stage, make_learning_rate, start_run, train_model, train_model
 
 OTHERS = tuple(name for name in EMOTIONS if name not in ("happiness", "sadness", "contempt"))
 SETTINGS = Settings(image_size=FACE_SIZE, crop="face", network="deep", patience=1000, epochs=60)
@@ -111,9 +111,9 @@ def make_batches(faces, *, seed=None):
 def learn(kind, sample, *, pretrained, folder, seed):
     """Train one network on one sample; return its model."""
     train, validation = sample
-    files = [SplitFile(str(name), 0, index, "train") for index, name in enumerate(train.names)]
+    files = [PhotoRow(str(name), 0, index, "train") for index, name in enumerate(train.names)]
     settings = replace(SETTINGS, seed=seed, class_weights=False)
-    run = start_run(settings, SplitManifest(".", ("Sad", "Happy"), seed, tuple(files)), logs=folder)
+    run = start_run(settings, Photos(".", ("Sad", "Happy"), seed, tuple(files)), logs=folder)
     set_seeds(seed)
     data = {"validation": make_batches(validation), "run_folder": run, "verbose": 0}
     batches = make_batches(train, seed=seed)
@@ -125,7 +125,7 @@ def learn(kind, sample, *, pretrained, folder, seed):
     model = build_on(pretrained)
     rate = settings.learning_rate
     stages = [Stage("head", 4, rate), Stage("all", settings.epochs - 4, rate)]
-    train_in_stages(model, batches, settings=settings, stages=stages, **data)
+    train_model(model, batches, settings=settings, stages=stages, **data)
     return model
 
 

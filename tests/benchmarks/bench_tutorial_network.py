@@ -102,7 +102,7 @@ def main():
     truth = []
     for seed in arguments.seeds:
         settings = emoclf.Settings(seed=seed)
-        split = emoclf.make_splits(
+        split = emoclf.split_photos(
             [record.path for record in kept],
             [record.label for record in kept],
             groups=[record.duplicate_group for record in kept],

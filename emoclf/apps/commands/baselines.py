@@ -23,10 +23,11 @@ from emoclf.apps.commands.settings import (
 )
 from emoclf.apps.commands.terminal import echo, echo_json
 from emoclf.config import Settings
+from emoclf.photos import Photos
+from emoclf.run import Run
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
-    from emoclf.data.splitting import SplitManifest
     from emoclf.experiments.baselines import BaselineComparison, BaselineName
 
 _BASELINES = (
@@ -91,7 +92,7 @@ def baselines_command(
       python -m emoclf baselines logs/first
       python -m emoclf baselines data --skip network --skip fine_tuned
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
-    is_run = (source / "split.json").is_file()
+    is_run = Run(source).is_there
     _check_options(context, source, is_run)
     if resume and name is None:
         raise click.UsageError(
@@ -102,14 +103,14 @@ def baselines_command(
     with clear_errors(stopped=f"Stopped. Baselines that are done are kept: {again} goes on."):
         say = (lambda _: None) if as_json else echo
         settings = Settings(**values)
-        manifest = None if is_run else _find_split(source, class_map, settings, as_json)
+        photos = None if is_run else _find_split(source, class_map, settings, as_json)
         from emoclf.runtime import quiet_start
 
         with quiet_start():
             from emoclf.experiments.baselines import train_baselines
         needs_faces = not {"face_features", "fine_tuned"} <= set(skip)
         baselines = train_baselines(
-            manifest,
+            photos,
             None if is_run else settings,
             run_folder=source if is_run else None,
             logs=logs,
@@ -151,16 +152,16 @@ def _check_options(context: click.Context, source: Path, is_run: bool) -> None:
 
 def _find_split(
     source: Path, class_map: dict[str, str], settings: Settings, is_quiet: bool
-) -> SplitManifest:
+) -> Photos:
     """Read a split, or clean and split a folder."""
     from emoclf.data.cleaning import find_problems
-    from emoclf.data.splitting import load_manifest, split_report
+    from emoclf.data.splitting import split_photos
 
     if source.is_file():
-        return load_manifest(source)
+        return Photos.load(source)
     report = find_problems(source, class_map=class_map, progress=is_watched() and not is_quiet)
-    manifest = split_report(report, settings)
+    photos = split_photos(report.kept, settings)
     if not is_quiet:
         echo(f"{len(report.records):,} files, {len(report.rejects):,} left out")
-        echo(manifest.describe())
-    return manifest
+        echo(str(photos))
+    return photos

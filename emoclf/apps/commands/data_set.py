@@ -190,7 +190,7 @@ def split_command(
       python -m emoclf split data --output split.json
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     from emoclf.data.cleaning import find_problems
-    from emoclf.data.splitting import save_manifest, split_as_published, split_report
+    from emoclf.data.splitting import split_as_published, split_photos
 
     with clear_errors():
         if output.exists():
@@ -201,7 +201,10 @@ def split_command(
             validation_fraction=validation_fraction, test_fraction=test_fraction, seed=seed
         )
         report = find_problems(folder, class_map=class_map, progress=is_watched())
-        split = split_as_published if as_published else split_report
-        manifest = split(report, settings)
-        save_manifest(manifest, output)
-    echo(f"{manifest.describe()}\nWritten to {show_text(output)}")
+        photos = (
+            split_as_published(report, settings)
+            if as_published
+            else split_photos(report.kept, settings)
+        )
+        photos.save(output)
+    echo(f"{photos}\nWritten to {show_text(output)}")

@@ -17,6 +17,7 @@ from emoclf.apps.commands.options import (
 )
 from emoclf.apps.commands.terminal import echo, echo_json
 from emoclf.config import PARTS
+from emoclf.run import Run
 from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def analyse_errors_command(
       python -m emoclf analyse-errors logs/first --no-robustness
       python -m emoclf analyse-errors packaged data --output found
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
-    if folder is None and not (Path(model) / "split.json").is_file():
+    if folder is None and not Run(Path(model)).is_there:
         raise click.UsageError(
             f"{show_text(model)} is no run folder: name the photos to test it on. "
             f"For example: python -m emoclf analyse-errors {quote_argument(Path(model))} data"
@@ -116,15 +117,14 @@ def _find(
 ) -> dict[str, Any]:
     """Return the reports that are asked for, by name."""
     from emoclf.apps.commands.answering import load_predictor
-    from emoclf.data.splitting import load_manifest
     from emoclf.experiments.error_analysis import evaluate_robustness, evaluate_slices
-    from emoclf.inference.testing import evaluate_folder, evaluate_run
+    from emoclf.inference.testing import evaluate, evaluate_folder
 
     predictor = load_predictor(None if model == _PACKAGED else Path(model), choice)
     watched = is_watched()
     if folder is None:
-        test = evaluate_run(model, split=part, predictor=predictor, progress=watched)
-        root = Path(load_manifest(Path(model) / "split.json").root)
+        test = evaluate(model, part=part, predictor=predictor, progress=watched)
+        root = Path(Run.open(model).photos.root)
     else:
         test = evaluate_folder(predictor, folder, class_map=class_map, progress=watched)
         root = folder

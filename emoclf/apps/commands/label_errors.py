@@ -24,6 +24,7 @@ from emoclf.apps.commands.settings import (
 )
 from emoclf.apps.commands.terminal import echo
 from emoclf.config import Settings
+from emoclf.run import Run
 from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
@@ -106,13 +107,13 @@ def cross_validate_command(
     stopped = "Stopped. Finished folds are kept: the same command with --resume and --name goes on."
     with clear_errors(stopped=stopped):
         settings = Settings(**values)
-        manifest = find_split(folder, split_file, class_map, settings)
+        photos = find_split(folder, split_file, class_map, settings)
         from emoclf.runtime import quiet_start
 
         with quiet_start():
             from emoclf.experiments.cross_validation import cross_validate
         result = cross_validate(
-            manifest,
+            photos,
             settings,
             fold_count=folds,
             repeats=repeats,
@@ -169,17 +170,16 @@ def find_label_errors_command(
     from emoclf.data.cleaning import find_problems
 
     with clear_errors():
-        from emoclf.data.splitting import load_manifest
         from emoclf.experiments.cross_validation import load_cross_validation
         from emoclf.experiments.label_errors import rank_label_errors, save_review_sheet
 
         result = load_cross_validation(run)
-        manifest = load_manifest(run / "split.json")
-        report = find_problems(manifest.root, class_map=class_map, progress=is_watched())
+        photos = Run.open(run).photos
+        report = find_problems(photos.root, class_map=class_map, progress=is_watched())
         review = rank_label_errors(
             result.evaluation,
             report,
-            manifest=manifest,
+            photos=photos,
             include_test=include_test,
             mistakes=mistakes,
         )
@@ -187,7 +187,7 @@ def find_label_errors_command(
         sheet = save_review_sheet(review, output or run / "review", limit=limit)
     echo(f"\n{sheet.photos:,} photos are on {show_text(sheet.page)}: open it in a browser.")
     echo(f"The same as a table to fill in: {show_text(sheet.table)}")
-    echo(f"Next: python -m emoclf apply-decisions {quote_argument(manifest.root)} decisions.csv")
+    echo(f"Next: python -m emoclf apply-decisions {quote_argument(photos.root)} decisions.csv")
 
 
 @click.command("apply-decisions")
@@ -262,15 +262,13 @@ def compare_corrections_command(
                 correct_labels,
                 load_decisions,
             )
-        from emoclf.data.splitting import load_manifest
-        from emoclf.training import load_settings
 
-        settings = load_settings(run)
-        manifest = load_manifest(run / "split.json")
+        settings = Run.open(run).settings
+        photos = Run.open(run).photos
         found = load_decisions(decisions)
-        applied = apply_decisions(manifest.root, found, class_map=class_map)
+        applied = apply_decisions(photos.root, found, class_map=class_map)
         comparison = compare_corrections(
-            correct_labels(manifest, found, locations=applied.locations),
+            correct_labels(photos, found, locations=applied.locations),
             settings,
             logs=logs,
             name=name,

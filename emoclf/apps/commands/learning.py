@@ -116,13 +116,13 @@ def train_command(
     _check_train_options(context, values["network"])
     with plain_warnings(), clear_errors(stopped=stopped):
         settings = Settings(**values)
-        manifest = find_split(folder, split_file, class_map, settings)
-        echo(manifest.describe())
+        photos = find_split(folder, split_file, class_map, settings)
+        echo(str(photos))
         from emoclf.runtime import quiet_start
 
         with quiet_start():
             from emoclf.training import describe_history
-            from emoclf.training.classifier import train_classifier, train_on_cluster
+            from emoclf.training.classifier import train, train_on_cluster
         options: dict[str, Any] = {
             "logs": logs,
             "detector": choice() if settings.crop == "face" else None,
@@ -133,11 +133,11 @@ def train_command(
         if machines is not None:
             addresses = [each.strip() for each in machines.split(",")]
             options |= {"addresses": addresses, "index": machine, "name": name}
-            train_on_cluster(manifest, settings, **options)
+            train_on_cluster(photos, settings, **options)
             echo(f"Next: python -m emoclf evaluate {quote_argument(logs / str(name))}")
             return
-        result = train_classifier(
-            manifest,
+        result = train(
+            photos,
             settings,
             name=name,
             resume=resume,
@@ -148,7 +148,7 @@ def train_command(
         )
     echo(describe_history(result.history))
     echo(result.collapse or "Both classes are used.")
-    echo(f"Next: python -m emoclf evaluate {quote_argument(result.run_folder)}")
+    echo(f"Next: python -m emoclf evaluate {quote_argument(result.run.folder)}")
 
 
 def _check_train_options(context: click.Context, network: NetworkName) -> None:

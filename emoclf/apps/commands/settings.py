@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import click
 
 from emoclf.apps.commands.options import Command, is_watched
 from emoclf.apps.commands.terminal import echo
 from emoclf.config import NetworkName, Precision, Settings
-
-if TYPE_CHECKING:
-    from emoclf.data.splitting import SplitManifest
+from emoclf.photos import Photos
 
 _DEFAULTS = Settings()
 _OPTION_NAMES = {"class_map": "map"}
@@ -127,14 +125,14 @@ def is_on_command_line(context: click.Context, name: str) -> bool:
 
 def find_split(
     folder: Path | None, split_file: Path | None, class_map: dict[str, str], settings: Settings
-) -> SplitManifest:
+) -> Photos:
     """Load the split that a command was given, or clean and split its folder."""
     from emoclf.data.cleaning import find_problems
-    from emoclf.data.splitting import load_manifest, split_report
+    from emoclf.data.splitting import split_photos
 
     if split_file is not None:
-        return load_manifest(split_file)
+        return Photos.load(split_file)
     report = find_problems(folder or ".", class_map=class_map, progress=is_watched())
     rejected = len(report.rejects)
     echo(f"{len(report.records):,} files, {rejected:,} left out (`clean` says why)")
-    return split_report(report, settings)
+    return split_photos(report.kept, settings)

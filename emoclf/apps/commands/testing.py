@@ -95,15 +95,15 @@ def _test(
     choice: DetectorChoice,
 ) -> PhotoTest:
     from emoclf.apps.commands.answering import load_predictor
-    from emoclf.data.splitting import load_manifest
-    from emoclf.inference.testing import evaluate_folder, evaluate_run
+    from emoclf.inference.testing import evaluate, evaluate_folder
+    from emoclf.run import Run
 
     is_packaged = model == _PACKAGED and folder is not None
     predictor = load_predictor(None if is_packaged else Path(model), choice)
     if folder is None:
-        return evaluate_run(model, split=part, predictor=predictor, progress=is_watched())
-    split_file = Path(model) / "split.json"
-    if split_file.is_file() and Path(load_manifest(split_file).root).resolve() == folder.resolve():
+        return evaluate(model, part=part, predictor=predictor, progress=is_watched())
+    run = Run(Path(model))
+    if run.is_there and Path(run.photos.root).resolve() == folder.resolve():
         echo(
             "Note: the network has learned from photos in this folder, so the numbers are too "
             "good. Leave FOLDER out to test on the photos that were kept for it.",

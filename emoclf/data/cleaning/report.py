@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from emoclf.photos import Photos
 from emoclf.storage import read_json, write_json
 from emoclf.storage.tables import write_table
 from emoclf.untrusted import show_text
@@ -129,14 +130,14 @@ class CleaningReport:
         return tuple(record for record in self.records if record.rejected)
 
     @property
-    def kept(self) -> tuple[FileRecord, ...]:
-        """The files to train on: all but the rejected ones."""
-        return tuple(record for record in self.records if not record.rejected)
+    def kept(self) -> Photos:
+        """The photos to train on: all but the rejected files, in no part yet."""
+        return make_photos(self, [record for record in self.records if not record.rejected])
 
     @property
     def advice(self) -> tuple[FileRecord, ...]:
         """The kept files that deserve a look."""
-        return tuple(record for record in self.kept if record.problems)
+        return tuple(each for each in self.records if each.problems and not each.rejected)
 
     @property
     def duplicate_groups(self) -> dict[int, tuple[FileRecord, ...]]:
@@ -272,6 +273,26 @@ class _Document:
                 raise ValueError(
                     f"{show_text(record.path)}: the label is not that of {record.class_name}"
                 )
+
+
+def make_photos(report: CleaningReport, records: Iterable[FileRecord]) -> Photos:
+    """Make photos of some records of a report, in no part.
+
+    Args:
+        report: The report, for its folder and classes.
+        records: Which of its records.
+
+    Returns:
+        The photos.
+    """
+    chosen = list(records)
+    return Photos.make(
+        [record.path for record in chosen],
+        [record.label for record in chosen],
+        groups=[record.duplicate_group for record in chosen],
+        root=report.root,
+        class_names=report.class_names,
+    )
 
 
 def _list_cells(record: FileRecord, names: Sequence[str]) -> list[object]:

@@ -49,19 +49,19 @@ class EpochOrder:
         return self._indices[order], self._labels[order]
 
 
-def take_order(cache: PhotoCache, split: str, *, seed: int = SEED) -> EpochOrder:
-    """Make the order in which the photos of a split are learned from.
+def take_order(cache: PhotoCache, part: str, *, seed: int = SEED) -> EpochOrder:
+    """Make the order in which the photos of a part are learned from.
 
     Args:
         cache: The decoded photos.
-        split: `"train"`, `"validation"` or `"test"`.
+        part: `"train"`, `"validation"` or `"test"`.
         seed: Seed of all orders.
 
     Returns:
         The order, before its first epoch.
     """
-    indices, labels = cache.indices(split), cache.labels(split)
-    return EpochOrder(indices, labels, seed=seed, fingerprint=_fingerprint(cache, split))
+    indices, labels = cache.photos.find_part(part), cache.photos.part(part).labels
+    return EpochOrder(indices, labels, seed=seed, fingerprint=_fingerprint(cache, part))
 
 
 def find_order(dataset: tf.data.Dataset) -> EpochOrder | None:
@@ -78,20 +78,20 @@ def find_order(dataset: tf.data.Dataset) -> EpochOrder | None:
 
 def make_dataset(
     cache: PhotoCache,
-    split: str,
+    part: str,
     *,
     batch_size: int = 16,
     shuffle: bool = False,
     seed: int = SEED,
 ) -> tf.data.Dataset:
-    """Make batches of one split.
+    """Make batches of one part.
 
     Only the order changes from epoch to epoch (when `shuffle` is set); which photos belong to the
-    split never does. Without `shuffle` the order is that of `cache.paths(split)`.
+    part never does. Without `shuffle` the order is that of `cache.photos.part(part)`.
 
     Args:
         cache: The decoded photos.
-        split: `"train"`, `"validation"` or `"test"`.
+        part: `"train"`, `"validation"` or `"test"`.
         batch_size: Photos per batch; the last batch may be smaller.
         shuffle: Whether each epoch has a new order, which seed and epoch alone decide
             (`EpochOrder`).
@@ -102,19 +102,19 @@ def make_dataset(
         and int64 `(batch,)`.
 
     Raises:
-        ValueError: If the split is unknown or empty.
+        ValueError: If the part is unknown or empty.
     """
     import tensorflow as tf
 
-    indices = cache.indices(split)
+    indices = cache.photos.find_part(part)
     if not len(indices):
         raise ValueError(
-            f"The split {split!r} holds no photo. Split the data set with a larger share for it."
+            f"The part {part!r} holds no photo. Split the data set with a larger fraction for it."
         )
-    labels = cache.labels(split)
+    labels = cache.photos.part(part).labels
     order = None
     if shuffle:
-        order = take_order(cache, split, seed=seed)
+        order = take_order(cache, part, seed=seed)
         dataset = _shuffle(order, len(indices))
     else:
         dataset = tf.data.Dataset.from_tensor_slices((indices, labels))
@@ -144,10 +144,10 @@ def _shuffle(order: EpochOrder, count: int) -> tf.data.Dataset:
     return dataset.apply(tf.data.experimental.assert_cardinality(count))
 
 
-def _fingerprint(cache: PhotoCache, split: str) -> str:
+def _fingerprint(cache: PhotoCache, part: str) -> str:
     """Return a name for exactly these pixels with these labels, in this order."""
-    digest = hashlib.blake2b(cache.labels(split).tobytes(), digest_size=16)
-    for index in cache.indices(split):
+    digest = hashlib.blake2b(cache.photos.part(part).labels.tobytes(), digest_size=16)
+    for index in cache.photos.find_part(part):
         digest.update(cache.images[index].tobytes())
     return digest.hexdigest()
 

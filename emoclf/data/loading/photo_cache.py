@@ -8,20 +8,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from tqdm import tqdm
 
-from emoclf.config import IMAGE_SIZE, PARTS, Crop, ResizeMode
+from emoclf.config import IMAGE_SIZE, Crop, ResizeMode
 from emoclf.data.loading.preparing import Preparation, WithoutFace
 from emoclf.data.loading.stored import StoredPhotos
-from emoclf.data.splitting import SplitFile, SplitManifest
+from emoclf.display import Displayed, Table
 from emoclf.images import sharing_memory
 from emoclf.images.faces import FaceDetector
+from emoclf.photos import Photos
 from emoclf.storage import read_json, remove_leftovers, replacing, write_json
 from emoclf.untrusted import show_text
 
@@ -30,95 +32,63 @@ MEMORY_LIMIT_MIB = 1024
 
 
 @dataclass(frozen=True)
-class FaceSearchReport:
+class FaceSearchReport(Displayed):
     """Which detector looked for faces, and in which photos it found none.
 
     Attributes:
         detector: The detector's description: which one, which file, which OpenCV.
         note: What the user should know about this choice; may be empty.
         photo_count: Photos that were looked at.
-        without_face: The photos without a face, as a split of their own.
+        without_face: The photos without a face.
         treatment: What became of them: `"leave_out"` or `"whole_photo"`.
     """
 
     detector: str
     note: str
     photo_count: int
-    without_face: SplitManifest
+    without_face: Photos
     treatment: WithoutFace
 
-    def describe(self) -> str:
-        """Say which detector answered and how many photos of each part have no face."""
-        missing = len(self.without_face.files)
-        fate = "left out" if self.treatment == "leave_out" else "taken whole"
-        names = "".join(f"{name:>8}" for name in self.without_face.class_names)
-        lines = [
-            f"{self.detector}",
-            f"It found a face in {self.photo_count - missing:,} of {self.photo_count:,} photos.",
-        ]
+    def blocks(self) -> Iterable[str | Table]:
+        """Return which detector searched, and how many photos of each part have no face."""
+        missing, fate = len(self.without_face), "left out"
+        if self.treatment == "whole_photo":
+            fate = "taken whole"
+        yield self.detector
+        found = self.photo_count - missing
+        yield f"It found a face in {found:,} of {self.photo_count:,} photos."
         if missing:
-            lines.append(f"{f'no face, {fate}':24}{names}")
-            for split, counts in self.without_face.counts().items():
-                numbers = "".join(f"{count:8,}" for count in counts.values())
-                lines.append(f"{split:24}{numbers}")
-        return "\n".join(lines)
+            rows = [(part, *counts.values()) for part, counts in self.without_face.count().items()]
+            yield Table((f"no face, {fate}", *self.without_face.class_names), rows)
 
 
 @dataclass(frozen=True)
-class PhotoCache:
+class PhotoCache(Displayed):
     """All photos of a data set, decoded and resized, or the faces cut out of them.
 
     Attributes:
         images: uint8 RGB `(photos, height, width, 3)`, 0 to 255; in memory, or `StoredPhotos` that
             are read from disk.
-        manifest: The split of these photos, in the same order; photos that were left out for want
-            of a face are not in it.
+        photos: These photos, in the same order; those that were left out for want of a face are
+            not among them.
         resize_mode: How whole photos were brought to one size.
         location: `"memory"`, or the path of the file on disk.
         faces: How faces were looked for; None when the photos are whole.
     """
 
     images: np.ndarray | StoredPhotos
-    manifest: SplitManifest
+    photos: Photos
     resize_mode: ResizeMode
     location: str
     faces: FaceSearchReport | None = None
-
-    @property
-    def files(self) -> tuple[SplitFile, ...]:
-        """The manifest's entry of every photo, in the order of `images`."""
-        return self.manifest.files
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names in label order."""
-        return self.manifest.class_names
 
     @property
     def crop(self) -> Crop:
         """What the images show: whole photos or faces."""
         return "none" if self.faces is None else "face"
 
-    def indices(self, split: str) -> np.ndarray:
-        """Return the positions of one split's photos, int64 `(photos of the split,)`."""
-        if split not in PARTS:
-            raise ValueError(f"split={split!r} should be one of {', '.join(PARTS)}.")
-        return np.flatnonzero([file.split == split for file in self.files])
-
-    def labels(self, split: str) -> np.ndarray:
-        """Return the labels of one split, int64 `(photos of the split,)`."""
-        return np.array([self.files[index].label for index in self.indices(split)], dtype=np.int64)
-
-    def paths(self, split: str) -> list[str]:
-        """Return the relative paths of one split's photos."""
-        return [self.files[index].path for index in self.indices(split)]
-
-    def groups(self, split: str) -> np.ndarray:
-        """Return one number per photo of a split, equal for copies, int64 `(photos,)`."""
-        return np.array([self.files[index].group for index in self.indices(split)], dtype=np.int64)
-
-    def describe(self) -> str:
-        """Say how many photos there are, how large, where they lie, and who has no face."""
+    def blocks(self) -> Iterable[str | Table]:
+        """Return how many photos there are, how large, where they lie, and who has no face."""
         count, height, width, _ = self.images.shape
         size = self.images.nbytes / 2**20
         place = (
@@ -127,12 +97,13 @@ class PhotoCache:
         noun = "photos" if self.faces is None else "faces"
         if self.faces and self.faces.treatment == "whole_photo":
             noun = "faces or whole photos"
-        text = f"{count:,} {noun} of {height} x {width} pixels, {size:,.0f} MiB, kept {place}"
-        return text if self.faces is None else f"{text}\n{self.faces.describe()}"
+        yield f"{count:,} {noun} of {height} x {width} pixels, {size:,.0f} MiB, kept {place}"
+        if self.faces is not None:
+            yield from self.faces.blocks()
 
 
 def cache_photos(
-    manifest: SplitManifest,
+    photos: Photos,
     *,
     image_size: tuple[int, int] = IMAGE_SIZE,
     resize_mode: ResizeMode = "pad",
@@ -144,10 +115,10 @@ def cache_photos(
     workers: int | None = None,
     progress: bool = True,
 ) -> PhotoCache:
-    """Decode every photo of a manifest once, and resize it or cut out its largest face.
+    """Decode every photo once, and resize it or cut out its largest face.
 
     Args:
-        manifest: Which photos, and where they lie.
+        photos: Which photos.
         image_size: `(height, width)` in pixels.
         resize_mode: `"pad"` keeps the whole photo, `"crop"` its centre.
         crop: `"none"` takes whole photos; `"face"` finds the faces in each photo and cuts out
@@ -177,7 +148,7 @@ def cache_photos(
         >>> faces = cache_photos(  # doctest: +SKIP
         ...     split, image_size=(48, 48), crop="face"
         ... )
-        >>> print(faces.describe())  # doctest: +SKIP
+        >>> print(faces)  # doctest: +SKIP
     """
     preparation = Preparation.choose(
         crop,
@@ -187,46 +158,48 @@ def cache_photos(
         without_face=without_face,
     )
     remove_leftovers(cache_folder)
-    shape = (len(manifest.files), *image_size, 3)
+    shape = (len(photos), *image_size, 3)
     images: np.ndarray | StoredPhotos
     if np.prod(shape, dtype=np.int64) <= memory_limit_mib * 2**20:
         images, location = np.empty(shape, dtype=np.uint8), "memory"
-        found = _prepare_all(manifest, images, preparation, workers, progress)
+        found = _prepare_all(photos, images, preparation, workers, progress)
     else:
-        path = Path(cache_folder) / f"{_fingerprint(manifest, preparation)}.npy"
-        found = _prepare_on_disk(manifest, path, preparation, workers, progress)
+        path = Path(cache_folder) / f"{_fingerprint(photos, preparation)}.npy"
+        found = _prepare_on_disk(photos, path, preparation, workers, progress)
         images, location = StoredPhotos(path), str(path)
-    return _describe_search(manifest, images, preparation, found, location)
+    return _describe_search(photos, images, preparation, found, location)
 
 
 def _describe_search(
-    manifest: SplitManifest,
+    photos: Photos,
     images: np.ndarray | StoredPhotos,
     preparation: Preparation,
     found: np.ndarray,
     location: str,
 ) -> PhotoCache:
     """Put together what is kept and what is known of it; `found` is bool `(photos,)`."""
-    detector, treatment = preparation.detector, preparation.without_face
+    detector = preparation.detector
     if detector is None:
-        return PhotoCache(images, manifest, preparation.resize_mode, location)
-    pairs = list(zip(manifest.files, found.tolist(), strict=True))
-    without = replace(manifest, files=tuple(file for file, has_face in pairs if not has_face))
-    search = FaceSearchReport(detector.description, detector.note, len(pairs), without, treatment)
-    if treatment == "leave_out":
-        manifest = replace(manifest, files=tuple(file for file, has_face in pairs if has_face))
-        count = len(manifest.files)
+        return PhotoCache(images, photos, preparation.resize_mode, location)
+    without = photos.take(~found)
+    search = FaceSearchReport(
+        detector.description, detector.note, len(photos), without, preparation.without_face
+    )
+    if preparation.without_face == "leave_out":
+        photos = photos.take(found)
+        count = len(photos)
         images = images[:count] if isinstance(images, np.ndarray) else images.first(count)
-    if not manifest.files:
+    if not photos.rows:
         raise ValueError(
-            f"No face was found in any of the {len(pairs):,} photos ({detector.description}) Look "
-            "at some of them; take whole photos with crop='none' or without_face='whole_photo'."
+            f"No face was found in any of the {search.photo_count:,} photos "
+            f"({detector.description}) Look at some of them; take whole photos with crop='none' or "
+            "without_face='whole_photo'."
         )
-    return PhotoCache(images, manifest, preparation.resize_mode, location, search)
+    return PhotoCache(images, photos, preparation.resize_mode, location, search)
 
 
 def _prepare_all(
-    manifest: SplitManifest,
+    photos: Photos,
     images: np.ndarray | StoredPhotos,
     preparation: Preparation,
     workers: int | None,
@@ -236,11 +209,10 @@ def _prepare_all(
 
     When photos without a face are left out, the others move up to the front of `images`.
     """
-    root = Path(manifest.root)
 
     def prepare(index: int) -> bool:
         with sharing_memory():
-            images[index], has_face = preparation.prepare(root / manifest.files[index].path)
+            images[index], has_face = preparation.prepare(photos.files[index])
         return has_face
 
     task = "decoding" if preparation.detector is None else "finding faces"
@@ -256,7 +228,7 @@ def _prepare_all(
 
 
 def _prepare_on_disk(
-    manifest: SplitManifest,
+    photos: Photos,
     path: Path,
     preparation: Preparation,
     workers: int | None,
@@ -267,7 +239,7 @@ def _prepare_on_disk(
     Beside the array lies a list of 0 and 1: in which photos a face was found.
     """
     list_path = path.with_suffix(".json")
-    shape = (len(manifest.files), *preparation.image_size, 3)
+    shape = (len(photos), *preparation.image_size, 3)
     if path.is_file() and list_path.is_file():
         found: list[Literal[0, 1]] = read_json(
             list_path, what="the list of photos with a face", kind=list[Literal[0, 1]]
@@ -280,15 +252,17 @@ def _prepare_on_disk(
         return np.array(found, dtype=bool)
     with replacing(path) as temporary:
         images = StoredPhotos.create(temporary, shape)
-        has_face = _prepare_all(manifest, images, preparation, workers, progress)
+        has_face = _prepare_all(photos, images, preparation, workers, progress)
     write_json(list_path, has_face.astype(int).tolist())
     return has_face
 
 
-def _fingerprint(manifest: SplitManifest, preparation: Preparation) -> str:
+def _fingerprint(photos: Photos, preparation: Preparation) -> str:
     """Return a name for exactly these pixels: of these files, unchanged, prepared in this way."""
-    root = Path(manifest.root)
-    stats = [(file.path, (root / file.path).stat()) for file in manifest.files]
-    facts = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
-    text = json.dumps([str(root.resolve()), *preparation.list_facts(), facts])
+    stats = [file.stat() for file in photos.files]
+    facts = [
+        (path, stat.st_size, stat.st_mtime_ns)
+        for path, stat in zip(photos.paths, stats, strict=True)
+    ]
+    text = json.dumps([str(Path(photos.root).resolve()), *preparation.list_facts(), facts])
     return hashlib.sha256(text.encode()).hexdigest()[:16]

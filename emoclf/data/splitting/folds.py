@@ -1,18 +1,19 @@
 """Who is tested by whom: repeated, grouped, stratified folds of a small folder.
 
-In every repeat each photo is in exactly one fold, copies of a photo are in the same one, and every
-fold gets its share of every class. A fold is answered by a network that has learned from the others
-and has seen neither the photo nor a copy of it (Stone, 1974; Kohavi, 1995).
+In every repeat each photo is in exactly one fold, duplicates of a photo are in the same one, and
+every fold gets its fraction of every class. A fold is predicted by a network that has learned from
+the others and has seen neither the photo nor a duplicate of it (Stone, 1974; Kohavi, 1995).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from emoclf.data.splitting.splits import SplitFile, SplitManifest, assign_groups, verify_manifest
+from emoclf.data.splitting.splits import assign_groups, count_members
+from emoclf.photos import Photos
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +21,12 @@ class Folds:
     """Which fold of which repeat tests which photo.
 
     Attributes:
-        manifest: The photos, in order.
+        photos: The photos, in order.
         numbers: int64 `(repeats, photos)`: the fold that tests a photo, from 0.
         fold_count: How many folds each repeat has.
     """
 
-    manifest: SplitManifest
+    photos: Photos
     numbers: np.ndarray
     fold_count: int
 
@@ -38,39 +39,36 @@ class Folds:
         """Return the positions of the photos that a fold tests, int64, rising; both from 0."""
         return np.flatnonzero(self.numbers[repeat] == fold)
 
-    def make_manifest(self, repeat: int, fold: int, *, validation_fraction: float) -> SplitManifest:
+    def make_split(self, repeat: int, fold: int, *, validation_fraction: float) -> Photos:
         """Make the split of one fold: its photos are the test, the others learn and validate.
 
         Args:
             repeat: Counted from 0.
             fold: Counted from 0.
-            validation_fraction: Share of the other photos that choose the best epoch, 0 to 1.
+            validation_fraction: Fraction of the other photos that choose the best epoch, 0 to 1.
 
         Returns:
-            The split, verified, with the photos in the order of `manifest`.
+            The photos in their order, each in a part, verified.
         """
         is_test = self.numbers[repeat] == fold
-        files = self.manifest.files
-        rest = [file for file, tested in zip(files, is_test, strict=True) if not tested]
-        groups = sorted({file.group for file in rest})
-        shares = (1 - validation_fraction, validation_fraction)
-        members = _count_members(rest, groups, len(self.manifest.class_names))
-        parts = assign_groups(members, shares, seed=(self.manifest.seed, repeat, fold))
-        part_of = {
-            group: ("train", "validation")[part] for group, part in zip(groups, parts, strict=True)
-        }
-        made = tuple(replace(file, split=part_of.get(file.group, "test")) for file in files)
-        manifest = replace(self.manifest, files=made)
-        verify_manifest(manifest)
-        return manifest
+        rest = self.photos.take(~is_test)
+        numbers, groups = np.unique(rest.groups, return_inverse=True)
+        fractions = (1 - validation_fraction, validation_fraction)
+        seed = (self.photos.seed, repeat, fold)
+        chosen = assign_groups(count_members(rest, groups), fractions, seed=seed)
+        part_of = dict(zip(numbers.tolist(), chosen.tolist(), strict=True))
+        names = {0: "train", 1: "validation"}
+        return self.photos.with_parts(
+            [names.get(part_of.get(row.group, -1), "test") for row in self.photos.rows]
+        )
 
 
-def make_folds(manifest: SplitManifest, *, fold_count: int = 5, repeats: int = 1) -> Folds:
+def make_folds(photos: Photos, *, fold_count: int = 5, repeats: int = 1) -> Folds:
     """Draw the folds: grouped, stratified, and drawn anew for every repeat.
 
     Args:
-        manifest: The photos with their labels and groups of copies; its seed is the seed of the
-            draw. What it says about train, validation and test is not looked at.
+        photos: The photos; their seed is the seed of the draw. The parts they are in do not
+            matter.
         fold_count: Folds per repeat, at least 2.
         repeats: How many times all photos are tested, at least 1.
 
@@ -81,9 +79,8 @@ def make_folds(manifest: SplitManifest, *, fold_count: int = 5, repeats: int = 1
         ValueError: If a number is out of range, or a class has too few different photos.
 
     Example:
-        >>> files = [SplitFile(f"{number}.jpg", number % 2, number, "train") for number in range(8)]
-        >>> folds = make_folds(SplitManifest(".", ("Sad", "Happy"), 0, tuple(files)), fold_count=4)
-        >>> np.bincount(folds.numbers[0]).tolist()
+        >>> photos = Photos.make([f"{number}.jpg" for number in range(8)], [0, 1] * 4)
+        >>> np.bincount(make_folds(photos, fold_count=4).numbers[0]).tolist()
         [2, 2, 2, 2]
     """
     if fold_count < 2 or repeats < 1:
@@ -91,28 +88,15 @@ def make_folds(manifest: SplitManifest, *, fold_count: int = 5, repeats: int = 1
             f"Expected fold_count of 2 or more and repeats of 1 or more. Received: "
             f"fold_count={fold_count}, repeats={repeats}."
         )
-    groups = sorted({file.group for file in manifest.files})
-    members = _count_members(manifest.files, groups, len(manifest.class_names))
-    _check_enough(members, fold_count, manifest.class_names)
-    position = {group: index for index, group in enumerate(groups)}
-    of_photo = [position[file.group] for file in manifest.files]
-    shares = [1 / fold_count] * fold_count
+    groups = np.unique(photos.groups, return_inverse=True)[1]
+    members = count_members(photos, groups)
+    _check_enough(members, fold_count, photos.class_names)
+    fractions = [1 / fold_count] * fold_count
     numbers = [
-        assign_groups(members, shares, seed=(manifest.seed, repeat))[of_photo]
+        assign_groups(members, fractions, seed=(photos.seed, repeat))[groups]
         for repeat in range(repeats)
     ]
-    return Folds(manifest, np.array(numbers, dtype=np.int64), fold_count)
-
-
-def _count_members(
-    files: Sequence[SplitFile], groups: Sequence[int], class_count: int
-) -> np.ndarray:
-    """Count the photos of every class in every group, int64 `(groups, classes)`."""
-    position = {group: index for index, group in enumerate(groups)}
-    members = np.zeros((len(groups), class_count), dtype=np.int64)
-    for file in files:
-        members[position[file.group], file.label] += 1
-    return members
+    return Folds(photos, np.array(numbers, dtype=np.int64), fold_count)
 
 
 def _check_enough(members: np.ndarray, fold_count: int, class_names: Sequence[str]) -> None:
@@ -126,7 +110,7 @@ def _check_enough(members: np.ndarray, fold_count: int, class_names: Sequence[st
                 else f"Add photos of {name}."
             )
             raise ValueError(
-                f"fold_count={fold_count}: class {name} has {count} different photos (copies "
+                f"fold_count={fold_count}: class {name} has {count} different photos (duplicates "
                 "counted once), too few for one in every fold and two that are left to learn and "
                 f"to validate. {hint}"
             )

@@ -1,29 +1,33 @@
-"""The split that FER2013 was published with, without the copies that cross it."""
+"""The split that FER2013 was published with, without the duplicates that cross it."""
 
 from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+import numpy as np
+
 from emoclf.config import Settings
 from emoclf.data.cleaning import CleaningReport, FileRecord
-from emoclf.data.splitting.splits import SplitFile, SplitManifest, make_splits, verify_manifest
+from emoclf.data.cleaning.report import make_photos
+from emoclf.data.splitting.splits import draw_parts
+from emoclf.photos import Photos
 from emoclf.untrusted import show_text
 
 PUBLISHED_PARTS: tuple[str, ...] = ("Training", "PublicTest", "PrivateTest")
 """FER2013's parts, as the folders inside the class folders are called; later ones test."""
 
 
-def split_as_published(report: CleaningReport, settings: Settings | None = None) -> SplitManifest:
+def split_as_published(report: CleaningReport, settings: Settings | None = None) -> Photos:
     """Split FER2013's class folders as it was published.
 
     `Training` is learned from, `PublicTest` validates, `PrivateTest` is the test. Without
-    `PrivateTest`, `PublicTest` is the test, and a share of `Training` validates. A photo that has a
-    copy in a later part is left out: FER2013 has such copies, and they would make the test easier.
-    Of the same file twice in one part, one is used.
+    `PrivateTest`, `PublicTest` is the test, and a fraction of `Training` validates. A photo that
+    has a duplicate in a later part is left out: FER2013 has such photos, and they would make the
+    test easier. Of the same file twice in one part, one is used.
 
     Args:
         report: From `find_problems`, on a folder that `make_fer2013_folders` wrote.
-        settings: The validation share, where none is published, and the seed.
+        settings: The validation fraction, where none is published, and the seed.
 
     Returns:
         The split, verified.
@@ -46,20 +50,19 @@ def split_as_published(report: CleaningReport, settings: Settings | None = None)
             f"{', '.join(map(show_text, sorted(set(parts.values()))[:6])) or 'nothing'}. `fetch "
             "fer2013` writes such folders; split others without this option."
         )
-    kept = _leave_out_crossing(usable, parts)
+    photos = make_photos(report, _leave_out_crossing(usable, parts))
+    published = np.array([parts[path] for path in photos.paths])
     if len(present) == len(PUBLISHED_PARTS):
         chosen = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
-        splits = {record.path: chosen[parts[record.path]] for record in kept}
-    else:
-        training = [record for record in kept if parts[record.path] == "Training"]
-        splits = _draw_validation(training, settings)
-    files = tuple(
-        SplitFile(record.path, record.label, group, splits.get(record.path, "test"))
-        for record, group in zip(kept, _number_groups(kept), strict=True)
+        return photos.with_parts([chosen[part] for part in published], seed=settings.seed)
+    half = settings.validation_fraction / 2  # both halves validate: the test is published
+    drawn = draw_parts(
+        photos.take(published == "Training"), (1 - 2 * half, half, half), seed=settings.seed
     )
-    manifest = SplitManifest(str(report.root), report.class_names, settings.seed, files)
-    verify_manifest(manifest)
-    return manifest
+    part_of = {row.path: "train" if row.part == "train" else "validation" for row in drawn.rows}
+    return photos.with_parts(
+        [part_of.get(path, "test") for path in photos.paths], seed=settings.seed
+    )
 
 
 def _find_part(path: str) -> str:
@@ -92,25 +95,3 @@ def _leave_out_crossing(records: list[FileRecord], parts: dict[str, str]) -> lis
         if record.duplicate_group < 0 or part == last[record.duplicate_group]:
             kept.setdefault(record.sha256, record)
     return list(kept.values())
-
-
-def _draw_validation(training: list[FileRecord], settings: Settings) -> dict[str, str]:
-    """Draw a share of the training photos for validation, copies together."""
-    drawn = make_splits(
-        [record.path for record in training],
-        [record.label for record in training],
-        groups=[record.duplicate_group for record in training],
-        validation_fraction=settings.validation_fraction / 2,
-        test_fraction=settings.validation_fraction / 2,
-        seed=settings.seed,
-    )
-    return {file.path: "train" if file.split == "train" else "validation" for file in drawn.files}
-
-
-def _number_groups(records: list[FileRecord]) -> list[int]:
-    """Return the group of each photo; one without copies gets a number of its own."""
-    first_free = 1 + max((record.duplicate_group for record in records), default=-1)
-    return [
-        first_free + index if record.duplicate_group < 0 else record.duplicate_group
-        for index, record in enumerate(records)
-    ]

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from emoclf.config import Settings
-from emoclf.data.splitting import SplitManifest
 from emoclf.experiments.baselines.baseline import FACE_BASELINES, BaselineName
 from emoclf.experiments.baselines.networks import choose_face_settings, choose_network_settings
 from emoclf.experiments.timing import TIMED_STEPS, time_calls
 from emoclf.images import load_image
 from emoclf.images.faces import FaceDetector
+from emoclf.photos import Photos
 
 _SAMPLE = 6
 
 
 def estimate_seconds(
-    manifest: SplitManifest,
+    photos: Photos,
     settings: Settings,
     *,
     baselines: Sequence[BaselineName],
@@ -34,7 +34,7 @@ def estimate_seconds(
     training that early stopping ends is shorter; the regressions, which take seconds, are left out.
 
     Args:
-        manifest: Which photos.
+        photos: Which photos.
         settings: What is to be trained.
         baselines: Those that are not done yet.
         detector: What will find faces.
@@ -42,32 +42,31 @@ def estimate_seconds(
     Returns:
         Seconds.
     """
-    root, count = Path(manifest.root), len(manifest.files)
-    some = np.linspace(0, count - 1, min(_SAMPLE, count), dtype=int)
-    photos = [root / manifest.files[index].path for index in some]
+    count = len(photos)
+    some = photos.take(np.linspace(0, count - 1, min(_SAMPLE, count), dtype=int)).files
     needs_photos = set(baselines) - {"majority"}
-    seconds = _time_each(load_image, photos) * count if needs_photos else 0.0
+    seconds = _time_each(load_image, some) * count if needs_photos else 0.0
     shows_faces = choose_network_settings(settings).crop == "face"
     searches = bool(set(baselines) & {*FACE_BASELINES}) + ("network" in baselines and shows_faces)
     if detector is not None and searches:
         finder = detector
-        search = _time_each(lambda path: finder.find(load_image(path)), photos)
+        search = _time_each(lambda path: finder.find(load_image(path)), some)
         seconds += search * count * searches
-    trained = len(manifest.select("train"))
+    trained = len(photos.part("train"))
     for name, chosen in (
         ("network", choose_network_settings(settings)),
         ("fine_tuned", choose_face_settings(settings)),
     ):
         if name in baselines:
             steps = -(-trained // chosen.batch_size) * chosen.epochs
-            building, step = _time_training(chosen, manifest.class_names)
+            building, step = _time_training(chosen, photos.class_names)
             seconds += building + step * steps
     return seconds
 
 
-def _time_each(function: Callable[[Path], Any], photos: Sequence[Path]) -> float:
+def _time_each(function: Callable[[Path], Any], files: Sequence[Path]) -> float:
     """Return the mean seconds per photo, the first one left out where there are more."""
-    return time_calls(partial(function, path) for path in photos)[1]
+    return time_calls(partial(function, path) for path in files)[1]
 
 
 def _time_training(settings: Settings, class_names: Sequence[str]) -> tuple[float, float]:

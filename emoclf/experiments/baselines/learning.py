@@ -10,9 +10,8 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from emoclf.config import FACE_SIZE, IMAGE_SIZE, MODEL_FILE_NAME, PARTS, Settings
+from emoclf.config import FACE_SIZE, IMAGE_SIZE, PARTS, Settings
 from emoclf.data.loading import PhotoCache, cache_photos
-from emoclf.data.splitting import SplitManifest
 from emoclf.evaluation import Evaluation, evaluate_predictions, read_probabilities
 from emoclf.experiments.baselines.baseline import FACE_BASELINES, Answers, Baseline, BaselineName
 from emoclf.experiments.baselines.colours import COLOUR_NAMES, measure_colours
@@ -28,6 +27,8 @@ from emoclf.experiments.timing import describe_seconds
 from emoclf.images import resize_image
 from emoclf.images.faces import FaceDetector
 from emoclf.models.packaged import PackagedNetwork
+from emoclf.photos import Photos
+from emoclf.run import Run
 from emoclf.storage import find_sha256, keep_work
 from emoclf.untrusted import show_text
 
@@ -40,7 +41,7 @@ class BaselineTraining:
     """One call of `train_baselines`: its photos are decoded when a baseline first needs them.
 
     Attributes:
-        manifest: Which photos.
+        photos: Which photos.
         settings: What all baselines are trained with.
         folder: The baselines's folder.
         trained: The run whose network is a baseline; None where all are trained.
@@ -52,10 +53,10 @@ class BaselineTraining:
         colours: The measured colours, once they were needed.
     """
 
-    manifest: SplitManifest
+    photos: Photos
     settings: Settings
     folder: Path
-    trained: Path | None
+    trained: Run | None
     detector: FaceDetector | None
     say: Callable[[str], None]
     verbose: int | str
@@ -74,7 +75,7 @@ class BaselineTraining:
         ready = [name for name in left if not self.is_from_run(name)]
         if left:
             seconds = estimate_seconds(
-                self.manifest, self.settings, baselines=ready, detector=self.detector
+                self.photos, self.settings, baselines=ready, detector=self.detector
             )
             self.say(
                 f"{', '.join(left)}: {describe_seconds(seconds)} (measured on a few photos and "
@@ -96,7 +97,7 @@ class BaselineTraining:
             self.file_of(name),
             lambda: self.work(name),
             facts=self.describe_facts(name),
-            shape=(len(self.manifest.select("test")), len(self.manifest.class_names)),
+            shape=(len(self.photos.part("test")), len(self.photos.class_names)),
         )
         evaluation = self.evaluate(answers)
         self.say(f"{self.find_title(name)}: accuracy {evaluation.accuracy}")
@@ -107,22 +108,21 @@ class BaselineTraining:
         self.say(f"{self.find_title(name)} ...")
         answers = self.train(name)
         if self.is_from_run(name) and self.trained:
-            from emoclf.evaluation.access_log import log_test_access
-
-            model_file = self.trained / MODEL_FILE_NAME
-            log_test_access(self.evaluate(answers), self.trained, model_file=model_file)
+            self.trained.log_test_access(
+                self.photos.part("test"), answers.probabilities, model_file=self.trained.model_file
+            )
         return answers
 
     def evaluate(self, answers: Answers) -> Evaluation:
         """Return the numbers of answers for the test photos."""
-        files = self.manifest.select("test")
+        photos = self.photos.part("test")
         return evaluate_predictions(
-            [file.label for file in files],
+            photos.labels,
             answers.probabilities,
-            paths=[file.path for file in files],
-            groups=[file.group for file in files],
+            paths=photos.paths,
+            groups=photos.groups,
             split="test",
-            class_names=self.manifest.class_names,
+            class_names=photos.class_names,
         )
 
     def describe_facts(self, name: BaselineName) -> dict[str, Any]:
@@ -132,16 +132,16 @@ class BaselineTraining:
         if self.detector and (name in FACE_BASELINES or (name == "network" and shows_faces)):
             facts["detector"] = self.detector.description
         if self.is_from_run(name) and self.trained:
-            facts["model"] = find_sha256(self.trained / MODEL_FILE_NAME)
+            facts["model"] = find_sha256(self.trained.model_file)
         return facts
 
     def find_title(self, name: BaselineName) -> str:
         """Return a baseline's name for readers."""
         chosen = choose_network_settings(self.settings)
         seen = "faces" if chosen.crop == "face" else "whole photos"
-        counts = np.bincount(self.manifest.labels("train"))
+        counts = np.bincount(self.photos.part("train").labels)
         titles: dict[BaselineName, str] = {
-            "majority": f"always {self.manifest.class_names[int(counts.argmax())]}",
+            "majority": f"always {self.photos.class_names[int(counts.argmax())]}",
             "brightness": "brightness alone",
             "colours": "mean colours and their spread",
             "pixels": f"pixels, {PIXEL_SIZE[0]} x {PIXEL_SIZE[1]}",
@@ -154,9 +154,9 @@ class BaselineTraining:
     def train(self, name: BaselineName) -> Answers:
         """Let a baseline learn and answer."""
         if name == "majority":
-            labels = self.manifest.labels("train")
-            shares = np.bincount(labels, minlength=len(self.manifest.class_names)) / len(labels)
-            return Answers(np.tile(shares, (len(self.manifest.select("test")), 1)), 0.0, "")
+            labels = self.photos.part("train").labels
+            shares = np.bincount(labels, minlength=len(self.photos.class_names)) / len(labels)
+            return Answers(np.tile(shares, (len(self.photos.part("test")), 1)), 0.0, "")
         if name in ("network", "fine_tuned"):
             return self.train_network(name)
         features = self.find_features(name)
@@ -164,7 +164,7 @@ class BaselineTraining:
         fit = self.fit(features)
         seconds, note = time.perf_counter() - start, fit.note
         if name == "brightness":
-            side = self.manifest.class_names[-1 if fit.weights[0] > 0 else 0]
+            side = self.photos.class_names[-1 if fit.weights[0] > 0 else 0]
             note = f"bright photos are taken for {side}; {note}"
         return Answers(fit.probabilities, seconds, note, self.count_faceless(name))
 
@@ -174,7 +174,7 @@ class BaselineTraining:
         chosen = choose(self.settings)
         cache = self.find_cache(chosen.image_size, chosen.crop)
         if self.is_from_run(name) and self.trained:
-            note = f"trained before, in {show_text(self.trained)}"
+            note = f"trained before, in {show_text(self.trained.folder)}"
             answers = Answers(answer_test(cache, self.trained), None, note)
         else:
             answers = train_network_baseline(
@@ -187,10 +187,10 @@ class BaselineTraining:
         cache = self.caches.get((FACE_SIZE, "face"))
         if name not in FACE_BASELINES or cache is None or cache.faces is None:
             return None
-        return len(cache.faces.without_face.select("test"))
+        return len(cache.faces.without_face.part("test"))
 
     def find_features(self, name: BaselineName) -> np.ndarray:
-        """Return float `(photos, features)` in the order of the manifest."""
+        """Return float `(photos, features)` in the order of the photos."""
         if name == "face_features":
             return PackagedNetwork().predict_features(self.find_cache(FACE_SIZE, "face").images[:])
         if name == "pixels":
@@ -199,22 +199,19 @@ class BaselineTraining:
             shrunk = [resize_image(images[index], PIXEL_SIZE) for index in range(len(images))]
             return np.array(shrunk, dtype=np.float32).reshape(len(shrunk), -1)
         if self.colours is None:
-            root = Path(self.manifest.root)
-            paths = [root / file.path for file in self.manifest.files]
-            self.colours = measure_colours(paths, progress=self.progress)
+            self.colours = measure_colours(self.photos.files, progress=self.progress)
         only = [COLOUR_NAMES.index("brightness")]
         return self.colours[:, only] if name == "brightness" else self.colours
 
     def fit(self, features: np.ndarray) -> RegressionFit:
-        """Fit a regression to features of all photos, in the order of the manifest."""
-        labels = np.array([file.label for file in self.manifest.files])
-        splits = np.array([file.split for file in self.manifest.files])
-        train, validation, test = (splits == split for split in PARTS)
+        """Fit a regression to features of all photos, in the order of the photos."""
+        labels = self.photos.labels
+        train, validation, test = (self.photos.find_part(part) for part in PARTS)
         return fit_regression(
             (features[train], labels[train]),
             (features[validation], labels[validation]),
             test=features[test],
-            class_count=len(self.manifest.class_names),
+            class_count=len(self.photos.class_names),
             class_weights=self.settings.class_weights,
         )
 
@@ -222,7 +219,7 @@ class BaselineTraining:
         """Decode all photos once for every size and crop; a photo without a face is whole."""
         if (size, crop) not in self.caches:
             self.caches[size, crop] = cache_photos(
-                self.manifest,
+                self.photos,
                 image_size=size,
                 resize_mode=self.settings.resize_mode,
                 crop=crop,

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from emoclf.config import FACE_SIZE, IMAGE_SIZE, MODEL_FILE_NAME, Settings
+from emoclf.config import FACE_SIZE, IMAGE_SIZE, Settings
 from emoclf.data.loading import PhotoCache, make_dataset
 from emoclf.evaluation import collect_predictions
 from emoclf.experiments.baselines.baseline import Answers
 from emoclf.models.model_file import load_model
-from emoclf.training.classifier import train_classifier
+from emoclf.run import Run
+from emoclf.training.classifier import train
 
 
 def choose_network_settings(settings: Settings) -> Settings:
@@ -70,8 +71,8 @@ def train_network_baseline(
     """
     is_new = not (folder / name).exists()
     start = time.perf_counter()
-    result = train_classifier(
-        cache.manifest,
+    result = train(
+        cache.photos,
         settings,
         logs=folder,
         name=name,
@@ -84,19 +85,19 @@ def train_network_baseline(
     note = f"epoch {result.best_epoch} of {len(result.history['loss'])}, by validation"
     if not is_new:
         note += "; went on with an earlier training"
-    return Answers(answer_test(cache, result.run_folder), seconds, note)
+    return Answers(answer_test(cache, result.run), seconds, note)
 
 
-def answer_test(cache: PhotoCache, run_folder: str | Path) -> np.ndarray:
+def answer_test(cache: PhotoCache, run: Run) -> np.ndarray:
     """Ask the network of a run about the test photos of a cache.
 
     Args:
         cache: The decoded photos, as the run's settings say.
-        run_folder: The run.
+        run: The run.
 
     Returns:
-        float64 `(test photos, classes)`, in the order of `cache.paths("test")`.
+        float64 `(test photos, classes)`, in the order of the cache.
     """
-    model, _ = load_model(Path(run_folder) / MODEL_FILE_NAME, compiled=False)
+    model, _ = load_model(run.model_file, compiled=False)
     _, probabilities = collect_predictions(model, make_dataset(cache, "test", batch_size=32))
     return probabilities

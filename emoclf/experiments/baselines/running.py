@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from emoclf.config import MODEL_FILE_NAME, Settings
-from emoclf.data.splitting import SplitManifest, load_manifest
+from emoclf.config import Settings
 from emoclf.experiments.baselines.baseline import BASELINE_NAMES, FACE_BASELINES, BaselineName
 from emoclf.experiments.baselines.learning import BaselineTraining
 from emoclf.experiments.baselines.result import BaselineComparison, compare_baselines
 from emoclf.images.faces import FaceDetector, make_detector
+from emoclf.photos import Photos
+from emoclf.run import Run
 from emoclf.storage import write_json
 from emoclf.untrusted import show_text
 
@@ -19,7 +20,7 @@ FOLDER_NAME = "baselines"
 
 
 def train_baselines(
-    manifest: SplitManifest | None = None,
+    photos: Photos | None = None,
     settings: Settings | None = None,
     *,
     run_folder: str | Path | None = None,
@@ -40,7 +41,7 @@ def train_baselines(
     What is done is kept: called again with `resume`, the comparison goes on.
 
     Args:
-        manifest: Which photos; left out with `run_folder`.
+        photos: Which photos; left out with `run_folder`.
         settings: Image size, epochs, class weights and so on of all baselines; likewise.
         run_folder: A run with a trained network, whose split and settings are taken and whose
             network is its baseline, not trained again. The comparison is kept in `baselines` in it,
@@ -71,26 +72,22 @@ def train_baselines(
     from emoclf.training import hold_run, start_run
 
     names = _choose_baselines(skip)
-    trained = None if run_folder is None else Path(run_folder)
+    trained = None if run_folder is None else Run(Path(run_folder))
     if trained is not None:
-        manifest, settings = _read_run(trained, manifest, settings)
-        logs, name, resume = trained, FOLDER_NAME, True
-    if manifest is None:
-        raise ValueError(
-            "train_baselines needs photos: give a manifest, or the run_folder of a run."
-        )
+        photos, settings = _read_run(trained, photos, settings)
+        logs, name, resume = trained.folder, FOLDER_NAME, True
+    if photos is None:
+        raise ValueError("train_baselines needs photos: give a photos, or the run_folder of a run.")
     settings = settings or Settings()
     if set(names) & {*FACE_BASELINES} or settings.crop == "face":
         detector = detector or make_detector()
-    folder = start_run(settings, manifest, logs=logs, name=name, resume=resume)
-    training = BaselineTraining(
-        manifest, settings, folder, trained, detector, say, verbose, progress
-    )
+    folder = start_run(settings, photos, logs=logs, name=name, resume=resume).folder
+    training = BaselineTraining(photos, settings, folder, trained, detector, say, verbose, progress)
     with hold_run(folder):
         training.announce(names)
         reached = [training.reach(each) for each in names]
         comparison = BaselineComparison(
-            folder, tuple(reached), manifest.counts(), compare_baselines(reached)
+            folder, tuple(reached), photos.count(), compare_baselines(reached)
         )
         write_json(folder / "baselines.json", comparison.to_dict())
     return comparison
@@ -108,25 +105,17 @@ def _choose_baselines(skip: Collection[BaselineName]) -> list[BaselineName]:
 
 
 def _read_run(
-    run_folder: Path, manifest: SplitManifest | None, settings: Settings | None
-) -> tuple[SplitManifest, Settings]:
+    run: Run, photos: Photos | None, settings: Settings | None
+) -> tuple[Photos, Settings]:
     """Read the split and the settings of a finished run."""
-    if manifest is not None or settings is not None:
+    if photos is not None or settings is not None:
         raise ValueError(
-            "run_folder: the run decides about photos and settings. Leave out manifest and "
+            "run_folder: the run decides about photos and settings. Leave out photos and "
             "settings, or leave out run_folder."
         )
-    if not (run_folder / MODEL_FILE_NAME).is_file():
+    if not run.model_file.is_file():
         raise FileNotFoundError(
-            f"{show_text(run_folder / MODEL_FILE_NAME)} does not exist: the run is not finished, "
-            "or no run. Finish it (train --resume), or train baselines of their own."
+            f"{show_text(run.model_file)} does not exist: the run is not finished, or no run. "
+            "Finish it (train --resume), or train baselines of their own."
         )
-    split = load_manifest(run_folder / "split.json")
-    if not Path(split.root).is_dir():
-        raise FileNotFoundError(
-            f"The photos of {show_text(run_folder)} were in {split.root!r}, which is not there. "
-            "Work in the folder that the training was started from."
-        )
-    from emoclf.training import load_settings
-
-    return split, load_settings(run_folder)
+    return run.find_photos(), run.settings

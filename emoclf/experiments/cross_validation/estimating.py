@@ -47,14 +47,14 @@ def estimate_time(cache: PhotoCache, settings: Settings, *, trainings: int) -> T
     """Take a few steps of a training and say how long all of them will take.
 
     Args:
-        cache: The photos; its manifest is the split of one fold.
+        cache: The photos; its photos is the split of one fold.
         settings: What will be trained.
         trainings: How many times.
 
     Returns:
         The estimate.
     """
-    from emoclf.training import choose_precision, choose_stages, use_precision
+    from emoclf.training import choose_precision, plan_stages, use_precision
     from emoclf.training.fitting import begin_stage
 
     size = settings.batch_size
@@ -64,9 +64,9 @@ def estimate_time(cache: PhotoCache, settings: Settings, *, trainings: int) -> T
     policy = choose_precision(find_hardware()) if settings.precision == "auto" else "float32"
     begun = time.perf_counter()
     with use_precision(policy):
-        model = build_network(settings, cache.class_names)
+        model = build_network(settings, cache.photos.class_names)
     start, total = time.perf_counter() - begun, 0.0
-    for stage in choose_stages(settings):
+    for stage in plan_stages(settings):
         begin_stage(model, stage, settings=settings, steps_per_epoch=len(train))
         first, step = time_calls([lambda: model.train_on_batch(*batch)] * (1 + TIMED_STEPS))
         first_look, look = time_calls([lambda: model.test_on_batch(*batch)] * (1 + TIMED_STEPS))

@@ -8,13 +8,13 @@ from typing import Literal
 
 import numpy as np
 
-from emoclf.config import FACE_SIZE, MODEL_FILE_NAME, Settings
+from emoclf.config import FACE_SIZE, Settings
 from emoclf.data.loading import PhotoCache, make_dataset
 from emoclf.evaluation import collect_predictions
 from emoclf.experiments.regression import fit_regression
 from emoclf.models.model_file import load_model
 from emoclf.models.packaged import PackagedNetwork
-from emoclf.training.classifier import train_classifier
+from emoclf.training.classifier import train
 
 Learner = Literal["network", "face_features"]
 """A network that is trained anew in every fold; or the packaged face network as it is, with a
@@ -45,22 +45,22 @@ def answer_with_network(cache: PhotoCache, settings: Settings, *, folder: Path) 
     """Train a network on a fold's training photos, and let it answer the fold's test photos.
 
     Args:
-        cache: The photos; its manifest is the split of the fold.
+        cache: The photos; its photos is the split of the fold.
         settings: What to train.
         folder: Where the training keeps its state, so that a stopped one goes on.
 
     Returns:
         The answers of the best epoch.
     """
-    result = train_classifier(
-        cache.manifest,
+    result = train(
+        cache.photos,
         settings,
         logs=folder.parent,
         name=folder.name,
         resume=True,
         cache=cache,
     )
-    model, _ = load_model(result.run_folder / MODEL_FILE_NAME, compiled=False)
+    model, _ = load_model(result.run.model_file, compiled=False)
     test = make_dataset(cache, "test", batch_size=_BATCH_SIZE)
     _, probabilities = collect_predictions(model, test)
     return FoldAnswers(probabilities, result.best_epoch, result.collapse)
@@ -94,20 +94,20 @@ def answer_with_features(
 
     Args:
         features: float32 `(photos, features)`, in the order of the cache.
-        cache: The photos; its manifest is the split of the fold. Nothing is chosen on validation
+        cache: The photos; its photos is the split of the fold. Nothing is chosen on validation
             photos here, so they are learned from, too.
         settings: Whether the rarer class counts for more.
 
     Returns:
         The answers.
     """
-    labels = np.array([file.label for file in cache.files])
-    test = cache.indices("test")
+    labels = cache.photos.labels
+    test = cache.photos.find_part("test")
     others = np.setdiff1d(np.arange(len(labels)), test)
     fit = fit_regression(
         (features[others], labels[others]),
         test=features[test],
-        class_count=len(cache.class_names),
+        class_count=len(cache.photos.class_names),
         class_weights=settings.class_weights,
         strengths=(REGULARISATION,),
         max_steps=2000,

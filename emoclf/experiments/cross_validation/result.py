@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypedDict
 
 import numpy as np
 
-from emoclf.data.splitting import Folds, SplitManifest, load_manifest, make_folds
+from emoclf.data.splitting import Folds, make_folds
 from emoclf.evaluation import (
     Estimate,
     Evaluation,
@@ -16,6 +16,8 @@ from emoclf.evaluation import (
     read_probabilities,
     share_right,
 )
+from emoclf.photos import Photos
+from emoclf.run import Run
 from emoclf.storage import read_json
 from emoclf.untrusted import show_text
 
@@ -87,19 +89,9 @@ class CrossValidation:
     scores: tuple[FoldScore, ...]
 
     @property
-    def manifest(self) -> SplitManifest:
+    def photos(self) -> Photos:
         """The photos that were answered, in the order of `answers`."""
-        return self.folds.manifest
-
-    @property
-    def labels(self) -> np.ndarray:
-        """The labels of the photos as their folders say, int64 `(photos,)`."""
-        return np.array([file.label for file in self.manifest.files], dtype=np.int64)
-
-    @property
-    def groups(self) -> np.ndarray:
-        """One number per photo, equal for copies, int64 `(photos,)`."""
-        return np.array([file.group for file in self.manifest.files], dtype=np.int64)
+        return self.folds.photos
 
     @property
     def evaluation(self) -> Evaluation:
@@ -109,21 +101,23 @@ class CrossValidation:
     @property
     def repeat_accuracies(self) -> tuple[Estimate, ...]:
         """The share of right answers in each repeat, each photo counted once."""
-        right = self.answers.argmax(axis=2) == self.labels
-        return tuple(share_right(each, self.groups) for each in right)
+        right = self.answers.argmax(axis=2) == self.photos.labels
+        return tuple(share_right(each, self.photos.groups) for each in right)
 
     def _evaluate(self, probabilities: np.ndarray) -> Evaluation:
-        paths = [file.path for file in self.manifest.files]
-        names = self.manifest.class_names
         return evaluate_predictions(
-            self.labels, probabilities, paths=paths, class_names=names, groups=self.groups
+            self.photos.labels,
+            probabilities,
+            paths=self.photos.paths,
+            class_names=self.photos.class_names,
+            groups=self.photos.groups,
         )
 
     def describe(self) -> str:
         """Return the numbers as a readable text, with what cannot be concluded from them."""
         what = "networks" if self.learner == "network" else "regressions on the face features"
         count = self.folds.fold_count
-        lines = [f"{len(self.labels):,} photos, {len(self.scores)} {what}"]
+        lines = [f"{len(self.photos.labels):,} photos, {len(self.scores)} {what}"]
         for repeat, pooled in enumerate(self.repeat_accuracies, start=1):
             lines.append(f"repeat {repeat}, all {count} folds     {pooled}")
             own = [score for score in self.scores if score.repeat == repeat]
@@ -149,7 +143,7 @@ class CrossValidation:
             )
         found = self.evaluation
         different = [
-            len(np.unique(self.groups[self.labels == label]))
+            len(np.unique(self.photos.groups[self.photos.labels == label]))
             for label in range(len(found.class_names))
         ]
         fewest = min(different)
@@ -175,11 +169,11 @@ def find_fold_file(run_folder: Path, repeat: int, fold: int) -> Path:
     return run_folder / _FOLDS_NAME / f"repeat-{repeat + 1}-fold-{fold + 1}.json"
 
 
-def select_photos(manifest: SplitManifest, paths: list[str]) -> SplitManifest:
+def select_photos(photos: Photos, paths: list[str]) -> Photos:
     """Return a split with these photos alone, in this order.
 
     Args:
-        manifest: A split.
+        photos: A split.
         paths: Some of its photos.
 
     Returns:
@@ -188,20 +182,20 @@ def select_photos(manifest: SplitManifest, paths: list[str]) -> SplitManifest:
     Raises:
         ValueError: If one of them is not in it.
     """
-    known = {file.path: file for file in manifest.files}
-    missing = [path for path in paths if path not in known]
+    position = {path: index for index, path in enumerate(photos.paths)}
+    missing = [path for path in paths if path not in position]
     if missing:
         raise ValueError(
             f"{missing[0]!r:.200} is not in the split: the files of the run do not fit."
         )
-    return replace(manifest, files=tuple(known[path] for path in paths))
+    return photos.take([position[path] for path in paths])
 
 
-def load_cross_validation(run_folder: str | Path) -> CrossValidation:
+def load_cross_validation(run: Run | str | Path) -> CrossValidation:
     """Read what `cross_validate` has kept.
 
     Args:
-        run_folder: Its run folder.
+        run: Its run, or the folder of it.
 
     Returns:
         The answers of all folds.
@@ -210,19 +204,19 @@ def load_cross_validation(run_folder: str | Path) -> CrossValidation:
         FileNotFoundError: If it is no such folder, or some folds are not finished yet.
         ValueError: If its files are damaged.
     """
-    folder = Path(run_folder)
+    folder = run.folder if isinstance(run, Run) else Path(run)
     facts = load_facts(folder)
-    split = load_manifest(folder / "split.json")
+    split = Run(folder).photos
     places = [
         (repeat, fold) for repeat in range(facts["repeats"]) for fold in range(facts["fold_count"])
     ]
     values = [_load_fold(find_fold_file(folder, *place)) for place in places]
     try:
-        manifest = select_photos(split, facts["files"])
-        folds = make_folds(manifest, fold_count=facts["fold_count"], repeats=facts["repeats"])
+        photos = select_photos(split, facts["files"])
+        folds = make_folds(photos, fold_count=facts["fold_count"], repeats=facts["repeats"])
     except ValueError as error:
         raise ValueError(f"{show_text(folder / FACTS_NAME)}: {show_text(error)}") from error
-    answers = np.full((folds.repeats, len(manifest.files), len(split.class_names)), np.nan)
+    answers = np.full((folds.repeats, len(photos), len(split.class_names)), np.nan)
     scores = [
         _read_fold(value, find_fold_file(folder, *place), folds, answers[place[0]], place)
         for place, value in zip(places, values, strict=True)
@@ -273,7 +267,7 @@ def _read_fold(
     shape = (len(tested), answers.shape[1])
     probabilities = read_probabilities(value["probabilities"], shape, name=path)
     answers[tested] = probabilities
-    files = [folds.manifest.files[index] for index in tested]
+    files = [folds.photos.files[index] for index in tested]
     is_right = probabilities.argmax(axis=1) == np.array([file.label for file in files])
     accuracy = share_right(is_right, np.array([file.group for file in files]))
     return FoldScore(place[0] + 1, place[1] + 1, accuracy, value["seconds"], value["collapse"])

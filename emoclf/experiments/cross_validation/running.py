@@ -13,7 +13,7 @@ from typing import get_args
 
 from emoclf.config import Settings
 from emoclf.data.loading import PhotoCache, WithoutFace, cache_photos, take_order
-from emoclf.data.splitting import Folds, SplitManifest, make_folds
+from emoclf.data.splitting import Folds, make_folds
 from emoclf.experiments.cross_validation.estimating import estimate_time
 from emoclf.experiments.cross_validation.learners import (
     FoldAnswers,
@@ -31,6 +31,8 @@ from emoclf.experiments.cross_validation.result import (
 )
 from emoclf.experiments.timing import describe_seconds
 from emoclf.images.faces import FaceDetector
+from emoclf.photos import Photos
+from emoclf.run import Run
 from emoclf.runtime import set_seeds
 from emoclf.storage import refuse_another, write_json
 from emoclf.untrusted import show_text
@@ -40,7 +42,7 @@ _EVALUATION_NAME = "cross_validation"
 
 
 def cross_validate(
-    manifest: SplitManifest,
+    photos: Photos,
     settings: Settings | None = None,
     *,
     fold_count: int = 5,
@@ -63,7 +65,7 @@ def cross_validate(
     `resume=True`, it goes on, within a fold after the last whole epoch.
 
     Args:
-        manifest: A split. Its training and validation photos are divided into folds anew, its test
+        photos: A split. Its training and validation photos are divided into folds anew, its test
             photos are not looked at.
         settings: What to train; `validation_fraction` is the share of a fold's training photos that
             chooses the best epoch.
@@ -77,8 +79,8 @@ def cross_validate(
         logs: The folder that holds all runs.
         name: Name of the run; default: the time.
         resume: Go on with the run of this name, where there is one.
-        detector: As for `train_classifier`.
-        without_face: As for `train_classifier`.
+        detector: As for `train`.
+        without_face: As for `train`.
         say: Called with a line of progress now and then, such as `print`.
         progress: Whether decoding shows a progress bar.
 
@@ -97,11 +99,9 @@ def cross_validate(
     settings = settings or Settings()
     if resume and name:
         check_run_is_free(Path(logs) / name)
-    chosen = manifest.files
-    if not include_test:
-        chosen = tuple(file for file in chosen if file.split != "test")
+    learned = [include_test or row.part != "test" for row in photos.rows]
     cache = cache_photos(
-        replace(manifest, files=chosen),
+        photos.take(learned),
         image_size=settings.image_size,
         resize_mode=settings.resize_mode,
         crop=settings.crop,
@@ -110,21 +110,21 @@ def cross_validate(
         cache_folder=Path(logs) / "cache",
         progress=progress,
     )
-    say(cache.describe())
-    folds = make_folds(cache.manifest, fold_count=fold_count, repeats=repeats)
-    run_folder = _start(settings, manifest, cache, folds, learner, logs, name, resume)
-    say(f"run folder: {show_text(run_folder)}")
-    with hold_run(run_folder), _expecting_many_networks():
-        _answer_all(cache, settings, folds=folds, learner=learner, run_folder=run_folder, say=say)
-        return _finish(run_folder)
+    say(str(cache))
+    folds = make_folds(cache.photos, fold_count=fold_count, repeats=repeats)
+    run = _start(settings, photos, cache, folds, learner, logs, name, resume)
+    say(f"run folder: {show_text(run.folder)}")
+    with hold_run(run.folder), _expecting_many_networks():
+        _answer_all(cache, settings, folds=folds, learner=learner, run_folder=run.folder, say=say)
+        return _finish(run)
 
 
-def _finish(run_folder: Path) -> CrossValidation:
+def _finish(run: Run) -> CrossValidation:
     """Read all folds back and keep the numbers and one row per photo."""
     from emoclf.training import save_evaluation
 
-    result = load_cross_validation(run_folder)
-    save_evaluation(result.evaluation, run_folder, split=_EVALUATION_NAME)
+    result = load_cross_validation(run)
+    save_evaluation(result.evaluation, run, part=_EVALUATION_NAME)
     return result
 
 
@@ -142,32 +142,32 @@ def _expecting_many_networks() -> Iterator[None]:
 
 def _start(
     settings: Settings,
-    manifest: SplitManifest,
+    photos: Photos,
     cache: PhotoCache,
     folds: Folds,
     learner: Learner,
     logs: str | Path,
     name: str | None,
     resume: bool,
-) -> Path:
-    """Make the run folder, or check that the one to go on with is the same cross-validation."""
+) -> Run:
+    """Make the run, or check that the one to go on with is the same cross-validation."""
     from emoclf.training import start_run
 
-    run_folder = start_run(settings, manifest, logs=logs, name=name, resume=resume)
-    parts = sorted({file.split for file in cache.files})
+    run = start_run(settings, photos, logs=logs, name=name, resume=resume)
+    parts = sorted({row.part for row in cache.photos.rows})
     facts = {
         "learner": learner,
         "fold_count": folds.fold_count,
         "repeats": folds.repeats,
         "pixels": {part: take_order(cache, part).fingerprint for part in parts},
     }
-    path = run_folder / FACTS_NAME
+    path = run.folder / FACTS_NAME
     if path.exists():
-        before = {name: each for name, each in load_facts(run_folder).items() if name != "files"}
-        refuse_another(before, facts, run_folder)
+        before = {name: each for name, each in load_facts(run.folder).items() if name != "files"}
+        refuse_another(before, facts, run.folder)
     else:
-        write_json(path, {**facts, "files": [file.path for file in cache.files]})
-    return run_folder
+        write_json(path, {**facts, "files": list(cache.photos.paths)})
+    return run
 
 
 def _answer_all(
@@ -187,9 +187,9 @@ def _answer_all(
     if not waiting:
         shutil.rmtree(run_folder / _WORK_NAME, ignore_errors=True)  # of one that was killed
         return
-    share = settings.validation_fraction
+    fraction = settings.validation_fraction
     caches = {
-        place: replace(cache, manifest=folds.make_manifest(*place, validation_fraction=share))
+        place: replace(cache, photos=folds.make_split(*place, validation_fraction=fraction))
         for place in waiting
     }
     if learner == "network":
@@ -229,7 +229,7 @@ def _describe_progress(
     answers: FoldAnswers, folds: Folds, place: tuple[int, int], seconds_left: float
 ) -> str:
     repeat, fold = place
-    labels = [folds.manifest.files[index].label for index in folds.find_tested(repeat, fold)]
+    labels = [folds.photos.files[index].label for index in folds.find_tested(repeat, fold)]
     right = int((answers.probabilities.argmax(axis=1) == labels).sum())
     left = f"; {describe_seconds(seconds_left)} left" if seconds_left else ""
     return (

@@ -36,7 +36,7 @@ def evaluate_slices(
     """Measure the photos of an evaluation, and its accuracy by what was measured.
 
     Args:
-        evaluation: The answers, with the paths of the photos: `evaluate_run(...).evaluation`.
+        evaluation: The answers, with the paths of the photos: `evaluate(...).evaluation`.
         root: The folder that the paths are relative to.
         detector: What finds faces, such as `make_detector()`; None makes no slices by face.
         progress: Whether a progress bar is shown.
@@ -48,7 +48,7 @@ def evaluate_slices(
         UnreadableImageError: If a photo cannot be read.
 
     Example:
-        >>> test = emoclf.evaluate_run("logs/first")  # doctest: +SKIP
+        >>> test = emoclf.evaluate("logs/first")  # doctest: +SKIP
         >>> report = evaluate_slices(test.evaluation, "data")  # doctest: +SKIP
         >>> print(report.describe())  # doctest: +SKIP
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,12 @@ import numpy as np
 from emoclf.config import PARTS
 from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import cache_photos
-from emoclf.data.splitting import SplitFile, SplitManifest, load_manifest, split_report
+from emoclf.data.splitting import split_photos
 from emoclf.images.faces import FaceDetector
 from emoclf.inference.predictor import MakeDetector
 from emoclf.models.model_file import ModelInfo
+from emoclf.photos import Photos
+from emoclf.run import Run
 from emoclf.untrusted import show_text
 
 CALIBRATION_PHOTOS = 200
@@ -72,18 +74,18 @@ def gather_photos(
             f"part={part!r} should be 'test' or 'validation': on the photos that were learned "
             "from, every network looks good."
         )
-    manifest = _find_manifest(Path(source), info, progress)
+    photos = _find_photos(Path(source), info, progress)
     if info.crop == "none":
         detector = None
     cache = cache_photos(
-        replace(manifest, files=(*manifest.select(part), *_choose_calibration(manifest))),
+        photos.take(np.r_[photos.find_part(part), _choose_calibration(photos)]),
         image_size=info.image_size,
         resize_mode=info.resize_mode,
         crop=info.crop,
         detector=detector() if callable(detector) else detector,
         progress=progress,
     )
-    scored = cache.indices(part)
+    scored, photos = cache.photos.find_part(part), cache.photos.part(part)
     if not len(scored):
         raise ValueError(
             f"The {part} part of {show_text(source)} holds no photo that can be scored. Name the "
@@ -91,35 +93,29 @@ def gather_photos(
         )
     return ParityPhotos(
         images=cache.images[scored],
-        labels=cache.labels(part),
-        groups=cache.groups(part),
-        calibration=cache.images[cache.indices("train")],
+        labels=photos.labels,
+        groups=photos.groups,
+        calibration=cache.images[cache.photos.find_part("train")],
         description=f"{len(scored):,} {part} photos of {show_text(source)}",
     )
 
 
-def _find_manifest(source: Path, info: ModelInfo, progress: bool) -> SplitManifest:
+def _find_photos(source: Path, info: ModelInfo, progress: bool) -> Photos:
     """Read the split of a run, or split a folder of photos."""
-    if (source / "split.json").is_file():
-        manifest = load_manifest(source / "split.json")
-        if not Path(manifest.root).is_dir():
-            raise FileNotFoundError(
-                f"The photos of {show_text(source)} were in {manifest.root!r}, which is not there. "
-                "Work in the folder that the training was started from, or name another folder of "
-                "photos."
-            )
+    if Run(source).is_there:
+        photos = Run(source).find_photos()
     else:
-        manifest = split_report(find_problems(source, progress=progress))
-    if manifest.class_names != info.class_names:
+        photos = split_photos(find_problems(source, progress=progress).kept)
+    if photos.class_names != info.class_names:
         raise ValueError(
-            f"The photos of {show_text(source)} are {', '.join(manifest.class_names)}, but the "
+            f"The photos of {show_text(source)} are {', '.join(photos.class_names)}, but the "
             f"network answers {', '.join(info.class_names)}. Name photos of the network's classes."
         )
-    return manifest
+    return photos
 
 
-def _choose_calibration(manifest: SplitManifest) -> tuple[SplitFile, ...]:
+def _choose_calibration(photos: Photos) -> np.ndarray:
     """Choose training photos evenly over the list, so that every class is among them."""
-    files = manifest.select("train")
-    count = min(CALIBRATION_PHOTOS, len(files))
-    return tuple(files[index] for index in np.linspace(0, len(files) - 1, count, dtype=int))
+    train = photos.find_part("train")
+    count = min(CALIBRATION_PHOTOS, len(train))
+    return train[np.linspace(0, len(train) - 1, count, dtype=int)]

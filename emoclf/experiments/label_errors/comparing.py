@@ -9,14 +9,14 @@ from typing import Any
 
 from emoclf.config import Settings
 from emoclf.data.loading import WithoutFace
-from emoclf.data.splitting import SplitFile, SplitManifest, verify_manifest
 from emoclf.evaluation import Evaluation, compare_evaluations, evaluate_predictions
 from emoclf.experiments.label_errors.decisions import Decision
 from emoclf.images.faces import FaceDetector
 from emoclf.inference import Predictor
-from emoclf.inference.testing import evaluate_run
+from emoclf.inference.testing import evaluate
+from emoclf.photos import PhotoRow, Photos
 from emoclf.storage import write_json
-from emoclf.training.classifier import train_classifier
+from emoclf.training.classifier import train
 from emoclf.untrusted import show_text
 
 COMPARISON_NAME = "comparison.json"
@@ -34,8 +34,8 @@ class CorrectedSplit:
         set_aside: How many are left out.
     """
 
-    before: SplitManifest
-    after: SplitManifest
+    before: Photos
+    after: Photos
     moved: int
     set_aside: int
 
@@ -102,7 +102,7 @@ def describe_difference(before: Evaluation, after: Evaluation) -> str:
 
 
 def correct_labels(
-    manifest: SplitManifest,
+    photos: Photos,
     decisions: Sequence[Decision],
     *,
     locations: Mapping[str, str] | None = None,
@@ -110,7 +110,7 @@ def correct_labels(
     """Make two splits that differ in the repaired labels alone.
 
     Args:
-        manifest: The split that was reviewed.
+        photos: The split that was reviewed.
         decisions: From `load_decisions`. Those about photos that are in no part of the split, such
             as copies that the cleaning left out, do not count.
         locations: Old path -> where the photo is now, `DecisionsResult.locations`, when the
@@ -126,7 +126,7 @@ def correct_labels(
     by_path = {each.path: each for each in decisions if each.action in ("move", "set_aside")}
     before, after = [], []
     moved = set_aside = 0
-    for file in manifest.files:
+    for file in photos.rows:
         decision = by_path.get(file.path)
         here = replace(file, path=where.get(file.path, file.path))
         before.append(here)
@@ -138,15 +138,14 @@ def correct_labels(
             set_aside += 1
             continue
         moved += 1
-        after.append(replace(here, label=_find_label(manifest, decision)))
-    splits = (replace(manifest, files=tuple(files)) for files in (before, after))
-    first, second = splits
-    verify_manifest(second)
+        after.append(replace(here, label=_find_label(photos, decision)))
+    first, second = (replace(photos, rows=tuple(rows)) for rows in (before, after))
+    second.verify()
     return CorrectedSplit(first, second, moved, set_aside)
 
 
-def _refuse_test_photo(file: SplitFile) -> None:
-    if file.split == "test":
+def _refuse_test_photo(file: PhotoRow) -> None:
+    if file.part == "test":
         raise ValueError(
             f"{show_text(file.path)} is a test photo, and a decision changes it. Before and after "
             "can only be compared on a test that the repair did not touch: leave test photos out "
@@ -154,13 +153,13 @@ def _refuse_test_photo(file: SplitFile) -> None:
         )
 
 
-def _find_label(manifest: SplitManifest, decision: Decision) -> int:
-    if decision.suggested_class not in manifest.class_names:
+def _find_label(photos: Photos, decision: Decision) -> int:
+    if decision.suggested_class not in photos.class_names:
         raise ValueError(
-            f"{show_text(decision.path)}: expected one of {', '.join(manifest.class_names)} as "
+            f"{show_text(decision.path)}: expected one of {', '.join(photos.class_names)} as "
             f"suggested_class. Received: {decision.suggested_class!r}."
         )
-    return manifest.class_names.index(decision.suggested_class)
+    return photos.class_names.index(decision.suggested_class)
 
 
 def compare_corrections(
@@ -182,8 +181,8 @@ def compare_corrections(
         logs: The folder that holds all runs.
         name: Name of the comparison: its two runs are `<name>/before` and `<name>/after`. Stopped
             and called again with the same name, it goes on.
-        detector: As for `train_classifier`.
-        without_face: As for `train_classifier`.
+        detector: As for `train`.
+        without_face: As for `train`.
         say: Called with a line of progress now and then.
         progress: Whether decoding and testing show a progress bar.
 
@@ -196,7 +195,7 @@ def compare_corrections(
         ValueError: If no test photo was answered by both.
 
     Example:
-        >>> split = correct_labels(manifest, load_decisions("decisions.csv"))  # doctest: +SKIP
+        >>> split = correct_labels(photos, load_decisions("decisions.csv"))  # doctest: +SKIP
         >>> print(compare_corrections(split, settings).describe())  # doctest: +SKIP
     """
     from emoclf.training import hold_run
@@ -227,10 +226,10 @@ def _train_both(
     progress: bool,
 ) -> CorrectionComparison:
     found = []
-    for part, manifest in (("before", split.before), ("after", split.after)):
+    for part, photos in (("before", split.before), ("after", split.after)):
         say(f"{part} the repair:")
-        result = train_classifier(
-            manifest,
+        result = train(
+            photos,
             settings,
             logs=folder,
             name=part,
@@ -240,9 +239,9 @@ def _train_both(
             say=say,
             progress=progress,
         )
-        predictor = Predictor.load(result.run_folder, detector=detector)
-        test = evaluate_run(result.run_folder, predictor=predictor, progress=progress)
-        found.append((result.run_folder, test.evaluation))
+        predictor = Predictor.load(result.run.folder, detector=detector)
+        test = evaluate(result.run.folder, predictor=predictor, progress=progress)
+        found.append((result.run.folder, test.evaluation))
     runs, answers = zip(*found, strict=True)
     before, after, left_out = _keep_common(*answers)
     return CorrectionComparison(split, before, after, runs, left_out)

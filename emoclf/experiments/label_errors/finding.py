@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from emoclf.data.cleaning import CleaningReport, FileRecord
-from emoclf.data.splitting import SplitManifest
 from emoclf.evaluation import Evaluation
 from emoclf.experiments.label_errors.confident_learning import (
     count_confident_joint,
@@ -16,6 +15,7 @@ from emoclf.experiments.label_errors.confident_learning import (
     find_label_errors,
     find_thresholds,
 )
+from emoclf.photos import Photos
 from emoclf.untrusted import show_text
 
 LABEL_ERROR_KINDS: tuple[str, ...] = ("copies_disagree", "confident_learning", "confident_mistake")
@@ -100,7 +100,7 @@ def rank_label_errors(
     answers: Evaluation,
     report: CleaningReport,
     *,
-    manifest: SplitManifest | None = None,
+    photos: Photos | None = None,
     include_test: bool = False,
     mistakes: int = 10,
 ) -> LabelReview:
@@ -114,7 +114,7 @@ def rank_label_errors(
         answers: Out-of-fold answers, such as `cross_validate(...).evaluation`: answers for photos
             that a network has learned from say nothing about their labels.
         report: From `find_problems`, on the same folder as it is now.
-        manifest: The split whose test is kept out of the review.
+        photos: The split whose test is kept out of the review.
         include_test: Whether to review test photos all the same.
         mistakes: How many wrong answers to list beyond those of confident learning, the most
             confident ones.
@@ -135,7 +135,7 @@ def rank_label_errors(
     merged: dict[str, LabelError] = {}
     for suspect in found:
         merged[suspect.path] = _merge(merged.get(suspect.path), suspect)
-    tested = frozenset() if include_test else _find_tested(report, manifest)
+    tested = frozenset() if include_test else _find_tested(report, photos)
     kept = [suspect for suspect in merged.values() if suspect.path not in tested]
     return LabelReview(
         root=Path(report.root),
@@ -174,11 +174,11 @@ def _check_known(answers: Evaluation, records: dict[str, FileRecord]) -> None:
             )
 
 
-def _find_tested(report: CleaningReport, manifest: SplitManifest | None) -> frozenset[str]:
+def _find_tested(report: CleaningReport, photos: Photos | None) -> frozenset[str]:
     """Return the test photos of a split, and all files that are copies of them."""
-    if manifest is None:
+    if photos is None:
         return frozenset()
-    tested = {file.path for file in manifest.files if file.split == "test"}
+    tested = set(photos.part("test").paths)
     for group in report.duplicate_groups.values():
         paths = {record.path for record in group}
         if paths & tested:

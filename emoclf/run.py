@@ -1,0 +1,330 @@
+"""A run: one training and everything of it in one folder, opened; who has seen its test.
+
+The photos of the test are looked at once: when, and by which model, is written down. Whoever looks
+at the test, changes something and looks again chooses by the test, and the best of several figures
+is better than the truth. A second look is allowed, and it is said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from emoclf.config import MODEL_FILE_NAME, Settings
+from emoclf.display import Displayed, Table
+from emoclf.photos import Photos
+from emoclf.storage import check_keys, check_kind, find_sha256, read_json, write_json
+from emoclf.untrusted import show_text
+
+SETTINGS_FILE_NAME = "settings.json"
+SPLIT_FILE_NAME = "split.json"
+ACCESS_LOG_FILE_NAME = "test_access_log.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, opened; its files are read when they are first asked for.
+
+    Attributes:
+        folder: The run's folder.
+
+    Example:
+        >>> run = Run.open("logs/first")  # doctest: +SKIP
+        >>> run.settings.network, len(run.photos.part("test"))  # doctest: +SKIP
+        ('small', 302)
+    """
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: str | Path | Run) -> Run:
+        """Open a run folder.
+
+        Args:
+            folder: Made by `train` or `start_run`; a run is returned as it is.
+
+        Returns:
+            The run.
+
+        Raises:
+            FileNotFoundError: If the folder holds no run.
+        """
+        if isinstance(folder, Run):
+            return folder
+        run = cls(Path(folder))
+        if not run.is_there:
+            raise FileNotFoundError(
+                f"{show_text(folder)} is not a run: it holds no {SPLIT_FILE_NAME}. Train one "
+                "(`python -m emoclf train`), or give the folder of one, such as logs/first."
+            )
+        return run
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the folder holds a run."""
+        return (self.folder / SPLIT_FILE_NAME).is_file()
+
+    @property
+    def model_file(self) -> Path:
+        """Where the finished model is; while the run trains, there is no such file."""
+        return self.folder / MODEL_FILE_NAME
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is damaged, or a setting is missing, unknown, of another type or out
+                of range; the message names it.
+        """
+        path, what = self.folder / SETTINGS_FILE_NAME, "the settings of a run"
+        value = read_json(path, what=what)
+        check_keys(value, [each.name for each in fields(Settings)], name=path, what=what)
+        settings: Settings = check_kind(value, Settings, name=path, what=what)
+        return settings
+
+    @cached_property
+    def photos(self) -> Photos:
+        """The photos, in their parts.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is damaged.
+        """
+        return Photos.load(self.folder / SPLIT_FILE_NAME)
+
+    def find_photos(self) -> Photos:
+        """Return the photos, whose folder is there.
+
+        Raises:
+            FileNotFoundError: If it is not.
+            ValueError: If the run's file is damaged.
+        """
+        if not Path(self.photos.root).is_dir():
+            raise FileNotFoundError(
+                f"The photos of {show_text(self.folder)} were in {self.photos.root!r}, which is "
+                "not there. Work in the folder that the training was started from, or test on "
+                "another folder of photos."
+            )
+        return self.photos
+
+    def save(self, settings: Settings, photos: Photos) -> None:
+        """Write down what the run is made from."""
+        write_json(self.folder / SETTINGS_FILE_NAME, settings.to_dict())
+        photos.save(self.folder / SPLIT_FILE_NAME)
+
+    def load_access_log(self) -> TestAccessLog:
+        """Read who has looked at the photos of the test.
+
+        Returns:
+            The accesses; the folders beside the run's are searched for the same photos.
+
+        Raises:
+            ValueError: If a log is damaged.
+        """
+        folder = self.folder.resolve()
+        accesses = _read_log(folder)
+        seen = {access.photos_sha256 for access in accesses}
+        beside = sorted(folder.parent.glob(f"*/{ACCESS_LOG_FILE_NAME}")) if seen else []
+        elsewhere = [
+            file.parent.name
+            for file in beside
+            if file.parent != folder
+            and seen & {access.photos_sha256 for access in _read_log(file.parent)}
+        ]
+        return TestAccessLog(accesses, tuple(elsewhere))
+
+    def log_test_access(
+        self, photos: Photos, probabilities: np.ndarray, *, model_file: Path | None = None
+    ) -> TestAccessLog:
+        """Write down that a model has predicted the photos of the test.
+
+        Args:
+            photos: The photos of the test.
+            probabilities: What it predicted, float64 `(photos, classes)`.
+            model_file: The file of the model; None when it has none.
+
+        Returns:
+            All accesses, with this one.
+
+        Raises:
+            ValueError: If the log is damaged.
+        """
+        accesses = (*_read_log(self.folder), _describe_access(photos, probabilities, model_file))
+        write_json(self.folder / ACCESS_LOG_FILE_NAME, [asdict(each) for each in accesses])
+        return self.load_access_log()
+
+    def log_test_access_once(self, photos: Photos, probabilities: np.ndarray) -> TestAccessLog:
+        """Write an access of the run's own model down, unless the last one was this very one.
+
+        Args:
+            photos: As for `log_test_access`.
+            probabilities: As for `log_test_access`.
+
+        Returns:
+            All accesses, with this one.
+
+        Raises:
+            ValueError: If the log is damaged.
+        """
+        accesses, new = _read_log(self.folder), _describe_access(photos, probabilities, None)
+        if accesses and accesses[-1].predictions == new.predictions:
+            return self.load_access_log()
+        own = self.model_file if self.model_file.is_file() else None
+        return self.log_test_access(photos, probabilities, model_file=own)
+
+
+@dataclass(frozen=True)
+class TestAccess:
+    """One access to the photos of a test.
+
+    Attributes:
+        time: When, in UTC: `2026-09-01T12:00:00+00:00`.
+        model_sha256: SHA-256 of the file of the model that answered; None when it has no file.
+        predictions_sha256: SHA-256 of its probabilities.
+        photos_sha256: SHA-256 of the names and classes of the photos.
+        photos: Number of photos that were answered.
+    """
+
+    __test__ = False  # its name makes pytest look for tests in it
+
+    time: str
+    model_sha256: str | None
+    predictions_sha256: str
+    photos_sha256: str
+    photos: int
+
+    @property
+    def predictions(self) -> tuple[str, str]:
+        """Which probabilities of which photos, whatever the time and the file of the model."""
+        return self.predictions_sha256, self.photos_sha256
+
+
+@dataclass(frozen=True)
+class TestAccessLog(Displayed):
+    """All accesses to the photos of a run's test, the oldest first.
+
+    Attributes:
+        accesses: Those that the run's folder records.
+        elsewhere: Other runs beside it that were tested on the same photos.
+    """
+
+    __test__ = False
+
+    accesses: tuple[TestAccess, ...]
+    elsewhere: tuple[str, ...] = ()
+
+    def blocks(self) -> Iterable[str | Table]:
+        """Return in words how fresh the test still is."""
+        text = self._describe_own()
+        if self.elsewhere:
+            count = len(self.elsewhere)
+            others = "1 other run beside it was" if count == 1 else f"{count} others beside it were"
+            text += (
+                f" {others} tested on the same photos "
+                f"({', '.join(map(show_text, self.elsewhere[:3]))}): the best of several looks "
+                "better than it is."
+            )
+        yield text
+
+    def _describe_own(self) -> str:
+        if not self.accesses:
+            return "No access to the test photos is recorded."
+        if len(self.accesses) == 1:
+            return f"First recorded access to the {self.accesses[0].photos:,} test photos."
+        models = {access.model_sha256 or access.predictions_sha256 for access in self.accesses}
+        text = (
+            f"Access {len(self.accesses)} to the test photos (the first: "
+            f"{show_text(self.accesses[0].time)})"
+        )
+        if len(models) == 1:
+            return f"{text}, by the same model: nothing was chosen by them, the figures stand."
+        return (
+            f"{text}, by {len(models)} different models. Careful: choosing among them by these "
+            "figures makes the chosen one look better than it is. A fresh figure needs photos that "
+            "nobody has looked at; choose by the validation photos."
+        )
+
+
+def _describe_access(
+    photos: Photos, probabilities: np.ndarray, model_file: Path | None
+) -> TestAccess:
+    names = sorted(zip(photos.paths, photos.labels.tolist(), strict=True))
+    return TestAccess(
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
+        model_sha256=find_sha256(model_file) if model_file else None,
+        predictions_sha256=hashlib.sha256(probabilities.tobytes()).hexdigest(),
+        photos_sha256=hashlib.sha256(json.dumps(names).encode()).hexdigest(),
+        photos=len(photos),
+    )
+
+
+def _read_log(folder: Path) -> tuple[TestAccess, ...]:
+    path = folder / ACCESS_LOG_FILE_NAME
+    if not path.is_file():
+        return ()
+    try:
+        accesses: tuple[TestAccess, ...] = read_json(
+            path, what="the accesses to the test of a run", kind=tuple[TestAccess, ...]
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"{show_text(error)} Moved away, the next access begins a new one."
+        ) from error
+    return accesses
+
+
+def check_run_name(name: str) -> None:
+    """Refuse the name of a run that cannot be one.
+
+    Args:
+        name: The name.
+
+    Raises:
+        ValueError: If it is not a plain folder name.
+    """
+    if not name or Path(name).name != name or name in (".", ".."):
+        raise ValueError(
+            f"name={name!r} should be a plain folder name without slashes, such as 'first-run'."
+        )
+
+
+def make_run_folder(
+    logs: str | Path = "logs", *, name: str | None = None, copies: str | Path | None = None
+) -> Path:
+    """Make a new folder for one run; never reuse one.
+
+    Args:
+        logs: The folder that holds all runs.
+        name: Name of the run; default: the time, as in `2026-05-04_13-59-01`.
+        copies: The folder that holds copies of all runs, where the name must be free, too.
+
+    Returns:
+        The new, empty folder. When the name is taken, `-2`, `-3` ... is appended.
+
+    Raises:
+        ValueError: If `name` is not a plain folder name.
+    """
+    name = name or time.strftime("%Y-%m-%d_%H-%M-%S")
+    check_run_name(name)
+    for number in range(1, 10_000):
+        folder = Path(logs) / (name if number == 1 else f"{name}-{number}")
+        if copies is not None and (Path(copies) / folder.name).exists():
+            continue
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(
+        f"{show_text(logs)} already holds 9,999 runs named {name!r}: choose another name."
+    )
