@@ -226,7 +226,6 @@ _MODULE_OF_NAME: dict[str, str] = {
             "compile_model",
             "copy_run",
             "CopyRun",
-            "describe_history",
             "fetch_run",
             "find_learning_rate",
             "finish_run",
@@ -239,12 +238,10 @@ _MODULE_OF_NAME: dict[str, str] = {
             "save_evaluation",
             "Stage",
             "start_run",
-            "train_model",
-            "use_precision",
-        ),
-        "training.classifier": (
             "train",
+            "train_model",
             "train_on_cluster",
+            "use_precision",
         ),
     }.items()
     for name in names

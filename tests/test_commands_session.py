@@ -229,7 +229,7 @@ def test_control_c_leaves_the_best_epoch(folder, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("emoclf.training.classifier.train", stop)
+    monkeypatch.setattr("emoclf.training.train", stop)
     error = run("train", folder / "data", code=130).stderr
     assert "best.keras" in error
 

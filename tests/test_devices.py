@@ -10,7 +10,7 @@ import pytest
 
 from emoclf.config import Settings
 from emoclf.data.synthetic import make_drawn_faces
-from emoclf.training.devices import use_devices
+from emoclf.training import use_devices
 from emoclf.training.multi_worker import _cut, describe_cluster
 from tests.conftest import REPOSITORY
 

@@ -201,7 +201,7 @@ def test_leftovers_of_killed_processes_go_when_a_run_is_taken(tmp_path):
 
 
 def train(photos, logs):
-    from emoclf.training.classifier import train
+    from emoclf.training import train
 
     train(photos, Settings(epochs=1), logs=logs, name="run", resume=True)
 

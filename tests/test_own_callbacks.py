@@ -14,7 +14,7 @@ from emoclf.training import (
     train_model,
     train_model,
 )
-from emoclf.training.classifier import train
+from emoclf.training import train
 
 SIZE = (32, 48)
 EPOCHS = 4

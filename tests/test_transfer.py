@@ -24,7 +24,7 @@ from emoclf.models.model_file import ModelInfo, load_info, load_model, save_mode
 from emoclf.models.networks import build_network
 from emoclf.training import Stage, plan_stages, start_run, train_model
 from emoclf.training.fitting import describe_stage
-from emoclf.training.classifier import train
+from emoclf.training import train
 
 SMALL = "mobilenetv3small"
 ALL = [

@@ -1,17 +1,20 @@
 """Compile, callbacks, fit, and the folder that keeps everything of a run.
 
-`classifier` goes from photos to a trained network; `fitting` compiles and fits in one or more
-stages, `callbacks` watches over it, `run_folder` keeps what comes of it. `state` and `resuming` let
-a stopped training go on, `locking` keeps two processes from writing one run, `copying` keeps a
-second copy of it. `devices` and `multi_worker` share the work, `lr_range_test` suggests a learning
-rate.
+`classifier` goes from photos to a trained network, on one device or all GPUs, `multi_worker` on
+several machines. `fitting` compiles and fits in one or more stages, `callbacks` watches over it,
+`run_folder` begins, copies and finishes the run. `state` and `resuming` let a stopped training go
+on, `locking` keeps two processes from writing one run, `lr_range_test` suggests a learning rate.
 """
 
 from emoclf.storage import ResumeRefusedError
 from emoclf.training.callbacks import BestCheckpoint, EMAWeights, HistoryFile, make_callbacks
-from emoclf.training.copying import CopyRun, copy_run, fetch_run
-from emoclf.training.curves import OVERFITTING_GAP, describe_history
-from emoclf.training.devices import Devices, choose_precision, use_devices, use_precision
+from emoclf.training.classifier import (
+    Devices,
+    choose_precision,
+    train,
+    use_devices,
+    use_precision,
+)
 from emoclf.training.fitting import (
     Stage,
     compile_model,
@@ -21,10 +24,14 @@ from emoclf.training.fitting import (
 )
 from emoclf.training.locking import RunInUseError, check_run_is_free, hold_run
 from emoclf.training.lr_range_test import LearningRateCurve, find_learning_rate
-from emoclf.training.multi_worker import MultiWorkerResult, WorkerLostError
+from emoclf.training.multi_worker import MultiWorkerResult, WorkerLostError, train_on_cluster
 from emoclf.training.resuming import KeepState
 from emoclf.training.run_folder import (
+    OVERFITTING_GAP,
+    CopyRun,
     TrainingResult,
+    copy_run,
+    fetch_run,
     finish_run,
     save_evaluation,
     start_run,
@@ -49,7 +56,6 @@ __all__ = [
     "choose_precision",
     "compile_model",
     "copy_run",
-    "describe_history",
     "fetch_run",
     "find_learning_rate",
     "finish_run",
@@ -59,7 +65,9 @@ __all__ = [
     "plan_stages",
     "save_evaluation",
     "start_run",
+    "train",
     "train_model",
+    "train_on_cluster",
     "use_devices",
     "use_precision",
 ]

@@ -17,10 +17,9 @@ from emoclf.models.model_file import ModelInfo
 from emoclf.run import Run
 from emoclf.storage import naming_full_disk
 from emoclf.training.callbacks import make_callbacks
-from emoclf.training.copying import CopyRun
 from emoclf.training.locking import hold_run
 from emoclf.training.resuming import KeepState, keeps_state
-from emoclf.training.run_folder import TrainingResult, finish_run
+from emoclf.training.run_folder import CopyRun, TrainingResult, finish_run
 
 if TYPE_CHECKING:
     import tensorflow as tf

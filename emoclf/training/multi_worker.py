@@ -20,14 +20,28 @@ import keras
 import numpy as np
 
 from emoclf.config import MODEL_FILE_NAME, Settings
-from emoclf.data.loading import PhotoCache, balanced_class_weights, make_dataset, take_order
+from emoclf.data.loading import (
+    PhotoCache,
+    WithoutFace,
+    balanced_class_weights,
+    make_dataset,
+    take_order,
+)
+from emoclf.images.faces import FaceDetector
 from emoclf.models import synchronise_normalisation
 from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.models.networks import build_network
+from emoclf.photos import Photos
+from emoclf.run import Run
+from emoclf.runtime import set_seeds
 from emoclf.storage import check_kind, parse_json, refuse_another
+from emoclf.training.classifier import cache_for
 from emoclf.training.fitting import compile_model, make_learning_rate
 from emoclf.training.locking import hold_run
 from emoclf.training.resuming import MadeFrom, restore_model, take_state
+from emoclf.training.run_folder import start_run
 from emoclf.training.state import STATE_FOLDER_NAME, load_state, save_state
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -92,6 +106,83 @@ def join_workers() -> tf.distribute.Strategy:
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
+def train_on_cluster(
+    photos: Photos,
+    settings: Settings | None = None,
+    *,
+    addresses: Sequence[str],
+    index: int,
+    name: str,
+    logs: str | Path = "logs",
+    detector: FaceDetector | None = None,
+    without_face: WithoutFace = "leave_out",
+    say: Callable[[str], None] = lambda _: None,
+    progress: bool = False,
+) -> MultiWorkerResult:
+    """Train the network of the settings on several workers, which all call this.
+
+    Every worker has the photos at the same place, and sees the folder of runs, which is on a
+    shared disk. Called again after a worker was lost, all go on after the last whole epoch. Call
+    it before anything else uses TensorFlow.
+
+    Args:
+        photos: Which photos.
+        settings: What to train and how; a pretrained network is for one worker.
+        addresses: `host:port` of every worker, in the same order everywhere.
+        index: Which of them this worker is, from 0; the first writes the files.
+        name: Name of the run.
+        logs: The folder that holds all runs.
+        detector: As for `train`.
+        without_face: As for `train`.
+        say: Called with a line of progress now and then.
+        progress: Whether decoding shows a progress bar.
+
+    Returns:
+        The history, the same on every worker.
+
+    Raises:
+        WorkerLostError: If another worker stops.
+        ResumeRefusedError: If the run of this name is another training.
+        RunInUseError: If another training writes that run.
+        ValueError: If the settings do not fit.
+    """
+    settings = settings or Settings()
+    if settings.is_pretrained:
+        raise ValueError(
+            f"network={settings.network!r} is trained in stages, on one worker. Several workers "
+            "train network='small' or 'deep', or a backbone with weights='none'."
+        )
+    if settings.ema_momentum:
+        raise ValueError(
+            f"ema_momentum={settings.ema_momentum} is for one worker. Set ema_momentum=0 "
+            "for several."
+        )
+    os.environ["TF_CONFIG"] = describe_cluster(addresses, index)
+    say(f"Worker {index} of {len(addresses)} waits for the others: {', '.join(addresses)}")
+    strategy = join_workers()
+    cache = cache_for(
+        settings,
+        photos,
+        logs=logs,
+        detector=detector,
+        without_face=without_face,
+        progress=progress,
+    )
+    say(str(cache))
+    run = Run(Path(logs) / name)
+    if index == 0:
+        start_run(settings, cache.photos, logs=logs, name=name, resume=True)
+    say(f"run folder: {show_text(run.folder)}")
+
+    def build() -> keras.Model:
+        set_seeds(settings.seed)
+        return build_network(settings, photos.class_names)
+
+    return train_on_workers(
+        build, cache, settings=settings, run_folder=run.folder, strategy=strategy, say=say
+    )
+
+
 def train_on_workers(
     build: Callable[[], keras.Model],
     cache: PhotoCache,
@@ -143,7 +234,9 @@ def _train(
     if size < count:
         raise ValueError(f"batch_size={size} should be at least the {count} workers.")
     order = take_order(cache, "train", seed=settings.seed)
-    model = _build(build, settings, strategy, steps_per_epoch=-(-len(cache.photos.find_part("train")) // size))
+    model = _build(
+        build, settings, strategy, steps_per_epoch=-(-len(cache.photos.find_part("train")) // size)
+    )
     facts = {"photos": order.fingerprint, "settings": json.dumps(settings.to_dict())}
     folder = run_folder / STATE_FOLDER_NAME
     saved, _ = load_state(folder, kind=MadeFrom)

@@ -213,9 +213,7 @@ def take_state(
     return SavedState(epoch, facts, arrays)
 
 
-def restore_model(
-    model: keras.Model, saved: SavedState, folder: Path, *, run_folder: Path
-) -> None:
+def restore_model(model: keras.Model, saved: SavedState, folder: Path, *, run_folder: Path) -> None:
     """Give a compiled model, and its optimizer, what `take_state` has taken down.
 
     Args:
