@@ -173,6 +173,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "build_cnn",
             "build_deep_cnn",
             "build_face_network",
+            "build_network",
             "build_transfer_model",
             "find_backbone",
             "freeze_for_fine_tuning",
@@ -184,7 +185,6 @@ _MODULE_OF_NAME: dict[str, str] = {
             "ModelInfo",
             "save_model",
         ),
-        "models.networks": ("build_network",),
         "models.packaged": (
             "load_face_network",
             "ModelCard",

@@ -14,7 +14,7 @@ import pytest
 
 from emoclf.models import build_cnn
 from emoclf.models.model_file import ModelInfo, load_info, load_model, save_model
-from emoclf.models.pretrained import PretrainedWeightsError, load_weights_file
+from emoclf.models.transfer import PretrainedWeightsError, load_weights_file
 
 from .model_files import exchange, find_layer, spoil
 
