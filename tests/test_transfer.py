@@ -15,16 +15,15 @@ from emoclf.models import (
     PretrainedWeightsError,
     build_cnn,
     build_deep_cnn,
+    build_network,
     build_transfer_model,
     find_backbone,
     freeze_for_fine_tuning,
 )
 from emoclf.models.layers import walk_layers
 from emoclf.models.model_file import ModelInfo, load_info, load_model, save_model
-from emoclf.models.networks import build_network
-from emoclf.training import Stage, plan_stages, start_run, train_model
+from emoclf.training import Stage, plan_stages, start_run, train, train_model
 from emoclf.training.fitting import describe_stage
-from emoclf.training import train
 
 SMALL = "mobilenetv3small"
 ALL = [

@@ -12,8 +12,7 @@ import keras
 from emoclf.config import Settings
 from emoclf.data.loading import PhotoCache, WithoutFace, cache_photos, make_dataset
 from emoclf.images.faces import FaceDetector
-from emoclf.models import synchronise_normalisation
-from emoclf.models.networks import build_network
+from emoclf.models import build_network, synchronise_normalisation
 from emoclf.photos import Photos
 from emoclf.runtime import Hardware, find_hardware, set_seeds
 from emoclf.training.fitting import train_model

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from emoclf.config import Settings
 from emoclf.data.loading import PhotoCache, make_dataset
 from emoclf.experiments.timing import TIMED_STEPS, describe_seconds, time_calls
-from emoclf.models.networks import build_network
+from emoclf.models import build_network
 from emoclf.runtime import find_hardware
 
 

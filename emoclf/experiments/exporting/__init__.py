@@ -13,16 +13,17 @@ from emoclf.experiments.exporting.exports import (
 )
 from emoclf.experiments.exporting.parity import Parity, describe_parities
 from emoclf.experiments.exporting.photos import ParityPhotos, gather_photos
-from emoclf.models.formats.formats import (
+from emoclf.models.formats import (
     FORMATS,
     MAX_ACCURACY_LOSS,
     MAX_DIFFERENCE,
+    ExportedNetwork,
     ExportFormat,
     FormatUnavailableError,
     find_unavailable,
+    load_export,
+    write_onnx,
 )
-from emoclf.models.formats.loading import ExportedNetwork, load_export
-from emoclf.models.formats.writers import write_onnx
 
 __all__ = [
     "EXPORTS_FOLDER_NAME",

@@ -13,7 +13,7 @@ import numpy as np
 
 from emoclf.evaluation import BatchModel, Estimate, share_right
 from emoclf.experiments.exporting.photos import ParityPhotos
-from emoclf.models.formats.formats import FORMATS, MAX_ACCURACY_LOSS, MAX_DIFFERENCE, ExportFormat
+from emoclf.models.formats import FORMATS, MAX_ACCURACY_LOSS, MAX_DIFFERENCE, ExportFormat
 
 _TIMED_PHOTOS = 50
 _BATCH = 32
