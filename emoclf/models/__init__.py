@@ -37,28 +37,6 @@ if TYPE_CHECKING:
         find_backbone,
     )
 
-_MODULE_OF_NAME = {
-    name: module
-    for module, names in {
-        "layers": (
-            "FineTuningStage",
-            "build_augmentation",
-            "copy_network",
-            "freeze_for_fine_tuning",
-            "synchronise_normalisation",
-            "uses_mixed_precision",
-        ),
-        "networks": ("build_cnn", "build_deep_cnn", "build_face_network", "build_network"),
-        "transfer": (
-            "BACKBONE",
-            "PretrainedWeightsError",
-            "build_transfer_model",
-            "find_backbone",
-        ),
-    }.items()
-    for name in names
-}
-
 __all__ = [
     "BACKBONE",
     "FineTuningStage",
@@ -78,7 +56,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a name's module on first use (PEP 562)."""
-    if name not in _MODULE_OF_NAME:
-        raise AttributeError(f"module 'emoclf.models' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"emoclf.models.{_MODULE_OF_NAME[name]}"), name)
+    """Load Keras, and the modules that need it, on first use (PEP 562)."""
+    for module in ("layers", "networks", "transfer") if name in __all__ else ():
+        found = importlib.import_module(f"emoclf.models.{module}")
+        if hasattr(found, name):
+            return getattr(found, name)
+    raise AttributeError(f"module 'emoclf.models' has no attribute {name!r}")

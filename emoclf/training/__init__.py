@@ -24,10 +24,9 @@ from emoclf.training.fitting import (
 )
 from emoclf.training.locking import RunInUseError, check_run_is_free, hold_run
 from emoclf.training.lr_range_test import LearningRateCurve, find_learning_rate
-from emoclf.training.multi_worker import MultiWorkerResult, WorkerLostError, train_on_cluster
+from emoclf.training.multi_worker import train_on_cluster
 from emoclf.training.resuming import KeepState
 from emoclf.training.run_folder import (
-    OVERFITTING_GAP,
     CopyRun,
     TrainingResult,
     copy_run,
@@ -38,7 +37,6 @@ from emoclf.training.run_folder import (
 )
 
 __all__ = [
-    "OVERFITTING_GAP",
     "BestCheckpoint",
     "CopyRun",
     "Devices",
@@ -46,12 +44,10 @@ __all__ = [
     "HistoryFile",
     "KeepState",
     "LearningRateCurve",
-    "MultiWorkerResult",
     "ResumeRefusedError",
     "RunInUseError",
     "Stage",
     "TrainingResult",
-    "WorkerLostError",
     "check_run_is_free",
     "choose_precision",
     "compile_model",

@@ -207,15 +207,15 @@ def train_model(
         history = _fit(
             model,
             train,
-            validation=validation,
             run=run,
             stages=stages,
-            class_weights=class_weights,
             # Those that remember something first: a logger more or less moves none of them.
             callbacks=[*watching, *sorted(callbacks, key=keeps_state, reverse=True)],
             copying=copying,
             facts=_list_facts(settings, class_weights, callbacks),
             say=say,
+            validation_data=validation,
+            class_weight=dict(class_weights) if class_weights else None,
             verbose=verbose,
         )
         result = finish_run(model, history, validation, run=run, info=info)
@@ -228,15 +228,13 @@ def _fit(
     model: keras.Model,
     train: tf.data.Dataset,
     *,
-    validation: tf.data.Dataset,
     run: Run,
     stages: Sequence[Stage],
-    class_weights: Mapping[int, float] | None,
     callbacks: Sequence[keras.callbacks.Callback],
     copying: Sequence[CopyRun],
     facts: Mapping[str, Any],
     say: Callable[[str], Any],
-    verbose: int | str,
+    **options: Any,
 ) -> dict[str, list[float]]:
     """Fit stage by stage, leave the weights of the best epoch, and return the whole history."""
     history: dict[str, list[float]] = {}
@@ -254,13 +252,11 @@ def _fit(
         with naming_full_disk(run.folder):
             fitted = model.fit(
                 train,
-                validation_data=validation,
                 initial_epoch=keep.initial_epoch or done,
                 epochs=done + stage.epochs,
-                class_weight=dict(class_weights) if class_weights else None,
                 callbacks=[*callbacks, keep, *copying],
                 shuffle=False,  # the data set shuffles itself
-                verbose=verbose,
+                **options,
             )
         for name, values in fitted.history.items():
             history.setdefault(name, []).extend(values)

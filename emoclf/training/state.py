@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import struct
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import numpy as np
 
 from emoclf.data.loading.stored import read_array_header
 from emoclf.storage import check_kind, open_regular, parse_json, replacing
+from emoclf.storage.reading import ZIP_ERRORS
 from emoclf.untrusted import show_text
 
 STATE_FOLDER_NAME = "state"
@@ -122,18 +122,7 @@ def load_state(
     return None, ()
 
 
-_DAMAGES = (
-    EOFError,
-    KeyError,
-    NotImplementedError,  # a way of packing that Python does not know
-    OSError,
-    OverflowError,
-    RuntimeError,  # a member that is encrypted
-    TypeError,
-    ValueError,
-    struct.error,
-    zipfile.BadZipFile,
-)
+_DAMAGES = (*ZIP_ERRORS, KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
 """What `zipfile` and NumPy raise for files that are not what was written."""
 
 _LONGEST_REASON = 300

@@ -157,8 +157,8 @@ def _load_tried(name: ExportFormat, path: Path, info: ModelInfo) -> RunFile:
 
 def _make_damaged(name: ExportFormat, path: Path, reason: str) -> ValueError:
     return ValueError(
-        f"The {FORMATS[name].title} file is damaged: emoclf cannot read {show_text(path)} ({reason}). "
-        "Export it again."
+        f"The {FORMATS[name].title} file is damaged: emoclf cannot read {show_text(path)} "
+        f"({reason}). Export it again."
     )
 
 
