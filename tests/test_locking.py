@@ -266,7 +266,7 @@ def test_the_callback_of_the_lesson_takes_the_run_and_lets_go(cache, tmp_path, h
     assert json.loads((tmp_path / LOCK_NAME).read_text())["process"] != os.getpid()
 
 
-def test_only_the_first_of_several_machines_takes_the_run(tmp_path, hold, monkeypatch):
+def test_only_the_first_of_several_workers_takes_the_run(tmp_path, hold, monkeypatch):
     from emoclf.training import multi_worker
 
     hold(tmp_path)

@@ -7,6 +7,7 @@ All take uint8 RGB `(batch, height, width, 3)`, 0 to 255, and return float32 pro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers
@@ -35,7 +36,8 @@ def build_network(settings: Settings, class_names: Sequence[str] = CLASS_NAMES) 
         >>> build_network(Settings(network="deep")).name  # doctest: +SKIP
         'deep_cnn'
     """
-    size, options = settings.image_size, {"dropout": settings.dropout, "augment": settings.augment}
+    size = settings.image_size
+    options: dict[str, Any] = {"dropout": settings.dropout, "augment": settings.augment}
     if settings.network == "small":
         return build_cnn(size, class_names, **options)
     if settings.network == "deep":

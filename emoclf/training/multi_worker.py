@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from emoclf.data.loading import (
     make_dataset,
     take_order,
 )
+from emoclf.display import Displayed
 from emoclf.images.faces import FaceDetector
 from emoclf.models import build_network, synchronise_normalisation
 from emoclf.models.model_file import ModelInfo, save_model
@@ -51,7 +52,7 @@ class WorkerLostError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class MultiWorkerResult:
+class MultiWorkerResult(Displayed):
     """What a training on several workers came to.
 
     Attributes:
@@ -63,6 +64,14 @@ class MultiWorkerResult:
     history: dict[str, list[float]]
     workers: int
     is_chief: bool
+
+    def blocks(self) -> Iterable[str]:
+        """Say how many workers trained for how long, and with which result."""
+        loss, accuracy = (self.history[name][-1] for name in ("val_loss", "val_accuracy"))
+        yield (
+            f"{self.workers} workers, {len(self.history['loss'])} epochs: validation loss "
+            f"{loss:.3f}, accuracy {accuracy:.1%}."
+        )
 
 
 def describe_cluster(addresses: Sequence[str], index: int) -> str:
