@@ -95,7 +95,7 @@ def mount_drive(mount_point: str | Path = DRIVE_MOUNT_POINT) -> Path | None:
 
     try:
         drive.mount(str(mount_point))
-    except (ValueError, RuntimeError) as error:
+    except Exception as error:  # a refusal is a MessageError of Colab's own, a plain Exception
         raise RuntimeError(
             f"Google Drive was not mounted at {show_text(mount_point)} "
             f"({show_text(error)}). Run the cell again and "

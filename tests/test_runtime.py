@@ -34,9 +34,14 @@ def test_drive_is_mounted_in_colab(colab):
     assert mounted == ["/somewhere/drive"]
 
 
-def test_a_refused_mount_says_what_to_do(colab):
+class MessageError(Exception):
+    """What Colab raises when the user refuses."""
+
+
+@pytest.mark.parametrize("kind", [ValueError, MessageError])
+def test_a_refused_mount_says_what_to_do(colab, kind):
     def refuse(_path):
-        raise ValueError("mount failed")
+        raise kind("mount failed")
 
     colab[0].mount = refuse
     with pytest.raises(RuntimeError, match="allow the access"):
