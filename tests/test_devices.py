@@ -11,7 +11,7 @@ import pytest
 from emoclf.config import Settings
 from emoclf.data.synthetic import make_drawn_faces
 from emoclf.training import use_devices
-from emoclf.training.multi_worker import _cut, describe_cluster
+from emoclf.training.multi_worker import _cut, make_tf_config
 from tests.conftest import REPOSITORY
 
 
@@ -88,10 +88,10 @@ def test_every_photo_is_in_one_batch_and_every_machine_gets_a_share():
 
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="index=2 should be one of the 2 workers"):
-        describe_cluster(["a:1", "b:1"], 2)
+        make_tf_config(["a:1", "b:1"], 2)
     for address in ("a", "a:", ":1", "a:b", "a:70000", ""):
         with pytest.raises(ValueError, match=f"{address!r} should be host:port"):
-            describe_cluster(["a:1", address], 0)
+            make_tf_config(["a:1", address], 0)
     with pytest.raises(ValueError, match="devices='two'"), use_devices("two"):
         pytest.fail("entered")
     with use_devices("all", names=["CPU:0"]) as count:

@@ -45,7 +45,7 @@ def build_network(settings: Settings, class_names: Sequence[str] = CLASS_NAMES) 
     if settings.network == "face":
         if size != FACE_SIZE:
             raise ValueError(
-                f"network='face' looks at {FACE_SIZE[0]} x {FACE_SIZE[1]} pixels. Received: "
+                f"network='face' takes {FACE_SIZE[0]} x {FACE_SIZE[1]} pixels. Received: "
                 f"image_size={size}. Set image_size={FACE_SIZE}, and crop='face' to show it faces "
                 "instead of whole photos."
             )

@@ -74,8 +74,8 @@ class MultiWorkerResult(Displayed):
         )
 
 
-def describe_cluster(addresses: Sequence[str], index: int) -> str:
-    """Write down the workers of a training as TensorFlow reads it, for `TF_CONFIG`.
+def make_tf_config(addresses: Sequence[str], index: int) -> str:
+    """Make the JSON that names the workers of a training to TensorFlow, for `TF_CONFIG`.
 
     Args:
         addresses: `host:port` of every worker, the same list on each; the first is the chief.
@@ -165,7 +165,7 @@ def train_on_cluster(
             f"ema_momentum={settings.ema_momentum} is for one worker. Set ema_momentum=0 "
             "for several."
         )
-    os.environ["TF_CONFIG"] = describe_cluster(addresses, index)
+    os.environ["TF_CONFIG"] = make_tf_config(addresses, index)
     say(f"Worker {index} of {len(addresses)} waits for the others: {', '.join(addresses)}")
     strategy = join_workers()
     cache = cache_for(

@@ -153,7 +153,7 @@ def write_export(
         format: One of `FORMATS`.
         info: Classes, size, resize mode and crop of the model.
         calibration: uint8 RGB `(photos, height, width, 3)`, 0 to 255: shows the int8 format how
-            large the numbers inside the network become. Other formats do not look at it.
+            large the numbers inside the network become. Other formats ignore it.
 
     Returns:
         The path.

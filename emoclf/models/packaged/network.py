@@ -75,7 +75,7 @@ class PackagedNetwork:
             ) from error
         if received != (1, len(self.card.emotions)):
             raise DamagedModelError(
-                f"{show_text(Path(folder) / NETWORK_FILE_NAME)} answers in the shape {received}; "
+                f"{show_text(Path(folder) / NETWORK_FILE_NAME)} predicts in the shape {received}; "
                 f"{CARD_FILE_NAME} says (1, {len(self.card.emotions)}). {REMEDY}"
             )
 
@@ -208,7 +208,7 @@ def load_face_network(
 
     Args:
         class_names: Names of the outputs. For Sad and Happy, or for the card's emotions, the last
-            layer is the packaged one, so the model answers at once; for other names it is new and
+            layer is the packaged one, so the model predicts at once; for other names it is new and
             has to be trained.
         folder: Where the packaged files are.
         dropout: Share of the averaged features switched off at random while training, 0 to 1.
