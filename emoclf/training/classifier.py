@@ -94,11 +94,12 @@ def use_precision(policy: str) -> Iterator[str]:
     A network keeps the policy that it was built under. `save_model` writes it as float32.
 
     Args:
-        policy: A Keras dtype policy, such as `choose_precision(find_hardware())`.
+        policy: A Keras dtype policy, or `"auto"` for `choose_precision(find_hardware())`.
 
     Yields:
         The policy.
     """
+    policy = choose_precision(find_hardware()) if policy == "auto" else policy
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -175,9 +176,8 @@ def train(
     say(str(cache))
     size = settings.batch_size
     batches = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
-    policy = choose_precision(find_hardware()) if settings.precision == "auto" else "float32"
     with use_devices(devices) as count:
-        with use_precision(policy):
+        with use_precision(settings.precision):
             model = build_network(settings, photos.class_names)
         run = start_run(settings, cache.photos, logs=logs, name=name, resume=resume, copies=copies)
         say(f"run folder: {show_text(run.folder)}")
