@@ -95,10 +95,9 @@ def _is_running(process: int) -> bool:
 
 
 def make_folder(folder: str | Path) -> None:
-    """Make a folder and those that it lies in, however many: `Path.mkdir` fails below a thousand.
+    """Make a folder, which may be there, and those that it lies in, however many.
 
-    Args:
-        folder: The folder, which may be there.
+    `Path.mkdir` fails below a thousand.
 
     Raises:
         OSError: If it cannot be made, or something else has its name.
@@ -115,9 +114,6 @@ def remove_folder(folder: str | Path) -> None:
 
     `shutil.rmtree` calls itself for every level, and opens a file for each. What cannot be removed
     stays; links are removed, never followed.
-
-    Args:
-        folder: The folder, which may be gone.
     """
     waiting, found = [os.fspath(folder)], []
     while waiting:

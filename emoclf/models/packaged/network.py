@@ -211,7 +211,7 @@ def load_face_network(
             layer is the packaged one, so the model predicts at once; for other names it is new and
             has to be trained.
         folder: Where the packaged files are.
-        dropout: Share of the averaged features switched off at random while training, 0 to 1.
+        dropout: Fraction of the averaged features switched off at random while training, 0 to 1.
         augment: Whether faces are flipped, moved, turned and re-lit at random while training.
 
     Returns:
