@@ -38,9 +38,15 @@ from emoclf.storage import check_kind, parse_json, refuse_another
 from emoclf.training.classifier import cache_for
 from emoclf.training.fitting import compile_model, make_learning_rate
 from emoclf.training.locking import hold_run
-from emoclf.training.resuming import MadeFrom, restore_model, take_state
 from emoclf.training.run_folder import start_run
-from emoclf.training.state import STATE_FOLDER_NAME, load_state, save_state
+from emoclf.training.state import (
+    STATE_FOLDER_NAME,
+    MadeFrom,
+    load_state,
+    restore_model,
+    save_state,
+    take_state,
+)
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
@@ -102,13 +108,7 @@ def make_tf_config(addresses: Sequence[str], index: int) -> str:
 
 
 def join_workers() -> tf.distribute.Strategy:
-    """Meet the other workers that `TF_CONFIG` names; without it, this one is alone.
-
-    Call it before anything else of TensorFlow runs.
-
-    Returns:
-        The strategy for `train_on_workers`.
-    """
+    """Meet the workers that `TF_CONFIG` names, else stay alone; before TensorFlow does any work."""
     import tensorflow as tf
 
     return tf.distribute.MultiWorkerMirroredStrategy()
@@ -140,8 +140,8 @@ def train_on_cluster(
         index: Which of them this worker is, from 0; the first writes the files.
         name: Name of the run.
         logs: The folder that holds all runs.
-        detector: As for `train`.
-        without_face: As for `train`.
+        detector: As for `train`, like all that follows.
+        without_face: What becomes of a photo without a face.
         say: Called with a line of progress now and then.
         progress: Whether decoding shows a progress bar.
 
@@ -149,10 +149,7 @@ def train_on_cluster(
         The history, the same on every worker.
 
     Raises:
-        WorkerLostError: If another worker stops.
-        ResumeRefusedError: If the run of this name is another training.
-        RunInUseError: If another training writes that run.
-        ValueError: If the settings do not fit.
+        ValueError: If the settings do not fit; for the rest see `train_on_workers`.
     """
     settings = settings or Settings()
     if settings.is_pretrained:
@@ -213,9 +210,6 @@ def train_on_workers(
         run_folder: The run's folder, made beforehand.
         strategy: From `join_workers`.
         say: Called with a line per epoch.
-
-    Returns:
-        The history, the same on every worker.
 
     Raises:
         WorkerLostError: If another worker stops.

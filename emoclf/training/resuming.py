@@ -7,13 +7,12 @@ that decides about the rest of a training is kept, so that the end is the same t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
@@ -23,14 +22,17 @@ from emoclf.storage import refuse_another
 from emoclf.training.locking import release_run, take_run
 from emoclf.training.state import (
     STATE_FOLDER_NAME,
+    MadeFrom,
     SavedState,
     find_newest_state,
     list_shapes,
     load_state,
+    make_changed,
     name_state,
+    restore_model,
     save_state,
+    take_state,
 )
-from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -41,16 +43,6 @@ _COUNTERS: dict[type[keras.callbacks.Callback], tuple[str, ...]] = {
     keras.callbacks.ModelCheckpoint: ("best",),
 }
 """What Keras' callbacks remember from epoch to epoch, beside the best weights."""
-
-_LONGEST_REASON = 400
-
-
-class MadeFrom(TypedDict):
-    """What every saved state tells beside its arrays."""
-
-    made_from: dict[str, Any]
-    network: str
-    history: dict[str, list[float]]
 
 
 class _Facts(MadeFrom):
@@ -162,7 +154,7 @@ class KeepState(keras.callbacks.Callback):
                 _restore_callback(callback, number, saved)
             _restore_random_state(saved)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise _make_changed(name_state(self.folder, saved.epoch), error) from error
+            raise make_changed(name_state(self.folder, saved.epoch), error) from error
         self._history = {name: list(each) for name, each in saved.facts["history"].items()}
         self.model.history.history = {name: list(each) for name, each in self._history.items()}
 
@@ -184,80 +176,6 @@ class KeepState(keras.callbacks.Callback):
         }
         _keep_random_state(state)
         save_state(self.folder, state)
-
-
-def take_state(
-    model: keras.Model,
-    epoch: int,
-    *,
-    made_from: Mapping[str, Any],
-    history: Mapping[str, list[float]],
-) -> SavedState:
-    """Take down a compiled model after an epoch: its variables and those of its optimizer.
-
-    Args:
-        model: The model.
-        epoch: How many epochs are done.
-        made_from: What decides about the training beside its layers.
-        history: Metric name to one value per epoch.
-
-    Returns:
-        The state, its facts of type `MadeFrom`.
-    """
-    facts = {"made_from": made_from, "network": _name_network(model), "history": history}
-    arrays = {
-        f"{kind}/{number:04}": np.asarray(keras.ops.convert_to_numpy(each))
-        for kind, variables in _list_variables(model)
-        for number, each in enumerate(variables)
-    }
-    return SavedState(epoch, facts, arrays)
-
-
-def restore_model(model: keras.Model, saved: SavedState, folder: Path, *, run_folder: Path) -> None:
-    """Give a compiled model, and its optimizer, what `take_state` has taken down.
-
-    Args:
-        model: The model; changed in place.
-        saved: The state.
-        folder: The folder of the states, for the error message.
-        run_folder: The run's folder, likewise.
-
-    Raises:
-        ResumeRefusedError: If the state is of other layers or another optimizer.
-        ValueError: If an array is missing, or of another shape or type.
-    """
-    network = {"network": _name_network(model)}
-    refuse_another({"network": saved.facts["network"]}, network, run_folder)
-    if not model.optimizer.built:  # Keras makes its variables at the first step only
-        model.optimizer.build(model.trainable_variables)
-    for kind, variables in _list_variables(model):
-        for number, variable in enumerate(variables):
-            name = f"{kind}/{number:04}"
-            (expected,) = list_shapes([variable])
-            received = list_shapes([saved.arrays[name]] if name in saved.arrays else [])
-            if received != [expected]:
-                reason = f"{name} should be {expected}, received {received or 'none'}"
-                raise _make_changed(name_state(folder, saved.epoch), reason)
-            variable.assign(saved.arrays[name])
-
-
-def _name_network(model: keras.Model) -> str:
-    """Return a name, of 16 digits, for the kind of optimizer and the shapes of all variables."""
-    shapes = [(each.path.rpartition("/")[2], tuple(each.shape)) for each in model.variables]
-    text = repr((type(model.optimizer).__name__, shapes))
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _list_variables(model: keras.Model) -> list[tuple[str, Sequence[Any]]]:
-    return [("model", model.variables), ("optimizer", model.optimizer.variables)]
-
-
-def _make_changed(where: Path, reason: object) -> ValueError:
-    return ValueError(
-        f"{show_text(where)} was changed ({show_text(str(reason)[:_LONGEST_REASON])}). Move it "
-        "away: the training then goes on with the state before it, or begins anew where there is "
-        "none."
-    )
 
 
 def keeps_state(callback: keras.callbacks.Callback) -> bool:

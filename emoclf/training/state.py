@@ -1,20 +1,22 @@
-"""The state of a training on disk: two generations, whole or not there, damage noticed."""
+"""The state of a training: taken, on disk in two generations, damage noticed, restored."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+import keras
 import numpy as np
 
 from emoclf.data.loading.stored import read_array_header
-from emoclf.storage import check_kind, open_regular, parse_json, replacing
+from emoclf.storage import check_kind, open_regular, parse_json, refuse_another, replacing
 from emoclf.storage.reading import ZIP_ERRORS
 from emoclf.untrusted import show_text
 
@@ -26,6 +28,14 @@ GENERATIONS = 2
 
 FORMAT_VERSION = 1
 _FACTS = "facts"
+
+
+class MadeFrom(TypedDict):
+    """What every saved state tells beside its arrays."""
+
+    made_from: dict[str, Any]
+    network: str
+    history: dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,7 @@ def load_state(
 _DAMAGES = (*ZIP_ERRORS, KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
 """What `zipfile` and NumPy raise for files that are not what was written."""
 
-_LONGEST_REASON = 300
+_LONGEST_REASON = 400
 
 
 def _read(path: Path, kind: Any) -> SavedState:
@@ -159,3 +169,78 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray
             raise ValueError(f"{member.filename} is not of the size that it says")
     with archive.open(member) as file:
         return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def take_state(
+    model: keras.Model,
+    epoch: int,
+    *,
+    made_from: Mapping[str, Any],
+    history: Mapping[str, list[float]],
+) -> SavedState:
+    """Take down a compiled model after an epoch: its variables and those of its optimizer.
+
+    Args:
+        model: The model.
+        epoch: How many epochs are done.
+        made_from: What decides about the training beside its layers.
+        history: Metric name to one value per epoch.
+
+    Returns:
+        The state, its facts of type `MadeFrom`.
+    """
+    facts = {"made_from": made_from, "network": _name_network(model), "history": history}
+    arrays = {
+        f"{kind}/{number:04}": np.asarray(keras.ops.convert_to_numpy(each))
+        for kind, variables in _list_variables(model)
+        for number, each in enumerate(variables)
+    }
+    return SavedState(epoch, facts, arrays)
+
+
+def restore_model(model: keras.Model, saved: SavedState, folder: Path, *, run_folder: Path) -> None:
+    """Give a compiled model, and its optimizer, what `take_state` has taken down.
+
+    Args:
+        model: The model; changed in place.
+        saved: The state.
+        folder: The folder of the states, for the error message.
+        run_folder: The run's folder, likewise.
+
+    Raises:
+        ResumeRefusedError: If the state is of other layers or another optimizer.
+        ValueError: If an array is missing, or of another shape or type.
+    """
+    network = {"network": _name_network(model)}
+    refuse_another({"network": saved.facts["network"]}, network, run_folder)
+    if not model.optimizer.built:  # Keras makes its variables at the first step only
+        model.optimizer.build(model.trainable_variables)
+    for kind, variables in _list_variables(model):
+        for number, variable in enumerate(variables):
+            name = f"{kind}/{number:04}"
+            (expected,) = list_shapes([variable])
+            received = list_shapes([saved.arrays[name]] if name in saved.arrays else [])
+            if received != [expected]:
+                reason = f"{name} should be {expected}, received {received or 'none'}"
+                raise make_changed(name_state(folder, saved.epoch), reason)
+            variable.assign(saved.arrays[name])
+
+
+def _name_network(model: keras.Model) -> str:
+    """Return a name, of 16 digits, for the kind of optimizer and the shapes of all variables."""
+    shapes = [(each.path.rpartition("/")[2], tuple(each.shape)) for each in model.variables]
+    text = repr((type(model.optimizer).__name__, shapes))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _list_variables(model: keras.Model) -> list[tuple[str, Sequence[Any]]]:
+    return [("model", model.variables), ("optimizer", model.optimizer.variables)]
+
+
+def make_changed(where: Path, reason: object) -> ValueError:
+    """Return the error about a state that is not as it was written, and what to do."""
+    return ValueError(
+        f"{show_text(where)} was changed ({show_text(str(reason)[:_LONGEST_REASON])}). Move it "
+        "away: the training then goes on with the state before it, or begins anew where there is "
+        "none."
+    )
