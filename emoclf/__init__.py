@@ -165,8 +165,8 @@ _MODULE_OF_NAME: dict[str, str] = {
             "summarise_shares_on_person",
         ),
         "inference.testing": (
-            "evaluate_folder",
             "evaluate",
+            "evaluate_folder",
         ),
         "models": (
             "build_augmentation",

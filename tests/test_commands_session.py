@@ -15,8 +15,8 @@ from emoclf.__main__ import main
 from emoclf.apps.commands.learning import train_command
 from emoclf.config import Settings
 from emoclf.data.cleaning import QuarantineResult
-from emoclf.data.splitting import load_manifest
 from emoclf.images.faces import FaceDetectorUnavailableError
+from emoclf.photos import Photos
 
 
 class Blind:
@@ -88,7 +88,7 @@ def test_a_split_is_written_once_and_can_be_trained_on(folder, tmp_path):
     path = tmp_path / "split.json"
     output = run("split", folder / "data", "--output", path, "--test-fraction", 0.3).stdout
     photos = Photos.load(path)
-    counts = {name: sum(each.values()) for name, each in photos.counts().items()}
+    counts = {name: sum(each.values()) for name, each in photos.count().items()}
     assert counts["test"] > counts["validation"] > 0
     assert str(counts["test"]) in output
     assert "exists already" in run("split", folder / "data", "--output", path, code=2).stderr
@@ -112,7 +112,7 @@ def test_training_keeps_everything_and_says_what_is_next(trained):
 
 def test_a_training_goes_on_and_has_a_second_place(folder, tmp_path):
     options = ["train", folder / "data", "--image-size", "32", "--epochs", 1, "--resume"]
-    options += ["--ema_momentum", "0.9", "--name", "a", "--copies", tmp_path / "drive"]
+    options += ["--ema-momentum", "0.9", "--name", "a", "--copies", tmp_path / "drive"]
     first = run(*options, "--logs", tmp_path / "logs").stdout
     assert "done." not in first
     again = run(*options, "--logs", tmp_path / "another machine").stdout
@@ -134,8 +134,8 @@ def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, 
     error = run(*options, "--machine", 2, code=1).stderr
     assert "index=2 should be one of the 2 workers" in error
     staged = ("--network", "face", "--image-size", 48)
-    assert "trained in stages, on one machine" in run(*options, *staged, code=1).stderr
-    error = run(*options, "--ema_momentum", "0.9", code=1).stderr
+    assert "trained in stages, on one worker" in run(*options, *staged, code=1).stderr
+    error = run(*options, "--ema-momentum", "0.9", code=1).stderr
     assert "ema_momentum=0.9 is for one worker" in error
     assert list(tmp_path.iterdir()) == []
 
@@ -143,10 +143,10 @@ def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, 
 def test_the_test_photos_of_a_run_are_those_of_its_split(trained):
     _, run_folder = trained
     output = run("evaluate", run_folder).stdout
-    count = len(Photos.load(run_folder / "split.json").select("test"))
+    count = len(Photos.load(run_folder / "split.json").part("test"))
     assert f"n = {count})" in output
     numbers = json.loads((run_folder / "metrics.json").read_text())
-    assert "First recorded look" in output
+    assert "First recorded access" in output
     document = json.loads(run("evaluate", run_folder, "--json").stdout)
     assert document["accuracy"] == numbers["accuracy"]
     assert document["intervals"] == numbers["intervals"]
@@ -283,7 +283,7 @@ def test_a_full_disk_is_said_with_what_to_do(folder, tmp_path, monkeypatch):
     def fill(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "split.json")
 
-    monkeypatch.setattr("emoclf.data.splitting.save_manifest", fill)
+    monkeypatch.setattr("emoclf.photos.Photos.save", fill)
     error = run("split", folder / "data", "--output", tmp_path / "split.json", code=1).stderr
     assert error == (
         "Error: split.json: No space left on device. Make room on that disk, or choose another "
@@ -301,7 +301,7 @@ def test_a_full_temporary_folder_is_named(folder, tmp_path, monkeypatch, free):
             raise FileNotFoundError(place)
         return SimpleNamespace(free=free)
 
-    monkeypatch.setattr("emoclf.data.splitting.save_manifest", fill)
+    monkeypatch.setattr("emoclf.photos.Photos.save", fill)
     monkeypatch.setattr("emoclf.apps.commands.options.shutil.disk_usage", measure)
     error = run("split", folder / "data", "--output", tmp_path / "split.json", code=1).stderr
     assert ("The temporary folder" in error) == (free != 2**40)

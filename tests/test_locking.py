@@ -212,7 +212,7 @@ def cross_validate(photos, logs):
     cross_validate(photos, Settings(epochs=1), logs=logs, name="run", resume=True)
 
 
-def climb(photos, logs):
+def compare_with_baselines(photos, logs):
     from emoclf.experiments.baselines import train_baselines
 
     skip = ("network", "face_features", "fine_tuned")
@@ -226,18 +226,20 @@ def compare(photos, logs):
     compare_corrections(split, Settings(epochs=1), logs=logs, name="run")
 
 
-def train_faces(_manifest, logs):
+def train_faces(_photos, logs):
     from emoclf.experiments.face_network.recipe import Lesson, train_packaged_network
 
     lesson = Lesson(None, None, None, None)
     train_packaged_network(lesson, logs / "run")
 
 
-@pytest.mark.parametrize("write", [train, cross_validate, climb, compare, train_faces])
+@pytest.mark.parametrize(
+    "write", [train, cross_validate, compare_with_baselines, compare, train_faces]
+)
 def test_whatever_writes_a_run_is_refused(write, photos, tmp_path, hold, monkeypatch):
     from emoclf.training import start_run
 
-    if write in (train, cross_validate, climb):
+    if write in (train, cross_validate, compare_with_baselines):
         start_run(Settings(epochs=1), photos, logs=tmp_path, name="run")
     monkeypatch.setattr(
         "emoclf.data.loading.photo_cache._prepare_all", lambda *_: pytest.fail("late")

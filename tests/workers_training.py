@@ -12,7 +12,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
-from emoclf.training.multi_worker import make_tf_config, join_workers, train_on_workers
+from emoclf.training.multi_worker import join_workers, make_tf_config, train_on_workers
 
 
 def main():
@@ -34,7 +34,7 @@ def main():
 
     # 45 training photos in batches of 8: the last one is uneven.
     settings = Settings(image_size=(32, 32), epochs=3, batch_size=8, augment=False, dropout=0)
-    split = split_photos(find_problems(arguments.data, progress=False), settings)
+    split = split_photos(find_problems(arguments.data, progress=False).kept, settings)
     cache = cache_photos(split, image_size=(32, 32), progress=False)
 
     def build():

@@ -64,7 +64,7 @@ def demo_command(
         except click.ClickException as error:
             raise NetworkUnavailableError(error.format_message()) from error
 
-    models = Models.find(logs, load_packaged=lambda: load(None), load_run=load, runs=runs)
+    models = Models.find(logs, load, runs=runs)
     if share:
         echo(
             "Warning: --share lets anybody who has the address use this page, and sends their "

@@ -1,4 +1,4 @@
-"""The command `live`: a camera or a video, answered as it runs."""
+"""The command `live`: a camera or a video, predicted as it runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from emoclf.untrusted import show_text
 if TYPE_CHECKING:
     import numpy as np
 
-    from emoclf.apps.camera import FrameSource, LiveAnswer, LiveSession
+    from emoclf.apps.camera import FrameSource, LivePrediction, LiveSession
 
 _TITLE = "emoclf: q or Esc ends"
 
@@ -49,7 +49,7 @@ _TITLE = "emoclf: q or Esc ends"
     default=5,
     show_default=True,
     metavar="FRAMES",
-    help="Search the whole frame for faces this often; in between, known faces are followed.",
+    help="Search the whole frame for faces this often; in between, known faces are tracked.",
 )
 @click.option(
     "--half-life",
@@ -70,14 +70,14 @@ def live_command(
     half_life: float,
     choice: DetectorChoice,
 ) -> None:
-    """Answer a camera as it runs: boxes, Sad, Happy or uncertain, frames per second.
+    """Predict a camera as it runs: boxes, Sad, Happy or uncertain, frames per second.
 
     q or Esc ends it. The pictures stay on this machine, and without --output none is kept.
 
     \b
     Examples:
       python -m emoclf live
-      python -m emoclf live --video party.mp4 --output answered.mp4 --no-window
+      python -m emoclf live --video party.mp4 --output annotated.mp4 --no-window
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     if no_window and not output:
         raise click.UsageError("--no-window leaves nothing to see: add --output film.mp4.")
@@ -103,7 +103,7 @@ def live_command(
 def _show(
     session: LiveSession, frames: FrameSource, output: Path | None, has_window: bool
 ) -> _Timer:
-    """Show and write answers until the frames end or the user ends them."""
+    """Show and write predictions until the frames end or the user ends them."""
     from emoclf.apps.camera import draw_frame, open_video_file, open_window
 
     timer = _Timer()
@@ -111,15 +111,15 @@ def _show(
         show: Callable[[np.ndarray], object] = _take
         write: Callable[[np.ndarray], object] = _take
         if has_window:
-            show = stack.enter_context(open_window(_TITLE)).show
+            show = stack.enter_context(open_window(_TITLE))
         if output is not None:
             file = open_video_file(output, frames_per_second=frames.frames_per_second)
             write = stack.enter_context(file)
         try:
-            for answer in session.answer_each(frames):
+            for predicted in map(session.predict, frames):
                 drawing = time.perf_counter()
-                picture = draw_frame(answer)
-                timer.add(answer, 1000 * (time.perf_counter() - drawing))
+                picture = draw_frame(predicted)
+                timer.add(predicted, 1000 * (time.perf_counter() - drawing))
                 write(picture)
                 if not show(picture):
                     break
@@ -137,23 +137,25 @@ def _take(_: np.ndarray) -> bool:
 class _Timer:
     """What the frames took, in milliseconds."""
 
-    answering: list[float] = field(default_factory=list)
+    predicting: list[float] = field(default_factory=list)
     drawing: list[float] = field(default_factory=list)
     start: float = field(default_factory=time.perf_counter)
 
-    def add(self, answer: LiveAnswer, drawing: float) -> None:
-        self.answering.append(answer.milliseconds)
+    def add(self, predicted: LivePrediction, drawing: float) -> None:
+        self.predicting.append(predicted.milliseconds)
         self.drawing.append(drawing)
 
     def describe(self) -> str:
         """Say how many frames per second came out, and where the time went."""
         import numpy as np
 
-        if not self.answering:
-            return "No frame was answered."
+        if not self.predicting:
+            return "No frame was predicted."
         seconds = time.perf_counter() - self.start
-        lines = [f"{len(self.answering):,} frames, {len(self.answering) / seconds:.1f} per second"]
-        for name, values in (("find and answer", self.answering), ("draw", self.drawing)):
+        lines = [
+            f"{len(self.predicting):,} frames, {len(self.predicting) / seconds:.1f} per second"
+        ]
+        for name, values in (("find and predict", self.predicting), ("draw", self.drawing)):
             half, most = np.percentile(values, (50, 95))
             lines.append(f"{name:16}{half:6.1f} ms per frame (95 of 100 below {most:.1f} ms)")
         return "\n".join(lines)
