@@ -1,8 +1,7 @@
 """What is read by a name from outside: only files, of a size that their kind allows, with types.
 
 A pipe would be waited for, a device read without end, and a value of another type fail far from
-where it was read. The sizes, counts and kinds in a zip may lie: `zipfile` loads its whole list at
-once, and a member of some kilobytes may unpack to gigabytes.
+where it was read.
 """
 
 from __future__ import annotations
@@ -11,13 +10,9 @@ import hashlib
 import json
 import os
 import stat
-import struct
-import zipfile
-import zlib
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -25,16 +20,6 @@ from emoclf.untrusted import show_text
 
 MAX_JSON_BYTES = 128 * 2**20
 """Largest JSON file that is read: the photos of a set of a million fit."""
-
-ZIP_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    UnicodeError,
-)
-"""What Python's reader raises when a zip is damaged or unusual."""
 
 _LONGEST_REASON = 400
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -46,13 +31,6 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-
-_CENTRAL_HEADER = struct.Struct("<4s24xHHH12x")
-_ZIP_END = struct.Struct("<4s6xHII2x")
-_ZIP64_END = struct.Struct("<4s28xQQQ")
-_ZIP64_LOCATOR_BYTES = 20
-_ZIP_COMMENT_BYTES = 65_535
-_ZIP_COUNT_WRAPS = 1 << 16  # the count of a zip has two bytes, and some writers let it wrap
 
 
 def describe_irregular(mode: int) -> str | None:
@@ -205,129 +183,3 @@ def _make_changed(name: str | Path, what: str, reason: str) -> ValueError:
     return ValueError(
         f"{show_text(name)} should hold {what} but was changed ({reason}). Make it anew."
     )
-
-
-class ArchiveRefusedError(ValueError):
-    """Say why an archive is not unpacked; nothing of it was kept."""
-
-
-@contextmanager
-def open_zip(file: IO[bytes], *, max_entries: int) -> Iterator[zipfile.ZipFile]:
-    """Open a zip whose list of files is not too long to be loaded.
-
-    Raises:
-        ArchiveRefusedError: If it has more entries, or its list is damaged.
-    """
-    _walk_zip_list(file, max_entries)
-    file.seek(0)
-    with zipfile.ZipFile(file) as archive:
-        yield archive
-
-
-def check_member(member: zipfile.ZipInfo) -> None:
-    """Refuse a member, which is no folder, if it is encrypted, a link or a device.
-
-    Raises:
-        ArchiveRefusedError: If it is.
-    """
-    if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
-        raise refuse_special(member.filename)
-    if member.flag_bits & 1:
-        raise ArchiveRefusedError(
-            f"{member.filename!r} is encrypted. Make the archive again without a password."
-        )
-
-
-def refuse_special(name: str) -> ArchiveRefusedError:
-    """Return the error for an entry that is no plain file."""
-    return ArchiveRefusedError(
-        f"{name!r} is a link or a device, and only plain files are taken. Make the archive again "
-        "from the files themselves."
-    )
-
-
-def check_small_zip(archive: zipfile.ZipFile, *, max_bytes: int, max_ratio: int) -> None:
-    """Refuse a zip that no program of ours has written: it is to be handed to another reader.
-
-    Args:
-        archive: The zip.
-        max_bytes: How large all members together may be, unpacked.
-        max_ratio: How many times larger than in the file a member may be, above a mebibyte.
-
-    Raises:
-        ArchiveRefusedError: If a name is there twice, a member is no plain file or packed in an
-            unusual way, or something is too large.
-    """
-    members = archive.infolist()
-    names = [member.filename for member in members]
-    doubled = next((name for name in names if names.count(name) > 1), None)
-    if doubled is not None:
-        raise ArchiveRefusedError(f"it holds {doubled!r} twice")
-    if sum(member.file_size for member in members) > max_bytes:
-        raise ArchiveRefusedError(f"unpacked it has more than {max_bytes:,} bytes")
-    for member in members:
-        if not member.is_dir():
-            check_member(member)
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ArchiveRefusedError(f"{member.filename!r} is packed in an unusual way")
-        if member.file_size > max(1 << 20, max_ratio * member.compress_size):
-            raise ArchiveRefusedError(
-                f"{member.filename!r} is more than {max_ratio} times as large unpacked: a bomb"
-            )
-
-
-def read_member(archive: zipfile.ZipFile, name: str, *, max_bytes: int) -> bytes:
-    """Read a member of a zip into memory.
-
-    Raises:
-        KeyError: If there is none of that name.
-        ArchiveRefusedError: If it is larger than `max_bytes`, or no plain file.
-    """
-    member = archive.getinfo(name)
-    check_member(member)
-    if member.file_size > max_bytes:
-        raise ArchiveRefusedError(
-            f"{name!r} in it has {member.file_size:,} bytes, more than {max_bytes:,}"
-        )
-    with archive.open(member) as file:
-        return file.read(max_bytes)
-
-
-def _walk_zip_list(file: IO[bytes], max_entries: int) -> None:
-    """Count the entries of a zip's list without loading them, and compare with what it says."""
-    start, length, announced = _find_zip_list(file)
-    file.seek(start)
-    count = 0
-    while length > 0:
-        signature, *extras = _CENTRAL_HEADER.unpack(file.read(_CENTRAL_HEADER.size))
-        if signature != b"PK\x01\x02":
-            raise ArchiveRefusedError("the list of its files is damaged")
-        count += 1
-        if count > max_entries:
-            raise ArchiveRefusedError(f"it has more than {max_entries:,} entries")
-        file.seek(sum(extras), 1)
-        length -= _CENTRAL_HEADER.size + sum(extras)
-    if length or (count - announced) % _ZIP_COUNT_WRAPS:
-        raise ArchiveRefusedError("the list of its files is damaged")
-
-
-def _find_zip_list(file: IO[bytes]) -> tuple[int, int, int]:
-    """Return where a zip's list of files begins, its length, and the announced count."""
-    size = file.seek(0, 2)
-    file.seek(max(0, size - _ZIP_END.size - _ZIP_COMMENT_BYTES))
-    tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) < at + _ZIP_END.size:
-        raise ArchiveRefusedError("its end is missing: it was cut off, or is no zip")
-    end = size - len(tail) + at
-    _, count, length, _ = _ZIP_END.unpack_from(tail, at)
-    large_end = end - _ZIP64_LOCATOR_BYTES - _ZIP64_END.size
-    if large_end >= 0:
-        file.seek(large_end)
-        record = file.read(_ZIP64_END.size)
-        if file.read(4) == b"PK\x06\x07" and record.startswith(b"PK\x06\x06"):
-            _, count, length, _ = _ZIP64_END.unpack(record)
-            end = large_end
-    if length > end:
-        raise ArchiveRefusedError("the list of its files is damaged")
-    return end - length, length, count

@@ -25,7 +25,7 @@ from emoclf.data.sources.kaggle import fetch_fer2013_from_kaggle
 from emoclf.data.sources.limits import ArchiveLimits
 from emoclf.data.sources.registry import PROJECT_DRIVE_LINK, DataSet, find_data_set, list_data_sets
 from emoclf.data.sources.staging import StagedData, stage_data
-from emoclf.storage.reading import ArchiveRefusedError
+from emoclf.storage.zips import ArchiveRefusedError
 
 __all__ = [
     "DRAWN_FACES_FOLDER_NAME",

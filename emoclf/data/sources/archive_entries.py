@@ -2,7 +2,7 @@
 
 Sizes, counts and kinds come from the archive, which may lie: a tar header may not ask for more
 memory than a name needs, and an entry gives at most the bytes that it has announced.
-`storage.reading` does the same for the list of a zip.
+`storage.zips` does the same for the list of a zip.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, Literal
 
-from emoclf.storage.reading import ZIP_ERRORS, ArchiveRefusedError, check_member, refuse_special
+from emoclf.storage.zips import ZIP_ERRORS, ArchiveRefusedError, check_member, refuse_special
 
 ArchiveKind = Literal["zip", "tar", "tar.gz"]
 

@@ -34,7 +34,7 @@ from emoclf.data.sources.copying import (
 )
 from emoclf.data.sources.limits import ArchiveLimits
 from emoclf.storage import building_folder, open_regular
-from emoclf.storage.reading import ArchiveRefusedError, open_zip
+from emoclf.storage.zips import ArchiveRefusedError, open_zip
 from emoclf.untrusted import show_text
 
 ARCHIVE_EXTENSIONS = (".zip", ".tar", ".tar.gz", ".tgz")

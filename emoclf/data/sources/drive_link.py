@@ -25,7 +25,7 @@ from emoclf.data.sources.limits import ArchiveLimits
 from emoclf.data.sources.registry import PROJECT_DRIVE_LINK
 from emoclf.data.sources.staging import StagedData, stage_with
 from emoclf.storage import open_regular
-from emoclf.storage.reading import ArchiveRefusedError
+from emoclf.storage.zips import ArchiveRefusedError
 from emoclf.untrusted import show_text
 
 _LINK = re.compile(

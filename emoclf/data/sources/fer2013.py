@@ -18,8 +18,8 @@ from emoclf.config import FACE_SIZE
 from emoclf.data.folders import list_files
 from emoclf.images import load_resized
 from emoclf.storage import open_regular
-from emoclf.storage.reading import ZIP_ERRORS, check_small_zip, open_zip
 from emoclf.storage.tables import open_table
+from emoclf.storage.zips import ZIP_ERRORS, check_small_zip, open_zip
 from emoclf.untrusted import show_text
 
 EMOTIONS: tuple[str, ...] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from emoclf.storage.reading import ArchiveRefusedError
+from emoclf.storage.zips import ArchiveRefusedError
 
 _GIB = 1 << 30
 

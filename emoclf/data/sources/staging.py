@@ -31,7 +31,7 @@ from emoclf.data.sources.copying import (
 )
 from emoclf.data.sources.limits import ArchiveLimits
 from emoclf.storage import building_folder, describe_irregular, open_regular, read_json, write_json
-from emoclf.storage.reading import ArchiveRefusedError
+from emoclf.storage.zips import ArchiveRefusedError
 from emoclf.untrusted import show_text
 
 RECORD_NAME = ".staged.json"

@@ -71,7 +71,7 @@ def _time_each(function: Callable[[Path], Any], files: Sequence[Path]) -> float:
 
 def _time_training(settings: Settings, class_names: Sequence[str]) -> tuple[float, float]:
     """Return the seconds until the first step on noise is done, and those of one step after it."""
-    from emoclf.models import build_network
+    from emoclf.models.networks import build_network
     from emoclf.training import compile_model
 
     shape = (settings.batch_size, *settings.image_size, 3)

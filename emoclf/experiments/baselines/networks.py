@@ -15,7 +15,7 @@ from emoclf.evaluation import collect_predictions
 from emoclf.experiments.baselines.baseline import Answers
 from emoclf.models.model_file import load_model
 from emoclf.run import Run
-from emoclf.training import train
+from emoclf.training.classifier import train
 
 
 def choose_network_settings(settings: Settings) -> Settings:

@@ -14,7 +14,7 @@ from emoclf.evaluation import collect_predictions
 from emoclf.experiments.regression import fit_regression
 from emoclf.models.model_file import load_model
 from emoclf.models.packaged import PackagedNetwork
-from emoclf.training import train
+from emoclf.training.classifier import train
 
 Learner = Literal["network", "face_features"]
 """A network that is trained anew in every fold; or the packaged face network as it is, with a

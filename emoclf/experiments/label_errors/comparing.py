@@ -16,7 +16,7 @@ from emoclf.inference import Predictor
 from emoclf.inference.testing import evaluate
 from emoclf.photos import PhotoRow, Photos
 from emoclf.storage import write_json
-from emoclf.training import train
+from emoclf.training.classifier import train
 from emoclf.untrusted import show_text
 
 COMPARISON_NAME = "comparison.json"
