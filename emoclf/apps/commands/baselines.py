@@ -131,7 +131,7 @@ def _show(baselines: BaselineComparison, as_json: bool) -> None:
     if as_json:
         echo_json({**baselines.to_dict(), "folder": str(baselines.folder)})
         return
-    echo(f"\n{baselines.describe()}")
+    echo(f"\n{baselines}")
     echo(
         f"\nWritten to {show_text(baselines.folder / 'baselines.json')} and {figure.name} beside it"
     )

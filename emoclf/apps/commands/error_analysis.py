@@ -100,7 +100,7 @@ def analyse_errors_command(
     if as_json:
         echo_json(numbers)
         return
-    echo("\n\n".join(report.describe() for report in found.values()))
+    echo("\n\n".join(map(str, found.values())))
     if files:
         echo(f"\nWritten: {', '.join(map(show_text, files))}")
 
@@ -124,26 +124,17 @@ def _find(
     watched = is_watched()
     if folder is None:
         test = evaluate(model, part=part, predictor=predictor, progress=watched)
-        root = Path(Run.open(model).photos.root)
     else:
         test = evaluate_folder(predictor, folder, class_map=class_map, progress=watched)
-        root = folder
     if test.left_out:
         echo(f"Note: {len(test.left_out):,} photos without an answer are left out.", err=True)
     found: dict[str, SliceReport | RobustnessReport] = {}
     if slices:
         detector = _make_detector(choice)
-        found["slices"] = evaluate_slices(
-            test.evaluation, root, detector=detector, progress=watched
-        )
+        found["slices"] = evaluate_slices(test.evaluation, detector=detector, progress=watched)
     if robustness:
         found["robustness"] = evaluate_robustness(
-            predictor,
-            [root / path for path in test.evaluation.paths],
-            labels=test.evaluation.labels,
-            groups=test.evaluation.groups,
-            search_again=search_again,
-            progress=watched,
+            predictor, test.evaluation.photos, search_again=search_again, progress=watched
         )
     return found
 

@@ -18,7 +18,8 @@ from emoclf.apps.commands.options import (
 from emoclf.apps.commands.terminal import echo, echo_json
 
 if TYPE_CHECKING:
-    from emoclf.experiments.exporting import ExportFormat, ExportReport
+    from emoclf.experiments.exporting import ExportReport
+    from emoclf.models.formats import ExportFormat
 
 _FORMATS = ("keras", "saved_model", "litert", "litert_int8", "onnx")
 
@@ -87,7 +88,7 @@ def export_command(
     if as_json:
         echo_json(report.to_dict())
     else:
-        echo(report.describe())
+        echo(str(report))
     sys.exit(0 if report.is_kept else 1)
 
 

@@ -57,21 +57,19 @@ def train_face_model_command(
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
     from emoclf.data.sources import check_fer2013_counts
     from emoclf.data.sources.fer2013 import load_fer2013
-    from emoclf.experiments.face_network.recipe import (
-        package_student,
-        prepare_faces,
-        train_packaged_network,
-    )
+    from emoclf.experiments.face_network.faces import prepare_faces
+    from emoclf.experiments.face_network.packaging import package_student
+    from emoclf.experiments.face_network.recipe import train_packaged_network
 
     with clear_errors(stopped="Stopped. The same command goes on after the last finished network."):
         faces = load_fer2013(fer2013, votes=votes)
         check_fer2013_counts(faces, whole=False)
-        lesson = prepare_faces(faces)
-        student = train_packaged_network(lesson, folder, policy=policy, say=echo)
+        roles = prepare_faces(faces)
+        student = train_packaged_network(roles, folder, policy=policy, say=echo)
         if package_folder is None:
             return
         try:
-            package_student(student, lesson, package_folder)
+            package_student(student, roles, package_folder)
         except ModuleNotFoundError as error:
             raise click.ClickException(
                 f"{show_text(error)}. Writing the packaged files needs: pip install "

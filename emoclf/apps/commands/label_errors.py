@@ -127,7 +127,7 @@ def cross_validate_command(
             say=echo,
             progress=is_watched(),
         )
-    echo(f"\n{result.describe()}")
+    echo(f"\n{result}")
     echo(f"Next: python -m emoclf find-label-errors {quote_argument(result.run_folder)}")
 
 
@@ -183,7 +183,7 @@ def find_label_errors_command(
             include_test=include_test,
             mistakes=mistakes,
         )
-        echo(review.describe())
+        echo(str(review))
         sheet = save_review_sheet(review, output or run / "review", limit=limit)
     echo(f"\n{sheet.photos:,} photos are on {show_text(sheet.page)}: open it in a browser.")
     echo(f"The same as a table to fill in: {show_text(sheet.table)}")
@@ -228,7 +228,7 @@ def apply_decisions_command(
 @click.argument("run", type=_RUN)
 @click.argument("decisions", type=_FILE)
 @logs_option
-@click.option("--name", default="repair", show_default=True, help="Name of the comparison.")
+@click.option("--name", default="corrections", show_default=True, help="Name of the comparison.")
 @class_map_option
 @without_face_option
 @detector_options
@@ -277,4 +277,4 @@ def compare_corrections_command(
             say=echo,
             progress=is_watched(),
         )
-    echo(f"\n{comparison.describe()}")
+    echo(f"\n{comparison}")

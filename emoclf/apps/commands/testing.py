@@ -82,7 +82,7 @@ def evaluate_command(
             document["test_accesses"] = len(test.access_log.accesses)
         echo_json(document)
         return
-    echo(test.describe())
+    echo(str(test))
     if folder is None:
         echo(f"\nWritten to {show_text(kept)} and, photo by photo, to the table beside it")
 
