@@ -9,9 +9,9 @@ from PIL import Image
 
 from emoclf.__main__ import main
 from emoclf.apps.page import PACKAGED_NAME, Models, predict_photo, predicting
+from emoclf.images import ModelInfo
 from emoclf.images.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import Predictor, UncertaintyRule
-from emoclf.models.model_file import ModelInfo
 
 INFO = ModelInfo(image_size=(16, 16), crop="face")
 

@@ -109,7 +109,7 @@ def count_contents(root):
 
 
 def find_kept(root):
-    return {(each.path, each.sha256) for each in examine(root).kept}
+    return {(each.path, each.sha256) for each in examine(root).records if not each.rejected}
 
 
 def examine(root):

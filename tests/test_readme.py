@@ -13,7 +13,7 @@ import emoclf
 from emoclf.__main__ import main
 from emoclf.config import Settings
 from emoclf.images.faces import Face
-from emoclf.inference import asking, predictor
+from emoclf.inference import predictor
 from emoclf.models.packaged import ModelCard
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -140,7 +140,7 @@ class OneFace:
 @pytest.mark.parametrize("page", ["README.md", "emoclf/inference/README.md"])
 def test_the_first_example_answers(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(asking, "_packaged", [])
+    monkeypatch.setattr(predictor, "_packaged", [])
     monkeypatch.setattr(predictor, "make_detector", OneFace)
     Image.fromarray(emoclf.draw_face("Happy", seed=0)).save("photo.jpg")
     example = find_blocks(page, "python")[0]

@@ -10,6 +10,7 @@ import pytest
 
 from emoclf.config import Settings
 from emoclf.data.loading import make_dataset
+from emoclf.images import ModelInfo
 from emoclf.inference.testing import evaluate
 from emoclf.models import (
     PretrainedWeightsError,
@@ -21,7 +22,7 @@ from emoclf.models import (
     freeze_for_fine_tuning,
 )
 from emoclf.models.layers import walk_layers
-from emoclf.models.model_file import ModelInfo, load_info, load_model, save_model
+from emoclf.models.model_file import load_info, load_model, save_model
 from emoclf.training import Stage, plan_stages, start_run, train, train_model
 from emoclf.training.fitting import describe_stage
 

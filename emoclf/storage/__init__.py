@@ -2,7 +2,7 @@
 
 `writing` writes under a temporary name and keeps finished work, `temporary` knows those names and
 removes what a killed process has left, `reading` opens and checks what has a name from outside,
-`tables` and `zips` read and measure files of their kind.
+`tables` and `archives` read and measure files of their kind.
 """
 
 from emoclf.storage.reading import (

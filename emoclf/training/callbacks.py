@@ -18,7 +18,8 @@ import keras
 import numpy as np
 
 from emoclf.config import CHECKPOINT_FILE_NAME
-from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.images import ModelInfo
+from emoclf.models.model_file import save_model
 from emoclf.storage import open_regular, parse_json, replacing
 from emoclf.training.state import list_shapes
 

@@ -28,9 +28,10 @@ from emoclf.data.loading import (
     take_order,
 )
 from emoclf.display import Displayed
+from emoclf.images import ModelInfo
 from emoclf.images.faces import FaceDetector
 from emoclf.models import build_network, synchronise_normalisation
-from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.models.model_file import save_model
 from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.runtime import set_seeds

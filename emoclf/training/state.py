@@ -17,7 +17,7 @@ import numpy as np
 
 from emoclf.data.loading.stored import read_array_header
 from emoclf.storage import check_kind, open_regular, parse_json, refuse_another, replacing
-from emoclf.storage.zips import ZIP_ERRORS
+from emoclf.storage.archives import ZIP_ERRORS
 from emoclf.untrusted import show_text
 
 STATE_FOLDER_NAME = "state"

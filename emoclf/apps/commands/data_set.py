@@ -13,7 +13,7 @@ from emoclf.config import SEED, Settings
 from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
-    from emoclf.data.cleaning import CleaningReport, QuarantineResult
+    from emoclf.data.cleaning import CleaningReport, MoveResult
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _DEFAULTS = Settings()
@@ -88,7 +88,7 @@ def clean_command(
       python -m emoclf clean data --csv problems.csv
       python -m emoclf clean data --move
     """  # noqa: D301 - click reads the backspace: keep the lines as they are
-    from emoclf.data.cleaning import describe_finished, find_problems, finish_moves, quarantine
+    from emoclf.data.cleaning import find_problems, finish_moves, quarantine
 
     with clear_errors(stopped="Stopped. The same command does the rest."):
         if table is not None and table.exists():
@@ -96,17 +96,18 @@ def clean_command(
                 f"{show_text(table)} exists already: give another name to --csv."
             )
         finished = finish_moves(folder, dry_run=not move)
-        for line in [] if as_json else describe_finished(finished):
-            echo(line)
+        for each in finished:
+            if not as_json and (each.moves or each.left):
+                echo(each)
         report = find_problems(folder, class_map=class_map, progress=is_watched())
         if not as_json:
-            echo(report.describe())
+            echo(report)
         if table is not None:
             report.to_csv(table)
         result = quarantine(report, dry_run=False) if move else None
     if as_json:
         document = _make_document(report, result)
-        document["finished"] = [path for each in finished for path in each.paths]
+        document["finished"] = [path for each in finished for path in each.moved]
         echo_json(document)
     elif result is not None:
         _show_moves(result, folder)
@@ -114,19 +115,19 @@ def clean_command(
         echo("\nNothing was moved. Add --move to set the rejected files aside.")
 
 
-def _show_moves(result: QuarantineResult, folder: Path) -> None:
+def _show_moves(result: MoveResult, folder: Path) -> None:
     """Say what was set aside, and how to undo it."""
     if result.moved or result.left:
-        echo(f"\n{result.describe()}")
+        echo(f"\n{result}")
     else:
         echo("\nThere was nothing to move.")
     if result.moved:
         echo(f"Undo it: python -m emoclf restore {quote_argument(folder)}")
 
 
-def _make_document(report: CleaningReport, result: QuarantineResult | None) -> dict[str, Any]:
+def _make_document(report: CleaningReport, result: MoveResult | None) -> dict[str, Any]:
     return {
-        "folder": str(report.root),
+        "folder": report.root,
         "files": len(report.records),
         "kept": len(report.kept),
         "rejected": len(report.rejects),
@@ -148,7 +149,7 @@ def restore_command(folder: Path, quarantine_id: str | None) -> None:
     from emoclf.data.cleaning import restore
 
     with clear_errors(stopped="Stopped. The same command does the rest."):
-        echo(restore(folder, quarantine_id=quarantine_id).describe())
+        echo(restore(folder, quarantine_id=quarantine_id))
 
 
 @click.command("split")

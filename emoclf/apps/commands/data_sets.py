@@ -14,7 +14,7 @@ from emoclf.apps.commands.terminal import echo, echo_json
 from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
-    from emoclf.data.sources import StagedData
+    from emoclf.data.photo_folder import PhotoFolder
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _EXISTING = click.Path(exists=True, path_type=Path)
@@ -40,7 +40,7 @@ def data_sets_command(name: str | None, as_json: bool) -> None:
     if as_json:
         echo_json([each.to_dict() for each in found])
     else:
-        echo("\n\n".join(each.describe() for each in found))
+        echo("\n\n".join(map(str, found)))
 
 
 @click.command("stage")
@@ -110,7 +110,7 @@ def fetch_command(name: str, folder: Path, class_map: dict[str, str], **options:
         data_set = find_data_set(name)
         fetch = _FETCHERS.get(data_set.name)
         if fetch is None:
-            raise ValueError(f"{data_set.name} is not fetched.\n\n{data_set.describe()}")
+            raise ValueError(f"{data_set.name} is not fetched.\n\n{data_set}")
         _check_options(data_set.name, options)
         fetch(folder, class_map, options)
 
@@ -143,7 +143,7 @@ def _fetch_fer2013(folder: Path, _class_map: dict[str, str], options: dict[str, 
         whole=not options["part"],
         progress=is_watched(),
     )
-    echo(made.describe())
+    echo(made)
     echo(f"Next: python -m emoclf split {quote_argument(folder)} --as-published")
 
 
@@ -169,7 +169,7 @@ _FETCHERS: dict[str, Callable[[Path, dict[str, str], dict[str, Any]], None]] = {
 }
 
 
-def _show_staged(staged: StagedData, class_map: dict[str, str], *, as_json: bool = False) -> None:
+def _show_staged(staged: PhotoFolder, class_map: dict[str, str], *, as_json: bool = False) -> None:
     """Show what was staged, and the classes that are found in it."""
     from emoclf.data.folders import find_class_folders, list_files
 
@@ -182,7 +182,7 @@ def _show_staged(staged: StagedData, class_map: dict[str, str], *, as_json: bool
         document = {**asdict(staged), "folder": str(staged.folder), "classes": counts}
         echo_json(document)
         return
-    echo(staged.describe())
+    echo(staged)
     for name, count in counts.items():
         echo(f"  {name}: {count:,}")
     for path, reason in found.unassigned[:10]:

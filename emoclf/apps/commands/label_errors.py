@@ -214,7 +214,7 @@ def apply_decisions_command(
         from emoclf.experiments.label_errors import apply_decisions
 
         result = apply_decisions(folder, decisions, dry_run=not move, class_map=class_map)
-    echo(result.describe())
+    echo(result)
     if not move and result.moved:
         echo("\nNothing was moved. Add --move to do it.")
     elif result.moved:

@@ -75,7 +75,7 @@ def class_map_option(command: Command) -> Command:
     """Give a command the option `--map`, as its argument `class_map`: folder -> class name."""
 
     def read(_context: click.Context, _option: click.Parameter, text: str | None) -> dict[str, str]:
-        from emoclf.data.sources import parse_class_map
+        from emoclf.data.folders import parse_class_map
 
         try:
             return parse_class_map(text) if text else {}

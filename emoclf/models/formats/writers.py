@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.images import ModelInfo
+from emoclf.models.model_file import save_model
 from emoclf.runtime import quiet_start
 from emoclf.storage import naming_full_disk, temporary_folder
 from emoclf.untrusted import quote_argument

@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ FEATURE_LAYER = "average_over_face"
 """Name of the layer before the last one, in Keras and, with more around it, in the ONNX file."""
 
 
-@dataclass(frozen=True)
-class FaceProbabilities:
+class FaceProbabilities(NamedTuple):
     """What the packaged network makes of some faces.
 
     Attributes:
@@ -152,8 +150,8 @@ class PackagedNetwork:
             rows.append(np.mean(found, axis=0, dtype=np.float32))
         return np.array(rows, dtype=np.float32)[: len(faces)]
 
-    def predict(self, faces: np.ndarray) -> FaceProbabilities:
-        """Say how sad and how happy some faces look.
+    def predict_with_neither(self, faces: np.ndarray) -> FaceProbabilities:
+        """Say how sad and how happy some faces look, or that they are neither.
 
         Args:
             faces: uint8 RGB `(faces, height, width, 3)`, 0 to 255, of the card's size.
@@ -165,6 +163,10 @@ class PackagedNetwork:
             ValueError: If the shape or dtype is another.
         """
         return calibrate_logits(self.predict_logits(faces), self.card)
+
+    def predict_on_batch(self, x: np.ndarray) -> np.ndarray:
+        """Return the `classes` of `predict_with_neither`, so that this is a `Network`."""
+        return self.predict_with_neither(x).classes
 
 
 def calibrate_logits(logits: np.ndarray, card: ModelCard) -> FaceProbabilities:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoclf.models.safe_loading.checks import NetworkRefusedError, check_layers, check_weights
 from emoclf.storage import open_regular, parse_json
-from emoclf.storage.zips import (
+from emoclf.storage.archives import (
     ZIP_ERRORS,
     ArchiveRefusedError,
     check_small_zip,
