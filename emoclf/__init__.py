@@ -172,6 +172,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "build_cnn",
             "build_deep_cnn",
             "build_face_network",
+            "build_network",
             "build_transfer_model",
             "find_backbone",
             "freeze_for_fine_tuning",
@@ -183,7 +184,6 @@ _MODULE_OF_NAME: dict[str, str] = {
             "load_model",
             "save_model",
         ),
-        "models.networks": ("build_network",),
         "models.packaged": (
             "load_face_network",
             "ModelCard",
@@ -225,8 +225,6 @@ _MODULE_OF_NAME: dict[str, str] = {
             "compile_model",
             "copy_run",
             "CopyRun",
-            "describe_history",
-            "describe_stage",
             "fetch_run",
             "find_learning_rate",
             "finish_run",
@@ -239,12 +237,10 @@ _MODULE_OF_NAME: dict[str, str] = {
             "save_evaluation",
             "Stage",
             "start_run",
-            "train_model",
-            "use_precision",
-        ),
-        "training.classifier": (
             "train",
+            "train_model",
             "train_on_cluster",
+            "use_precision",
         ),
     }.items()
     for name in names

@@ -1,4 +1,4 @@
-"""Where am I running: Colab or not, Google Drive, hardware, versions, seeds, run folders."""
+"""Where am I running: Colab or not, Google Drive, hardware, versions, seeds."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class Hardware:
         cpu_count: Cores that this process may use.
         gpu_names: One name per GPU that TensorFlow sees; empty without one.
         memory_gib: Memory in GiB, or None where the system does not tell.
-        compute_capabilities: What each GPU can do, in Nvidia's numbers such as
-            `(7, 5)`; cards that do not tell are left out.
+        compute_capabilities: What each GPU can do, in Nvidia's numbers such as `(7, 5)`; those
+            that do not tell are left out.
     """
 
     cpu_count: int
@@ -62,11 +62,11 @@ class Hardware:
     memory_gib: float | None
     compute_capabilities: tuple[tuple[int, int], ...] = ()
 
-    def describe(self) -> str:
+    def __str__(self) -> str:
         """Return the hardware in one sentence."""
-        cards = ", ".join(self.gpu_names) if self.gpu_names else "no GPU"
+        gpus = ", ".join(self.gpu_names) if self.gpu_names else "no GPU"
         memory = f", {self.memory_gib:.0f} GiB of memory" if self.memory_gib else ""
-        return f"{self.cpu_count} CPU cores{memory}, {cards}"
+        return f"{self.cpu_count} CPU cores{memory}, {gpus}"
 
 
 def in_colab() -> bool:
@@ -95,7 +95,7 @@ def mount_drive(mount_point: str | Path = DRIVE_MOUNT_POINT) -> Path | None:
 
     try:
         drive.mount(str(mount_point))
-    except (ValueError, RuntimeError) as error:
+    except Exception as error:  # a refusal is a MessageError of Colab's own, a plain Exception
         raise RuntimeError(
             f"Google Drive was not mounted at {show_text(mount_point)} "
             f"({show_text(error)}). Run the cell again and "

@@ -19,8 +19,7 @@ def main():
     from emoclf import Settings, cache_photos, find_problems, make_dataset, set_seeds
     from emoclf.data.splitting import split_photos
     from emoclf.models import build_cnn, synchronise_normalisation
-    from emoclf.training import start_run, train_model
-    from emoclf.training.devices import use_devices
+    from emoclf.training import start_run, train_model, use_devices
 
     data, logs = map(Path, sys.argv[1:])
     settings = Settings(image_size=(32, 32), epochs=2, batch_size=8, augment=False, dropout=0)

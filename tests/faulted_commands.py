@@ -299,7 +299,7 @@ def try_command(
 def import_all(*, heavy: bool) -> None:
     """Import once, for all runs, what commands import when they are called."""
     names = ["data.cleaning", "data.synthetic", "data.sources", "experiments.label_errors"]
-    for name in names + ["experiments.exporting", "training.classifier"] * heavy:
+    for name in names + ["experiments.exporting", "training"] * heavy:
         importlib.import_module(f"emoclf.{name}")
     Image.init()
     tqdm.monitor_interval = 0  # a thread that watches progress bars

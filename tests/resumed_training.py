@@ -47,7 +47,7 @@ def train(data, logs, name, *, epochs=6, patience=3, extra=()):
         folder,
         info=emoclf.ModelInfo(image_size=SIZE),
         patience=settings.patience,
-        ema_momentum=True,
+        ema=True,
         tensorboard=False,
     )
     callbacks.insert(1, keras.callbacks.ReduceLROnPlateau(patience=1, factor=0.5, min_delta=0.1))

@@ -132,9 +132,9 @@ def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, 
     assert "need the name of the run" in run(*options, code=2).stderr
     options += ["--name", "big"]
     error = run(*options, "--machine", 2, code=1).stderr
-    assert "index=2 should be one of the 2 machines" in error
+    assert "index=2 should be one of the 2 workers" in error
     staged = ("--network", "face", "--image-size", 48)
-    assert "trained in stages, on one machine" in run(*options, *staged, code=1).stderr
+    assert "trained in stages, on one worker" in run(*options, *staged, code=1).stderr
     error = run(*options, "--ema-momentum", "0.9", code=1).stderr
     assert "ema_momentum=0.9 is for one worker" in error
     assert list(tmp_path.iterdir()) == []
@@ -229,7 +229,7 @@ def test_control_c_leaves_the_best_epoch(folder, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("emoclf.training.classifier.train", stop)
+    monkeypatch.setattr("emoclf.training.train", stop)
     error = run("train", folder / "data", code=130).stderr
     assert "best.keras" in error
 

@@ -7,7 +7,6 @@ from emoclf.training import (
     CopyRun,
     ResumeRefusedError,
     copy_run,
-    copying,
     fetch_run,
     start_run,
 )
@@ -57,7 +56,7 @@ def test_a_run_comes_back_whole_or_not_at_all(run_folder, tmp_path, monkeypatch)
         return target
 
     with monkeypatch.context() as patched:
-        patched.setattr(copying, "copy_verified", fail_later)
+        patched.setattr("emoclf.training.run_folder._copy_verified", fail_later)
         with pytest.raises(OSError, match="gone"):
             fetch_run(tmp_path / "drive", elsewhere)
     assert not elsewhere.exists()
@@ -69,7 +68,9 @@ def test_a_run_comes_back_whole_or_not_at_all(run_folder, tmp_path, monkeypatch)
 
 
 def test_a_copy_that_reads_back_otherwise_is_not_kept(run_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(copying.shutil, "copyfile", lambda _, target: target.write_bytes(b"on"))
+    monkeypatch.setattr(
+        "emoclf.training.run_folder.shutil.copyfile", lambda _, target: target.write_bytes(b"on")
+    )
     with pytest.raises(OSError, match="does not read back"):
         copy_run(run_folder, tmp_path / "drive")
     assert read_all(tmp_path / "drive") == {}

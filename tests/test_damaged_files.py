@@ -17,9 +17,7 @@ from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.storage import write_json
 from emoclf.training import HistoryFile, KeepState, compile_model
-from emoclf.training.callbacks import BestCheckpoint
-from emoclf.training.event_files import EventFiles
-from emoclf.training.resuming import _build_optimizer
+from emoclf.training.callbacks import BestCheckpoint, EventFiles
 from emoclf.training.state import SavedState, list_states, load_state, save_state
 
 HOLE = "@@"
@@ -257,7 +255,7 @@ def trained(tmp_path):
     def make():
         model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(2)])
         compile_model(model)
-        _build_optimizer(model)
+        model.optimizer.build(model.trainable_variables)
         model.history = keras.callbacks.History()
         early = keras.callbacks.EarlyStopping()
         callbacks = [

@@ -10,8 +10,8 @@ import pytest
 
 from emoclf.config import Settings
 from emoclf.data.synthetic import make_drawn_faces
-from emoclf.training.devices import use_devices
-from emoclf.training.multi_worker import _cut, describe_cluster
+from emoclf.training import use_devices
+from emoclf.training.multi_worker import _cut, make_tf_config
 from tests.conftest import REPOSITORY
 
 
@@ -63,7 +63,7 @@ def test_two_machines_learn_what_one_learns_and_survive_a_death(data, tmp_path):
     _, errors = survivor.communicate(timeout=200)  # it does not wait for ever
     assert survivor.returncode == 1
     assert "WorkerLostError" in errors
-    assert "start all machines again" in errors
+    assert "start all workers again" in errors
     addresses = find_addresses(2)
     finish(
         *(start("workers_training", data, tmp_path / "two", each, *addresses) for each in (0, 1))
@@ -71,7 +71,7 @@ def test_two_machines_learn_what_one_learns_and_survive_a_death(data, tmp_path):
     one, first, second = (
         json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one-0", "two-0", "two-1")
     )
-    assert (one["machines"], first["machines"], first["epochs_now"]) == (1, 2, 2)
+    assert (one["workers"], first["workers"], first["epochs_now"]) == (1, 2, 2)
     assert first == second
     for name in ("loss", "val_loss"):
         np.testing.assert_allclose(first[name], one[name], atol=1e-4)
@@ -87,11 +87,11 @@ def test_every_photo_is_in_one_batch_and_every_machine_gets_a_share():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="index=2 should be one of the 2 machines"):
-        describe_cluster(["a:1", "b:1"], 2)
+    with pytest.raises(ValueError, match="index=2 should be one of the 2 workers"):
+        make_tf_config(["a:1", "b:1"], 2)
     for address in ("a", "a:", ":1", "a:b", "a:70000", ""):
         with pytest.raises(ValueError, match=f"{address!r} should be host:port"):
-            describe_cluster(["a:1", address], 0)
+            make_tf_config(["a:1", address], 0)
     with pytest.raises(ValueError, match="devices='two'"), use_devices("two"):
         pytest.fail("entered")
     with use_devices("all", names=["CPU:0"]) as count:
@@ -105,5 +105,5 @@ def test_a_batch_has_a_photo_for_every_machine(cache):
         num_replicas_in_sync = 9
 
     settings = Settings(batch_size=8)
-    with pytest.raises(ValueError, match="at least the 9 machines"):
+    with pytest.raises(ValueError, match="at least the 9 workers"):
         train_on_workers(None, cache, settings=settings, run_folder=".", strategy=Many())

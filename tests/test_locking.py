@@ -201,7 +201,7 @@ def test_leftovers_of_killed_processes_go_when_a_run_is_taken(tmp_path):
 
 
 def train(photos, logs):
-    from emoclf.training.classifier import train
+    from emoclf.training import train
 
     train(photos, Settings(epochs=1), logs=logs, name="run", resume=True)
 
@@ -275,8 +275,8 @@ def test_only_the_first_of_several_workers_takes_the_run(tmp_path, hold, monkeyp
     monkeypatch.setattr(multi_worker, "_train", lambda *_, **__: "trained")
     options = {"settings": None, "run_folder": tmp_path, "strategy": None}
     addresses = ("a.local:2222", "b.local:2222")
-    monkeypatch.setenv("TF_CONFIG", multi_worker.describe_cluster(addresses, 1))
+    monkeypatch.setenv("TF_CONFIG", multi_worker.make_tf_config(addresses, 1))
     assert multi_worker.train_on_workers(None, None, **options) == "trained"
-    monkeypatch.setenv("TF_CONFIG", multi_worker.describe_cluster(addresses, 0))
+    monkeypatch.setenv("TF_CONFIG", multi_worker.make_tf_config(addresses, 0))
     with pytest.raises(RunInUseError):
         multi_worker.train_on_workers(None, None, **options)

@@ -15,7 +15,7 @@ import pytest
 from emoclf.images import ModelInfo
 from emoclf.models import build_cnn
 from emoclf.models.model_file import load_info, load_model, save_model
-from emoclf.models.pretrained import PretrainedWeightsError, load_weights_file
+from emoclf.models.transfer import PretrainedWeightsError, load_weights_file
 
 from .model_files import exchange, find_layer, spoil
 

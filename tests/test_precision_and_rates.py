@@ -113,7 +113,7 @@ def test_the_finder_suggests_a_rate_that_learns_and_one_between_too_small_and_to
     model = build_task_model()
     curve = find_learning_rate(model, make_task(), steps=80)
     assert 1e-4 < curve.suggestion < 0.3
-    assert f"{curve.suggestion:.1e}" in curve.describe()
+    assert f"{curve.suggestion:.1e}" in str(curve)
     assert len(curve.rates) == len(curve.losses) == len(curve.smoothed_losses) <= 80
     assert (np.diff(curve.rates) > 0).all()
 
@@ -151,7 +151,7 @@ def test_labels_that_say_nothing_give_no_suggestion():
         model, [(images, labels), (images, 1 - labels)], lowest=1e-8, highest=1e-7, steps=20
     )
     assert curve.suggestion is None
-    assert "does not clearly fall" in curve.describe()
+    assert "does not clearly fall" in str(curve)
 
 
 @pytest.mark.parametrize(

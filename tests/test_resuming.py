@@ -101,7 +101,7 @@ def test_an_ended_training_is_not_trained_on(data, whole, tmp_path):
     train(data, tmp_path, "run", epochs=EPOCHS)
     model, history, keep = train(data, tmp_path, "run", epochs=EPOCHS)
     assert keep.is_complete
-    assert "had ended" in keep.describe()
+    assert "had ended" in str(keep)
     assert_same(collect(model, history), whole)
 
 
@@ -113,8 +113,8 @@ def test_a_damaged_state_falls_back_to_the_one_before(data, whole, tmp_path):
         file.truncate(newest.stat().st_size // 2)
     model, history, keep = train(data, tmp_path, "run", epochs=EPOCHS)
     assert keep.epochs_done == 2
-    assert newest.name in keep.describe()
-    assert older.name not in keep.describe()
+    assert newest.name in str(keep)
+    assert older.name not in str(keep)
     assert_same(collect(model, history), whole)
 
 
@@ -316,7 +316,7 @@ def test_averaged_weights_are_judged_saved_and_left(tmp_path):
     photos = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
     labels = np.arange(24) % 2
     info = ModelInfo(image_size=(32, 32))
-    callbacks = make_callbacks(tmp_path, info=info, ema_momentum=True, tensorboard=False)
+    callbacks = make_callbacks(tmp_path, info=info, ema=True, tensorboard=False)
     assert isinstance(callbacks[0], EMAWeights)
     history = small.fit(
         photos,

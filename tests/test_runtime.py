@@ -34,9 +34,14 @@ def test_drive_is_mounted_in_colab(colab):
     assert mounted == ["/somewhere/drive"]
 
 
-def test_a_refused_mount_says_what_to_do(colab):
+class MessageError(Exception):
+    """What Colab raises when the user refuses."""
+
+
+@pytest.mark.parametrize("kind", [ValueError, MessageError])
+def test_a_refused_mount_says_what_to_do(colab, kind):
     def refuse(_path):
-        raise ValueError("mount failed")
+        raise kind("mount failed")
 
     colab[0].mount = refuse
     with pytest.raises(RuntimeError, match="allow the access"):
@@ -46,9 +51,9 @@ def test_a_refused_mount_says_what_to_do(colab):
 def test_hardware_is_described():
     hardware = runtime.find_hardware()
     assert hardware.cpu_count >= 1
-    assert f"{hardware.cpu_count} CPU cores" in hardware.describe()
+    assert f"{hardware.cpu_count} CPU cores" in str(hardware)
     with_card = runtime.Hardware(2, ("Tesla T4",), 12.7)
-    assert with_card.describe() == "2 CPU cores, 13 GiB of memory, Tesla T4"
+    assert str(with_card) == "2 CPU cores, 13 GiB of memory, Tesla T4"
 
 
 def test_versions_tell_what_is_missing(monkeypatch):

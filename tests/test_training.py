@@ -15,12 +15,12 @@ from emoclf.photos import Photos
 from emoclf.training import (
     BestCheckpoint,
     HistoryFile,
-    describe_history,
     make_callbacks,
     save_evaluation,
     start_run,
     train_model,
 )
+from emoclf.training.run_folder import TrainingResult
 
 
 def test_a_run_folder_holds_everything_of_the_run(run, photos):
@@ -157,14 +157,14 @@ def test_callbacks_stop_last_and_save_before(tmp_path):
     ("accuracy", "losses", "expected"),
     [
         ([0.6, 0.99], [0.5, 0.4], ["Epoch 2 of 2", "gap of 24 points", "more epochs may help"]),
-        ([0.6, 0.76], [0.4, 0.5], ["Epoch 1 of 2", "no sign of learning by heart"]),
+        ([0.6, 0.76], [0.4, 0.5], ["Epoch 1 of 2", "no sign of overfitting"]),
     ],
 )
 def test_curves_are_read_in_words(accuracy, losses, expected):
-    text = describe_history(
-        {"accuracy": accuracy, "val_accuracy": [0.6, 0.75], "loss": losses, "val_loss": losses}
-    )
-    assert all(part in text for part in expected)
+    history = {"accuracy": accuracy, "val_accuracy": [0.6, 0.75], "val_loss": losses}
+    text = str(TrainingResult(None, history, collapse=None))
+    assert all(part in text for part in [*expected, "has not collapsed"])
+    assert "one class only" in str(TrainingResult(None, history, collapse="one class only"))
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(True, {0: 40 / 60, 1: 40 / 20}), (False, None)])

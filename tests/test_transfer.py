@@ -16,15 +16,15 @@ from emoclf.models import (
     PretrainedWeightsError,
     build_cnn,
     build_deep_cnn,
+    build_network,
     build_transfer_model,
     find_backbone,
     freeze_for_fine_tuning,
 )
-from emoclf.models.freezing import walk_layers
+from emoclf.models.layers import walk_layers
 from emoclf.models.model_file import load_info, load_model, save_model
-from emoclf.models.networks import build_network
-from emoclf.training import Stage, describe_stage, plan_stages, start_run, train_model
-from emoclf.training.classifier import train
+from emoclf.training import Stage, plan_stages, start_run, train, train_model
+from emoclf.training.fitting import describe_stage
 
 SMALL = "mobilenetv3small"
 ALL = [
@@ -186,8 +186,8 @@ def test_the_top_is_the_end_of_the_backbone(transfer_model):
     ]
     assert flags == sorted(flags), "frozen layers come first"
     assert sum(flags) == 1 + round(0.3 * (len(flags) - 1))
-    with pytest.raises(ValueError, match=r"top_share=1\.5"):
-        freeze_for_fine_tuning(transfer_model, "top", top_share=1.5)
+    with pytest.raises(ValueError, match=r"top_fraction=1\.5"):
+        freeze_for_fine_tuning(transfer_model, "top", top_fraction=1.5)
 
 
 def test_a_backbone_that_was_frozen_as_a_whole_learns_again(transfer_model):

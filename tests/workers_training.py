@@ -12,7 +12,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
-from emoclf.training.multi_worker import describe_cluster, join_workers, train_on_workers
+from emoclf.training.multi_worker import join_workers, make_tf_config, train_on_workers
 
 
 def main():
@@ -24,7 +24,7 @@ def main():
     parser.add_argument("--die-after", type=int)
     arguments = parser.parse_args()
     if arguments.addresses:
-        os.environ["TF_CONFIG"] = describe_cluster(arguments.addresses, arguments.index)
+        os.environ["TF_CONFIG"] = make_tf_config(arguments.addresses, arguments.index)
     strategy = join_workers()
 
     from emoclf import Settings, cache_photos, find_problems
@@ -51,7 +51,7 @@ def main():
     result = train_on_workers(
         build, cache, settings=settings, run_folder=arguments.run, strategy=strategy, say=say
     )
-    document = {**result.history, "machines": result.machines, "epochs_now": len(lines)}
+    document = {**result.history, "workers": result.workers, "epochs_now": len(lines)}
     Path(f"{arguments.run}-{arguments.index}.json").write_text(json.dumps(document))
 
 

@@ -60,7 +60,7 @@ def train_and_test(
     Raises:
         ResumeRefusedError: If the folder holds another training.
     """
-    from emoclf.training.classifier import train
+    from emoclf.training import train
 
     result = train(
         cache.photos,
@@ -97,9 +97,8 @@ def time_training(
         Seconds to build the network and take the first step of each kind, and mean seconds of an
         epoch.
     """
-    from emoclf.models.networks import build_network
-    from emoclf.runtime import find_hardware
-    from emoclf.training import choose_precision, choose_stages, use_precision
+    from emoclf.models import build_network
+    from emoclf.training import plan_stages, use_precision
     from emoclf.training.fitting import begin_stage
 
     size = settings.batch_size
@@ -108,11 +107,10 @@ def time_training(
     batch = (images, np.arange(size) % len(class_names))
     steps, looks = (-(-count // size) for count in (photos, validation_photos))
     begun = time.perf_counter()
-    precision = choose_precision(find_hardware()) if settings.precision == "auto" else "float32"
-    with use_precision(precision):
+    with use_precision(settings.precision):
         model = build_network(settings, class_names)
     start, total = time.perf_counter() - begun, 0.0
-    for stage in choose_stages(settings):
+    for stage in plan_stages(settings):
         begin_stage(model, stage, settings=settings, steps_per_epoch=steps)
         for method, count in ((model.train_on_batch, steps), (model.test_on_batch, looks)):
             first, later = time_calls([partial(method, *batch)] * (1 + TIMED_STEPS))

@@ -1,35 +1,48 @@
-"""Large networks that have seen many other photos, under a new head."""
+"""Large networks that have learned from many other photos, under a new head."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import keras
+import numpy as np
 from keras import layers
 
 from emoclf.config import CLASS_NAMES, IMAGE_SIZE, BackboneName
-from emoclf.models.augmentation import build_augmentation
-from emoclf.models.freezing import freeze_normalisation
-from emoclf.models.pretrained import load_weights_file, load_weights_of_imagenet
+from emoclf.models.layers import average_maps, begin_network, freeze_normalisation, predict_classes
+from emoclf.models.safe_loading import check_weights, load_keras_file
+from emoclf.storage import open_regular
+from emoclf.untrusted import show_text
 
 BACKBONE = "backbone"
 """Name of the layer that holds the network of `keras.applications`."""
 
 SMALLEST_SIDE_PX = 32
 
+_MAX_BYTES = 4 * 2**30
+_SUFFIXES = (".keras", ".h5")
+_WAYS_OUT = (
+    "Give weights='none' for random weights, which need many more photos; or weights='<path>' of a "
+    "file of this backbone's weights (.weights.h5, or .h5 without the top layers)"
+)
+
+
+class PretrainedWeightsError(ValueError):
+    """The weights of a backbone could not be downloaded or read."""
+
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How a backbone is built, and what it was shown when it learned.
+    """How a backbone is built, and what it was trained on.
 
     Attributes:
         application: Its name in `keras.applications`.
         preprocesses: Whether it can carry its preprocessing itself; it is told not to.
-        reverse_channels: Whether it was shown BGR instead of RGB.
+        reverse_channels: Whether it learned from BGR instead of RGB.
         scale: What -1 to 1 is multiplied with, for each of its channels.
         offset: What is added then.
     """
@@ -73,8 +86,8 @@ def build_transfer_model(
 ) -> keras.Model:
     """Build a network on one of `keras.applications` that has learned from other photos.
 
-    The photo is rescaled, augmented, turned into what this backbone was shown when it learned, and
-    goes through it; the average of its last maps goes through dropout to a new layer that decides.
+    The photo is rescaled, augmented, turned into what this backbone was trained on, and goes
+    through it; the average of its last maps goes through dropout to a new layer that decides.
     Train it in stages (`train_model`). Its batch normalisation keeps the means and variances it
     has learned: it is frozen from the start.
 
@@ -93,7 +106,7 @@ def build_transfer_model(
             once and keeps them. A path: a file of the backbone's weights (`.weights.h5`, or `.h5`
             without the top layers), or the `.keras` file of a network that this function built.
             `"none"`: random; then the network learns as a whole, batch normalisation too.
-        dropout: Share of the averaged features switched off at random while training, 0 to 1.
+        dropout: Fraction of the averaged features switched off at random while training, 0 to 1.
         augment: Whether augmentation layers stand after the rescaling.
         seed: Seed of augmentation and dropout; default: Keras' global seed.
 
@@ -108,10 +121,7 @@ def build_transfer_model(
     """
     recipe = _find_recipe(backbone, image_size)
     inner = _build_backbone(backbone, recipe, image_size, str(weights))
-    photo = keras.Input((*image_size, 3), dtype="uint8", name="photo")
-    values = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32", name="rescaling")(photo)
-    if augment:
-        values = build_augmentation(seed=seed)(values)
+    photo, values = begin_network(image_size, augment=augment, seed=seed)
     values = _preprocess(values, recipe)
     if str(weights) == "none":
         maps = inner(values)
@@ -119,12 +129,9 @@ def build_transfer_model(
         # `fit` overrules training=False in Keras 3.10 to 3.15 (keras#20285): so both.
         freeze_normalisation(inner)
         maps = inner(values, training=False)
-    features = layers.GlobalAveragePooling2D(name="average_over_photo")(maps)
-    features = layers.Dropout(dropout, seed=seed, name="dropout")(features)
-    answer = layers.Dense(
-        len(class_names), activation="softmax", dtype="float32", name="probabilities"
-    )(features)
-    return keras.Model(photo, answer, name=f"transfer_{backbone}")
+    features = average_maps(maps, dropout, seed=seed)
+    probabilities = predict_classes(features, len(class_names))
+    return keras.Model(photo, probabilities, name=f"transfer_{backbone}")
 
 
 def find_backbone(model: keras.Model) -> keras.Model:
@@ -164,10 +171,7 @@ def _build_backbone(
     if recipe.preprocesses:
         options["include_preprocessing"] = False
     if weights == "imagenet":
-        with warnings.catch_warnings():
-            # Keras says that weights learned at 224 x 224 are used at another size: they are.
-            warnings.filterwarnings("ignore", message=r"`input_shape` is undefined or non-square")
-            inner = load_weights_of_imagenet(build, options, name=backbone)
+        inner = _load_imagenet(build, options, name=backbone)
     else:
         inner = build(weights=None, **options)
     named = keras.Model(inner.input, inner.output, name=BACKBONE)
@@ -176,8 +180,24 @@ def _build_backbone(
     return named
 
 
+def _load_imagenet(
+    build: Callable[..., keras.Model], options: dict[str, Any], *, name: str
+) -> keras.Model:
+    try:
+        with warnings.catch_warnings():
+            # Keras says that weights learned at 224 x 224 are used at another size: they are.
+            warnings.filterwarnings("ignore", message=r"`input_shape` is undefined or non-square")
+            return build(weights="imagenet", **options)
+    except Exception as error:  # Keras raises a plain Exception when a download fails.
+        raise PretrainedWeightsError(
+            f"The ImageNet weights of {name!r} are not on this machine and could not be downloaded "
+            f"({show_text(error)}). {_WAYS_OUT}; or run this once with a network: Keras keeps the "
+            "file in ~/.keras/models, and a copy of it there works on other machines too."
+        ) from error
+
+
 def _preprocess(values: keras.KerasTensor, recipe: _Recipe) -> keras.KerasTensor:
-    """Turn RGB from -1 to 1 into what the backbone was shown when it learned."""
+    """Turn RGB from -1 to 1 into what the backbone was trained on."""
     if recipe.reverse_channels:
         values = keras.ops.flip(values, axis=-1)
     if recipe.scale is None:
@@ -185,3 +205,48 @@ def _preprocess(values: keras.KerasTensor, recipe: _Recipe) -> keras.KerasTensor
     return layers.Rescaling(
         list(recipe.scale), offset=list(recipe.offset), dtype="float32", name="preprocessing"
     )(values)
+
+
+def load_weights_file(backbone: keras.Model, path: str | Path, *, name: str) -> None:
+    """Give a backbone the weights of a file.
+
+    Args:
+        backbone: The network; changed in place.
+        path: `.weights.h5` or `.h5`, or a `.keras` file of a network that holds this backbone.
+        name: What the backbone is called, for the error.
+
+    Raises:
+        PretrainedWeightsError: If there is no such file, or it holds other weights.
+    """
+    path = Path(path)
+    if not path.is_file() or path.suffix not in _SUFFIXES:
+        raise PretrainedWeightsError(
+            f"weights={str(path)!r} should be 'imagenet', 'none' or an existing file that ends in "
+            f"{' or '.join(_SUFFIXES)}. {_WAYS_OUT}."
+        )
+    try:
+        if path.suffix == ".keras":
+            trained = load_keras_file(path)
+            backbone.set_weights(trained.get_layer(backbone.name).get_weights())
+        else:
+            with open_regular(path, what="weights", max_bytes=_MAX_BYTES) as file:
+                check_weights(file)
+            _load_all_weights(backbone, path)
+    except Exception as error:  # Keras raises whatever the file makes it stumble over.
+        reason = show_text(" ".join(str(error).split())[:300] or repr(error))
+        raise PretrainedWeightsError(
+            f"{show_text(path)} does not hold the weights of {name!r} without its top layers "
+            f"({reason}). "
+            f"It is damaged or of another network. {_WAYS_OUT}."
+        ) from error
+
+
+def _load_all_weights(backbone: keras.Model, path: Path) -> None:
+    """Load a file, and refuse one that leaves a weight as it was: Keras only warns of that."""
+    backbone.set_weights([np.full(one.shape, np.nan, one.dtype) for one in backbone.weights])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Skipping nested container")
+        backbone.load_weights(path)
+    missing = sum(bool(np.isnan(one).any()) for one in backbone.get_weights())
+    if missing:
+        raise ValueError(f"{missing} of {len(backbone.weights)} weights are not in it")

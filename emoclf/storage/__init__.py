@@ -1,11 +1,10 @@
 """What is on the disk: files that are whole or not there, and what is read, with its types.
 
-`writing` writes under a temporary name, `temporary` knows those names and removes what a killed
-process has left, `reading` opens what has a name from outside, `kept` keeps finished work, `tables`
-and `archives` read and measure files of their kind.
+`writing` writes under a temporary name and keeps finished work, `temporary` knows those names and
+removes what a killed process has left, `reading` opens and checks what has a name from outside,
+`tables` and `archives` read and measure files of their kind.
 """
 
-from emoclf.storage.kept import ResumeRefusedError, keep_work, refuse_another
 from emoclf.storage.reading import (
     MAX_JSON_BYTES,
     check_keys,
@@ -16,14 +15,21 @@ from emoclf.storage.reading import (
     parse_json,
     read_json,
 )
-from emoclf.storage.temporary import make_folder, remove_folder, remove_leftovers
-from emoclf.storage.writing import (
-    add_file,
-    building_folder,
+from emoclf.storage.temporary import (
+    make_folder,
     naming_full_disk,
-    replacing,
+    remove_folder,
+    remove_leftovers,
     temporary_folder,
     tidy_temporaries,
+)
+from emoclf.storage.writing import (
+    ResumeRefusedError,
+    add_file,
+    building_folder,
+    keep_work,
+    refuse_another,
+    replacing,
     write_json,
 )
 

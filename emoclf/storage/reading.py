@@ -19,7 +19,7 @@ import msgspec
 from emoclf.untrusted import show_text
 
 MAX_JSON_BYTES = 128 * 2**20
-"""Largest JSON file that is read: the split of a million photos fits."""
+"""Largest JSON file that is read: the photos of a set of a million fit."""
 
 _LONGEST_REASON = 400
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -34,14 +34,7 @@ _KINDS = (
 
 
 def describe_irregular(mode: int) -> str | None:
-    """Say what a path leads to, if it is no regular file.
-
-    Args:
-        mode: `st_mode` of its status.
-
-    Returns:
-        "a folder", "a named pipe" and the like; None for a regular file.
-    """
+    """Say what a path of this `st_mode` leads to, such as "a folder"; None for a regular file."""
     if stat.S_ISREG(mode):
         return None
     return next((name for test, name in _KINDS if test(mode)), "something else")
@@ -56,11 +49,9 @@ def _refuse_irregular(mode: int, shown: str, what: str) -> None:
 def open_regular(path: str | Path, *, what: str, max_bytes: int | None = None) -> BinaryIO:
     """Open a file for reading if it is one: no folder, pipe, device or socket.
 
-    A pipe would be waited for and a device read without end. A symbolic link is followed.
-
     Args:
-        path: The file.
-        what: What is expected, for the error message ("the split of a run").
+        path: The file; a symbolic link is followed.
+        what: What is expected, for the error message ("the settings of a run").
         max_bytes: Largest file that is opened; None for any size.
 
     Returns:
@@ -113,8 +104,8 @@ def read_json(
 
     Args:
         path: The file.
-        what: What the file is, for the error message ("the split of a run").
-        kind: The type of the value, which is checked: a dataclass, `dict[str, int]`...
+        what: What it is, for the error message ("the settings of a run").
+        kind: The type of the value: see `parse_json`.
         max_bytes: Largest file that is read.
 
     Returns:
@@ -145,40 +136,26 @@ def parse_json(content: bytes, *, name: str | Path, what: str, kind: Any = Any) 
     Raises:
         ValueError: If it is not JSON, or of another type; the message says where.
     """
-    shown = show_text(name)
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else show_text(error)
         raise ValueError(
-            f"{shown} should hold {what} but is not valid JSON ({reason}). It was changed or cut "
-            "off: make it anew."
+            f"{show_text(name)} should hold {what} but is not valid JSON ({reason}). It was "
+            "changed or cut off: make it anew."
         ) from error
     return check_kind(value, kind, name=name, what=what)
 
 
 def check_kind(value: Any, kind: Any, *, name: str | Path, what: str) -> Any:
-    """Check the type of a value that was read, and of all that is in it.
+    """Return a value that was read from JSON as the type that it should be of.
 
-    Args:
-        value: What JSON can hold.
-        kind: The type, as for `parse_json`.
-        name: Where it comes from, for the error message.
-        what: What it is, for the error message.
-
-    Returns:
-        The value, of type `kind`.
-
-    Raises:
-        ValueError: If it is of another type; the message says where.
+    The arguments and errors are those of `parse_json`.
     """
     try:
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, ValueError, RecursionError, OverflowError) as error:
-        reason = show_text(str(error)[:_LONGEST_REASON])
-        raise ValueError(
-            f"{show_text(name)} should hold {what} but was changed ({reason}). Make it anew."
-        ) from error
+        raise _make_changed(name, what, show_text(str(error)[:_LONGEST_REASON])) from error
 
 
 def check_keys(value: Any, names: Collection[str], *, name: str | Path, what: str) -> None:
@@ -199,7 +176,10 @@ def check_keys(value: Any, names: Collection[str], *, name: str | Path, what: st
     wrong = [f"{each} is missing" for each in names if each not in present]
     wrong += [f"{show_text(each[:100])} is unknown" for each in sorted(present - set(names))]
     if wrong:
-        raise ValueError(
-            f"{show_text(name)} should hold {what} but was changed ({', '.join(wrong[:5])}). Make "
-            "it anew."
-        )
+        raise _make_changed(name, what, ", ".join(wrong[:5]))
+
+
+def _make_changed(name: str | Path, what: str, reason: str) -> ValueError:
+    return ValueError(
+        f"{show_text(name)} should hold {what} but was changed ({reason}). Make it anew."
+    )

@@ -1,13 +1,17 @@
-"""What is being written has a name that no user's file has, and goes after a kill."""
+"""What is there for a moment: names that no user's file has, removed also after a kill."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
 import re
+import tempfile
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PARTIAL = re.compile(r"\..*\.(?P<process>\d+)-(?P<machine>[0-9a-f]{8})\.partial(\.[^.]*)?", re.S)
@@ -19,7 +23,10 @@ _FOREIGN_SECONDS = 24 * 3600
 _LONGEST_PLAIN_NAME = 40
 _LONGEST_SUFFIX = 12
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 _swept_folders: set[str] = set()
+_tempfile_lock = threading.Lock()
 
 
 def name_temporary(path: Path) -> Path:
@@ -55,10 +62,11 @@ def remove_leftovers(folder: str | Path) -> None:
     """
     entries: list[os.DirEntry[str]] = []
     with suppress(OSError), os.scandir(folder) as found:
-        entries = [entry for entry in found if _PARTIAL.fullmatch(entry.name)]
+        entries = list(found)
     for entry in entries:
+        match = _PARTIAL.fullmatch(entry.name)
         with suppress(OSError):  # what cannot be removed, such as another user's, does no harm
-            if not _is_leftover(entry):
+            if match is None or not _is_leftover(entry, match):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 remove_folder(entry.path)
@@ -66,12 +74,9 @@ def remove_leftovers(folder: str | Path) -> None:
                 Path(entry.path).unlink(missing_ok=True)
 
 
-def _is_leftover(entry: os.DirEntry[str]) -> bool:
-    found = _PARTIAL.fullmatch(entry.name)
-    if found is None:
-        return False
-    if found["machine"] == find_machine():
-        process = int(found["process"])
+def _is_leftover(entry: os.DirEntry[str], name: re.Match[str]) -> bool:
+    if name["machine"] == find_machine():
+        process = int(name["process"])
         return process != os.getpid() and not _is_running(process)
     return time.time() - entry.stat(follow_symlinks=False).st_mtime > _FOREIGN_SECONDS
 
@@ -90,10 +95,9 @@ def _is_running(process: int) -> bool:
 
 
 def make_folder(folder: str | Path) -> None:
-    """Make a folder and those that it lies in, however many: `Path.mkdir` fails below a thousand.
+    """Make a folder, which may be there, and those that it lies in, however many.
 
-    Args:
-        folder: The folder, which may be there.
+    `Path.mkdir` fails below a thousand.
 
     Raises:
         OSError: If it cannot be made, or something else has its name.
@@ -110,9 +114,6 @@ def remove_folder(folder: str | Path) -> None:
 
     `shutil.rmtree` calls itself for every level, and opens a file for each. What cannot be removed
     stays; links are removed, never followed.
-
-    Args:
-        folder: The folder, which may be gone.
     """
     waiting, found = [os.fspath(folder)], []
     while waiting:
@@ -128,3 +129,90 @@ def remove_folder(folder: str | Path) -> None:
     for each in reversed(found):
         with suppress(OSError):
             os.rmdir(each)  # noqa: PTH106
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Give an empty folder for what is needed for a moment, and remove it afterwards.
+
+    It lies where the system keeps such folders. What a killed process has left there is removed by
+    the next call; of Python's own `tempfile` nobody knows whose it was.
+
+    Yields:
+        The folder, which only this user can read.
+
+    Example:
+        >>> with temporary_folder() as folder:
+        ...     _ = (folder / "notes.txt").write_text("soon gone")
+    """
+    sweep_once(Path(tempfile.gettempdir()))
+    suffix = f".{os.getpid()}-{find_machine()}.partial"
+    with tempfile.TemporaryDirectory(
+        prefix=".emoclf.", suffix=suffix, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def tidy_temporaries() -> Iterator[None]:
+    """Let what a library leaves in temporary folders when it is killed be removed by the next run.
+
+    Inside of the block `tempfile` makes its files in a `temporary_folder`, which goes at the end.
+
+    Example:
+        >>> with tidy_temporaries():  # doctest: +SKIP
+        ...     model.save("model.keras")
+    """
+    with _tempfile_lock, temporary_folder() as folder:
+        before = tempfile.tempdir
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+
+@contextmanager
+def naming_place(path: Path, temporary: Path) -> Iterator[None]:
+    """Let an error of the disk name the place that the user knows, not the temporary one."""
+    try:
+        with naming_full_disk(path):
+            yield
+    except OSError as error:
+        name = None if error.filename is None else str(error.filename)
+        if name == str(temporary):
+            error.filename = str(path)
+        elif name is not None and name.startswith(f"{temporary}{os.sep}"):
+            error.filename = str(path / Path(name).relative_to(temporary))
+        raise
+
+
+@contextmanager
+def naming_full_disk(path: str | Path) -> Iterator[None]:
+    """Let whatever a library raises when a disk is full be an error that names the place.
+
+    TensorFlow has exceptions of its own for it, HDF5 a page of numbers, Python no file name.
+
+    Args:
+        path: What is written, as the user knows it.
+
+    Raises:
+        OSError: Instead of those, with the number, the words and the name of the system's own.
+
+    Example:
+        >>> with naming_full_disk("logs/first"):  # doctest: +SKIP
+        ...     writer.flush()
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            error.strerror = os.strerror(error.errno)
+            error.filename = error.filename or str(path)
+        raise
+    except Exception as error:
+        said = str(error) if type(error).__module__.startswith("tensorflow.") else ""
+        number = next((each for each in _FULL if os.strerror(each) in said), None)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error

@@ -1,26 +1,25 @@
 """Files and folders that are whole or not there: written under a temporary name, then moved.
 
 Keras writes models in place: a copy taken during the save is unreadable, and a process that is
-killed leaves an empty file. Everything emoclf writes for keeps goes through `replacing`.
+killed leaves an empty file. Everything emoclf writes for keeps goes through `replacing`, and work
+that takes long through `keep_work`: done once, skipped when its result is there.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import tempfile
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from emoclf.storage.reading import check_kind, read_json
 from emoclf.storage.temporary import (
-    find_machine,
     make_folder,
     name_temporary,
+    naming_place,
     remove_folder,
     remove_leftovers,
     sweep_once,
@@ -28,7 +27,9 @@ from emoclf.storage.temporary import (
 from emoclf.untrusted import show_text
 
 _numbers = count()
-_temporaries = threading.Lock()
+
+_MOST_TOLD = 20
+_LONGEST_VALUE = 200
 
 
 @contextmanager
@@ -100,47 +101,6 @@ def _put_under_free_name(temporary: Path, path: Path) -> None:
 
 
 @contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """Give an empty folder for what is needed for a moment, and remove it afterwards.
-
-    It lies where the system keeps such folders. What a killed process has left there is removed by
-    the next call; of Python's own `tempfile` nobody knows whose it was.
-
-    Yields:
-        The folder, which only this user can read.
-
-    Example:
-        >>> with temporary_folder() as folder:
-        ...     _ = (folder / "notes.txt").write_text("soon gone")
-    """
-    sweep_once(Path(tempfile.gettempdir()))
-    suffix = f".{os.getpid()}-{find_machine()}.partial"
-    with tempfile.TemporaryDirectory(
-        prefix=".emoclf.", suffix=suffix, ignore_cleanup_errors=True
-    ) as folder:
-        yield Path(folder)
-
-
-@contextmanager
-def tidy_temporaries() -> Iterator[None]:
-    """Let what a library leaves in temporary folders when it is killed be removed by the next run.
-
-    Inside of the block `tempfile` makes its files in a `temporary_folder`, which goes at the end.
-
-    Example:
-        >>> with tidy_temporaries():  # doctest: +SKIP
-        ...     model.save("model.keras")
-    """
-    with _temporaries, temporary_folder() as folder:
-        before = tempfile.tempdir
-        tempfile.tempdir = str(folder)
-        try:
-            yield
-        finally:
-            tempfile.tempdir = before
-
-
-@contextmanager
 def _writing(path: Path, *, number: int | None = None) -> Iterator[Path]:
     """Give a temporary path beside `path`, and remove what is there in the end.
 
@@ -151,7 +111,7 @@ def _writing(path: Path, *, number: int | None = None) -> Iterator[Path]:
     own = path if number is None else path.with_name(f"{number}-{path.name}")
     temporary = name_temporary(own)
     try:
-        with _naming(path, temporary):
+        with naming_place(path, temporary):
             yield temporary
     finally:
         with suppress(OSError):  # a read-only disk has refused to make it, too
@@ -193,10 +153,10 @@ def building_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path
     make_folder(path.parent)
     remove_leftovers(path.parent)
     temporary = name_temporary(path)
-    with _naming(path, temporary):
+    with naming_place(path, temporary):
         temporary.mkdir()
     try:
-        with _naming(path, temporary):
+        with naming_place(path, temporary):
             yield temporary
             if replace:
                 _put_in_place(temporary, path)
@@ -207,55 +167,6 @@ def building_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path
         for parent in made:
             with suppress(OSError):  # not empty: the folder was finished, or others use it
                 parent.rmdir()
-
-
-@contextmanager
-def _naming(path: Path, temporary: Path) -> Iterator[None]:
-    """Let an error of the disk name the place that the user knows, not the temporary one."""
-    try:
-        with naming_full_disk(path):
-            yield
-    except OSError as error:
-        name = None if error.filename is None else str(error.filename)
-        if name == str(temporary):
-            error.filename = str(path)
-        elif name is not None and name.startswith(f"{temporary}{os.sep}"):
-            error.filename = str(path / Path(name).relative_to(temporary))
-        raise
-
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-
-
-@contextmanager
-def naming_full_disk(path: str | Path) -> Iterator[None]:
-    """Let whatever a library raises when a disk is full be an error that names the place.
-
-    TensorFlow has exceptions of its own for it, HDF5 a page of numbers, Python no file name.
-
-    Args:
-        path: What is written, as the user knows it.
-
-    Raises:
-        OSError: Instead of those, with the number, the words and the name of the system's own.
-
-    Example:
-        >>> with naming_full_disk("logs/first"):  # doctest: +SKIP
-        ...     writer.flush()
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            error.strerror = os.strerror(error.errno)
-            error.filename = error.filename or str(path)
-        raise
-    except Exception as error:
-        said = str(error) if type(error).__module__.startswith("tensorflow.") else ""
-        number = next((each for each in _FULL if os.strerror(each) in said), None)
-        if number is None:
-            raise
-        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def _make_taken(path: Path) -> FileExistsError:
@@ -293,15 +204,89 @@ def _put_in_place(temporary: Path, path: Path) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> Path:
-    """Write `value` as indented JSON, whole or not at all.
-
-    Args:
-        path: Where the file belongs.
-        value: Anything JSON can hold.
-
-    Returns:
-        The path of the file.
-    """
+    """Write what JSON can hold, indented, whole or not at all; return the path."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1), encoding="utf-8")
     return Path(path)
+
+
+class ResumeRefusedError(ValueError):
+    """What was kept is of another training; the message names what differs."""
+
+
+def keep_work(
+    path: str | Path,
+    work: Callable[[], Mapping[str, Any]],
+    *,
+    facts: Mapping[str, Any],
+    what: str,
+    kind: Any,
+) -> Any:
+    """Return what a file keeps of finished work; where there is no file, do the work and keep it.
+
+    Args:
+        path: The JSON file.
+        work: Does the work; what it returns is written, with the facts, when all of it is done.
+        facts: What decides about the result; a file that was made from others is refused.
+        what: What the file is, for the error message ("fold of a cross-validation").
+        kind: The type of the result, as for `read_json`: a `TypedDict`, `dict[str, float]`...
+
+    Returns:
+        The result as the file holds it, of type `kind`.
+
+    Raises:
+        ResumeRefusedError: If the file was made from other facts.
+        ValueError: If it is damaged.
+
+    Example:
+        >>> def count_photos():
+        ...     return {"photos": 3}
+        >>> keep_work(
+        ...     "count.json", count_photos, facts={"seed": 1}, what="count", kind=dict[str, int]
+        ... )  # doctest: +SKIP
+        {'photos': 3}
+    """
+    path = Path(path)
+    if not path.is_file():
+        write_json(path, {"facts": facts, **work()})
+    try:
+        value = read_json(path, what=f"a {what}", kind=dict[str, Any])
+        before = check_kind(value.pop("facts", None), dict[str, Any], name=path, what="its facts")
+        result = check_kind(value, kind, name=path, what=f"a {what}")
+    except ValueError as error:
+        raise ValueError(
+            f"{show_text(path)} is no {what} that emoclf wrote ({show_text(error)}). Move it away: "
+            "the same call then makes it again."
+        ) from error
+    refuse_another(before, facts, path)
+    return result
+
+
+def refuse_another(before: Mapping[str, Any], now: Mapping[str, Any], place: Path) -> None:
+    """Refuse to go on with a training that was another one.
+
+    Args:
+        before: What the training was made from.
+        now: What it is made from now.
+        place: Its folder, or the file of its result, for the message.
+
+    Raises:
+        ResumeRefusedError: If they differ as JSON; the message says in what.
+    """
+    before, now = (json.loads(json.dumps(dict(each))) for each in (before, now))
+    names = [*before, *(name for name in now if name not in before)]
+    unlike = [name for name in names if before.get(name) != now.get(name)]
+    if unlike:
+        told = "; ".join(
+            f"{show_text(name)} was {_shorten(before.get(name))} and is {_shorten(now.get(name))}"
+            for name in unlike[:_MOST_TOLD]
+        )
+        raise ResumeRefusedError(
+            f"{show_text(place)} is another training: {told}. Go on with what it was started "
+            "with, or give the new training another name."
+        )
+
+
+def _shorten(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."

@@ -1,25 +1,111 @@
-"""A split to a trained network, on one machine or several."""
+"""Photos to a trained network, on one device or on all GPUs of a machine, in mixed precision."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Literal, get_args
+
+import keras
 
 from emoclf.config import Settings
 from emoclf.data.loading import PhotoCache, WithoutFace, cache_photos, make_dataset
 from emoclf.images.faces import FaceDetector
-from emoclf.models.networks import build_network
+from emoclf.models import build_network, synchronise_normalisation
 from emoclf.photos import Photos
-from emoclf.run import Run
-from emoclf.runtime import find_hardware, set_seeds
+from emoclf.runtime import Hardware, find_hardware, set_seeds
+from emoclf.training.fitting import train_model
+from emoclf.training.locking import check_run_is_free
+from emoclf.training.run_folder import TrainingResult, start_run
 from emoclf.untrusted import show_text
 
-if TYPE_CHECKING:
-    import keras
+Devices = Literal["one", "all"]
+"""Which devices learn: the first one, or all GPUs of this machine."""
 
-    from emoclf.training import Devices, MultiWorkerResult, TrainingResult
+
+@contextmanager
+def use_devices(devices: Devices = "one", *, names: Sequence[str] | None = None) -> Iterator[int]:
+    """Build, compile and train on one device or on several, each with its part of every batch.
+
+    Gradients are averaged over the devices (`tf.distribute.MirroredStrategy`). Let batch
+    normalisation see all of the batch with `models.synchronise_normalisation`, and give a batch
+    that is large enough to be shared.
+
+    Args:
+        devices: `"one"`, or `"all"` for every GPU.
+        names: TensorFlow's names of the devices instead, such as `["CPU:0", "CPU:1"]`.
+
+    Yields:
+        How many devices take part.
+
+    Raises:
+        ValueError: If `devices` is unknown.
+    """
+    import tensorflow as tf
+
+    if devices not in get_args(Devices):
+        raise ValueError(f"devices={devices!r} should be one of {get_args(Devices)}.")
+    if names is None and devices == "all":
+        names = [each.name.split(":", 2)[2] for each in tf.config.list_logical_devices("GPU")]
+    if not names or len(names) < 2:
+        yield 1
+        return
+    strategy = tf.distribute.MirroredStrategy(
+        list(names),
+        # NCCL is for GPUs.
+        cross_device_ops=None if "GPU" in names[0] else tf.distribute.HierarchicalCopyAllReduce(),
+    )
+    with strategy.scope():
+        yield strategy.num_replicas_in_sync
+
+
+def choose_precision(hardware: Hardware) -> str:
+    """Choose the dtype policy that a network is best built under on this hardware.
+
+    Nvidia's GPUs multiply half-precision numbers on cores of their own since compute capability
+    7.0 (Volta; Colab's T4 has 7.5). Since 8.0 (Ampere) they know bfloat16, which has float32's
+    range, so that small gradients do not vanish. Weights and the last layer stay float32
+    (Micikevicius et al., 2018). Older GPUs and CPUs gain nothing, or lose.
+
+    Args:
+        hardware: From `find_hardware()`.
+
+    Returns:
+        `"mixed_bfloat16"` if every GPU has 8.0 or more, `"mixed_float16"` if every GPU has 7.0
+        or more, else `"float32"`: without a GPU, too, or with one that does not tell.
+
+    Example:
+        >>> choose_precision(Hardware(2, ("Tesla T4",), 12.7, ((7, 5),)))
+        'mixed_float16'
+        >>> choose_precision(Hardware(2, (), 12.7))
+        'float32'
+    """
+    known = hardware.compute_capabilities
+    if not known or len(known) < len(hardware.gpu_names) or min(known) < (7, 0):
+        return "float32"
+    return "mixed_bfloat16" if min(known) >= (8, 0) else "mixed_float16"
+
+
+@contextmanager
+def use_precision(policy: str) -> Iterator[str]:
+    """Build networks under a dtype policy, and restore the one before afterwards.
+
+    A network keeps the policy that it was built under. `save_model` writes it as float32.
+
+    Args:
+        policy: A Keras dtype policy, or `"auto"` for `choose_precision(find_hardware())`.
+
+    Yields:
+        The policy.
+    """
+    policy = choose_precision(find_hardware()) if policy == "auto" else policy
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield policy
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def train(
@@ -39,7 +125,7 @@ def train(
     verbose: int | str = 0,
     progress: bool = False,
 ) -> TrainingResult:
-    """Train the network of the settings on a split and keep everything of it in a run folder.
+    """Train the network of the settings and keep everything of it in a run folder.
 
     A pretrained network is trained in stages: see `train_model`.
 
@@ -55,7 +141,7 @@ def train(
         devices: `"all"` lets all GPUs of this machine share every batch.
         detector: What finds faces, for `settings.crop="face"`; default: `make_detector()`.
         without_face: What becomes of a photo without a face: see `cache_photos`.
-        cache: The photos of the split, decoded already as the settings say; default: they are
+        cache: The photos, decoded already as the settings say; default: they are
             decoded here.
         callbacks: Your own, for W&B, MLflow or Trackio, for example: see `train_model`.
         say: Called with a line of progress now and then, such as `print`.
@@ -63,7 +149,7 @@ def train(
         progress: Whether decoding shows a progress bar.
 
     Returns:
-        The run folder, the history, the best epoch and whether the model collapsed.
+        The run, the history, the best epoch and whether the model collapsed.
 
     Raises:
         UnreadableImageError: If a photo cannot be read; the message names it.
@@ -73,29 +159,25 @@ def train(
         PretrainedWeightsError: If the network's weights cannot be downloaded or read.
         ValueError: If the settings do not fit together.
     """
-    from emoclf.models import synchronise_normalisation
-    from emoclf.training import (
-        check_run_is_free,
-        choose_precision,
-        start_run,
-        train_model,
-        use_devices,
-        use_precision,
-    )
-
     settings = settings or Settings()
     if resume and name:
         check_run_is_free(Path(logs) / name)
     set_seeds(settings.seed)
     if cache is None:
-        cache = _cache(photos, settings, detector, without_face, Path(logs) / "cache", progress)
+        cache = cache_for(
+            settings,
+            photos,
+            logs=logs,
+            detector=detector,
+            without_face=without_face,
+            progress=progress,
+        )
     _check_cache(cache, settings)
     say(str(cache))
     size = settings.batch_size
     batches = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
-    policy = choose_precision(find_hardware()) if settings.precision == "auto" else "float32"
     with use_devices(devices) as count:
-        with use_precision(policy):
+        with use_precision(settings.precision):
             model = build_network(settings, photos.class_names)
         run = start_run(settings, cache.photos, logs=logs, name=name, resume=resume, copies=copies)
         say(f"run folder: {show_text(run.folder)}")
@@ -114,79 +196,6 @@ def train(
         )
 
 
-def train_on_cluster(
-    photos: Photos,
-    settings: Settings | None = None,
-    *,
-    addresses: Sequence[str],
-    index: int,
-    name: str,
-    logs: str | Path = "logs",
-    detector: FaceDetector | None = None,
-    without_face: WithoutFace = "leave_out",
-    say: Callable[[str], None] = lambda _: None,
-    progress: bool = False,
-) -> MultiWorkerResult:
-    """Train the network of the settings on several machines, which all call this.
-
-    Every machine has the photos at the same place, and sees the folder of runs, which is on a
-    shared disk. Called again after a machine was lost, all go on after the last whole epoch. Call
-    it before anything else uses TensorFlow.
-
-    Args:
-        photos: Which photos.
-        settings: What to train and how; a network that knows something already is for one machine.
-        addresses: `host:port` of every machine, in the same order everywhere.
-        index: Which of them this machine is, from 0; the first writes the files.
-        name: Name of the run.
-        logs: The folder that holds all runs.
-        detector: As for `train`.
-        without_face: As for `train`.
-        say: Called with a line of progress now and then.
-        progress: Whether decoding shows a progress bar.
-
-    Returns:
-        The history, the same on every machine.
-
-    Raises:
-        WorkerLostError: If another machine stops.
-        ResumeRefusedError: If the run of this name is another training.
-        RunInUseError: If another training writes that run.
-        ValueError: If the settings do not fit.
-    """
-    from emoclf.training import start_run
-    from emoclf.training.multi_worker import describe_cluster, join_workers, train_on_workers
-
-    settings = settings or Settings()
-    if settings.is_pretrained:
-        raise ValueError(
-            f"network={settings.network!r} is trained in stages, on one machine. Several machines "
-            "train network='small' or 'deep', or a backbone with weights='none'."
-        )
-    if settings.ema_momentum:
-        raise ValueError(
-            f"ema_momentum={settings.ema_momentum} is for one worker. Set ema_momentum=0 "
-            "for several."
-        )
-    os.environ["TF_CONFIG"] = describe_cluster(addresses, index)
-    say(f"Machine {index} of {len(addresses)} waits for the others: {', '.join(addresses)}")
-    strategy = join_workers()
-    cache = _cache(photos, settings, detector, without_face, Path(logs) / "cache", progress)
-    say(str(cache))
-    run = Run(Path(logs) / name)
-    if index == 0:
-        start_run(settings, cache.photos, logs=logs, name=name, resume=True)
-    say(f"run folder: {show_text(run.folder)}")
-
-    def build() -> keras.Model:
-        set_seeds(settings.seed)
-        return build_network(settings, photos.class_names)
-
-    return train_on_workers(
-        build, cache, settings=settings, run_folder=run.folder, strategy=strategy, say=say
-    )
-
-
 def _check_cache(cache: PhotoCache, settings: Settings) -> None:
     received = (tuple(cache.images.shape[1:3]), cache.crop)
     expected = (settings.image_size, settings.crop)
@@ -197,21 +206,15 @@ def _check_cache(cache: PhotoCache, settings: Settings) -> None:
         )
 
 
-def _cache(
-    photos: Photos,
-    settings: Settings,
-    detector: FaceDetector | None,
-    without_face: WithoutFace,
-    folder: Path,
-    progress: bool,
+def cache_for(
+    settings: Settings, photos: Photos, *, logs: str | Path, **options: Any
 ) -> PhotoCache:
+    """Decode photos as the settings say, into the cache that a folder of runs has."""
     return cache_photos(
         photos,
         image_size=settings.image_size,
         resize_mode=settings.resize_mode,
         crop=settings.crop,
-        detector=detector,
-        without_face=without_face,
-        cache_folder=folder,
-        progress=progress,
+        cache_folder=Path(logs) / "cache",
+        **options,
     )

@@ -3,33 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from emoclf.config import Settings
 from emoclf.data.loading import balanced_class_weights
 from emoclf.images import ModelInfo
-from emoclf.models import freeze_for_fine_tuning
+from emoclf.models import FineTuningStage, freeze_for_fine_tuning
 from emoclf.run import Run
 from emoclf.storage import naming_full_disk
 from emoclf.training.callbacks import make_callbacks
-from emoclf.training.copying import CopyRun
 from emoclf.training.locking import hold_run
 from emoclf.training.resuming import KeepState, keeps_state
-from emoclf.training.run_folder import TrainingResult, finish_run
-from emoclf.training.stages import Stage, choose_stages, describe_stage
+from emoclf.training.run_folder import CopyRun, TrainingResult, finish_run
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+RATE_DIVISOR = 20
+"""After the head, the largest learning rate is this many times smaller."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a training.
+
+    Attributes:
+        learns: What learns: see `freeze_for_fine_tuning`; None leaves everything as it is built.
+        epochs: Passes over the training photos at most.
+        learning_rate: Largest learning rate of the stage.
+    """
+
+    learns: FineTuningStage | None
+    epochs: int
+    learning_rate: float
+
+
+def plan_stages(settings: Settings) -> tuple[Stage, ...]:
+    """Divide a training into stages where the network is pretrained.
+
+    Args:
+        settings: Epochs and learning rate of the whole training, and which network.
+
+    Returns:
+        One stage in which everything learns; for a pretrained network a third of the epochs for
+        the head at the settings' rate, the rest at a twentieth of it for the top of the network
+        too, or for all of the packaged face network, which is small.
+    """
+    if not settings.is_pretrained:
+        return (Stage(None, settings.epochs, settings.learning_rate),)
+    first = max(1, round(settings.epochs / 3))
+    head = Stage("head", first, settings.learning_rate)
+    if settings.epochs <= first:
+        return (head,)
+    learns: FineTuningStage = "all" if settings.network == "face" else "top"
+    return head, Stage(learns, settings.epochs - first, settings.learning_rate / RATE_DIVISOR)
+
+
+def describe_stage(model: keras.Model, stage: Stage) -> str:
+    """Say what of a model learns in a stage, after `freeze_for_fine_tuning`.
+
+    Returns:
+        One line, such as `head: 1,154 of 940,274 weights learn, 5 epochs at up to 0.002`.
+    """
+    learning = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    noun = "epoch" if stage.epochs == 1 else "epochs"
+    return (
+        f"{stage.learns}: {learning:,} of {model.count_params():,} weights learn, "
+        f"{stage.epochs} {noun} at up to {stage.learning_rate:g}"
+    )
 
 
 def make_learning_rate(
     steps_per_epoch: int, *, epochs: int, learning_rate: float
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Make the step size rise for a tenth of the training and then fall along a cosine.
+    """Make the learning rate rise for a tenth of the training and then fall along a cosine.
 
     Small first steps keep a fresh network from being thrown off, large ones get it going, and
     small last ones let it settle. Cosine after Loshchilov and Hutter (2017), warm-up after
@@ -38,7 +90,7 @@ def make_learning_rate(
     Args:
         steps_per_epoch: Batches per epoch, `len(train)`.
         epochs: Epochs of the whole training.
-        learning_rate: The largest step size.
+        learning_rate: The largest learning rate.
 
     Returns:
         A schedule for `keras.optimizers.Adam`.
@@ -63,7 +115,7 @@ def compile_model(
 
     Args:
         model: A model that returns probabilities `(batch, classes)`.
-        learning_rate: Step size, or a schedule of it.
+        learning_rate: The learning rate, or a schedule of it.
         ema_momentum: Momentum of the average of the weights, 0 to below 1, for the callback
             `EMAWeights`; 0 averages nothing.
 
@@ -78,6 +130,18 @@ def compile_model(
         metrics=["accuracy"],
     )
     return model
+
+
+def begin_stage(
+    model: keras.Model, stage: Stage, *, settings: Settings, steps_per_epoch: int
+) -> None:
+    """Freeze what is not to learn in a stage, and compile the model for it, in place."""
+    if stage.learns is not None:
+        freeze_for_fine_tuning(model, stage.learns)
+    rate = make_learning_rate(
+        steps_per_epoch, epochs=stage.epochs, learning_rate=stage.learning_rate
+    )
+    compile_model(model, learning_rate=rate, ema_momentum=settings.ema_momentum)
 
 
 def train_model(
@@ -107,8 +171,7 @@ def train_model(
         validation: Batches of the validation photos.
         run: From `start_run`. Its settings say how the model is trained; image size, resize mode
             and crop must be those that the photos were cached with.
-        stages: What learns when; default: `choose_stages(run.settings)`, one stage for a network
-            that learns from scratch.
+        stages: What learns when; default: `plan_stages(run.settings)`.
         class_weights: Label to weight; default: balanced by the run's training photos when the
             settings ask for class weights, else all photos count the same.
         copies: A folder, on Google Drive for example, that gets a copy of the run after every
@@ -129,7 +192,7 @@ def train_model(
     """
     run = Run.open(run)
     settings, folder, class_names = run.settings, run.folder, run.photos.class_names
-    stages = choose_stages(settings) if stages is None else tuple(stages)
+    stages = plan_stages(settings) if stages is None else tuple(stages)
     if not stages:
         raise ValueError("stages should hold at least one Stage. Received none.")
     info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.crop)
@@ -138,25 +201,21 @@ def train_model(
             labels = run.photos.part("train").labels
             class_weights = balanced_class_weights(labels, len(class_names))
         watching = make_callbacks(
-            folder,
-            info=info,
-            patience=settings.patience,
-            ema_momentum=settings.ema_momentum > 0,
+            folder, info=info, patience=settings.patience, ema=settings.ema_momentum > 0
         )
         copying = [CopyRun(folder, copies)] if copies is not None else []
         history = _fit(
             model,
             train,
-            validation=validation,
-            run_folder=folder,
-            settings=settings,
+            run=run,
             stages=stages,
-            class_weights=class_weights,
             # Those that remember something first: a logger more or less moves none of them.
             callbacks=[*watching, *sorted(callbacks, key=keeps_state, reverse=True)],
             copying=copying,
-            facts=_describe_facts(settings, class_weights, callbacks),
+            facts=_list_facts(settings, class_weights, callbacks),
             say=say,
+            validation_data=validation,
+            class_weight=dict(class_weights) if class_weights else None,
             verbose=verbose,
         )
         result = finish_run(model, history, validation, run=run, info=info)
@@ -169,40 +228,35 @@ def _fit(
     model: keras.Model,
     train: tf.data.Dataset,
     *,
-    validation: tf.data.Dataset,
-    run_folder: Path,
-    settings: Settings,
+    run: Run,
     stages: Sequence[Stage],
-    class_weights: Mapping[int, float] | None,
     callbacks: Sequence[keras.callbacks.Callback],
     copying: Sequence[CopyRun],
     facts: Mapping[str, Any],
     say: Callable[[str], Any],
-    verbose: int | str,
+    **options: Any,
 ) -> dict[str, list[float]]:
     """Fit stage by stage, leave the weights of the best epoch, and return the whole history."""
     history: dict[str, list[float]] = {}
     best = (float("inf"), model.get_weights())
     for number, stage in enumerate(stages, start=1):
-        begin_stage(model, stage, settings=settings, steps_per_epoch=len(train))
+        begin_stage(model, stage, settings=run.settings, steps_per_epoch=len(train))
         part, told = "", facts
         if stage.learns is not None:
             say(describe_stage(model, stage))
             part, told = f"{number}-{stage.learns}", {**facts, "stage": asdict(stage)}
-        keep = KeepState(run_folder, train, callbacks=callbacks, facts=told, part=part)
+        keep = KeepState(run.folder, train, callbacks=callbacks, facts=told, part=part)
         if keep.epochs_done:
-            say(keep.describe())
+            say(str(keep))
         done = len(history.get("loss", ()))
-        with naming_full_disk(run_folder):
+        with naming_full_disk(run.folder):
             fitted = model.fit(
                 train,
-                validation_data=validation,
                 initial_epoch=keep.initial_epoch or done,
                 epochs=done + stage.epochs,
-                class_weight=dict(class_weights) if class_weights else None,
                 callbacks=[*callbacks, keep, *copying],
                 shuffle=False,  # the data set shuffles itself
-                verbose=verbose,
+                **options,
             )
         for name, values in fitted.history.items():
             history.setdefault(name, []).extend(values)
@@ -214,32 +268,14 @@ def _fit(
     return history
 
 
-def begin_stage(
-    model: keras.Model, stage: Stage, *, settings: Settings, steps_per_epoch: int
-) -> None:
-    """Freeze what is not to learn in a stage, and compile the model for it.
-
-    Args:
-        model: The model; changed in place.
-        stage: The stage.
-        settings: How the weights are averaged.
-        steps_per_epoch: Batches per epoch.
-    """
-    if stage.learns is not None:
-        freeze_for_fine_tuning(model, stage.learns)
-    rate = make_learning_rate(
-        steps_per_epoch, epochs=stage.epochs, learning_rate=stage.learning_rate
-    )
-    compile_model(model, learning_rate=rate, ema_momentum=settings.ema_momentum)
-
-
-def _describe_facts(
+def _list_facts(
     settings: Settings,
     class_weights: Mapping[int, float] | None,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> dict[str, Any]:
     """Return what decides about a training beside its photos and its layers, for `KeepState`."""
-    weights = {str(label): each for label, each in (class_weights or {}).items()}
-    facts = {**settings.to_dict(), "weights of the classes": weights}
-    own = [type(each).__name__ for each in callbacks if keeps_state(each)]
-    return {**facts, "callbacks that remember": own}
+    return {
+        **settings.to_dict(),
+        "weights of the classes": {str(key): each for key, each in (class_weights or {}).items()},
+        "callbacks that remember": [type(each).__name__ for each in callbacks if keeps_state(each)],
+    }

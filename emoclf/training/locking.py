@@ -68,25 +68,21 @@ def hold_run(folder: str | Path) -> Iterator[None]:
     """
     take_run(folder)
     name = _name(folder)
-    if name in _blocks:
-        yield
-        return
+    is_inner = name in _blocks
     _blocks.add(name)
     try:
         yield
     finally:
-        _blocks.discard(name)
-        release_run(folder)
+        if not is_inner:
+            _blocks.discard(name)
+            release_run(folder)
 
 
 def check_run_is_free(folder: str | Path) -> None:
     """Refuse early, before anything is computed, what `hold_run` would refuse.
 
-    Args:
-        folder: The run folder; it need not exist.
-
     Raises:
-        RunInUseError: If something else writes it.
+        RunInUseError: If something else writes the folder, which need not exist.
     """
     if (Path(folder) / LOCK_NAME).exists():
         with hold_run(folder):
@@ -99,38 +95,29 @@ def take_run(folder: str | Path) -> None:
     For what has a beginning and an end but no block, such as a callback. A training that was
     interrupted keeps the lock until this process ends or takes it again.
 
-    Args:
-        folder: The run folder.
-
     Raises:
         RunInUseError: If another process, or another thread of this one, has it.
     """
     with _guard:
-        held = _held.get(_name(folder))
+        name, held = _name(folder), _held.get(_name(folder))
         if held is not None and held.thread is threading.current_thread():
             return
         if held is not None and held.thread.is_alive():
             raise _make_in_use(folder, {"process": os.getpid(), "machine": platform.node()})
-        _close(_held.pop(_name(folder), None))
+        _close(_held.pop(name, None))
         Path(folder).mkdir(parents=True, exist_ok=True)
         path = Path(folder) / LOCK_NAME
-        _held[_name(folder)] = _Held(path, _lock(path), threading.current_thread())
+        _held[name] = _Held(path, _lock(path), threading.current_thread())
         _watch_forks()
     _clear(Path(folder))
 
 
 def release_run(folder: str | Path) -> None:
-    """Let go of a run folder, unless it is another thread's, or `hold_run` still holds it.
-
-    Args:
-        folder: The run folder.
-    """
+    """Let go of a run folder, unless it is another thread's, or `hold_run` still holds it."""
     with _guard:
-        held = _held.get(_name(folder))
-        is_own = held is not None and held.thread is threading.current_thread()
-        if not is_own or _name(folder) in _blocks:
-            return
-        _close(_held.pop(_name(folder)), remove=True)
+        name, held = _name(folder), _held.get(_name(folder))
+        if held and held.thread is threading.current_thread() and name not in _blocks:
+            _close(_held.pop(name), remove=True)
 
 
 def _close(held: _Held | None, *, remove: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Which learning rate? Try them all for one step each and look at the loss (Smith, 2017)."""
+"""LR range test (Smith, 2017): every learning rate for one step, and what the loss does."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from emoclf.config import SEED
+from emoclf.display import Displayed
 from emoclf.models import copy_network
 from emoclf.training.fitting import compile_model
 
@@ -21,7 +22,7 @@ _SMALLEST_FALL = 0.02
 
 
 @dataclass(frozen=True, eq=False)
-class LearningRateCurve:
+class LearningRateCurve(Displayed):
     """What a short training at ever larger learning rates has shown.
 
     Attributes:
@@ -37,17 +38,18 @@ class LearningRateCurve:
     smoothed_losses: np.ndarray
     suggestion: float | None
 
-    def describe(self) -> str:
-        """Return what to do, in a sentence or two."""
+    def blocks(self) -> Iterable[str]:
+        """Say what to do."""
         tried = f"{self.rates[0]:.0e} to {self.rates[-1]:.0e}"
         if self.suggestion is None:
-            return (
+            yield (
                 f"In {len(self.rates)} steps the loss does not clearly fall at any learning rate "
                 f"from {tried}: give more steps or larger batches. A network that learns hard "
                 "photos from scratch may need epochs before it begins: keep the default there."
             )
+            return
         lowest = self.rates[int(np.argmin(self.smoothed_losses))]
-        return (
+        yield (
             f"Suggested learning rate: {self.suggestion:.1e}. The loss falls most steeply there; "
             f"it is lowest at {lowest:.1e} (tried: {tried})."
         )
@@ -63,7 +65,7 @@ def find_learning_rate(
     smoothing: float = 0.06,
     seed: int = SEED,
 ) -> LearningRateCurve:
-    """Train a copy of the network for a few steps, each at a larger rate, and watch its loss.
+    """Run an LR range test: a few steps of a copy, each at a larger learning rate.
 
     At small rates nothing happens, then the loss falls, then it climbs again: the rate where it
     falls most steeply is a good largest rate for a training (Smith, 2017, arXiv:1506.01186). It
@@ -76,7 +78,7 @@ def find_learning_rate(
         lowest: First rate.
         highest: Last rate; those between grow by the same factor from step to step.
         steps: Batches to train on, at least 20.
-        smoothing: Width of the average (sigma of a Gaussian) as a share of the steps, above 0 to
+        smoothing: Width of the average (sigma of a Gaussian) as a fraction of the steps, above 0 to
             0.5. It looks both ways, so that it does not lag behind and suggest too much.
         seed: Seed of dropout and augmentation. The same seed and the same batches in the same
             order give the same curve; a data set that shuffles gives new batches every time.

@@ -1,16 +1,16 @@
-"""One training on several machines, each with its share of every batch.
+"""One training on several workers (machines), each with its part of every batch.
 
 Keras 3's `fit` fails under `MultiWorkerMirroredStrategy` (keras-team/keras#20585), so the loop is
-our own. Every machine has all photos and draws the same order; of each batch it takes every n-th
-photo. Gradients and the statistics of batch normalisation are summed over the machines, so the
-losses are those of one machine.
+our own. Every worker has all photos and draws the same order; of each batch it takes every n-th
+photo. Gradients and the statistics of batch normalisation are summed over the workers, so the
+losses are those of one.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,57 +20,79 @@ import keras
 import numpy as np
 
 from emoclf.config import MODEL_FILE_NAME, Settings
-from emoclf.data.loading import PhotoCache, balanced_class_weights, make_dataset, take_order
+from emoclf.data.loading import (
+    PhotoCache,
+    WithoutFace,
+    balanced_class_weights,
+    make_dataset,
+    take_order,
+)
+from emoclf.display import Displayed
 from emoclf.images import ModelInfo
-from emoclf.models import synchronise_normalisation
+from emoclf.images.faces import FaceDetector
+from emoclf.models import build_network, synchronise_normalisation
 from emoclf.models.model_file import save_model
+from emoclf.photos import Photos
+from emoclf.run import Run
+from emoclf.runtime import set_seeds
 from emoclf.storage import check_kind, parse_json, refuse_another
+from emoclf.training.classifier import cache_for
 from emoclf.training.fitting import compile_model, make_learning_rate
 from emoclf.training.locking import hold_run
-from emoclf.training.resuming import MadeFrom, describe_network, name_variables, restore_variables
+from emoclf.training.run_folder import start_run
 from emoclf.training.state import (
     STATE_FOLDER_NAME,
-    SavedState,
+    MadeFrom,
     load_state,
+    restore_model,
     save_state,
+    take_state,
 )
+from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 
 class WorkerLostError(RuntimeError):
-    """Another machine has stopped; the message says how to go on."""
+    """Another worker has stopped; the message says how to go on."""
 
 
 @dataclass(frozen=True)
-class MultiWorkerResult:
-    """What a training on several machines came to.
+class MultiWorkerResult(Displayed):
+    """What a training on several workers came to.
 
     Attributes:
         history: `loss`, `val_loss` and `val_accuracy`, one float per epoch each.
-        machines: How many machines took part.
-        is_chief: Whether this machine is the first, which alone writes files.
+        workers: How many workers took part.
+        is_chief: Whether this worker is the first, which alone writes files.
     """
 
     history: dict[str, list[float]]
-    machines: int
+    workers: int
     is_chief: bool
 
+    def blocks(self) -> Iterable[str]:
+        """Say how many workers trained for how long, and with which result."""
+        loss, accuracy = (self.history[name][-1] for name in ("val_loss", "val_accuracy"))
+        yield (
+            f"{self.workers} workers, {len(self.history['loss'])} epochs: validation loss "
+            f"{loss:.3f}, accuracy {accuracy:.1%}."
+        )
 
-def describe_cluster(addresses: Sequence[str], index: int) -> str:
-    """Write down the machines of a training as TensorFlow reads it, for `TF_CONFIG`.
+
+def make_tf_config(addresses: Sequence[str], index: int) -> str:
+    """Make the JSON that names the workers of a training to TensorFlow, for `TF_CONFIG`.
 
     Args:
-        addresses: `host:port` of every machine, the same list on each of them; the first is the
-            chief.
-        index: Which of them this machine is, from 0.
+        addresses: `host:port` of every worker, the same list on each; the first is the chief.
+        index: Which of them this worker is, from 0.
 
     Returns:
         JSON.
 
     Raises:
-        ValueError: If an address has no port, or there is no machine of this index.
+        ValueError: If an address has no port, or there is no worker of this index.
     """
     for address in addresses:
         host, _, port = address.rpartition(":")
@@ -80,23 +102,91 @@ def describe_cluster(addresses: Sequence[str], index: int) -> str:
             )
     if not 0 <= index < len(addresses):
         raise ValueError(
-            f"index={index} should be one of the {len(addresses)} machines, counted from 0."
+            f"index={index} should be one of the {len(addresses)} workers, counted from 0."
         )
     cluster = {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": index}}
     return json.dumps(cluster)
 
 
 def join_workers() -> tf.distribute.Strategy:
-    """Meet the other machines that `TF_CONFIG` names; without it, this machine is alone.
-
-    Call it before anything else of TensorFlow runs.
-
-    Returns:
-        The strategy for `train_on_workers`.
-    """
+    """Meet the workers that `TF_CONFIG` names, else stay alone; before TensorFlow does any work."""
     import tensorflow as tf
 
     return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def train_on_cluster(
+    photos: Photos,
+    settings: Settings | None = None,
+    *,
+    addresses: Sequence[str],
+    index: int,
+    name: str,
+    logs: str | Path = "logs",
+    detector: FaceDetector | None = None,
+    without_face: WithoutFace = "leave_out",
+    say: Callable[[str], None] = lambda _: None,
+    progress: bool = False,
+) -> MultiWorkerResult:
+    """Train the network of the settings on several workers, which all call this.
+
+    Every worker has the photos at the same place, and sees the folder of runs, which is on a
+    shared disk. Called again after a worker was lost, all go on after the last whole epoch. Call
+    it before anything else uses TensorFlow.
+
+    Args:
+        photos: Which photos.
+        settings: What to train and how; a pretrained network is for one worker.
+        addresses: `host:port` of every worker, in the same order everywhere.
+        index: Which of them this worker is, from 0; the first writes the files.
+        name: Name of the run.
+        logs: The folder that holds all runs.
+        detector: As for `train`, like all that follows.
+        without_face: What becomes of a photo without a face.
+        say: Called with a line of progress now and then.
+        progress: Whether decoding shows a progress bar.
+
+    Returns:
+        The history, the same on every worker.
+
+    Raises:
+        ValueError: If the settings do not fit; for the rest see `train_on_workers`.
+    """
+    settings = settings or Settings()
+    if settings.is_pretrained:
+        raise ValueError(
+            f"network={settings.network!r} is trained in stages, on one worker. Several workers "
+            "train network='small' or 'deep', or a backbone with weights='none'."
+        )
+    if settings.ema_momentum:
+        raise ValueError(
+            f"ema_momentum={settings.ema_momentum} is for one worker. Set ema_momentum=0 "
+            "for several."
+        )
+    os.environ["TF_CONFIG"] = make_tf_config(addresses, index)
+    say(f"Worker {index} of {len(addresses)} waits for the others: {', '.join(addresses)}")
+    strategy = join_workers()
+    cache = cache_for(
+        settings,
+        photos,
+        logs=logs,
+        detector=detector,
+        without_face=without_face,
+        progress=progress,
+    )
+    say(str(cache))
+    run = Run(Path(logs) / name)
+    if index == 0:
+        start_run(settings, cache.photos, logs=logs, name=name, resume=True)
+    say(f"run folder: {show_text(run.folder)}")
+
+    def build() -> keras.Model:
+        set_seeds(settings.seed)
+        return build_network(settings, photos.class_names)
+
+    return train_on_workers(
+        build, cache, settings=settings, run_folder=run.folder, strategy=strategy, say=say
+    )
 
 
 def train_on_workers(
@@ -108,32 +198,29 @@ def train_on_workers(
     strategy: tf.distribute.Strategy,
     say: Callable[[str], Any] = lambda _: None,
 ) -> MultiWorkerResult:
-    """Train a network on several machines; every machine calls it with the same arguments.
+    """Train a network on several workers; every worker calls it with the same arguments.
 
-    The first machine, the chief, keeps the state after every epoch and the finished model. When a
-    machine is lost the others end with an error; started again, all go on after the last whole
-    epoch. For that the run folder is on a disk that all machines see.
+    The first worker, the chief, keeps the state after every epoch and the finished model. When a
+    worker is lost the others end with an error; started again, all go on after the last whole
+    epoch. For that the run folder is on a disk that all of them see.
 
     Args:
-        build: Makes the network, the same on every machine: seed it.
-        cache: All photos, in the same order on every machine.
-        settings: Epochs, batch size (of all machines together), learning rate, class weights, seed.
+        build: Makes the network, the same on every worker: seed it.
+        cache: All photos, in the same order on every worker.
+        settings: Epochs, batch size (of all workers together), learning rate, class weights, seed.
         run_folder: The run's folder, made beforehand.
         strategy: From `join_workers`.
         say: Called with a line per epoch.
 
-    Returns:
-        The history, the same on every machine.
-
     Raises:
-        WorkerLostError: If another machine stops.
+        WorkerLostError: If another worker stops.
         ResumeRefusedError: If the run folder holds the state of another training.
         RunInUseError: If another training writes the run folder.
-        ValueError: If a batch is smaller than the number of machines.
+        ValueError: If a batch is smaller than the number of workers.
     """
     with hold_run(run_folder) if is_chief() else nullcontext():
         return _train(
-            build, cache, settings=settings, run_folder=run_folder, strategy=strategy, say=say
+            build, cache, settings=settings, run_folder=Path(run_folder), strategy=strategy, say=say
         )
 
 
@@ -142,53 +229,67 @@ def _train(
     cache: PhotoCache,
     *,
     settings: Settings,
-    run_folder: str | Path,
+    run_folder: Path,
     strategy: tf.distribute.Strategy,
     say: Callable[[str], Any],
 ) -> MultiWorkerResult:
-    count = strategy.num_replicas_in_sync
-    if settings.batch_size < count:
-        raise ValueError(
-            f"batch_size={settings.batch_size} should be at least the {count} machines."
-        )
+    count, size = strategy.num_replicas_in_sync, settings.batch_size
+    if size < count:
+        raise ValueError(f"batch_size={size} should be at least the {count} workers.")
     order = take_order(cache, "train", seed=settings.seed)
-    steps = -(-len(cache.photos.find_part("train")) // settings.batch_size)
-    rate = make_learning_rate(steps, epochs=settings.epochs, learning_rate=settings.learning_rate)
-    with strategy.scope():
-        model = synchronise_normalisation(build())
-        compile_model(model, learning_rate=rate)
-        model.optimizer.build(model.trainable_variables)
-    weights = _find_weights(cache, settings)
+    model = _build(
+        build, settings, strategy, steps_per_epoch=-(-len(cache.photos.find_part("train")) // size)
+    )
     facts = {"photos": order.fingerprint, "settings": json.dumps(settings.to_dict())}
-    folder = Path(run_folder) / STATE_FOLDER_NAME
-    epochs_done, history = _restore(model, folder, facts)
-    learn = _make_step(model, strategy, weights)
-    validation = make_dataset(cache, "validation", batch_size=settings.batch_size)
-    for epoch in range(epochs_done, settings.epochs):
+    folder = run_folder / STATE_FOLDER_NAME
+    saved, _ = load_state(folder, kind=MadeFrom)
+    history: dict[str, list[float]] = {}
+    if saved is not None:
+        refuse_another(saved.facts["made_from"], facts, run_folder)
+        restore_model(model, saved, folder, run_folder=run_folder)
+        history = saved.facts["history"]
+    learn = _make_step(model, strategy, _find_weights(cache, settings))
+    validation = make_dataset(cache, "validation", batch_size=size)
+    for epoch in range(saved.epoch if saved else 0, settings.epochs):
         order.epoch = epoch
-        losses = [
-            learn(cache.images[indices], labels)
-            for indices, labels in _cut(order.begin_epoch(), settings.batch_size, count)
-        ]
+        batches = _cut(order.begin_epoch(), size, count)
+        losses = [learn(cache.images[indices], labels) for indices, labels in batches]
         row = {"loss": float(np.mean(losses)), **_validate(model, validation)}
         for name, value in row.items():
             history.setdefault(name, []).append(value)
         if is_chief():
-            save_state(folder, _take_state(model, epoch + 1, facts, history))
+            save_state(folder, take_state(model, epoch + 1, made_from=facts, history=history))
         numbers = ", ".join(f"{name} {value:.4f}" for name, value in row.items())
         say(f"epoch {epoch + 1} of {settings.epochs}: {numbers}")
     if is_chief():
         info = ModelInfo(
             cache.photos.class_names, settings.image_size, settings.resize_mode, settings.crop
         )
-        save_model(model, Path(run_folder) / MODEL_FILE_NAME, info=info)
+        save_model(model, run_folder / MODEL_FILE_NAME, info=info)
     return MultiWorkerResult(history, count, is_chief())
 
 
+def _build(
+    build: Callable[[], keras.Model],
+    settings: Settings,
+    strategy: tf.distribute.Strategy,
+    *,
+    steps_per_epoch: int,
+) -> keras.Model:
+    """Build and compile the network in the scope of the strategy."""
+    rate = make_learning_rate(
+        steps_per_epoch, epochs=settings.epochs, learning_rate=settings.learning_rate
+    )
+    with strategy.scope():
+        model = compile_model(synchronise_normalisation(build()), learning_rate=rate)
+        model.optimizer.build(model.trainable_variables)
+    return model
+
+
 def is_chief() -> bool:
-    """Say whether this machine is the first of those that `TF_CONFIG` names, or alone."""
+    """Say whether this worker is the first of those that `TF_CONFIG` names, or alone."""
     content = (os.environ.get("TF_CONFIG") or "{}").encode("utf-8", "surrogateescape")
-    what = "the machines of a training"
+    what = "the workers of a training"
     value = parse_json(content, name="TF_CONFIG", what=what, kind=dict[str, Any])
     task = check_kind(value.get("task", {}), dict[str, Any], name="TF_CONFIG", what=what)
     return task.get("index", 0) == 0
@@ -203,40 +304,13 @@ def _find_weights(cache: PhotoCache, settings: Settings) -> np.ndarray:
     return np.array([weights[label] for label in range(count)], dtype=np.float32)
 
 
-def _restore(
-    model: keras.Model, folder: Path, facts: Mapping[str, Any]
-) -> tuple[int, dict[str, list[float]]]:
-    """Return how many epochs are done and their history, and give the model their weights."""
-    saved, _ = load_state(folder, kind=MadeFrom)
-    if saved is None:
-        return 0, {}
-    expected = {**facts, "network": describe_network(model)}
-    before = {**saved.facts["made_from"], "network": saved.facts["network"]}
-    refuse_another(before, expected, folder.parent)
-    where = folder / f"epoch-{saved.epoch:05}.npz"
-    restore_variables(model.variables, saved.arrays, "model", where=where)
-    restore_variables(model.optimizer.variables, saved.arrays, "optimizer", where=where)
-    return saved.epoch, saved.facts["history"]
-
-
-def _take_state(
-    model: keras.Model, epoch: int, facts: dict[str, Any], history: dict[str, list[float]]
-) -> SavedState:
-    return SavedState(
-        epoch,
-        {"made_from": facts, "network": describe_network(model), "history": history},
-        name_variables(model.variables, "model")
-        | name_variables(model.optimizer.variables, "optimizer"),
-    )
-
-
 def _cut(
-    epoch: tuple[np.ndarray, np.ndarray], batch_size: int, machines: int
+    epoch: tuple[np.ndarray, np.ndarray], batch_size: int, workers: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Cut an epoch into batches; a last one that is too small for all machines joins another."""
+    """Cut an epoch into batches; a last one that is too small for all workers joins another."""
     indices, labels = epoch
     starts = list(range(0, len(indices), batch_size))
-    if len(starts) > 1 and len(indices) - starts[-1] < machines:
+    if len(starts) > 1 and len(indices) - starts[-1] < workers:
         starts.pop()
     ends = [*starts[1:], len(indices)]
     return [
@@ -247,7 +321,7 @@ def _cut(
 def _make_step(
     model: keras.Model, strategy: tf.distribute.Strategy, weights: np.ndarray
 ) -> Callable[[np.ndarray, np.ndarray], float]:
-    """Return a function that learns from one batch of all machines and returns its loss."""
+    """Return a function that learns from one batch of all workers and returns its loss."""
     import tensorflow as tf
 
     def learn(photos: tf.Tensor, labels: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
@@ -258,7 +332,7 @@ def _make_step(
             loss = tf.reduce_sum(losses * tf.gather(weights, labels)) / total
         variables = model.trainable_variables
         gradients = tape.gradient(loss, [each.value for each in variables])
-        model.optimizer.apply(gradients, variables)  # sums the gradients of all machines
+        model.optimizer.apply(gradients, variables)  # sums the gradients of all workers
         return loss
 
     @tf.function(reduce_retracing=True)
@@ -279,15 +353,15 @@ def _make_step(
             return float(learn_everywhere(share(photos), share(labels), total))
         except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
             raise WorkerLostError(
-                "Another machine of this training has stopped or cannot be reached. See what it "
-                "says, then start all machines again: they go on after the last whole epoch."
+                "Another worker of this training has stopped or cannot be reached. See what it "
+                "says, then start all workers again: they go on after the last whole epoch."
             ) from error
 
     return step
 
 
 def _validate(model: keras.Model, validation: tf.data.Dataset) -> dict[str, float]:
-    """Look at all validation photos on this machine; all machines have the same weights."""
+    """Evaluate all validation photos on this worker; all workers have the same weights."""
     losses, hits = [], []
     for photos, labels in validation:
         probabilities = model(photos, training=False)

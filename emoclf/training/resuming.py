@@ -7,13 +7,12 @@ that decides about the rest of a training is kept, so that the end is the same t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
@@ -23,12 +22,17 @@ from emoclf.storage import refuse_another
 from emoclf.training.locking import release_run, take_run
 from emoclf.training.state import (
     STATE_FOLDER_NAME,
+    MadeFrom,
     SavedState,
     find_newest_state,
+    list_shapes,
     load_state,
+    make_changed,
+    name_state,
+    restore_model,
     save_state,
+    take_state,
 )
-from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -39,14 +43,6 @@ _COUNTERS: dict[type[keras.callbacks.Callback], tuple[str, ...]] = {
     keras.callbacks.ModelCheckpoint: ("best",),
 }
 """What Keras' callbacks remember from epoch to epoch, beside the best weights."""
-
-
-class MadeFrom(TypedDict):
-    """What every saved state tells beside its arrays."""
-
-    made_from: dict[str, Any]
-    network: str
-    history: dict[str, list[float]]
 
 
 class _Facts(MadeFrom):
@@ -128,7 +124,7 @@ class KeepState(keras.callbacks.Callback):
         """Whether the saved training had come to its end."""
         return bool(self._saved and self._saved.facts["is_complete"])
 
-    def describe(self) -> str:
+    def __str__(self) -> str:
         """Say in a sentence where the training goes on."""
         if not self.epochs_done:
             return "No earlier state: the training starts with epoch 1."
@@ -152,18 +148,13 @@ class KeepState(keras.callbacks.Callback):
         release_run(self._run)
 
     def _restore(self, saved: SavedState) -> None:
-        where = self.folder / f"epoch-{saved.epoch:05}.npz"
-        network = describe_network(self.model)
-        refuse_another({"network": saved.facts["network"]}, {"network": network}, self._run)
-        _build_optimizer(self.model)
-        restore_variables(self.model.variables, saved.arrays, "model", where=where)
-        restore_variables(self.model.optimizer.variables, saved.arrays, "optimizer", where=where)
+        restore_model(self.model, saved, self.folder, run_folder=self._run)
         try:
             for number, callback in enumerate(self._callbacks):
                 _restore_callback(callback, number, saved)
             _restore_random_state(saved)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise _make_changed(where, error) from error
+            raise make_changed(name_state(self.folder, saved.epoch), error) from error
         self._history = {name: list(each) for name, each in saved.facts["history"].items()}
         self.model.history.history = {name: list(each) for name, each in self._history.items()}
 
@@ -173,112 +164,18 @@ class KeepState(keras.callbacks.Callback):
             self._order.epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Save the state, once all other callbacks have looked at the epoch."""
+        """Save the state, once all other callbacks have had the epoch."""
         for name, value in (logs or {}).items():
             self._history.setdefault(name, []).append(float(value))
+        state = take_state(self.model, epoch + 1, made_from=self._facts, history=self._history)
         is_last = epoch + 1 >= self.params["epochs"]
-        facts: dict[str, Any] = {
-            "made_from": self._facts,
-            "network": describe_network(self.model),
-            "history": self._history,
-            "is_complete": bool(self.model.stop_training or is_last),
-            "counters": {},
+        state.facts["is_complete"] = bool(self.model.stop_training or is_last)
+        state.facts["counters"] = {
+            str(number): _keep_callback(callback, number, state.arrays)
+            for number, callback in enumerate(self._callbacks)
         }
-        arrays = {
-            **name_variables(self.model.variables, "model"),
-            **name_variables(self.model.optimizer.variables, "optimizer"),
-        }
-        for number, callback in enumerate(self._callbacks):
-            _keep_callback(callback, number, facts, arrays)
-        _keep_random_state(facts, arrays)
-        save_state(self.folder, SavedState(epoch + 1, facts, arrays))
-
-
-def describe_network(model: keras.Model) -> str:
-    """Return a name for the kind of optimizer and for the shapes of all variables.
-
-    Args:
-        model: A compiled model.
-
-    Returns:
-        Sixteen hexadecimal digits.
-    """
-    shapes = [(each.path.rpartition("/")[2], tuple(each.shape)) for each in model.variables]
-    text = repr((type(model.optimizer).__name__, shapes))
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _build_optimizer(model: keras.Model) -> None:
-    """Make the optimizer's variables, which Keras does at the first step only."""
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-
-
-def name_variables(variables: Sequence[Any], kind: str) -> dict[str, np.ndarray]:
-    """Return the values of variables under names that begin with their kind.
-
-    Args:
-        variables: Keras variables.
-        kind: `"model"` or `"optimizer"`.
-
-    Returns:
-        Name to array.
-    """
-    values = (keras.ops.convert_to_numpy(each) for each in variables)
-    return {f"{kind}/{number:04}": np.asarray(value) for number, value in enumerate(values)}
-
-
-def restore_variables(
-    variables: Sequence[Any], arrays: Mapping[str, np.ndarray], kind: str, *, where: Path
-) -> None:
-    """Give variables the values that `name_variables` returned.
-
-    Args:
-        variables: The same variables, in the same order.
-        arrays: Name to array.
-        kind: As it was.
-        where: The file of the state, for the error message.
-
-    Raises:
-        ValueError: If an array is missing, or of another shape or type.
-    """
-    for number, variable in enumerate(variables):
-        name = f"{kind}/{number:04}"
-        expected = (tuple(variable.shape), variable.dtype)
-        array = arrays.get(name)
-        if array is None or (array.shape, array.dtype.name) != expected:
-            received = "none" if array is None else (array.shape, array.dtype.name)
-            raise _make_changed(where, f"{name} should be {expected}, received {received}")
-        variable.assign(array)
-
-
-_LONGEST_REASON = 400
-
-
-def _make_changed(where: Path, reason: object) -> ValueError:
-    return ValueError(
-        f"{show_text(where)} was changed ({show_text(str(reason)[:_LONGEST_REASON])}). Move it "
-        "away: the training then goes on with the state before it, or begins anew where there is "
-        "none."
-    )
-
-
-def _keep_callback(
-    callback: keras.callbacks.Callback,
-    number: int,
-    facts: dict[str, Any],
-    arrays: dict[str, np.ndarray],
-) -> None:
-    """Add what a callback remembers: numbers to the facts, lists of arrays to the arrays."""
-    state = _get_state(callback)
-    counters = {}
-    for name, value in state.items():
-        if isinstance(value, list):
-            pieces = {f"{position:04}": np.asarray(each) for position, each in enumerate(value)}
-            arrays |= {f"callback/{number}/{name}/{key}": each for key, each in pieces.items()}
-        else:
-            counters[name] = value
-    facts["counters"][str(number)] = counters
+        _keep_random_state(state)
+        save_state(self.folder, state)
 
 
 def keeps_state(callback: keras.callbacks.Callback) -> bool:
@@ -290,20 +187,35 @@ def _speaks_for_itself(callback: keras.callbacks.Callback) -> bool:
     return hasattr(callback, "get_state") and hasattr(callback, "set_state")
 
 
+def _list_counters(callback: keras.callbacks.Callback) -> tuple[str, ...]:
+    return next((names for kind, names in _COUNTERS.items() if isinstance(callback, kind)), ())
+
+
+def _keep_callback(
+    callback: keras.callbacks.Callback, number: int, arrays: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """Return the numbers that a callback remembers; its lists of arrays join the arrays."""
+    counters = {}
+    for name, value in _get_state(callback).items():
+        if isinstance(value, list):
+            for position, each in enumerate(value):
+                arrays[f"callback/{number}/{name}/{position:04}"] = np.asarray(each)
+        else:
+            counters[name] = value
+    return counters
+
+
 def _get_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
     if _speaks_for_itself(callback):
         return callback.get_state()
-    names = next((each for kind, each in _COUNTERS.items() if isinstance(callback, kind)), ())
-    state = {name: _to_number(getattr(callback, name)) for name in names}
+    state = {name: _to_number(getattr(callback, name)) for name in _list_counters(callback)}
     best_weights = getattr(callback, "best_weights", None)
     return state if best_weights is None else {**state, "best_weights": list(best_weights)}
 
 
 def _to_number(value: Any) -> float | int | None:
     """Return what JSON can hold, to the last digit."""
-    if value is None or isinstance(value, int):
-        return value
-    return float(value)
+    return value if value is None or isinstance(value, int) else float(value)
 
 
 def _restore_callback(callback: keras.callbacks.Callback, number: int, saved: SavedState) -> None:
@@ -314,33 +226,27 @@ def _restore_callback(callback: keras.callbacks.Callback, number: int, saved: Sa
     if _speaks_for_itself(callback):
         callback.set_state(state)
         return
-    names = next((each for kind, each in _COUNTERS.items() if isinstance(callback, kind)), ())
     for name, value in state.items():
         if name == "best_weights" and isinstance(value, list):
-            _refuse_unlike(value, callback.model.get_weights())
-        elif name not in names or not _is_counter(value, getattr(callback, name)):
+            if list_shapes(value) != list_shapes(callback.model.get_weights()):
+                raise ValueError("the best weights are not of the shapes of the network's")
+        elif name not in _list_counters(callback) or not _fits(value, getattr(callback, name)):
             raise ValueError(f"{name} is {value!r:.100}")
         setattr(callback, name, value)
 
 
-def _refuse_unlike(values: Sequence[np.ndarray], own: Sequence[np.ndarray]) -> None:
-    described = [[(each.shape, each.dtype) for each in arrays] for arrays in (values, own)]
-    if described[0] != described[1]:
-        raise ValueError("the best weights are not of the shapes of the network's")
-
-
-def _is_counter(value: Any, present: Any) -> bool:
+def _fits(value: Any, present: Any) -> bool:
     """Return whether a value may take the place of a counter, or of the best loss so far."""
     is_count = isinstance(present, int) and not isinstance(present, bool)
     return isinstance(value, int) if is_count else value is None or isinstance(value, (int, float))
 
 
-def _keep_random_state(facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+def _keep_random_state(state: SavedState) -> None:
     version, numbers, gauss = random.getstate()
-    facts["python_random"] = [version, list(numbers), gauss]
+    state.facts["python_random"] = [version, list(numbers), gauss]
     name, keys, *rest = cast("tuple[Any, ...]", np.random.get_state())
-    facts["numpy_random"] = [name, *rest]
-    arrays["numpy_random"] = keys
+    state.facts["numpy_random"] = [name, *rest]
+    state.arrays["numpy_random"] = keys
 
 
 def _restore_random_state(saved: SavedState) -> None:

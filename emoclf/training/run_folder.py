@@ -1,46 +1,41 @@
-"""The folder that keeps everything of a run."""
+"""The folder that keeps everything of a run: begun, copied to a second place, finished."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 
 from emoclf.config import Settings
+from emoclf.display import Displayed
 from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
 from emoclf.images import ModelInfo
 from emoclf.models.model_file import load_model, save_model
 from emoclf.photos import Photos
 from emoclf.run import SETTINGS_FILE_NAME, Run, check_run_name, make_run_folder
 from emoclf.runtime import find_versions
-from emoclf.storage import ResumeRefusedError, building_folder, refuse_another, write_json
-from emoclf.training.copying import fetch_run
-from emoclf.training.state import find_newest_state
+from emoclf.storage import (
+    ResumeRefusedError,
+    building_folder,
+    find_sha256,
+    refuse_another,
+    replacing,
+    write_json,
+)
+from emoclf.training.state import STATE_FOLDER_NAME, find_newest_state
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
-    import keras
     import tensorflow as tf
 
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What one training came to.
-
-    Attributes:
-        run: The run, with everything of it in its folder.
-        history: Metric name to one float per epoch, as Keras' `History.history`.
-        best_epoch: The epoch with the lowest validation loss, counted from 1.
-        collapse: A sentence when the model gives one answer to all validation photos, else None.
-    """
-
-    run: Run
-    history: dict[str, list[float]]
-    best_epoch: int
-    collapse: str | None
+OVERFITTING_GAP = 0.08
+"""A larger lead of the training accuracy over the validation accuracy is called overfitting."""
 
 
 def start_run(
@@ -56,8 +51,8 @@ def start_run(
 
     Args:
         settings: The run's settings, written to `settings.json`.
-        photos: Its split, written to `split.json`: `cache.photos` where photos without a face
-            were left out, so that the run tells what was learned from.
+        photos: Its photos in their parts, written to `split.json`: `cache.photos` where photos
+            without a face were left out, so that the run tells what was learned from.
         logs: The folder that holds all runs.
         name: Name of the run; default: the time.
         resume: Go on with the run of this name, where there is one (`KeepState`).
@@ -79,8 +74,8 @@ def start_run(
         check_run_name(name)
         run = Run(Path(logs) / name)
         copy = None if copies is None else Run(Path(copies) / name)
-        if copies is not None and copy is not None and copy.is_there:
-            fetch_run(copies, run.folder)
+        if copy is not None and copy.is_there:
+            fetch_run(copy.folder.parent, run.folder)
         if (run.folder / SETTINGS_FILE_NAME).is_file():
             _refuse_another_run(run, settings, photos)
             if copy is not None:
@@ -124,6 +119,167 @@ def _refuse_another_run(run: Run, settings: Settings, photos: Photos) -> None:
     refuse_another({name: [] for name in facts}, facts, run.folder)
 
 
+class CopyRun(keras.callbacks.Callback):
+    """Copy what is new in a run folder to a second place, Google Drive for example, every epoch.
+
+    A machine that is taken away, as Colab's are, takes its disk with it. Writing to Drive directly
+    leaves half a file when that happens at the wrong moment; a copy that is made under another
+    name, read back and then renamed does not.
+
+    Put it behind `KeepState`. A copy that fails is a warning, and is tried again after the next
+    epoch: the training does not depend on the second place.
+
+    Args:
+        run_folder: The run's folder.
+        folder: The folder that holds the copies of all runs.
+    """
+
+    def __init__(self, run_folder: str | Path, folder: str | Path) -> None:
+        """Nothing is copied yet."""
+        super().__init__()
+        self.run_folder, self.folder = Path(run_folder), Path(folder)
+        self._copied: dict[str, tuple[int, int]] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
+        """Copy what has changed since the last time."""
+        self._copy("copying is tried again after the next epoch")
+
+    def finish(self) -> None:
+        """Copy what the end of the training has written; call it when all of the run is there."""
+        self._copy("going on with the finished run (--resume) does nothing but copy it")
+
+    def _copy(self, otherwise: str) -> None:
+        try:
+            copy_run(self.run_folder, self.folder, known=self._copied)
+        except OSError as error:
+            warnings.warn(
+                f"The run was not copied to {show_text(self.folder)} ({show_text(error)}). It is "
+                f"whole in {show_text(self.run_folder)}, and {otherwise}.",
+                stacklevel=3,
+            )
+
+
+def copy_run(
+    run_folder: str | Path,
+    folder: str | Path,
+    *,
+    known: dict[str, tuple[int, int]] | None = None,
+) -> list[Path]:
+    """Copy a run folder to a second place, file by file, each verified before it counts.
+
+    Args:
+        run_folder: The run's folder; the copy has its name.
+        folder: The folder that holds the copies of all runs.
+        known: What was copied before, file to size and time, which is then left out; brought up to
+            date.
+
+    Returns:
+        The copies that were made.
+
+    Raises:
+        OSError: If a file cannot be copied, or does not read back as it was written.
+    """
+    run_folder, known = Path(run_folder), {} if known is None else known
+    target, made = Path(folder) / run_folder.name, []
+    for path in _list_files(run_folder):
+        name = path.relative_to(run_folder).as_posix()
+        facts = (path.stat().st_size, path.stat().st_mtime_ns)
+        if known.get(name) != facts:
+            made.append(_copy_verified(path, target / name))
+            known[name] = facts
+    for copy in (target / STATE_FOLDER_NAME).rglob("epoch-*.npz"):
+        if not (run_folder / copy.relative_to(target)).exists():
+            copy.unlink()  # an older state, whose successor lies beside it
+    return made
+
+
+def fetch_run(folder: str | Path, run_folder: str | Path) -> bool:
+    """Bring a run back from its second place, where this machine does not have it.
+
+    Args:
+        folder: The folder that holds the copies of all runs.
+        run_folder: Where the run belongs; left alone where it exists.
+
+    Returns:
+        Whether it was brought back.
+
+    Raises:
+        OSError: If a file does not read back as it was written.
+    """
+    run_folder = Path(run_folder)
+    source = Path(folder) / run_folder.name
+    if run_folder.exists() or not source.is_dir():
+        return False
+    with building_folder(run_folder) as unfinished:
+        for path in _list_files(source):
+            _copy_verified(path, unfinished / path.relative_to(source))
+    return True
+
+
+def _list_files(folder: Path) -> list[Path]:
+    """Return the files of a folder, without those that are hidden: not there for good."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [
+        path
+        for path in found
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+
+
+def _copy_verified(source: Path, target: Path) -> Path:
+    """Copy a file under another name, read it back, and only then give it its name."""
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+        if find_sha256(temporary) != find_sha256(source):
+            raise OSError(
+                f"the copy of {show_text(source)} to {show_text(target)} does not read "
+                "back as it was written"
+            )
+    return target
+
+
+@dataclass(frozen=True)
+class TrainingResult(Displayed):
+    """What one training came to.
+
+    Attributes:
+        run: The run, with everything of it in its folder.
+        history: Metric name to one float per epoch, as Keras' `History.history`.
+        collapse: A sentence when the model predicts one class for all validation photos, else None.
+    """
+
+    run: Run
+    history: dict[str, list[float]]
+    collapse: str | None
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the lowest validation loss, counted from 1."""
+        losses = self.history["val_loss"]
+        return losses.index(min(losses)) + 1
+
+    def blocks(self) -> Iterable[str]:
+        """Say which epoch is kept, whether the network overfits, and whether it collapsed."""
+        losses, best = self.history["val_loss"], self.best_epoch - 1
+        trained, validated = self.history["accuracy"][best], self.history["val_accuracy"][best]
+        yield (
+            f"Epoch {self.best_epoch} of {len(losses)} is kept: its validation loss, "
+            f"{losses[best]:.3f}, is the lowest. The accuracy is {trained:.1%} on the (augmented) "
+            f"training photos and {validated:.1%} on the validation photos."
+        )
+        if trained - validated > OVERFITTING_GAP:
+            yield (
+                f"The gap of {100 * (trained - validated):.0f} points means overfitting: the "
+                "network memorises training photos. More photos, more dropout or a smaller network "
+                "help."
+            )
+        else:
+            yield "Validation keeps up with training: no sign of overfitting."
+        if self.best_epoch == len(losses):
+            yield "The last epoch is the best one, so more epochs may help."
+        yield self.collapse or "Both classes are predicted: the network has not collapsed to one."
+
+
 def finish_run(
     model: keras.Model,
     history: Mapping[str, list[float]],
@@ -132,10 +288,10 @@ def finish_run(
     run: Run,
     info: ModelInfo,
 ) -> TrainingResult:
-    """Save the finished model and look whether it has collapsed to one class.
+    """Save the finished model and test whether it has collapsed to one class.
 
     The file of a run that had ended before stays as it is, so that what was made from it (exports,
-    a baselines, looks at the test) still knows it.
+    baselines, accesses to the test) still knows it.
 
     Args:
         model: The trained model.
@@ -145,18 +301,14 @@ def finish_run(
         info: Classes, size, resize mode and crop of the model.
 
     Returns:
-        The best epoch and whether the model collapsed.
+        The history, the best epoch and whether the model collapsed.
     """
     if not _is_saved(model, run.model_file):
         save_model(model, run.model_file, info=info)
     _, probabilities = collect_predictions(model, validation)
     numbers = {name: [float(value) for value in values] for name, values in history.items()}
-    losses = numbers["val_loss"]
     return TrainingResult(
-        run=run,
-        history=numbers,
-        best_epoch=losses.index(min(losses)) + 1,
-        collapse=describe_collapse(probabilities, class_names=info.class_names),
+        run, numbers, describe_collapse(probabilities, class_names=info.class_names)
     )
 
 
@@ -164,8 +316,7 @@ def _is_saved(model: keras.Model, path: Path) -> bool:
     """Return whether a file holds the weights that the model has."""
     if not path.is_file():
         return False
-    saved = load_model(path, compiled=False)[0].get_weights()
-    own = model.get_weights()
+    saved, own = load_model(path, compiled=False)[0].get_weights(), model.get_weights()
     return len(saved) == len(own) and all(map(np.array_equal, saved, own))
 
 

@@ -1,20 +1,23 @@
-"""The state of a training on disk: two generations, whole or not there, damage noticed."""
+"""The state of a training: taken, on disk in two generations, damage noticed, restored."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
-import struct
 import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+import keras
 import numpy as np
 
 from emoclf.data.loading.stored import read_array_header
-from emoclf.storage import check_kind, open_regular, parse_json, replacing
+from emoclf.storage import check_kind, open_regular, parse_json, refuse_another, replacing
+from emoclf.storage.archives import ZIP_ERRORS
 from emoclf.untrusted import show_text
 
 STATE_FOLDER_NAME = "state"
@@ -25,6 +28,14 @@ GENERATIONS = 2
 
 FORMAT_VERSION = 1
 _FACTS = "facts"
+
+
+class MadeFrom(TypedDict):
+    """What every saved state tells beside its arrays."""
+
+    made_from: dict[str, Any]
+    network: str
+    history: dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ def save_state(folder: str | Path, state: SavedState) -> Path:
     Raises:
         OSError: If it cannot be written, for example on a full disk; older states are untouched.
     """
-    path = Path(folder) / f"epoch-{state.epoch:05}.npz"
+    path = name_state(folder, state.epoch)
     document = {"format_version": FORMAT_VERSION, "epoch": state.epoch, **state.facts}
     with replacing(path) as temporary, temporary.open("wb") as file:
         arrays: dict[str, Any] = {_FACTS: np.array(json.dumps(document)), **state.arrays}
@@ -65,16 +76,23 @@ def save_state(folder: str | Path, state: SavedState) -> Path:
     return path
 
 
+def name_state(folder: str | Path, epoch: int) -> Path:
+    """Return the file of the state after so many epochs."""
+    return Path(folder) / f"epoch-{epoch:05}.npz"
+
+
+def list_shapes(arrays: Iterable[Any]) -> list[tuple[tuple[int, ...], str]]:
+    """Return shape and dtype of each array or Keras variable, to compare them."""
+    return [(tuple(each.shape), str(each.dtype)) for each in arrays]
+
+
 def list_states(folder: str | Path) -> list[Path]:
     """Return the files of a folder of states, the newest first."""
     return sorted(Path(folder).glob("epoch-*.npz"), reverse=True)
 
 
 def find_newest_state(run_folder: str | Path) -> str:
-    """Return which state of a training is its newest, such as `2-all/epoch-00004.npz`.
-
-    Args:
-        run_folder: The run's folder, or a copy of it.
+    """Return the newest state of a run or its copy, such as `2-all/epoch-00004.npz`.
 
     Returns:
         Its path inside the folder of the states; later ones are larger. Empty without one.
@@ -100,14 +118,13 @@ def load_state(
         ValueError: If there are states, and all of them are damaged.
     """
     notes: list[str] = []
-    files = list_states(folder)
-    for path in files:
+    for path in list_states(folder):
         try:
             return _read(path, kind), tuple(notes)
         except _DAMAGES as error:
             reason = show_text(str(error)[:_LONGEST_REASON])
             notes.append(f"{show_text(path)} is damaged and is left aside ({reason}).")
-    if files:
+    if notes:
         raise ValueError(
             f"{' '.join(notes)} None of the states in {show_text(folder)} can be read. Move that "
             "folder away to train from the beginning."
@@ -115,21 +132,10 @@ def load_state(
     return None, ()
 
 
-_DAMAGES = (
-    EOFError,
-    KeyError,
-    NotImplementedError,  # a way of packing that Python does not know
-    OSError,
-    OverflowError,
-    RuntimeError,  # a member that is encrypted
-    TypeError,
-    ValueError,
-    struct.error,
-    zipfile.BadZipFile,
-)
+_DAMAGES = (*ZIP_ERRORS, KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
 """What `zipfile` and NumPy raise for files that are not what was written."""
 
-_LONGEST_REASON = 300
+_LONGEST_REASON = 400
 
 
 def _read(path: Path, kind: Any) -> SavedState:
@@ -163,3 +169,78 @@ def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray
             raise ValueError(f"{member.filename} is not of the size that it says")
     with archive.open(member) as file:
         return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def take_state(
+    model: keras.Model,
+    epoch: int,
+    *,
+    made_from: Mapping[str, Any],
+    history: Mapping[str, list[float]],
+) -> SavedState:
+    """Take down a compiled model after an epoch: its variables and those of its optimizer.
+
+    Args:
+        model: The model.
+        epoch: How many epochs are done.
+        made_from: What decides about the training beside its layers.
+        history: Metric name to one value per epoch.
+
+    Returns:
+        The state, its facts of type `MadeFrom`.
+    """
+    facts = {"made_from": made_from, "network": _name_network(model), "history": history}
+    arrays = {
+        f"{kind}/{number:04}": np.asarray(keras.ops.convert_to_numpy(each))
+        for kind, variables in _list_variables(model)
+        for number, each in enumerate(variables)
+    }
+    return SavedState(epoch, facts, arrays)
+
+
+def restore_model(model: keras.Model, saved: SavedState, folder: Path, *, run_folder: Path) -> None:
+    """Give a compiled model, and its optimizer, what `take_state` has taken down.
+
+    Args:
+        model: The model; changed in place.
+        saved: The state.
+        folder: The folder of the states, for the error message.
+        run_folder: The run's folder, likewise.
+
+    Raises:
+        ResumeRefusedError: If the state is of other layers or another optimizer.
+        ValueError: If an array is missing, or of another shape or type.
+    """
+    network = {"network": _name_network(model)}
+    refuse_another({"network": saved.facts["network"]}, network, run_folder)
+    if not model.optimizer.built:  # Keras makes its variables at the first step only
+        model.optimizer.build(model.trainable_variables)
+    for kind, variables in _list_variables(model):
+        for number, variable in enumerate(variables):
+            name = f"{kind}/{number:04}"
+            (expected,) = list_shapes([variable])
+            received = list_shapes([saved.arrays[name]] if name in saved.arrays else [])
+            if received != [expected]:
+                reason = f"{name} should be {expected}, received {received or 'none'}"
+                raise make_changed(name_state(folder, saved.epoch), reason)
+            variable.assign(saved.arrays[name])
+
+
+def _name_network(model: keras.Model) -> str:
+    """Return a name, of 16 digits, for the kind of optimizer and the shapes of all variables."""
+    shapes = [(each.path.rpartition("/")[2], tuple(each.shape)) for each in model.variables]
+    text = repr((type(model.optimizer).__name__, shapes))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _list_variables(model: keras.Model) -> list[tuple[str, Sequence[Any]]]:
+    return [("model", model.variables), ("optimizer", model.optimizer.variables)]
+
+
+def make_changed(where: Path, reason: object) -> ValueError:
+    """Return the error about a state that is not as it was written, and what to do."""
+    return ValueError(
+        f"{show_text(where)} was changed ({show_text(str(reason)[:_LONGEST_REASON])}). Move it "
+        "away: the training then goes on with the state before it, or begins anew where there is "
+        "none."
+    )

@@ -49,7 +49,7 @@ def _examine(choice: DetectorChoice) -> dict[str, Any]:
     hardware = detector = network = None
     try:
         with quiet_start():
-            hardware = find_hardware().describe()
+            hardware = str(find_hardware())
     except ImportError as error:
         findings.append(
             f"TensorFlow cannot be loaded ({show_text(error)}). Predicting with the packaged "

@@ -121,8 +121,7 @@ def train_command(
         from emoclf.runtime import quiet_start
 
         with quiet_start():
-            from emoclf.training import describe_history
-            from emoclf.training.classifier import train, train_on_cluster
+            from emoclf.training import train, train_on_cluster
         options: dict[str, Any] = {
             "logs": logs,
             "detector": choice() if settings.crop == "face" else None,
@@ -146,8 +145,7 @@ def train_command(
             verbose=1 if sys.stdout.isatty() else 2,
             **options,
         )
-    echo(describe_history(result.history))
-    echo(result.collapse or "Both classes are used.")
+    echo(str(result))
     echo(f"Next: python -m emoclf evaluate {quote_argument(result.run.folder)}")
 
 

@@ -15,14 +15,15 @@ from emoclf.experiments.exporting.parity import Parity, ParityPhotos, Score, gat
 from emoclf.images import ModelInfo
 from emoclf.images.faces import FaceDetector
 from emoclf.inference import MakeDetector
-from emoclf.models.formats.formats import FORMATS, ExportFormat, choose_formats, find_unavailable
-from emoclf.models.formats.loading import (
-    PARITY_FILE_NAME,
-    find_changed_file,
-    list_export_files,
+from emoclf.models.formats import (
+    FORMATS,
+    ExportFormat,
+    choose_formats,
+    find_unavailable,
     load_export,
+    write_export,
 )
-from emoclf.models.formats.writers import write_export
+from emoclf.models.formats.loading import PARITY_FILE_NAME, find_changed_file, list_export_files
 from emoclf.models.model_file import MEMBER_NAME, load_model
 from emoclf.storage import building_folder, check_kind, find_sha256, read_json, write_json
 from emoclf.untrusted import show_text

@@ -18,7 +18,7 @@ from emoclf.evaluation import Estimate, estimate_fraction
 from emoclf.images import ModelInfo, Network
 from emoclf.images.faces import FaceDetector
 from emoclf.inference import MakeDetector
-from emoclf.models.formats.formats import FORMATS, MAX_ACCURACY_LOSS, MAX_DIFFERENCE, ExportFormat
+from emoclf.models.formats import FORMATS, MAX_ACCURACY_LOSS, MAX_DIFFERENCE, ExportFormat
 from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.untrusted import show_text

@@ -1,14 +1,17 @@
 """Files of a network for other programs: the formats, writing them, loading them again."""
 
-from emoclf.models.formats.formats import (
+from emoclf.models.formats.loading import ExportedNetwork, load_export
+from emoclf.models.formats.writers import (
     FORMATS,
     MAX_ACCURACY_LOSS,
     MAX_DIFFERENCE,
     ExportFormat,
     FormatUnavailableError,
+    choose_formats,
     find_unavailable,
+    write_export,
+    write_onnx,
 )
-from emoclf.models.formats.loading import ExportedNetwork, load_export
 
 __all__ = [
     "FORMATS",
@@ -17,6 +20,9 @@ __all__ = [
     "ExportFormat",
     "ExportedNetwork",
     "FormatUnavailableError",
+    "choose_formats",
     "find_unavailable",
     "load_export",
+    "write_export",
+    "write_onnx",
 ]

@@ -1,4 +1,4 @@
-"""An exported file answers again: with Keras, TensorFlow, LiteRT or OpenCV."""
+"""An exported file, run with Keras, TensorFlow, LiteRT or OpenCV."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from emoclf.images import ModelInfo
-from emoclf.models.formats.formats import FORMATS, ExportFormat
-from emoclf.models.formats.writers import INPUT_NAME, OUTPUT_NAME
+from emoclf.models.formats.writers import FORMATS, INPUT_NAME, OUTPUT_NAME, ExportFormat
 from emoclf.models.model_file import MEMBER_NAME, load_model, read_info
 from emoclf.runtime import quiet_start
 from emoclf.storage import find_sha256, open_regular, parse_json
@@ -24,15 +23,8 @@ PARITY_FILE_NAME = "parity.json"
 
 _MAX_DESCRIPTION_BYTES = 2**20
 _MAX_FILE_BYTES = 4 * 2**30
-_TITLES: dict[ExportFormat, str] = {
-    "keras": "Keras",
-    "saved_model": "SavedModel",
-    "litert": "LiteRT",
-    "litert_int8": "LiteRT",
-    "onnx": "ONNX",
-}
 
-Answer = Callable[[np.ndarray], np.ndarray]
+RunFile = Callable[[np.ndarray], np.ndarray]
 """uint8 RGB `(photos, height, width, 3)` to float32 probabilities `(photos, classes)`."""
 
 
@@ -40,17 +32,17 @@ Answer = Callable[[np.ndarray], np.ndarray]
 class ExportedNetwork:
     """An exported file that is loaded, and what is needed to use it.
 
-    `Predictor(network, network.info)` answers for photos of any size and format.
+    `Predictor(network, network.info)` predicts photos of any size and format.
 
     Attributes:
         format: The format of the file.
         info: Classes, size, resize mode and crop.
-        answer: Runs the file on one photo, or on several where the format takes them.
+        run: Runs the file on one photo, or on several where the format takes them.
     """
 
     format: ExportFormat
     info: ModelInfo
-    answer: Answer
+    run: RunFile
 
     def predict_on_batch(self, x: np.ndarray) -> np.ndarray:
         """Run the file, as Keras' method of this name runs a network.
@@ -71,8 +63,8 @@ class ExportedNetwork:
                 f"{photos.dtype} {photos.shape}. emoclf.prepare makes such photos."
             )
         if FORMATS[self.format].takes_any_batch:
-            return np.asarray(self.answer(photos), dtype=np.float32)
-        rows = [self.answer(photos[i : i + 1]) for i in range(len(photos))]
+            return np.asarray(self.run(photos), dtype=np.float32)
+        rows = [self.run(photos[i : i + 1]) for i in range(len(photos))]
         empty = np.zeros((0, len(self.info.class_names)), dtype=np.float32)
         return np.concatenate([empty, *rows]).astype(np.float32)
 
@@ -85,7 +77,7 @@ def load_export(folder: str | Path) -> ExportedNetwork:
             you trust: a SavedModel may do what a program may.
 
     Returns:
-        A network that answers like the one it was exported from.
+        A network that predicts like the one it was exported from.
 
     Raises:
         FileNotFoundError: If there is no export in the folder, or its file is gone.
@@ -151,55 +143,55 @@ def list_export_files(path: Path) -> list[Path]:
     return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
 
 
-def _load_tried(name: ExportFormat, path: Path, info: ModelInfo) -> Answer:
+def _load_tried(name: ExportFormat, path: Path, info: ModelInfo) -> RunFile:
     """Load a file and try it on a black photo."""
     try:
-        answer = _LOADERS[name](path)
-        received = np.shape(answer(np.zeros((1, *info.image_size, 3), dtype=np.uint8)))
+        run = _LOADERS[name](path)
+        received = np.shape(run(np.zeros((1, *info.image_size, 3), dtype=np.uint8)))
     except Exception as error:  # each library raises its own
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise _make_damaged(name, path, show_text(reason)) from error
     if received != (1, len(info.class_names)):
-        raise _make_damaged(name, path, f"it answers in the shape {received}")
-    return answer
+        raise _make_damaged(name, path, f"it predicts in the shape {received}")
+    return run
 
 
 def _make_damaged(name: ExportFormat, path: Path, reason: str) -> ValueError:
     return ValueError(
-        f"The {_TITLES[name]} file is damaged: emoclf cannot read {show_text(path)} ({reason}). "
-        "Export it again."
+        f"The {FORMATS[name].title} file is damaged: emoclf cannot read {show_text(path)} "
+        f"({reason}). Export it again."
     )
 
 
-def _load_keras(path: Path) -> Answer:
+def _load_keras(path: Path) -> RunFile:
     return load_model(path, compiled=False)[0].predict_on_batch
 
 
-def _load_saved_model(path: Path) -> Answer:
+def _load_saved_model(path: Path) -> RunFile:
     import tensorflow as tf
 
     module = tf.saved_model.load(str(path))
 
-    def answer(photos: np.ndarray) -> np.ndarray:
+    def run(photos: np.ndarray) -> np.ndarray:
         # By way of the module: a signature alone does not keep its variables alive.
         signature = module.signatures["serving_default"]
         return signature(**{INPUT_NAME: tf.constant(photos)})[OUTPUT_NAME].numpy()
 
-    return answer
+    return run
 
 
-def _load_litert(path: Path) -> Answer:
+def _load_litert(path: Path) -> RunFile:
     with quiet_start():
         interpreter = _make_interpreter(_read(path))
         interpreter.allocate_tensors()
     (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
 
-    def answer(photo: np.ndarray) -> np.ndarray:
+    def run(photo: np.ndarray) -> np.ndarray:
         interpreter.set_tensor(taken["index"], photo)
         interpreter.invoke()
         return interpreter.get_tensor(given["index"])
 
-    return answer
+    return run
 
 
 def _read(path: Path) -> bytes:
@@ -221,19 +213,19 @@ def _make_interpreter(content: bytes) -> Any:
         return tf.lite.Interpreter(model_content=content)
 
 
-def _load_onnx(path: Path) -> Answer:
+def _load_onnx(path: Path) -> RunFile:
     import cv2
 
     network = cv2.dnn.readNetFromONNX(np.frombuffer(_read(path), dtype=np.uint8))
 
-    def answer(photo: np.ndarray) -> np.ndarray:
+    def run(photo: np.ndarray) -> np.ndarray:
         network.setInput(np.ascontiguousarray(photo))
         return network.forward().copy()
 
-    return answer
+    return run
 
 
-_LOADERS: dict[ExportFormat, Callable[[Path], Answer]] = {
+_LOADERS: dict[ExportFormat, Callable[[Path], RunFile]] = {
     "keras": _load_keras,
     "saved_model": _load_saved_model,
     "litert": _load_litert,

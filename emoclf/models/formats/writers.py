@@ -1,27 +1,29 @@
-"""A Keras network written as a file of each format.
+"""The formats a network can be exported to, and a Keras network written as each of them.
 
 Every file takes what the network takes, raw uint8 RGB `(batch, height, width, 3)`, 0 to 255, and
-answers float32 probabilities `(batch, classes)`. What is written is the network as it predicts:
+returns float32 probabilities `(batch, classes)`. What is written is the network as it predicts:
 layers that act only while training (augmentation, dropout) are traced switched off, so nothing of
 them is in the file.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from emoclf.images import ModelInfo
-from emoclf.models.formats.formats import ExportFormat
 from emoclf.models.model_file import save_model
 from emoclf.runtime import quiet_start
 from emoclf.storage import naming_full_disk, temporary_folder
+from emoclf.untrusted import quote_argument
 
 if TYPE_CHECKING:
     import keras
@@ -31,6 +33,109 @@ INPUT_NAME = "photo"
 
 OUTPUT_NAME = "probabilities"
 """What the output of a SavedModel is called."""
+
+
+ExportFormat = Literal["keras", "saved_model", "litert", "litert_int8", "onnx"]
+"""What a network is exported as."""
+
+MAX_DIFFERENCE = 1e-4
+"""A float export may change no probability by this much or more."""
+
+MAX_ACCURACY_LOSS = 0.01
+"""An int8 export may lose this much of the accuracy: one point."""
+
+
+@dataclass(frozen=True)
+class FormatFacts:
+    """What is to know about one format.
+
+    Attributes:
+        title: Its usual name.
+        file_name: Name of the exported file, or of the folder of a SavedModel.
+        packages: What emoclf needs for it beyond `requirements.txt`, as Python imports it.
+        is_float: Whether its numbers are as fine as those of the network.
+        takes_any_batch: Whether it takes several photos at a time; else one.
+        use: Where it is used.
+    """
+
+    title: str
+    file_name: str
+    packages: tuple[str, ...]
+    is_float: bool
+    takes_any_batch: bool
+    use: str
+
+
+FORMATS: dict[ExportFormat, FormatFacts] = {
+    "keras": FormatFacts(
+        "Keras", "model.keras", (), True, True, "Keras, without the training's state"
+    ),
+    "saved_model": FormatFacts(
+        "SavedModel", "model", (), True, True, "TensorFlow, TensorFlow Serving"
+    ),
+    "litert": FormatFacts(
+        "LiteRT", "model.tflite", (), True, False, "phones and small machines (LiteRT)"
+    ),
+    "litert_int8": FormatFacts(
+        *("LiteRT", "model.tflite", (), False, False),
+        "the same, a quarter of the size, whole numbers inside",
+    ),
+    "onnx": FormatFacts(
+        "ONNX", "model.onnx", ("onnx", "tf2onnx"), True, False, "OpenCV, ONNX Runtime, browsers"
+    ),
+}
+"""Every format, in the order in which they are written."""
+
+
+class FormatUnavailableError(RuntimeError):
+    """A format needs a package that is not installed here."""
+
+
+def find_unavailable() -> dict[ExportFormat, str]:
+    """Say which formats cannot be written here, and what to install.
+
+    Returns:
+        Format to one sentence with the pip command; empty where everything is installed.
+        Nothing is imported.
+    """
+    reasons: dict[ExportFormat, str] = {}
+    for name, facts in FORMATS.items():
+        missing = [each for each in facts.packages if importlib.util.find_spec(each) is None]
+        if missing:
+            verb = "is" if len(missing) == 1 else "are"
+            reasons[name] = (
+                f"{name} needs {' and '.join(missing)}, which {verb} not installed: pip install "
+                f"'emoclf[export]', or pip install {' '.join(map(quote_argument, missing))}"
+            )
+    return reasons
+
+
+def choose_formats(formats: Sequence[ExportFormat] | None) -> tuple[ExportFormat, ...]:
+    """Check the formats that are asked for, or take all that can be written here.
+
+    Args:
+        formats: Names of formats, each once; None for all that can be written.
+
+    Returns:
+        The formats, in the order of `FORMATS`.
+
+    Raises:
+        ValueError: If there is no such format, or none is named.
+        FormatUnavailableError: If one that is asked for needs a package that is missing.
+    """
+    unavailable = find_unavailable()
+    if formats is None:
+        return tuple(name for name in FORMATS if name not in unavailable)
+    unknown = set(formats) - set(FORMATS)
+    if isinstance(formats, str) or unknown or not formats:
+        raise ValueError(
+            f"formats={formats!r} should be a list of some of {', '.join(FORMATS)}; None takes "
+            "all that can be written here."
+        )
+    for name in formats:
+        if name in unavailable:
+            raise FormatUnavailableError(unavailable[name])
+    return tuple(name for name in FORMATS if name in formats)
 
 
 def write_export(
@@ -49,7 +154,7 @@ def write_export(
         format: One of `FORMATS`.
         info: Classes, size, resize mode and crop of the model.
         calibration: uint8 RGB `(photos, height, width, 3)`, 0 to 255: shows the int8 format how
-            large the numbers inside the network become. Other formats do not look at it.
+            large the numbers inside the network become. Other formats ignore it.
 
     Returns:
         The path.
@@ -83,10 +188,10 @@ def write_saved_model(model: keras.Model, path: str | Path, *, batch: int | None
     import tensorflow as tf
 
     module = tf.Module()
-    module.answer = _make_function(model, batch=batch, as_dictionary=True)
+    module.predict = _make_function(model, batch=batch, as_dictionary=True)
     module.weights = [variable.value for variable in model.variables]  # what is not named is lost
     with quiet_start(), _quiet_python():
-        tf.saved_model.save(module, str(path), signatures={"serving_default": module.answer})
+        tf.saved_model.save(module, str(path), signatures={"serving_default": module.predict})
     return Path(path)
 
 
@@ -117,7 +222,7 @@ def write_litert(
             "numbers inside the network become. Give photos like those of the training."
         )
     # From the Keras model itself, the converter of TensorFlow 2.21 loses the weights of some
-    # networks without a word and answers nan; by way of a SavedModel it does not.
+    # networks without a word and returns nan; by way of a SavedModel it does not.
     with temporary_folder() as folder, naming_full_disk(folder):
         write_saved_model(model, folder, batch=1)
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
@@ -167,13 +272,13 @@ def _make_function(
     """Return the network as it predicts, as a TensorFlow function of a fixed signature."""
     import tensorflow as tf
 
-    def answer(photo: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
+    def predict(photo: tf.Tensor) -> tf.Tensor | dict[str, tf.Tensor]:
         found = model(photo, training=False)
         return {OUTPUT_NAME: found} if as_dictionary else found
 
     shape = (batch, *model.input_shape[1:])
     signature = [tf.TensorSpec(shape, tf.uint8, name=name)]
-    return tf.function(answer, input_signature=signature, autograph=False)
+    return tf.function(predict, input_signature=signature, autograph=False)
 
 
 @contextmanager

@@ -2,10 +2,9 @@
 
 Three files lie in `face_model/`: `network.onnx`, which OpenCV runs in about a millisecond per face,
 `weights.npz`, the same weights for Keras, and `card.json`, which names both files' SHA-256 and says
-what the network was taught, how it answers and how well it does.
+what it was taught, how its predictions are meant and how well it does.
 """
 
-from emoclf.models.packaged.building import load_face_network
 from emoclf.models.packaged.card import (
     CARD_FILE_NAME,
     FACE_MODEL_FOLDER,
@@ -15,11 +14,11 @@ from emoclf.models.packaged.card import (
     ModelCard,
     read_checked,
 )
-from emoclf.models.packaged.describing import describe_card
 from emoclf.models.packaged.network import (
     FaceProbabilities,
     PackagedNetwork,
     calibrate_logits,
+    load_face_network,
     softmax,
 )
 
@@ -33,7 +32,6 @@ __all__ = [
     "ModelCard",
     "PackagedNetwork",
     "calibrate_logits",
-    "describe_card",
     "load_face_network",
     "read_checked",
     "softmax",

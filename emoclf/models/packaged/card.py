@@ -1,12 +1,14 @@
-"""The card: what the packaged network is, which files belong to it, how its answers are meant."""
+"""The card: what the packaged network is, which files belong to it, how well it does."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emoclf.display import Table
 from emoclf.storage import open_regular, read_json
 from emoclf.untrusted import show_text
 
@@ -21,6 +23,25 @@ EMOTION_OF_CLASS = {"Sad": "sadness", "Happy": "happiness"}
 """What each class is called among the emotions."""
 REMEDY = "Install emoclf again, so that its files are whole: pip install --force-reinstall."
 
+_FIGURES = {
+    "area_under_roc": "area under ROC",
+    "accuracy": "accuracy, happy against sad",
+    "recall_of_Sad": "of the sad faces, called Sad",
+    "recall_of_Happy": "of the happy faces, called Happy",
+    "accuracy_where_raters_agree": "accuracy where most raters saw happiness or sadness",
+    "accuracy_where_raters_confirm_label": "accuracy where most raters saw what the label says",
+    "accuracy_where_raters_do_not_agree": "accuracy on the other happy and sad faces",
+    "accuracy_at_90_percent_coverage": "accuracy on the 90 % it is surest of",
+    "accuracy_when_certain": "accuracy where it does not say uncertain",
+    "certain_of_happy_or_sad": "of happy and sad faces, not called uncertain",
+    "certain_of_other_emotions": "of faces with another emotion, not called uncertain",
+    "above_0.9_of_happy_or_sad": "of happy and sad faces, probability above 0.9",
+    "above_0.9_of_other_emotions": "of faces with another emotion, probability above 0.9",
+    "calibration_error": "expected calibration error",
+    "area_under_roc_of_neither": "area under ROC of `neither`, other emotions",
+}
+_HALVES = ("tuning", "confirmation")
+
 _MAX_CARD = 2**20
 _MAX_FILE = 2**30
 _MAX_SIDE, _MAX_FILTERS, _MAX_STAGES = 1024, 4096, 100
@@ -32,15 +53,15 @@ class DamagedModelError(ValueError):
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What the packaged network is and how its answers are meant.
+    """What the packaged network is and how its predictions are meant.
 
     Attributes:
         emotions: What the network tells apart, in the order of its outputs.
         image_size: `(height, width)` in pixels of the face crops.
-        temperature: Divisor of the logits that makes the probabilities honest (Guo et al., 2017),
+        temperature: Divisor of the logits that calibrates the probabilities (Guo et al., 2017),
             fitted on validation faces.
-        mirror: Whether the answer is the average of those for a face and for its mirror image.
-        uncertain_below: The answer is "uncertain" when the larger of the two probabilities is
+        mirror: Whether the prediction is the average of those for a face and its mirror image.
+        uncertain_below: The prediction is "uncertain" when the larger of the two probabilities is
             smaller than this.
         neither_above: It is also "uncertain" when the emotions other than sadness and happiness
             together are more probable than this.
@@ -87,24 +108,37 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         """Refuse what no network could be used with."""
-        _check_card(self)
+        checks = {
+            "emotions": set(EMOTION_OF_CLASS.values()) <= set(self.emotions),
+            "image_size": all(1 <= side <= _MAX_SIDE for side in self.image_size),
+            "temperature": 0 < self.temperature < float("inf"),
+            "uncertain_below": 0 <= self.uncertain_below <= 1,
+            "neither_above": 0 <= self.neither_above <= 1,
+            "filters": all(1 <= count <= _MAX_FILTERS for count in self.filters),
+            "blocks": len(self.blocks) <= _MAX_STAGES
+            and all(1 <= count <= _MAX_STAGES for count in self.blocks),
+        }
+        for name, is_valid in checks.items():
+            if not is_valid:
+                raise ValueError(f"{name}={getattr(self, name)!r} is out of range")
+
+    def tabulate_figures(self) -> Table:
+        """Return what was measured on two halves of the validation faces."""
+        rows = [
+            (title, *(_write_figure(name, self.figures[half][name]) for half in _HALVES))
+            for name, title in _FIGURES.items()
+        ]
+        halves = (f"{half} half" for half in _HALVES)
+        return Table(("measured on FER2013's PublicTest", *halves), rows)
 
 
-def _check_card(card: ModelCard) -> None:
-    """Refuse what no network could be used with."""
-    checks = {
-        "emotions": set(EMOTION_OF_CLASS.values()) <= set(card.emotions),
-        "image_size": all(1 <= side <= _MAX_SIDE for side in card.image_size),
-        "temperature": 0 < card.temperature < float("inf"),
-        "uncertain_below": 0 <= card.uncertain_below <= 1,
-        "neither_above": 0 <= card.neither_above <= 1,
-        "filters": all(1 <= count <= _MAX_FILTERS for count in card.filters),
-        "blocks": len(card.blocks) <= _MAX_STAGES
-        and all(1 <= count <= _MAX_STAGES for count in card.blocks),
-    }
-    for name, is_valid in checks.items():
-        if not is_valid:
-            raise ValueError(f"{name}={getattr(card, name)!r} is out of range")
+def _write_figure(name: str, value: float | Mapping[str, Any]) -> str:
+    """Write a number, with its 95 % interval and n where it has them."""
+    if not isinstance(value, Mapping):
+        return f"{value:.3f}"
+    digits = 4 if name == "area_under_roc" else 3
+    number, low, high = (f"{value[key]:.{digits}f}" for key in ("value", "low", "high"))
+    return f"{number} ({low} to {high}, n = {value['count']:,})"
 
 
 def read_checked(card: ModelCard, name: str, *, folder: str | Path = FACE_MODEL_FOLDER) -> bytes:

@@ -1,9 +1,12 @@
-"""The packaged network run by OpenCV: face crops in, calibrated probabilities out."""
+"""The packaged network: run by OpenCV, or as a Keras model to look into or to build on."""
 
 from __future__ import annotations
 
+import io
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,11 +17,15 @@ from emoclf.models.packaged.card import (
     FACE_MODEL_FOLDER,
     NETWORK_FILE_NAME,
     REMEDY,
+    WEIGHTS_FILE_NAME,
     DamagedModelError,
     ModelCard,
     read_checked,
 )
 from emoclf.untrusted import show_text
+
+if TYPE_CHECKING:
+    import keras
 
 FEATURE_LAYER = "average_over_face"
 """Name of the layer before the last one, in Keras and, with more around it, in the ONNX file."""
@@ -66,7 +73,7 @@ class PackagedNetwork:
             ) from error
         if received != (1, len(self.card.emotions)):
             raise DamagedModelError(
-                f"{show_text(Path(folder) / NETWORK_FILE_NAME)} answers in the shape {received}; "
+                f"{show_text(Path(folder) / NETWORK_FILE_NAME)} predicts in the shape {received}; "
                 f"{CARD_FILE_NAME} says (1, {len(self.card.emotions)}). {REMEDY}"
             )
 
@@ -87,7 +94,7 @@ class PackagedNetwork:
         return self._run(faces, mirror=mirror, output=None)
 
     def predict_features(self, faces: np.ndarray, *, mirror: bool | None = None) -> np.ndarray:
-        """Run the network up to its last layer but one: what it sees in a face, before any answer.
+        """Run the network up to its last layer but one: its features of a face.
 
         The last layer weighs these features and nothing else, so a logistic regression on them
         takes its place for other classes or other faces (Donahue et al., 2014, call them deep
@@ -135,13 +142,12 @@ class PackagedNetwork:
         rows = []
         blank = np.zeros((1, *expected), dtype=np.uint8)  # no faces: how many values there are
         for face in faces if len(faces) else blank:
-            views = (face, face[:, ::-1]) if mirror else (face,)
-            answers = []
-            for view in views:
+            found = []
+            for view in (face, face[:, ::-1]) if mirror else (face,):
                 self._network.setInput(np.ascontiguousarray(view[np.newaxis]))
                 # a copy: OpenCV may use the same memory again
-                answers.append(self._network.forward(*([output] if output else []))[0].copy())
-            rows.append(np.mean(answers, axis=0, dtype=np.float32))
+                found.append(self._network.forward(*([output] if output else []))[0].copy())
+            rows.append(np.mean(found, axis=0, dtype=np.float32))
         return np.array(rows, dtype=np.float32)[: len(faces)]
 
     def predict_with_neither(self, faces: np.ndarray) -> FaceProbabilities:
@@ -171,7 +177,7 @@ def calibrate_logits(logits: np.ndarray, card: ModelCard) -> FaceProbabilities:
         card: Order of the emotions, and temperature.
 
     Returns:
-        Softmax over sadness and happiness, and the share of everything else.
+        Softmax over sadness and happiness, and the probability of everything else.
     """
     columns = [card.emotions.index(EMOTION_OF_CLASS[name]) for name in CLASS_NAMES]
     return FaceProbabilities(
@@ -191,3 +197,79 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """
     values = np.exp(logits - logits.max(axis=1, keepdims=True))
     return values / values.sum(axis=1, keepdims=True)
+
+
+def load_face_network(
+    class_names: Sequence[str] = CLASS_NAMES,
+    *,
+    folder: str | Path = FACE_MODEL_FOLDER,
+    dropout: float = 0.2,
+    augment: bool = False,
+) -> keras.Model:
+    """Load the packaged network into Keras, to look into it or to build on it.
+
+    Args:
+        class_names: Names of the outputs. For Sad and Happy, or for the card's emotions, the last
+            layer is the packaged one, so the model predicts at once; for other names it is new and
+            has to be trained.
+        folder: Where the packaged files are.
+        dropout: Fraction of the averaged features switched off at random while training, 0 to 1.
+        augment: Whether faces are flipped, moved, turned and re-lit at random while training.
+
+    Returns:
+        A model from uint8 RGB `(batch, 48, 48, 3)`, 0 to 255, to float32 probabilities
+        `(batch, classes)`, for the face as it is, without its mirror image. Its convolutions do
+        what batch normalisation did while it was trained, so it has none.
+
+    Raises:
+        DamagedModelError: If a file is missing, damaged or swapped.
+    """
+    card = ModelCard.load(folder)
+    content = read_checked(card, WEIGHTS_FILE_NAME, folder=folder)
+    from emoclf.models import build_face_network
+
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            weights = {name: file[name].astype(np.float32) for name in file.files}
+        network = build_face_network(
+            card.image_size,
+            class_names,
+            filters=card.filters,
+            blocks=card.blocks,
+            normalise=False,
+            dropout=dropout,
+            augment=augment,
+        )
+        head = _choose_outputs(weights, card, class_names)
+        for variable in network.weights:
+            if variable.path in head:
+                variable.assign(head[variable.path])
+            elif not variable.path.startswith("logits/"):
+                variable.assign(weights[variable.path])
+    except (KeyError, IndexError, zipfile.BadZipFile) as error:
+        raise _explain_misfit(folder, error) from error
+    except ValueError as error:
+        if card == ModelCard.load():
+            raise  # the arguments are at fault
+        raise _explain_misfit(folder, error) from error
+    return network
+
+
+def _explain_misfit(folder: str | Path, error: Exception) -> DamagedModelError:
+    return DamagedModelError(
+        f"{show_text(Path(folder) / WEIGHTS_FILE_NAME)} does not fit {CARD_FILE_NAME} "
+        f"({show_text(error)}). {REMEDY}"
+    )
+
+
+def _choose_outputs(
+    weights: dict[str, np.ndarray], card: ModelCard, class_names: Sequence[str]
+) -> dict[str, np.ndarray]:
+    emotions = [EMOTION_OF_CLASS.get(name, name) for name in class_names]
+    if not set(emotions) <= set(card.emotions):
+        return {}
+    columns = [card.emotions.index(emotion) for emotion in emotions]
+    kernel, bias = weights["logits/kernel"][:, columns], weights["logits/bias"][columns]
+    if set(class_names) <= set(EMOTION_OF_CLASS):
+        kernel, bias = kernel / card.temperature, bias / card.temperature
+    return {"logits/kernel": kernel, "logits/bias": bias}

@@ -1,4 +1,7 @@
-"""The one door through which a saved network gets to Keras, and why one is refused."""
+"""The one door through which a saved network gets to Keras, and why one is refused.
+
+Every member of a `.keras` file is read with a limit, and checked before Keras sees it.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,64 @@ import math
 import re
 import threading
 import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoclf.models.safe_loading.archive import KerasArchive, read_keras_archive
-from emoclf.models.safe_loading.layers import LayersRefusedError, check_layers
-from emoclf.models.safe_loading.weights import WeightsRefusedError, check_weights
-from emoclf.storage import parse_json
-from emoclf.untrusted import show_text
+from emoclf.models.safe_loading.checks import NetworkRefusedError, check_layers, check_weights
+from emoclf.storage import open_regular, parse_json
+from emoclf.storage.archives import (
+    ZIP_ERRORS,
+    ArchiveRefusedError,
+    check_small_zip,
+    open_zip,
+    read_member,
+)
+from emoclf.untrusted import is_version, show_text
 
 if TYPE_CHECKING:
     import keras
 
+MAX_MODEL_BYTES = 4 * 2**30
+"""Largest file of a network, packed and unpacked: VGG16 with its optimizer has 0.2 GiB."""
+
+_MAX_MEMBERS = 1000
+_MAX_RATIO = 50
+_MAX_CONFIG_BYTES = 8 * 2**20  # that of EfficientNetV2B0 has 0.3
+_MAX_METADATA_BYTES = 64 * 2**10
+_CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _SHOWN_CHARACTERS = 300
+
+
+@dataclass(frozen=True)
+class _Archive:
+    """What Keras has written into a `.keras` file: its layers, its version, its weights (HDF5)."""
+
+    config: bytes
+    keras_version: str | None
+    weights: bytes
+
+
+def read_extra(path: str | Path, name: str, *, max_bytes: int) -> bytes | None:
+    """Read a member that is not Keras' own, without loading Keras.
+
+    Args:
+        path: A `.keras` file.
+        name: Name of the member.
+        max_bytes: How large it may be.
+
+    Returns:
+        Its content; None if there is no such member.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no `.keras` file, damaged, or something in it is too large.
+    """
+    with _opening(path) as archive:
+        return _read_optional(archive, name, max_bytes)
 
 
 def load_keras_file(path: str | Path, *, compiled: bool = False) -> keras.Model:
@@ -40,14 +88,14 @@ def load_keras_file(path: str | Path, *, compiled: bool = False) -> keras.Model:
     """
     import keras
 
-    archive = read_keras_archive(path)
+    archive = _read_archive(path)
     config = parse_json(archive.config, name=path, what="a network of Keras", kind=dict[str, Any])
     try:
         check_weights(io.BytesIO(archive.weights))
         has_registered = check_layers(config)
         # What is registered, is so in this thread, perhaps; and who registers code trusts it.
         count = 0 if has_registered else _count_weights(config, archive, path)
-    except (LayersRefusedError, WeightsRefusedError) as error:
+    except NetworkRefusedError as error:
         raise _refuse(path, error, "Take a file that emoclf has saved, or train again.") from error
     if count > len(archive.weights):
         raise _refuse(
@@ -65,7 +113,52 @@ def load_keras_file(path: str | Path, *, compiled: bool = False) -> keras.Model:
     return model
 
 
-def _count_weights(config: dict[str, Any], archive: KerasArchive, path: str | Path) -> int:
+def _read_archive(path: str | Path) -> _Archive:
+    with _opening(path) as archive:
+        missing = {_CONFIG, _WEIGHTS} - set(archive.namelist())
+        if missing:
+            raise ArchiveRefusedError(f"there is no {min(missing)} in it")
+        return _Archive(
+            read_member(archive, _CONFIG, max_bytes=_MAX_CONFIG_BYTES),
+            _read_version(_read_optional(archive, _METADATA, _MAX_METADATA_BYTES)),
+            read_member(archive, _WEIGHTS, max_bytes=MAX_MODEL_BYTES),
+        )
+
+
+@contextmanager
+def _opening(path: str | Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with (
+            open_regular(path, what="a saved network", max_bytes=MAX_MODEL_BYTES) as file,
+            open_zip(file, max_entries=_MAX_MEMBERS) as archive,
+        ):
+            check_small_zip(archive, max_bytes=MAX_MODEL_BYTES, max_ratio=_MAX_RATIO)
+            yield archive
+    except (*ZIP_ERRORS, ArchiveRefusedError) as error:
+        reason = str(error) or type(error).__name__
+        raise ValueError(
+            f"{show_text(path)} is damaged or is no .keras file ({show_text(reason)}). Copy it "
+            "again, or train again."
+        ) from error
+
+
+def _read_optional(archive: zipfile.ZipFile, name: str, max_bytes: int) -> bytes | None:
+    if name not in archive.namelist():
+        return None
+    return read_member(archive, name, max_bytes=max_bytes)
+
+
+def _read_version(metadata: bytes | None) -> str | None:
+    """Return the version in the metadata if it is one: it is only needed to explain an error."""
+    try:
+        found = parse_json(metadata or b"", name=_METADATA, what="a version", kind=dict[str, Any])
+    except ValueError:
+        return None
+    version = found.get("keras_version")
+    return version if is_version(version) else None
+
+
+def _count_weights(config: dict[str, Any], archive: _Archive, path: str | Path) -> int:
     """Build the layers without any weights, and return how many weights they would have.
 
     In a thread of its own: there, what Keras keeps for later about such layers goes with it.
@@ -80,7 +173,7 @@ def _count_weights(config: dict[str, Any], archive: KerasArchive, path: str | Pa
                 plan = {**config, "compile_config": None}
                 model = keras.saving.deserialize_keras_object(plan, safe_mode=True)
                 if not isinstance(model, keras.Model):
-                    raise LayersRefusedError("it describes no network")
+                    raise NetworkRefusedError("it describes no network")
                 found.append(sum(math.prod(each.shape) for each in model.variables))
         except Exception as error:  # noqa: BLE001 - Keras raises whatever its layers raise
             found.append(error)
@@ -91,7 +184,7 @@ def _count_weights(config: dict[str, Any], archive: KerasArchive, path: str | Pa
         thread.start()
         thread.join()
     (result,) = found
-    if isinstance(result, LayersRefusedError):
+    if isinstance(result, NetworkRefusedError):
         raise result
     if isinstance(result, Exception):
         raise _explain_layers(path, result, archive.keras_version) from result
@@ -106,19 +199,16 @@ def _explain_layers(path: str | Path, error: Exception, written: str | None) -> 
     if written is None or _read_numbers(written) == _read_numbers(here):
         who = f"cannot be built by Keras {here}, which is here ({said})."
         step = "It is damaged or was changed: copy it again, or train again."
-    elif _read_numbers(written) > _read_numbers(here):
-        who = (
-            f"was written by Keras {written} and cannot be built by the older Keras {here}, which "
-            f"is here ({said})."
-        )
-        step = "Update Keras: pip install --upgrade keras"
+        return ValueError(f"{show_text(path)} {who} {step}")
+    if _read_numbers(written) > _read_numbers(here):
+        age, step = "older", "Update Keras: pip install --upgrade keras"
     else:
-        who = (
-            f"was written by Keras {written} and cannot be built by the newer Keras {here}, which "
-            f"is here ({said})."
-        )
+        age = "newer"
         step = "Save it again with emoclf.save_model where it was trained, or train again."
-    return ValueError(f"{show_text(path)} {who} {step}")
+    return ValueError(
+        f"{show_text(path)} was written by Keras {written} and cannot be built by the {age} Keras "
+        f"{here}, which is here ({said}). {step}"
+    )
 
 
 def _refuse(path: str | Path, reason: object, step: str) -> ValueError:
