@@ -14,7 +14,10 @@ from typing import Any, Literal, get_args
 CLASS_NAMES: tuple[str, ...] = ("Sad", "Happy")
 """Class names in label order: label 0 is Sad (class 1), label 1 is Happy (class 2)."""
 
-PARTS: tuple[str, ...] = ("train", "validation", "test")
+Part = Literal["train", "validation", "test"]
+"""A part of a data set."""
+
+PARTS: tuple[Part, ...] = get_args(Part)
 """The three parts of a data set, in the order in which the lesson uses them."""
 
 IMAGE_SIZE: tuple[int, int] = (96, 96)
@@ -52,6 +55,33 @@ and the backbones."""
 
 Precision = Literal["auto", "float32"]
 """How numbers are kept while training: half as long where a GPU gains from it, or never."""
+
+Devices = Literal["one", "all"]
+"""Which devices learn: the first one, or all GPUs of this machine."""
+
+Method = Literal["grad-cam", "occlusion"]
+"""Look into the network (Keras alone, quick, coarse), or hide places (any network, slower)."""
+
+ExportFormat = Literal["keras", "saved_model", "litert", "litert_int8", "onnx"]
+"""What a network is exported as."""
+
+BaselineName = Literal[
+    "majority", "brightness", "colours", "pixels", "network", "face_features", "fine_tuned"
+]
+"""Every baseline, from the lowest to the highest."""
+
+Learner = Literal["network", "face_features"]
+"""A network that is trained anew in every fold; or the packaged face network as it is, with a
+logistic regression on its features, which takes a fraction of a second."""
+
+WithoutFace = Literal["leave_out", "whole_photo"]
+"""What becomes of a photo in which no face is found."""
+
+LabelSource = Literal["fer2013", "votes"]
+"""FER2013's own label, or what more than half of FER+'s raters saw."""
+
+DetectorKind = Literal["auto", "yunet", "haar"]
+"""Which detector: YuNet, the Haar cascade, or the better one that is there."""
 
 
 _LONGEST_SIDE = 10_000

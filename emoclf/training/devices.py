@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import get_args
 
-Devices = Literal["one", "all"]
-"""Which devices learn: the first one, or all GPUs of this machine."""
+from emoclf.config import Devices
 
 
 @contextmanager

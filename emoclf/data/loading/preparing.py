@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
-from emoclf.config import Crop, ResizeMode
+from emoclf.config import Crop, ResizeMode, WithoutFace
 from emoclf.images import load_image, load_resized, resize_image
 from emoclf.images.faces import FaceDetector, crop_face, make_detector
-
-WithoutFace = Literal["leave_out", "whole_photo"]
-"""What becomes of a photo in which no face is found."""
 
 CROP_FORMAT = 1
 """Raise it when the same face comes out of `crop_face` otherwise: old caches are then made anew."""

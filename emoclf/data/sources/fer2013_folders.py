@@ -6,22 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from emoclf.config import CLASS_NAMES
+from emoclf.config import CLASS_NAMES, LabelSource
 from emoclf.data.folders import list_files
 from emoclf.data.sources.archives import extract_archive, read_safe_path
 from emoclf.data.sources.fer2013 import EMOTIONS, FaceSet, load_fer2013
 from emoclf.data.sources.fer2013_counts import check_fer2013_counts
 from emoclf.storage import building_folder, temporary_folder
 from emoclf.untrusted import show_text
-
-LabelSource = Literal["fer2013", "votes"]
-"""FER2013's own label, or what more than half of FER+'s raters saw."""
 
 EMOTION_OF_CLASS: dict[str, str] = {"Sad": "sadness", "Happy": "happiness"}
 """Which emotion of FER2013 each class is."""

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
+from emoclf.config import BaselineName
 from emoclf.evaluation import Evaluation
-
-BaselineName = Literal[
-    "majority", "brightness", "colours", "pixels", "network", "face_features", "fine_tuned"
-]
-"""Every baseline, from the lowest to the highest."""
 
 BASELINE_NAMES: tuple[BaselineName, ...] = get_args(BaselineName)
 

@@ -5,8 +5,8 @@ trained in a fold, `estimating` says before the start how long all of them will 
 the answers and says what they do and do not show.
 """
 
+from emoclf.config import Learner
 from emoclf.experiments.cross_validation.estimating import TimeEstimate, estimate_time
-from emoclf.experiments.cross_validation.learners import Learner
 from emoclf.experiments.cross_validation.result import (
     CrossValidation,
     FoldScore,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -15,10 +14,6 @@ from emoclf.experiments.regression import fit_regression
 from emoclf.models.model_file import load_model
 from emoclf.models.packaged import PackagedNetwork
 from emoclf.training.classifier import train
-
-Learner = Literal["network", "face_features"]
-"""A network that is trained anew in every fold; or the packaged face network as it is, with a
-logistic regression on its features, which takes a fraction of a second."""
 
 REGULARISATION = 0.1
 """scikit-learn's `C` of the regression; not tuned on anything."""

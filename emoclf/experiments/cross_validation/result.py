@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 import numpy as np
 
+from emoclf.config import Learner
 from emoclf.data.splitting import Folds, make_folds
 from emoclf.evaluation import (
     Estimate,
@@ -34,7 +35,7 @@ _MOST = 1000
 class Facts(TypedDict):
     """What is cross-validated: which photos, how often, by whom."""
 
-    learner: Literal["network", "face_features"]
+    learner: Learner
     fold_count: int
     repeats: int
     pixels: dict[str, str | None]

@@ -11,13 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from emoclf.config import Settings
+from emoclf.config import Learner, Settings
 from emoclf.data.loading import PhotoCache, WithoutFace, cache_photos, take_order
 from emoclf.data.splitting import Folds, make_folds
 from emoclf.experiments.cross_validation.estimating import estimate_time
 from emoclf.experiments.cross_validation.learners import (
     FoldAnswers,
-    Learner,
     answer_with_features,
     answer_with_network,
     find_face_features,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from PIL import Image
 
+from emoclf.config import DetectorKind
 from emoclf.images import load_image
 from emoclf.images.faces.face import (
     Face,
@@ -21,9 +22,6 @@ from emoclf.images.faces.opencv import import_opencv
 from emoclf.images.faces.yunet import YuNetDetector
 from emoclf.images.faces.yunet_file import load_yunet_file
 from emoclf.untrusted import show_text
-
-DetectorKind = Literal["auto", "yunet", "haar"]
-"""Which detector: YuNet, the Haar cascade, or the better one that is there."""
 
 
 def make_detector(

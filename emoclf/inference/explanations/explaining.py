@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 from PIL import Image
 
+from emoclf.config import Method
 from emoclf.images import PADDING_GREY
 from emoclf.inference import Photo, Prediction, Predictor, View
 from emoclf.inference.explanations.grad_cam import make_grad_cam_maps
 from emoclf.inference.explanations.occlusion import make_occlusion_maps
-
-Method = Literal["grad-cam", "occlusion"]
-"""Look into the network (Keras alone, quick, coarse), or hide places (any network, slower)."""
 
 HIDDEN_SHARE = 0.1
 """The share of what the network saw that is hidden to put a map to the test."""

@@ -5,12 +5,9 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
+from emoclf.config import ExportFormat
 from emoclf.untrusted import quote_argument
-
-ExportFormat = Literal["keras", "saved_model", "litert", "litert_int8", "onnx"]
-"""What a network is exported as."""
 
 MAX_DIFFERENCE = 1e-4
 """A float export may change no probability by this much or more."""
