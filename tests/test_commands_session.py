@@ -4,19 +4,15 @@ import csv
 import errno
 import json
 import shlex
-from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
-from click.testing import CliRunner
 
 import emoclf
-from emoclf.__main__ import main
-from emoclf.apps.commands.learning import train_command
-from emoclf.config import Settings
 from emoclf.data.cleaning import QuarantineResult
-from emoclf.data.splitting import load_manifest
 from emoclf.images.faces import FaceDetectorUnavailableError
+from emoclf.photos import Photos
+from tests.calls import call
 
 
 class Blind:
@@ -29,9 +25,7 @@ class Blind:
 
 
 def run(*arguments, code=0):
-    result = CliRunner().invoke(main, [str(each) for each in arguments])
-    assert result.exit_code == code, result.output
-    return result
+    return call(*arguments, code=code)
 
 
 @pytest.fixture(scope="module")
@@ -218,13 +212,6 @@ def test_photos_that_are_gone_are_named(trained, folder):
     assert "which is not there" in error
 
 
-def test_every_setting_is_an_option_with_its_default():
-    options = {option.name: option for option in train_command.params}
-    for field in fields(Settings):
-        assert options[field.name].default == getattr(Settings(), field.name), field.name
-        assert options[field.name].help
-
-
 def test_control_c_leaves_the_best_epoch(folder, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
@@ -283,7 +270,7 @@ def test_a_full_disk_is_said_with_what_to_do(folder, tmp_path, monkeypatch):
     def fill(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "split.json")
 
-    monkeypatch.setattr("emoclf.data.splitting.save_manifest", fill)
+    monkeypatch.setattr("emoclf.photos.Photos.save", fill)
     error = run("split", folder / "data", "--output", tmp_path / "split.json", code=1).stderr
     assert error == (
         "Error: split.json: No space left on device. Make room on that disk, or choose another "
@@ -301,8 +288,8 @@ def test_a_full_temporary_folder_is_named(folder, tmp_path, monkeypatch, free):
             raise FileNotFoundError(place)
         return SimpleNamespace(free=free)
 
-    monkeypatch.setattr("emoclf.data.splitting.save_manifest", fill)
-    monkeypatch.setattr("emoclf.apps.commands.options.shutil.disk_usage", measure)
+    monkeypatch.setattr("emoclf.photos.Photos.save", fill)
+    monkeypatch.setattr("emoclf.apps.commands.errors.shutil.disk_usage", measure)
     error = run("split", folder / "data", "--output", tmp_path / "split.json", code=1).stderr
     assert ("The temporary folder" in error) == (free != 2**40)
 

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from emoclf.__main__ import main
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
 from emoclf.data.splitting import PhotoRow, Photos
@@ -22,6 +20,7 @@ from emoclf.experiments.cross_validation.learners import FoldAnswers, find_face_
 from emoclf.experiments.label_errors import load_decisions
 from emoclf.images.faces import Face
 from emoclf.training import ResumeRefusedError
+from tests.calls import call
 
 TINY = Settings(image_size=(32, 32), epochs=1, batch_size=8, augment=False)
 
@@ -144,9 +143,7 @@ def test_another_cross_validation_is_not_gone_on_with(photos, tmp_path):
 
 @pytest.mark.usefixtures("fake")
 def test_test_photos_are_answered_only_when_asked_for(photos, tmp_path):
-    result = cross_validate(
-        photos, TINY, fold_count=3, include_test=True, logs=tmp_path, name="a"
-    )
+    result = cross_validate(photos, TINY, fold_count=3, include_test=True, logs=tmp_path, name="a")
     assert len(result.photos.files) == len(photos.files)
     assert {file.split for file in result.photos.files} == {"train", "validation", "test"}
 
@@ -193,10 +190,8 @@ def test_the_packaged_features_with_a_regression(photos, tmp_path):
         cross_validate(photos, learner="forest")
 
 
-def run(*arguments, code=0):
-    result = CliRunner().invoke(main, [str(each) for each in arguments])
-    assert result.exit_code == code, result.output
-    return result.output
+def run(*arguments):
+    return call(*arguments, code=0).output
 
 
 def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):

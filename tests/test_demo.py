@@ -4,14 +4,13 @@ import os
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from emoclf.__main__ import main
 from emoclf.apps.page import PACKAGED_NAME, Models, answer_photo, answering
 from emoclf.images.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import Predictor, UncertaintyRule
 from emoclf.models.model_file import ModelInfo
+from tests.calls import call
 
 INFO = ModelInfo(image_size=(16, 16), crop="face")
 
@@ -213,6 +212,6 @@ def test_the_newest_runs_are_offered(tmp_path):
 def test_without_gradio_the_command_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gradio", None)
     monkeypatch.delitem(__import__("sys").modules, "emoclf.apps.page.page", raising=False)
-    result = CliRunner().invoke(main, ["demo"])
+    result = call("demo")
     assert result.exit_code == 1
     assert "pip install 'emoclf[demo]'" in result.stderr

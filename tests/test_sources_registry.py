@@ -3,9 +3,7 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 
-from emoclf.__main__ import main
 from emoclf.data.cleaning import find_problems
 from emoclf.data.folders import find_class_folders
 from emoclf.data.sources import (
@@ -16,10 +14,11 @@ from emoclf.data.sources import (
     sample_photos,
 )
 from tests.archives import draw_picture, name_pictures, write_folder, write_zip
+from tests.calls import call
 
 
 def invoke(*arguments, code=0):
-    result = CliRunner().invoke(main, list(map(str, arguments)), catch_exceptions=False)
+    result = call(*arguments)
     assert result.exit_code == code, result.output
     return result
 

@@ -13,6 +13,8 @@ from emoclf.apps.commands.options import (
     SPLIT,
     AsJson,
     ClassMap,
+    Name,
+    PhotoFolder,
     SplitOptions,
     Switch,
     read_settings,
@@ -68,7 +70,7 @@ def draw_faces(
 
 @stopping("Stopped. The same command does the rest.")
 def clean(
-    folder: Path,
+    folder: PhotoFolder,
     /,
     *,
     move: bool = False,
@@ -83,7 +85,6 @@ def clean(
     way. Stopped and given again, --move first finishes what it had begun.
 
     Args:
-        folder: Holds one folder of photos per class.
         move: Move the rejected files to FOLDER/quarantine.
         csv: Write one line per file into a new file, for a spreadsheet.
 
@@ -135,12 +136,11 @@ def _make_document(report: CleaningReport, result: QuarantineResult | None) -> d
 
 @stopping("Stopped. The same command does the rest.")
 def restore(
-    folder: Directory, /, *, quarantine_id: Annotated[str | None, Parameter("--id")] = None
+    folder: PhotoFolder, /, *, quarantine_id: Annotated[Name | None, Parameter("--id")] = None
 ) -> None:
     """Bring back the files of FOLDER that `clean --move` or `apply-decisions --move` moved.
 
     Args:
-        folder: The folder of photos.
         quarantine_id: Undo one run only: the name of its folder.
 
     Example:
@@ -152,7 +152,7 @@ def restore(
 
 
 def split(
-    folder: Path,
+    folder: PhotoFolder,
     /,
     *,
     output: File = Path("split.json"),
@@ -166,7 +166,6 @@ def split(
     to train several networks on it: `train --split split.json`.
 
     Args:
-        folder: Holds one folder of photos per class.
         output: Where the split goes; never overwritten.
         as_published: Use the split that FER2013 was published with (after `fetch fer2013`).
 

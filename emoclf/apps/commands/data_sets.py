@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from cyclopts.types import Directory, ExistingPath
 
 from emoclf.apps.commands.errors import UsageError, stopping
-from emoclf.apps.commands.options import AsJson, ClassMap, find_given
+from emoclf.apps.commands.options import AsJson, ClassMap, Votes, find_given
 from emoclf.apps.commands.terminal import echo, echo_json, is_watched
 from emoclf.config import LabelSource
 from emoclf.untrusted import quote_argument, show_text
@@ -78,7 +78,7 @@ def fetch(
     *,
     link: str | None = None,
     source: Annotated[ExistingPath | None, Parameter("--from")] = None,
-    votes: ExistingPath | None = None,
+    votes: Votes = None,
     label_by: LabelSource = "fer2013",
     part: bool = False,
     class_map: ClassMap = None,
@@ -93,7 +93,6 @@ def fetch(
         link: A public Drive link of yours, with project-drive.
         source: fer2013.csv, a folder with train/ and test/, .npz files, or an archive: your own
             copy of fer2013. Without it, kagglehub is asked.
-        votes: fer2013new.csv of FER+, beside fer2013.csv.
         label_by: FER2013's own label, or what more than half of the raters saw.
         part: The file holds a part of FER2013 only.
 

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from emoclf.inference.testing import PhotoTest
 
 PartOption = Annotated[Part, Parameter(help="Which photos of the run's split, without FOLDER.")]
-_ONE_OF_YOURS = "a run folder, a .keras file of yours, or packaged"
 
 
 def evaluate(
@@ -96,7 +95,8 @@ def _check_photos(command: str, model: str, folder: Path | None, *, is_run: bool
     if folder is None and not is_run:
         raise UsageError(
             f"{show_text(model)} is no run folder: name the photos to test it on. "
-            f"For example: python -m emoclf {command} {quote_argument(Path(model))} data"
+            f"For example: python -m emoclf {quote_argument(command)} "
+            f"{quote_argument(Path(model))} data"
         )
 
 
@@ -238,7 +238,10 @@ def _save_reports(found: dict[str, Any], folder: Path, prefix: str) -> list[Path
     return files
 
 
-@stopping("Stopped. Baselines that are done are kept: with --resume and --name it goes on.")
+@stopping(
+    "Stopped. Baselines that are done are kept: the same command goes on, with --resume and "
+    "--name unless it was given a run."
+)
 def baselines(
     source: ExistingPath,
     /,
@@ -322,7 +325,7 @@ def export(
     /,
     *,
     formats: Annotated[tuple[ExportFormat, ...], Parameter("--format")] = (),
-    part: Annotated[Literal["test", "validation"], Parameter()] = "test",
+    part: Literal["test", "validation"] = "test",
     output: Annotated[Directory | None, Parameter(metavar="DIR")] = None,
     as_json: AsJson = False,
     detector: DetectorChoice | None = None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 _NAMES_WIDTH = 28
-_COMMANDS_WIDTH = 22
+_COMMANDS_WIDTH = 23
 _TITLE = re.compile(r"^([A-Z][\w, ]+):$", flags=re.MULTILINE)
 _METAVARS = {"Path": "PATH", "int": "NUMBER", "float": "NUMBER", "str": "TEXT"}
 

@@ -15,6 +15,8 @@ from emoclf.apps.commands.options import (
     ClassMap,
     DetectorChoice,
     Logs,
+    Name,
+    PhotoFolder,
     Resume,
     RunName,
     SettingOptions,
@@ -32,7 +34,7 @@ from emoclf.untrusted import quote_argument, show_text
 
 @stopping("Stopped. Finished folds are kept: the same command with --resume and --name goes on.")
 def cross_validate(
-    folder: Path | None = None,
+    folder: PhotoFolder | None = None,
     /,
     *,
     split: SplitFile = None,
@@ -58,7 +60,6 @@ def cross_validate(
     Every finished fold is kept; with --resume, the same command goes on after it was stopped.
 
     Args:
-        folder: Holds one folder of photos per class.
         folds: How many parts the photos are divided into.
         repeats: How many times all photos are predicted, each time with other folds.
         learner: face_features: the packaged network's features of each face and a logistic
@@ -147,7 +148,7 @@ def find_label_errors(
 
 @stopping("Stopped. The same command does the rest; `restore` undoes it.")
 def apply_decisions(
-    folder: Directory,
+    folder: PhotoFolder,
     decisions: ExistingFile,
     /,
     *,
@@ -161,7 +162,6 @@ def apply_decisions(
     since it was looked at stays. `restore` brings everything back, byte for byte.
 
     Args:
-        folder: The folder of photos.
         decisions: The table.
         move: Do it; without this, it is only said what would be.
 
@@ -190,7 +190,7 @@ def compare_corrections(
     /,
     *,
     logs: Logs = Path("logs"),
-    name: str = "repair",
+    name: Name = "repair",
     class_map: ClassMap = None,
     without_face: WithoutFaceOption = "leave_out",
     detector: DetectorChoice | None = None,

@@ -61,6 +61,11 @@ Switch = Annotated[bool, Parameter(negative=None)]
 FilesOrFolders = Annotated[
     list[Path], Parameter("FILE_OR_FOLDER", help="Photos, and folders with photos.")
 ]
+PhotoFolder = Annotated[Directory, Parameter(help="Holds one folder of photos per class.")]
+Votes = Annotated[
+    ExistingFile | None,
+    Parameter(help="fer2013new.csv of FER+, beside fer2013.csv. Without it: FER2013's labels."),
+]
 ClassMap = Annotated[
     dict[str, str] | None,
     Parameter(
@@ -82,8 +87,9 @@ Model = Annotated[
     ),
 ]
 Logs = Annotated[Directory, Parameter(help="Holds a folder for every run.")]
+Name = Annotated[str, Parameter(allow_leading_hyphen=True)]
 RunName = Annotated[
-    str | None, Parameter("--name", help="Name of the folder in --logs.  [default: the time]")
+    Name | None, Parameter("--name", help="Name of the folder in --logs.  [default: the time]")
 ]
 Resume = Annotated[
     bool, Parameter(help="Go on with what was stopped under this --name; else begin it.")

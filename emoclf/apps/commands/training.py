@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
-from cyclopts.types import Directory, ExistingFile, ExistingPath, NonNegativeInt
+from cyclopts.types import Directory, ExistingPath, NonNegativeInt
 
 from emoclf.apps.commands.errors import UsageError, stopping
 from emoclf.apps.commands.options import (
@@ -15,10 +15,12 @@ from emoclf.apps.commands.options import (
     ClassMap,
     DetectorChoice,
     Logs,
+    PhotoFolder,
     Resume,
     RunName,
     SettingOptions,
     SplitFile,
+    Votes,
     WithoutFaceOption,
     check_source,
     find_given,
@@ -36,7 +38,7 @@ from emoclf.untrusted import quote_argument, show_text
     "the same command with --resume and --name (the folder's name) goes on."
 )
 def train(
-    folder: Path | None = None,
+    folder: PhotoFolder | None = None,
     /,
     *,
     split: SplitFile = None,
@@ -62,7 +64,6 @@ def train(
     command is given again, and ends as if it had not been stopped.
 
     Args:
-        folder: The photos to train on.
         copies: A second place, such as a mounted drive, that gets a copy of the run after every
             epoch.
         devices: all: every GPU of this machine takes a part of every batch.
@@ -135,7 +136,7 @@ def train_face_model(
     fer2013: ExistingPath,
     /,
     *,
-    votes: ExistingFile | None = None,
+    votes: Votes = None,
     folder: Directory = Path("logs/face_model"),
     package: Directory | None = None,
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto",
@@ -147,8 +148,6 @@ def train_face_model(
 
     Args:
         fer2013: fer2013.csv, a folder with train/ and test/, or .npz files.
-        votes: fer2013new.csv of FER+, beside fer2013.csv. Without votes the labels alone are
-            taught.
         folder: Where every network gets a folder with its log. Finished networks are kept.
         package: Also write the packaged files (network.onnx, weights.npz, card.json) into this
             folder; needs TensorFlow and the extra `train`.
