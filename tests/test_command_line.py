@@ -526,9 +526,11 @@ def test_real_photos_are_answered_with_each_detector(kind, real_data):
 def test_a_terminal_gets_a_bar_when_nothing_else_shows_progress(options, tmp_path):
     """The standard error stream is a terminal, the answers go into a file."""
     import pty
+    import termios
 
     save_photo(tmp_path / "a.png")
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))  # else no bar is drawn
     command = [
         *(sys.executable, "-W", "ignore", "-m", "emoclf", "predict", str(tmp_path)),
         *options,
