@@ -11,7 +11,7 @@ import pytest
 
 import emoclf
 from emoclf.apps.commands.app import COMMANDS, make_app
-from emoclf.apps.commands.help import list_arguments, write_page
+from emoclf.apps.commands.pages import list_arguments, write_page
 from emoclf.config import Settings
 from tests.calls import call
 
@@ -164,7 +164,7 @@ def test_only_the_command_that_is_called_is_imported():
         )
         modules, others = done.stdout.splitlines()[-2:]
         found = {each.rpartition(".")[2] for each in modules.split()}
-        shown[words[0]] = found - {"app", "help", "errors", "terminal", "options"}, others
+        shown[words[0]] = found - {"app", "pages", "errors", "terminal", "options"}, others
     assert shown["--version"] == (set(), "")
     assert shown["--help"] == (set(), "")
     assert shown["data-sets"][0] == {"data_sets"}

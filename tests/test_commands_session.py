@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 import emoclf
+from emoclf.config import PARTS
 from emoclf.data.cleaning import QuarantineResult
 from emoclf.images.faces import FaceDetectorUnavailableError
 from emoclf.photos import Photos
@@ -82,7 +83,7 @@ def test_a_split_is_written_once_and_can_be_trained_on(folder, tmp_path):
     path = tmp_path / "split.json"
     output = run("split", folder / "data", "--output", path, "--test-fraction", 0.3).stdout
     photos = Photos.load(path)
-    counts = {name: sum(each.values()) for name, each in photos.counts().items()}
+    counts = {part: len(photos.part(part)) for part in PARTS}
     assert counts["test"] > counts["validation"] > 0
     assert str(counts["test"]) in output
     assert "exists already" in run("split", folder / "data", "--output", path, code=2).stderr
@@ -130,17 +131,17 @@ def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, 
     staged = ("--network", "face", "--image-size", 48)
     assert "trained in stages, on one machine" in run(*options, *staged, code=1).stderr
     error = run(*options, "--ema_momentum", "0.9", code=1).stderr
-    assert "ema_momentum=0.9 is for one machine" in error
+    assert "ema_momentum=0.9 is for one worker" in error
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_test_photos_of_a_run_are_those_of_its_split(trained):
     _, run_folder = trained
     output = run("evaluate", run_folder).stdout
-    count = len(Photos.load(run_folder / "split.json").select("test"))
+    count = len(Photos.load(run_folder / "split.json").part("test"))
     assert f"n = {count})" in output
     numbers = json.loads((run_folder / "metrics.json").read_text())
-    assert "First recorded look" in output
+    assert "First recorded access" in output
     document = json.loads(run("evaluate", run_folder, "--json").stdout)
     assert document["accuracy"] == numbers["accuracy"]
     assert document["intervals"] == numbers["intervals"]
@@ -289,7 +290,7 @@ def test_a_full_temporary_folder_is_named(folder, tmp_path, monkeypatch, free):
         return SimpleNamespace(free=free)
 
     monkeypatch.setattr("emoclf.photos.Photos.save", fill)
-    monkeypatch.setattr("emoclf.apps.commands.errors.shutil.disk_usage", measure)
+    monkeypatch.setattr("shutil.disk_usage", measure)
     error = run("split", folder / "data", "--output", tmp_path / "split.json", code=1).stderr
     assert ("The temporary folder" in error) == (free != 2**40)
 

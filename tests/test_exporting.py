@@ -13,7 +13,7 @@ from keras import layers
 
 import emoclf
 from emoclf.apps.commands.app import make_app
-from emoclf.apps.commands.help import list_arguments, write_page
+from emoclf.apps.commands.pages import list_arguments, write_page
 from emoclf.evaluation import wilson_interval
 from emoclf.experiments.exporting import (
     FORMATS,

@@ -12,7 +12,7 @@ from PIL import Image
 
 import emoclf
 from emoclf.apps.commands.app import COMMANDS, make_app
-from emoclf.apps.commands.help import list_arguments
+from emoclf.apps.commands.pages import list_arguments
 from emoclf.config import Settings
 from emoclf.images.faces import Face
 from emoclf.inference import asking, predictor

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 import emoclf
 from emoclf.apps.commands import errors
-from emoclf.apps.commands.help import write_overview, write_page, write_usage
 from emoclf.apps.commands.terminal import echo, guarded_streams
 from emoclf.untrusted import show_text
 
@@ -69,30 +68,33 @@ def run(words: Sequence[str], introduction: str) -> int:
 
 
 def _run(words: list[str], introduction: str) -> int:
+    if words[:1] == ["--version"]:
+        echo(f"emoclf, version {emoclf.__version__}")
+        return 0
     if not words or words[0] in _HELP:
+        from emoclf.apps.commands.pages import write_overview
+
         echo(write_overview(introduction, COMMANDS), err=not words)
         return 0 if words else errors.EXIT_NOT_UNDERSTOOD
-    if words[0] == "--version":
-        echo(f"emoclf, version {emoclf.__version__}")
+    options = words[: words.index("--")] if "--" in words else words
+    if words[0] in COMMANDS and any(each in options for each in _HELP):
+        from emoclf.apps.commands.pages import write_page
+
+        echo(write_page(words[0], make_app()[words[0]]))
         return 0
     from cyclopts import CycloptsError
 
-    app = make_app()
-    options = words[: words.index("--")] if "--" in words else words
-    if words[0] in COMMANDS and any(each in options for each in _HELP):
-        echo(write_page(words[0], app[words[0]]))
-        return 0
     try:
-        return app(words) or 0
+        return make_app()(words) or 0
     except CycloptsError as error:
         message = show_text(" ".join(str(error).split()))
     except errors.UsageError as error:
         message = str(error)
-    echo(f"Error: {message}", err=True)
-    usage = "Usage: python -m emoclf COMMAND ..."
-    if words[0] in COMMANDS:
-        usage = write_usage(words[0], app[words[0]])
-    echo(f"{usage}\n--help says more.", err=True)
+    from emoclf.apps.commands.pages import write_usage
+
+    known = make_app()[words[0]] if words[0] in COMMANDS else None
+    usage = write_usage(words[0], known) if known else "Usage: python -m emoclf COMMAND ..."
+    echo(f"Error: {message}\n{usage}\n--help says more.", err=True)
     return errors.EXIT_NOT_UNDERSTOOD
 
 

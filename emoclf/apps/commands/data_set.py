@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from cyclopts.types import Directory, File, NonNegativeInt, PositiveInt
+from cyclopts.types import NonNegativeInt, PositiveInt
 
 from emoclf.apps.commands.errors import stopping
 from emoclf.apps.commands.options import (
-    SPLIT,
     AsJson,
     ClassMap,
+    Directory,
+    File,
     Name,
     PhotoFolder,
-    SplitOptions,
     Switch,
-    read_settings,
     refuse_existing,
 )
+from emoclf.apps.commands.settings import SPLIT, SplitOptions, read_settings
 from emoclf.apps.commands.terminal import echo, echo_json, is_watched
 from emoclf.config import SEED
 from emoclf.untrusted import quote_argument, show_text

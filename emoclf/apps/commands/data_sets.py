@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from cyclopts.types import Directory, ExistingPath
 
 from emoclf.apps.commands.errors import UsageError, stopping
-from emoclf.apps.commands.options import AsJson, ClassMap, Votes, find_given
+from emoclf.apps.commands.options import (
+    AsJson,
+    ClassMap,
+    Directory,
+    ExistingPath,
+    Votes,
+    find_given,
+)
 from emoclf.apps.commands.terminal import echo, echo_json, is_watched
 from emoclf.config import LabelSource
 from emoclf.untrusted import quote_argument, show_text

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -115,6 +113,9 @@ def _explain_refusal(error: OSError) -> str:
 
 def _describe_full_temporaries() -> str:
     """Name the temporary folder if it is full: libraries write there first, and do not say so."""
+    import shutil
+    import tempfile
+
     try:
         folder = tempfile.gettempdir()
         is_full = shutil.disk_usage(folder).free < _LITTLE_ROOM_BYTES

@@ -7,27 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
-from cyclopts.types import Directory, ExistingDirectory, ExistingPath
 
 from emoclf.apps.commands.errors import UsageError, stopping
 from emoclf.apps.commands.options import (
     PACKAGED,
-    SETTINGS,
     AsJson,
     ClassMap,
     DetectorChoice,
+    Directory,
+    ExistingDirectory,
+    ExistingPath,
     Logs,
     Resume,
     RunName,
-    SettingOptions,
     Switch,
     find_given,
-    find_photos,
     load_predictor,
     quiet_tensorflow,
-    read_settings,
     save_figure,
 )
+from emoclf.apps.commands.settings import SETTINGS, SettingOptions, find_photos, read_settings
 from emoclf.apps.commands.terminal import echo, echo_json, is_watched
 from emoclf.config import BaselineName, ExportFormat, Part, Settings
 from emoclf.untrusted import quote_argument, show_text

@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from cyclopts.types import Directory
 
 from emoclf.apps.commands.errors import UsageError
-from emoclf.apps.commands.options import DetectorChoice, FilesOrFolders, Model, load_predictor
+from emoclf.apps.commands.options import (
+    DetectorChoice,
+    Directory,
+    FilesOrFolders,
+    Model,
+    load_predictor,
+)
 from emoclf.apps.commands.rows import list_photos
 from emoclf.apps.commands.terminal import echo, plain_warnings
 from emoclf.config import Method

@@ -6,25 +6,30 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.types import Directory, ExistingDirectory, ExistingFile, NonNegativeInt, PositiveInt
+from cyclopts.types import NonNegativeInt, PositiveInt
 from cyclopts.validators import Number
 
 from emoclf.apps.commands.errors import UsageError, stopping
 from emoclf.apps.commands.options import (
-    SETTINGS,
     ClassMap,
     DetectorChoice,
+    Directory,
+    ExistingDirectory,
+    ExistingFile,
     Logs,
     Name,
     PhotoFolder,
     Resume,
     RunName,
+    quiet_tensorflow,
+)
+from emoclf.apps.commands.settings import (
+    SETTINGS,
     SettingOptions,
     SplitFile,
     WithoutFaceOption,
     check_source,
     find_photos,
-    quiet_tensorflow,
     read_settings,
 )
 from emoclf.apps.commands.terminal import echo, is_watched

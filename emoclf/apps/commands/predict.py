@@ -38,12 +38,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from cyclopts.types import Directory
 
 import emoclf
 from emoclf.apps.commands.options import (
     AsJson,
     DetectorChoice,
+    Directory,
     FilesOrFolders,
     Model,
     load_predictor,
@@ -124,12 +124,12 @@ def _predict_each(
     predictor: Predictor, photos: Sequence[Path], whole_photo: bool, folder: Path | None
 ) -> Iterator[Predicted]:
     """Yield the predictions, photo by photo, and write the annotated pictures into a folder."""
-    from emoclf.inference import annotation
-
     found = predictor.predict_each(photos, whole_photo=whole_photo, keep_pixels=folder is not None)
     for prediction, pixels in found:
         picture = None
         if folder is not None and pixels is not None:
+            from emoclf.inference import annotation
+
             try:
                 picture = annotation.save_annotated(pixels, prediction, folder=folder)
             except OSError as error:

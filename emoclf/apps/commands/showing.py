@@ -12,19 +12,20 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from cyclopts.types import (
+from cyclopts.types import NonNegativeFloat, NonNegativeInt, PositiveInt
+from cyclopts.validators import Number
+
+from emoclf.apps.commands.errors import UsageError, explain, find_explained, stopping
+from emoclf.apps.commands.options import (
+    DetectorChoice,
     Directory,
     ExistingFile,
     ExistingPath,
     File,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveInt,
+    Model,
+    Switch,
+    load_predictor,
 )
-from cyclopts.validators import Number
-
-from emoclf.apps.commands.errors import UsageError, explain, find_explained, stopping
-from emoclf.apps.commands.options import DetectorChoice, Model, Switch, load_predictor
 from emoclf.apps.commands.terminal import echo
 from emoclf.untrusted import show_text
 

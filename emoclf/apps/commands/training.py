@@ -7,25 +7,29 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from cyclopts import Parameter
-from cyclopts.types import Directory, ExistingPath, NonNegativeInt
+from cyclopts.types import NonNegativeInt
 
 from emoclf.apps.commands.errors import UsageError, stopping
 from emoclf.apps.commands.options import (
-    SETTINGS,
     ClassMap,
     DetectorChoice,
+    Directory,
+    ExistingPath,
     Logs,
     PhotoFolder,
     Resume,
     RunName,
+    Votes,
+    find_given,
+    quiet_tensorflow,
+)
+from emoclf.apps.commands.settings import (
+    SETTINGS,
     SettingOptions,
     SplitFile,
-    Votes,
     WithoutFaceOption,
     check_source,
-    find_given,
     find_photos,
-    quiet_tensorflow,
     read_settings,
 )
 from emoclf.apps.commands.terminal import echo, is_watched, plain_warnings
