@@ -32,17 +32,17 @@ DEFAULTS = Parameter(negative=(), allow_repeating=True)
 
 def _expect_existing(_type: Any, path: Path | None) -> None:
     if path is not None and not path.exists():
-        raise ValueError(f"{str(path)!r} does not exist.")
+        raise ValueError("There is no such file or folder.")
 
 
 def _expect_file(_type: Any, path: Path | None) -> None:
     if path is not None and path.is_dir():
-        raise ValueError(f"Expected a file: {str(path)!r} is a folder.")
+        raise ValueError("Expected a file, received a folder.")
 
 
 def _expect_folder(_type: Any, path: Path | None) -> None:
     if path is not None and path.exists() and not path.is_dir():
-        raise ValueError(f"Expected a folder: {str(path)!r} is a file.")
+        raise ValueError("Expected a folder, received a file.")
 
 
 def read_class_map(_type: Any, tokens: Sequence[Token]) -> dict[str, str]:
