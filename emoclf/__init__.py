@@ -165,8 +165,8 @@ _MODULE_OF_NAME: dict[str, str] = {
             "summarise_shares_on_person",
         ),
         "inference.testing": (
-            "evaluate_folder",
             "evaluate",
+            "evaluate_folder",
         ),
         "models": (
             "build_augmentation",
@@ -240,7 +240,6 @@ _MODULE_OF_NAME: dict[str, str] = {
             "save_evaluation",
             "Stage",
             "start_run",
-            "train_model",
             "train_model",
             "use_precision",
         ),

@@ -10,13 +10,18 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from tabulate import tabulate
+
+from emoclf.untrusted import show_text
 
 WIDTH = 80
 """Columns of the terminal that a table is made for."""
 
 _NARROWEST = 12
 _GAP = 2
+_HEADER_PADDING = 2  # what tabulate adds to every header
+_NO_FORMULA = 'class="tex2jax_ignore mathjax_ignore"'  # a $ in a name begins none in a notebook
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Table:
 
     Attributes:
         headers: The names of the columns.
-        rows: Their cells: a text as it is (names from outside through `show_text`), a whole number
+        rows: Their cells: a text or a name (through `show_text`), a whole number
             with thousands separated, a float with three decimals, yes or no, None as an empty cell.
 
     Example:
@@ -43,7 +48,7 @@ class Table:
         cells = self._list_cells()
         return tabulate(
             cells,
-            headers=list(self.headers),
+            headers=[show_text(header) for header in self.headers],
             tablefmt="plain",
             disable_numparse=True,
             colalign=self._align(),
@@ -53,15 +58,14 @@ class Table:
 
     def _repr_html_(self) -> str:
         """Return the table as HTML, every cell escaped."""
-        return str(
-            tabulate(
-                self._list_cells(),
-                headers=list(self.headers),
-                tablefmt="html",
-                disable_numparse=True,
-                colalign=self._align(),
-            )
+        written = tabulate(
+            self._list_cells(),
+            headers=[show_text(header) for header in self.headers],
+            tablefmt="html",
+            disable_numparse=True,
+            colalign=self._align(),
         )
+        return f"<div {_NO_FORMULA}>{written}</div>"
 
     def _list_cells(self) -> list[list[str]]:
         return [[_write_cell(value) for value in row] for row in self.rows]
@@ -73,14 +77,14 @@ class Table:
         return range(len(self.headers))
 
     def _is_numeric(self, column: int) -> bool:
-        values = [row[column] for row in self.rows if row[column] is not None]
+        values = [_unpack(row[column]) for row in self.rows if row[column] is not None]
         return bool(values) and all(
             isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
         )
 
     def _limit_widths(self, cells: list[list[str]]) -> list[int | None]:
         widths = [
-            max(len(line) for line in (self.headers[column], *(row[column] for row in cells)))
+            max([len(self.headers[column]) + _HEADER_PADDING, *(len(row[column]) for row in cells)])
             for column in self._columns()
         ]
         over = sum(widths) + _GAP * (len(widths) - 1) - WIDTH
@@ -113,15 +117,22 @@ class Displayed:
         )
 
 
+def _unpack(value: object) -> object:
+    """Return Python's own number for one of NumPy."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _write_cell(value: object) -> str:
+    value = _unpack(value)
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else show_text(value)
 
 
 def _write_paragraph(text: str) -> str:
-    return f"<pre>{html.escape(text)}</pre>" if "\n" in text else f"<p>{html.escape(text)}</p>"
+    tag = "pre" if "\n" in text else "p"
+    return f"<{tag} {_NO_FORMULA}>{html.escape(text)}</{tag}>"

@@ -35,27 +35,30 @@ def drawn_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def manifest(drawn_folder):
+def photos(drawn_folder):
+    from emoclf.config import Settings
     from emoclf.data.folders import find_class_folders, list_files
-    from emoclf.data.splitting import make_splits
+    from emoclf.data.splitting import split_photos
+    from emoclf.photos import Photos
 
     paths, labels = [], []
     for entry in find_class_folders(drawn_folder).folders:
         for file in list_files(entry.path).files:
             paths.append(file.relative_to(drawn_folder).as_posix())
             labels.append(entry.label)
-    return make_splits(paths, labels, root=drawn_folder, test_fraction=0.2, validation_fraction=0.2)
+    settings = Settings(test_fraction=0.2, validation_fraction=0.2)
+    return split_photos(Photos.make(paths, labels, root=drawn_folder), settings)
 
 
 @pytest.fixture(scope="session")
-def cache(manifest):
+def cache(photos):
     from emoclf.data.loading import cache_photos
 
-    return cache_photos(manifest, image_size=(32, 48), progress=False)
+    return cache_photos(photos, image_size=(32, 48), progress=False)
 
 
 @pytest.fixture(scope="session")
-def run(manifest, cache, tmp_path_factory):
+def run(photos, cache, tmp_path_factory):
     """A run of two epochs on 32 x 48 pixels: everything is there, nothing is accurate."""
     from emoclf.config import Settings
     from emoclf.data.loading import make_dataset
@@ -64,15 +67,14 @@ def run(manifest, cache, tmp_path_factory):
     from emoclf.training import start_run, train_model
 
     settings = Settings(image_size=(32, 48), epochs=2, batch_size=16)
-    folder = start_run(settings, manifest, logs=tmp_path_factory.mktemp("logs"), name="tiny")
+    started = start_run(settings, photos, logs=tmp_path_factory.mktemp("logs"), name="tiny")
     set_seeds(settings.seed)
     model = build_cnn(settings.image_size, filters=(8, 8))
     result = train_model(
         model,
         make_dataset(cache, "train", batch_size=16, shuffle=True),
         validation=make_dataset(cache, "validation", batch_size=16),
-        run_folder=folder,
-        settings=settings,
+        run=started,
         verbose=0,
     )
     return model, result

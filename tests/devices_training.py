@@ -24,7 +24,7 @@ def main():
 
     data, logs = map(Path, sys.argv[1:])
     settings = Settings(image_size=(32, 32), epochs=2, batch_size=8, augment=False, dropout=0)
-    split = split_photos(find_problems(data, progress=False), settings)
+    split = split_photos(find_problems(data, progress=False).kept, settings)
     cache = cache_photos(split, image_size=(32, 32), progress=False)
     histories = {}
     for names in (None, ["CPU:0", "CPU:1"]):
@@ -35,8 +35,7 @@ def main():
                 synchronise_normalisation(model),
                 make_dataset(cache, "train", batch_size=8, shuffle=True),
                 validation=make_dataset(cache, "validation", batch_size=8),
-                run_folder=start_run(settings, split, logs=logs, name=f"on-{count}"),
-                settings=settings,
+                run=start_run(settings, split, logs=logs, name=f"on-{count}"),
                 verbose=0,
             )
         histories[count] = result.history

@@ -39,8 +39,8 @@ def build(settings):
 def train(data, logs, name, *, epochs=6, patience=3, extra=()):
     """Train, or go on, and return the model and the history."""
     settings = emoclf.Settings(image_size=SIZE, epochs=epochs, ema_momentum=0.9, patience=patience)
-    split = split_photos(emoclf.find_problems(data, progress=False), settings)
-    folder = start_run(settings, split, logs=logs, name=name, resume=True)
+    split = split_photos(emoclf.find_problems(data, progress=False).kept, settings)
+    folder = start_run(settings, split, logs=logs, name=name, resume=True).folder
     cache = cache_photos(split, image_size=SIZE, progress=False)
     batches = make_dataset(cache, "train", shuffle=True)
     callbacks = make_callbacks(

@@ -18,7 +18,7 @@ import emoclf
 REPOSITORY = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "emoclf", "demo", "--no-download")
 QUESTION = ["packaged face network", True, False]
-"""What goes with a photo: who answers, the whole photo too, no map."""
+"""What goes with a photo: the network, the whole photo too, no map."""
 
 
 class FoundPage:
@@ -57,11 +57,13 @@ class FoundPage:
 
     def call(self, photo, question=QUESTION):
         """Ask for an answer as a program does; returns the status and what was said."""
-        status, _, said = self.ask("POST", "/gradio_api/call/answer", {"data": [photo, *question]})
+        status, _, said = self.ask(
+            "POST", "/gradio_api/call/predict_photo", {"data": [photo, *question]}
+        )
         if status != 200:
             return status, said
         event = json.loads(said)["event_id"]
-        status, _, said = self.ask("GET", f"/gradio_api/call/answer/{event}")
+        status, _, said = self.ask("GET", f"/gradio_api/call/predict_photo/{event}")
         return status, said
 
 

@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from emoclf.config import Settings
-from emoclf.data.splitting import split_photos, save_manifest
+from emoclf.data.splitting import split_photos
 from emoclf.evaluation import evaluate_predictions
-from emoclf.experiments import baselines, timing
+from emoclf.experiments import timing
 from emoclf.experiments.baselines import (
     BASELINE_NAMES,
     Baseline,
     BaselineComparison,
+    baseline,
     compare_baselines,
     estimating,
     fit_regression,
@@ -27,6 +28,7 @@ from emoclf.experiments.baselines import (
 from emoclf.experiments.baselines.baseline import Answers
 from emoclf.experiments.baselines.estimating import estimate_seconds
 from emoclf.experiments.timing import describe_seconds
+from emoclf.photos import Photos
 from emoclf.plots import plot_baselines
 from emoclf.training import ResumeRefusedError
 
@@ -56,7 +58,7 @@ def make_data(folder, draw, *, per_class=40):
             Image.fromarray(draw(label, generator)).save(folder / name / f"{number}.png")
             paths.append(f"{name}/{number}.png")
             labels.append(label)
-    return split_photos(paths, labels, root=folder, validation_fraction=0.25, test_fraction=0.25)
+    return split_photos(Photos.make(paths, labels, root=folder), SETTINGS)
 
 
 def draw_by_light(label, generator):
@@ -87,10 +89,10 @@ def draw_nothing(label, generator):
 
 
 def find_accuracy(baselines):
-    return {baseline.name: baseline.evaluation.accuracy.value for baseline in baselines.baseline_}
+    return {each.name: each.evaluation.accuracy.value for each in baselines.baselines}
 
 
-def test_where_only_brightness_decides_the_brightness_rung_is_near_1(tmp_path):
+def test_where_only_brightness_decides_the_brightness_baseline_is_near_1(tmp_path):
     photos = make_data(tmp_path / "data", draw_by_light)
     baselines = train_baselines(photos, SETTINGS, logs=tmp_path, skip=REST)
     accuracy = find_accuracy(baselines)
@@ -117,16 +119,16 @@ def test_where_only_the_place_decides_pixels_help_and_light_does_not(tmp_path):
     assert accuracy["colours"] < 0.8
 
 
-def test_where_nothing_decides_no_rung_is_shown_to_know_anything(tmp_path):
+def test_where_nothing_decides_no_baseline_is_shown_to_know_anything(tmp_path):
     photos = make_data(tmp_path / "data", draw_nothing)
     baselines = train_baselines(photos, SETTINGS, logs=tmp_path, skip=REST)
-    for baseline in baselines.baseline_:
-        assert baseline.evaluation.accuracy.low < 0.5 < baseline.evaluation.accuracy.high
+    for each in baselines.baselines:
+        assert each.evaluation.accuracy.low < 0.5 < each.evaluation.accuracy.high
 
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory):
-    """A whole baselines of one epoch, and what it said."""
+    """All baselines, one epoch each, and what was said."""
     folder = tmp_path_factory.mktemp("full")
     photos, said = make_data(folder / "data", draw_by_light, per_class=16), []
     arguments = {"logs": folder, "name": "baselines", "resume": True, "detector": NoFaces()}
@@ -134,13 +136,13 @@ def full(tmp_path_factory):
     return baselines, photos, arguments, said
 
 
-def test_all_rungs_answer_the_same_test_photos(full):
+def test_all_baselines_predict_the_same_test_photos(full):
     baselines, photos, _, _ = full
-    assert [baseline.name for baseline in baselines.baseline_] == list(BASELINE_NAMES)
-    expected = tuple(file.path for file in photos.part("test"))
-    for baseline in baselines.baseline_:
-        assert baseline.evaluation.paths == expected
-        np.testing.assert_array_equal(baseline.evaluation.labels, photos.labels("test"))
+    assert [each.name for each in baselines.baselines] == list(BASELINE_NAMES)
+    expected = photos.part("test").paths
+    for each in baselines.baselines:
+        assert each.evaluation.paths == expected
+        np.testing.assert_array_equal(each.evaluation.labels, photos.part("test").labels)
     assert baselines.without_face == len(expected) == 8
     assert "8 of the test photos show no face" in baselines.describe()
     assert "8 test photos (4 of the rarer class)" in baselines.describe_verdict()
@@ -154,7 +156,9 @@ def test_the_time_is_estimated_before_it_starts(full):
     assert any("small network, whole photos: accuracy" in line for line in said)
 
 
-def test_a_finished_rung_is_kept_and_an_interrupted_ladder_goes_on(full, monkeypatch, tmp_path):
+def test_a_finished_baseline_is_kept_and_an_interrupted_comparison_goes_on(
+    full, monkeypatch, tmp_path
+):
     baselines, photos, arguments, _ = full
     copy = shutil.copytree(baselines.folder, tmp_path / "baselines")
     (copy / "baseline-brightness.json").unlink()
@@ -177,7 +181,7 @@ def test_a_finished_rung_is_kept_and_an_interrupted_ladder_goes_on(full, monkeyp
     assert again.without_face == 8
 
 
-def test_another_ladder_in_the_same_folder_is_refused(full):
+def test_another_comparison_in_the_same_folder_is_refused(full):
     _, photos, arguments, _ = full
     with pytest.raises(ResumeRefusedError, match="epochs"):
         train_baselines(photos, Settings(image_size=(32, 32), epochs=2), **arguments)
@@ -195,10 +199,10 @@ def test_numbers_and_figure_are_there(full):
     assert numbers["verdict"] == baselines.describe_verdict()
     figure = plot_baselines(baselines)
     titles = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert titles == [baseline.title for baseline in baselines.baseline_]
+    assert titles == [each.title for each in baselines.baselines]
 
 
-def test_a_damaged_rung_is_named(full, tmp_path):
+def test_a_damaged_baseline_is_named(full, tmp_path):
     baselines, photos, arguments, _ = full
     copy = shutil.copytree(baselines.folder, tmp_path / "baselines")
     (copy / "baseline-pixels.json").write_text("[]")
@@ -206,9 +210,9 @@ def test_a_damaged_rung_is_named(full, tmp_path):
         train_baselines(photos, SETTINGS, **{**arguments, "logs": tmp_path})
 
 
-def test_the_network_of_a_run_is_a_rung_and_is_not_trained_again(run, tmp_path, monkeypatch):
+def test_the_network_of_a_run_is_a_baseline_and_is_not_trained_again(run, tmp_path, monkeypatch):
     monkeypatch.setattr(learning, "train_network_baseline", None)
-    folder = shutil.copytree(run[1].run_folder, tmp_path / "run")
+    folder = shutil.copytree(run[1].run.folder, tmp_path / "run")
     skip = ("pixels", "face_features", "fine_tuned")
     baselines = train_baselines(run_folder=folder, skip=skip)
     assert baselines.folder == folder / "baselines"
@@ -223,14 +227,14 @@ def test_the_network_of_a_run_is_a_rung_and_is_not_trained_again(run, tmp_path, 
 
 
 def test_arguments_that_do_not_fit_are_named(run, photos, tmp_path):
-    with pytest.raises(ValueError, match="give a photos"):
+    with pytest.raises(ValueError, match="give photos"):
         train_baselines()
     with pytest.raises(ValueError, match="Received: everything"):
         train_baselines(photos, skip=("everything",))
     with pytest.raises(ValueError, match="not all"):
         train_baselines(photos, skip=BASELINE_NAMES)
     with pytest.raises(ValueError, match="the run decides"):
-        train_baselines(photos, run_folder=run[1].run_folder)
+        train_baselines(photos, run_folder=run[1].run.folder)
     with pytest.raises(FileNotFoundError, match="the run is not finished"):
         train_baselines(run_folder=tmp_path)
 
@@ -300,13 +304,13 @@ def make_baseline(name, labels, shift):
     return Baseline(name, name, evaluation, Answers(evaluation.probabilities, 0.0, ""))
 
 
-def climb(labels, **shifts):
+def compare(labels, **shifts):
     baselines = tuple(make_baseline(name, labels, shift) for name, shift in shifts.items())
     return BaselineComparison(Path("logs"), baselines, {}, compare_baselines(baselines))
 
 
-def test_the_network_is_compared_with_the_better_rung_of_light_and_faces_with_the_one_below():
-    baselines = climb(
+def test_the_network_is_compared_with_the_better_baseline_of_light_and_faces_with_the_one_below():
+    baselines = compare(
         np.arange(120) % 2, brightness=0, colours=0.5, network=1.5, face_features=0, fine_tuned=0.1
     )
     assert [each.names for each in baselines.comparisons] == [
@@ -322,13 +326,13 @@ def test_the_network_is_compared_with_the_better_rung_of_light_and_faces_with_th
 
 
 def test_a_network_that_knows_the_light_alone_is_not_said_to_know_more():
-    verdict = climb(np.arange(120) % 2, brightness=1, network=1).describe_verdict()
+    verdict = compare(np.arange(120) % 2, brightness=1, network=1).describe_verdict()
     assert "light is shown to tell the classes apart" in verdict
     assert "not shown to have learned more than light and colour" in verdict
 
 
 def test_too_few_photos_of_a_class_are_not_compared():
-    baselines = climb(np.array([0] * 60 + [1] * 9), brightness=0, network=2)
+    baselines = compare(np.array([0] * 60 + [1] * 9), brightness=0, network=2)
     assert baselines.comparisons == ()
     assert "nothing can be concluded" in baselines.describe_verdict()
 
@@ -337,16 +341,16 @@ def test_the_estimate_is_measured_steps_times_their_number(photos, monkeypatch):
     monkeypatch.setattr(estimating, "_time_training", lambda *_: (2.0, 0.5))
     monkeypatch.setattr(estimating, "_time_each", lambda *_: 0.01)
     settings = Settings(batch_size=10, epochs=3)
-    photos, steps = len(photos.files), -(-len(photos.part("train")) // 10) * 3
+    count, steps = len(photos), -(-len(photos.part("train")) // 10) * 3
 
     def estimate(*baselines, detector=None):
         return estimate_seconds(photos, settings, baselines=baselines, detector=detector)
 
     assert estimate("majority") == 0
-    assert estimate("majority", "pixels") == pytest.approx(0.01 * photos)
-    assert estimate("network") == pytest.approx(0.01 * photos + 2 + 0.5 * steps)
+    assert estimate("majority", "pixels") == pytest.approx(0.01 * count)
+    assert estimate("network") == pytest.approx(0.01 * count + 2 + 0.5 * steps)
     both = estimate("network", "fine_tuned", detector=NoFaces())
-    assert both == pytest.approx(0.02 * photos + 2 * (2 + 0.5 * steps))
+    assert both == pytest.approx(0.02 * count + 2 * (2 + 0.5 * steps))
     assert describe_seconds(45.2) == "about 45 seconds"
 
 
@@ -358,13 +362,11 @@ def test_the_first_call_is_timed_apart_where_there_are_more(monkeypatch):
 
 
 def test_a_run_whose_photos_are_gone_says_so(run, tmp_path, photos):
-    folder = shutil.copytree(run[1].run_folder, tmp_path / "run")
-    save_manifest(replace(photos, root=str(tmp_path / "gone")), folder / "split.json")
+    folder = shutil.copytree(run[1].run.folder, tmp_path / "run")
+    replace(photos, root=str(tmp_path / "gone")).save(folder / "split.json")
     with pytest.raises(FileNotFoundError, match="which is not there"):
         train_baselines(run_folder=folder)
 
 
-def test_every_rung_has_a_place():
-    assert set(baselines.baseline_.FACE_BASELINES) | set(baselines.baseline_.LIGHT_BASELINES) < set(
-        BASELINE_NAMES
-    )
+def test_every_baseline_has_a_place():
+    assert {*baseline.FACE_BASELINES, *baseline.LIGHT_BASELINES} < set(BASELINE_NAMES)

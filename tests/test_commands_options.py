@@ -116,7 +116,10 @@ def test_what_follows_two_dashes_is_no_option(tmp_path):
         (["train", "--split", "no.json"], '"no.json" for --split. There is no such file'),
         (["train", "data", "--image-size", "9x9x9"], "'9x9x9' is no size: give 96"),
         (["train", "data", "--map", "joy"], "'joy' is no pair folder=class"),
-        (["predict", "a.jpg", "--model", "no.keras"], '"no.keras" for --model. There is no such file'),
+        (
+            ["predict", "a.jpg", "--model", "no.keras"],
+            "for --model. There is no such file",
+        ),
         (["clean", __file__], "for FOLDER. Expected a folder, received a file."),
         (["split", "data", "--output", "."], "for --output. Expected a file, received a folder."),
         (["cross-validate", "data", "--folds", "1"], "--folds"),

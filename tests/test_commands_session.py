@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 
 import emoclf
-from emoclf.config import PARTS
 from emoclf.data.cleaning import QuarantineResult
 from emoclf.images.faces import FaceDetectorUnavailableError
 from emoclf.photos import Photos
@@ -83,7 +82,7 @@ def test_a_split_is_written_once_and_can_be_trained_on(folder, tmp_path):
     path = tmp_path / "split.json"
     output = run("split", folder / "data", "--output", path, "--test-fraction", 0.3).stdout
     photos = Photos.load(path)
-    counts = {part: len(photos.part(part)) for part in PARTS}
+    counts = {name: sum(each.values()) for name, each in photos.count().items()}
     assert counts["test"] > counts["validation"] > 0
     assert str(counts["test"]) in output
     assert "exists already" in run("split", folder / "data", "--output", path, code=2).stderr
@@ -107,7 +106,7 @@ def test_training_keeps_everything_and_says_what_is_next(trained):
 
 def test_a_training_goes_on_and_has_a_second_place(folder, tmp_path):
     options = ["train", folder / "data", "--image-size", "32", "--epochs", 1, "--resume"]
-    options += ["--ema_momentum", "0.9", "--name", "a", "--copies", tmp_path / "drive"]
+    options += ["--ema-momentum", "0.9", "--name", "a", "--copies", tmp_path / "drive"]
     first = run(*options, "--logs", tmp_path / "logs").stdout
     assert "done." not in first
     again = run(*options, "--logs", tmp_path / "another machine").stdout
@@ -130,7 +129,7 @@ def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, 
     assert "index=2 should be one of the 2 machines" in error
     staged = ("--network", "face", "--image-size", 48)
     assert "trained in stages, on one machine" in run(*options, *staged, code=1).stderr
-    error = run(*options, "--ema_momentum", "0.9", code=1).stderr
+    error = run(*options, "--ema-momentum", "0.9", code=1).stderr
     assert "ema_momentum=0.9 is for one worker" in error
     assert list(tmp_path.iterdir()) == []
 

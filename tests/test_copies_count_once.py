@@ -2,7 +2,6 @@
 
 import ast
 import re
-from dataclasses import replace
 from types import SimpleNamespace
 
 import nbformat
@@ -11,7 +10,7 @@ import pytest
 from PIL import Image
 
 from emoclf.config import CLASS_NAMES
-from emoclf.data.splitting import PhotoRow, Photos, make_folds
+from emoclf.data.splitting import make_folds
 from emoclf.evaluation import evaluate_predictions, share_right
 from emoclf.evaluation.calibration import accuracy_at_coverage
 from emoclf.experiments.cross_validation.result import CrossValidation, _read_fold
@@ -20,6 +19,7 @@ from emoclf.experiments.exporting.photos import ParityPhotos
 from emoclf.inference import Prediction
 from emoclf.inference.testing import evaluate_folder
 from emoclf.models.model_file import ModelInfo
+from emoclf.photos import Photos
 
 COUNT = 60
 RIGHT = np.arange(COUNT) % 4 != 0
@@ -48,32 +48,32 @@ def check(found, single):
     )
 
 
-def make_manifest(copies):
-    files = [
-        PhotoRow(f"{copy}-{number}.jpg", int(LABELS[number]), number, "train")
-        for copy in range(copies)
-        for number in range(COUNT)
-    ]
-    return Photos("nowhere", CLASS_NAMES, 1, tuple(files))
+def make_photos(copies):
+    return Photos.make(
+        [f"{copy}-{number}.jpg" for copy in range(copies) for number in range(COUNT)],
+        np.tile(LABELS, copies),
+        groups=np.tile(np.arange(COUNT), copies),
+        parts=["train"] * copies * COUNT,
+        seed=1,
+    )
 
 
 def test_each_repeat_of_a_cross_validation(single, tmp_path):
-    photos = make_manifest(3)
+    photos = make_photos(3)
     folds = make_folds(photos, fold_count=3, repeats=2)
     answers = np.stack([answer(thrice(LABELS), thrice(RIGHT))] * 2)
     result = CrossValidation(tmp_path, "network", folds, answers, ())
     for found in result.repeat_accuracies:
         check(found, single)
     check(result.evaluation.accuracy, single)
-    small = replace(photos, files=tuple(file for file in photos.files if file.group < 40))
-    folds = make_folds(small, fold_count=3)
-    rows = [number for number, file in enumerate(photos.files) if file.group < 40]
+    rows = photos.groups < 40
+    folds = make_folds(photos.take(rows), fold_count=3)
     few = CrossValidation(tmp_path, "network", folds, answers[:1, rows], ())
     assert "With 20 different photos of the smallest class" in few.describe()
 
 
 def test_each_fold_of_a_cross_validation(tmp_path):
-    photos = make_manifest(3)
+    photos = make_photos(3)
     folds = make_folds(photos, fold_count=3)
     tested = folds.find_tested(0, 1)
     given = answer(thrice(LABELS), thrice(RIGHT))
@@ -84,7 +84,7 @@ def test_each_fold_of_a_cross_validation(tmp_path):
         "collapse": None,
     }
     found = _read_fold(value, tmp_path, folds, np.zeros_like(given), (0, 1))
-    own = sorted({photos.files[row].group for row in tested})
+    own = np.unique(photos.groups[tested])
     check(found.accuracy, share_right(RIGHT[own]))
 
 

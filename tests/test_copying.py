@@ -88,20 +88,20 @@ def test_a_second_place_that_fails_does_not_stop_the_training(run_folder, tmp_pa
 def test_a_run_goes_on_from_its_second_place(photos, tmp_path):
     settings = Settings()
     first = start_run(settings, photos, logs=tmp_path / "a", name="first", resume=True)
-    (first / "state").mkdir()
-    (first / "state" / "epoch-00001.npz").write_bytes(b"one")
-    copy_run(first, tmp_path / "drive")
+    (first.folder / "state").mkdir()
+    (first.folder / "state" / "epoch-00001.npz").write_bytes(b"one")
+    copy_run(first.folder, tmp_path / "drive")
     options = {"name": "first", "resume": True, "copies": tmp_path / "drive"}
     again = start_run(settings, photos, logs=tmp_path / "b", **options)
-    assert (again / "state" / "epoch-00001.npz").read_bytes() == b"one"
+    assert (again.folder / "state" / "epoch-00001.npz").read_bytes() == b"one"
 
 
 def test_the_copy_of_another_run_is_never_overwritten(photos, tmp_path):
     drive = {"copies": tmp_path / "drive"}
     first = start_run(Settings(), photos, logs=tmp_path / "a", name="first", **drive)
-    copy_run(first, tmp_path / "drive")
+    copy_run(first.folder, tmp_path / "drive")
     second = start_run(Settings(), photos, logs=tmp_path / "b", name="first", **drive)
-    assert second.name == "first-2"
+    assert second.folder.name == "first-2"
     other = Settings(epochs=3)
     start_run(other, photos, logs=tmp_path / "c", name="first")
     with pytest.raises(ResumeRefusedError, match=r"drive.first is another training: epochs was"):
@@ -111,16 +111,17 @@ def test_the_copy_of_another_run_is_never_overwritten(photos, tmp_path):
 def test_a_copy_that_is_further_is_never_overwritten(photos, tmp_path):
     options = {"name": "first", "resume": True, "copies": tmp_path / "drive"}
     run = start_run(Settings(), photos, logs=tmp_path, **options)
-    (run / "state").mkdir()
-    (run / "state" / "epoch-00009.npz").write_bytes(b"nine")
-    copy_run(run, tmp_path / "drive")
+    folder = run.folder
+    (folder / "state").mkdir()
+    (folder / "state" / "epoch-00009.npz").write_bytes(b"nine")
+    copy_run(folder, tmp_path / "drive")
     assert start_run(Settings(), photos, logs=tmp_path, **options) == run
-    (run / "state" / "epoch-00009.npz").rename(run / "state" / "epoch-00003.npz")
+    (folder / "state" / "epoch-00009.npz").rename(folder / "state" / "epoch-00003.npz")
     with pytest.raises(ResumeRefusedError, match=r"further \(epoch-00009.npz\) than .*Move"):
         start_run(Settings(), photos, logs=tmp_path, **options)
-    run.rename(tmp_path / "away")
+    folder.rename(tmp_path / "away")
     again = start_run(Settings(), photos, logs=tmp_path, **options)
-    assert (again / "state" / "epoch-00009.npz").read_bytes() == b"nine"
+    assert (again.folder / "state" / "epoch-00009.npz").read_bytes() == b"nine"
 
 
 def test_a_copy_that_had_only_begun_is_not_gone_on_with(photos, tmp_path):
@@ -128,7 +129,7 @@ def test_a_copy_that_had_only_begun_is_not_gone_on_with(photos, tmp_path):
     (tmp_path / "drive" / "first" / "settings.json").write_text("{}")
     options = {"name": "first", "resume": True, "copies": tmp_path / "drive"}
     for _ in range(2):
-        assert (start_run(Settings(), photos, logs=tmp_path, **options) / "split.json").is_file()
+        assert start_run(Settings(), photos, logs=tmp_path, **options).is_there
 
 
 def test_a_finished_run_is_not_lost_when_its_last_copy_fails(run_folder, tmp_path):

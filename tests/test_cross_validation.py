@@ -2,14 +2,12 @@
 
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
-from emoclf.data.splitting import PhotoRow, Photos
 from emoclf.experiments.cross_validation import (
     TimeEstimate,
     cross_validate,
@@ -37,7 +35,7 @@ class WholePhoto:
 @pytest.fixture
 def parts(photos):
     """What of the forty drawn faces of each class is no test photo."""
-    return [file for file in photos.files if file.split != "test"]
+    return photos.take([row.part != "test" for row in photos.rows])
 
 
 @pytest.fixture
@@ -47,7 +45,7 @@ def fake(monkeypatch):
 
     def answer(cache, settings, *, folder):
         seen.append((cache.photos, settings.seed, folder))
-        light = cache.images[cache.indices("test")].mean(axis=(1, 2, 3)) / 255
+        light = cache.images[cache.photos.find_part("test")].mean(axis=(1, 2, 3)) / 255
         return FoldAnswers(np.stack([1 - light, light], axis=1), 1)
 
     estimate = TimeEstimate(4, 1.0, 2.0, 3)
@@ -61,24 +59,17 @@ def test_every_photo_is_answered_by_folds_that_have_not_seen_it(photos, parts, f
     result = cross_validate(
         photos, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a", say=said.append
     )
-    assert [file.path for file in result.photos.files] == [file.path for file in parts]
+    assert result.photos.paths == parts.paths
     assert result.answers.shape == (2, len(parts), 2)
     assert not np.isnan(result.answers).any()
     np.testing.assert_allclose(result.answers[0], result.answers[1])
-    root = Path(photos.root)
     for number, (split, _, _) in enumerate(fake):
-        tested = {file.path for file in split.select("test")}
         expected = result.folds.find_tested(number // 4, number % 4)
-        assert tested == {parts[index].path for index in expected}
-        learned = {file.group for file in split.files if file.split != "test"}
-        assert not learned & {file.group for file in split.select("test")}
+        assert split.part("test").paths == parts.take(expected).paths
+        learned = {row.group for row in split.rows if row.part != "test"}
+        assert not learned & set(split.part("test").groups.tolist())
     assert len({seed for _, seed, _ in fake}) == 8
-    first = result.photos.files[0]
-    cache = cache_photos(
-        Photos(str(root), photos.class_names, 0, (first,)),
-        image_size=(32, 32),
-        progress=False,
-    )
+    cache = cache_photos(result.photos.take([0]), image_size=(32, 32), progress=False)
     assert result.answers[0, 0, 1] == pytest.approx(cache.images.mean() / 255)
     assert any("about 28 seconds in all, measured on 3 steps" in line for line in said)
     assert any("left" in line for line in said)
@@ -89,9 +80,9 @@ def test_every_photo_is_answered_by_folds_that_have_not_seen_it(photos, parts, f
 @pytest.mark.usefixtures("fake")
 def test_the_numbers_are_pooled_and_the_caveats_are_said(photos, tmp_path):
     result = cross_validate(photos, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a")
-    right = result.answers[0].argmax(axis=1) == result.labels
+    right = result.answers[0].argmax(axis=1) == result.photos.labels
     assert result.repeat_accuracies[0].value == pytest.approx(right.mean())
-    assert result.repeat_accuracies[0].count == len(result.labels)
+    assert result.repeat_accuracies[0].count == len(result.photos.labels)
     own = [score for score in result.scores if score.repeat == 1]
     pooled = sum(score.accuracy.value * score.accuracy.count for score in own)
     assert pooled == pytest.approx(right.sum())
@@ -144,8 +135,8 @@ def test_another_cross_validation_is_not_gone_on_with(photos, tmp_path):
 @pytest.mark.usefixtures("fake")
 def test_test_photos_are_answered_only_when_asked_for(photos, tmp_path):
     result = cross_validate(photos, TINY, fold_count=3, include_test=True, logs=tmp_path, name="a")
-    assert len(result.photos.files) == len(photos.files)
-    assert {file.split for file in result.photos.files} == {"train", "validation", "test"}
+    assert len(result.photos) == len(photos)
+    assert {row.part for row in result.photos.rows} == {"train", "validation", "test"}
 
 
 @pytest.mark.usefixtures("fake")
@@ -160,10 +151,8 @@ def test_a_damaged_fold_is_not_taken_for_an_answer(photos, tmp_path):
 
 @pytest.mark.usefixtures("fake")
 def test_ten_photos_of_each_class_work_and_say_what_they_do_not_show(photos, tmp_path):
-    few = [file for label in (0, 1) for file in photos.files if file.label == label]
-    chosen = [*few[:10], *few[-10:]]
-    files = [PhotoRow(f.path, f.label, n, "train") for n, f in enumerate(chosen)]
-    small = Photos(photos.root, photos.class_names, 1, tuple(files))
+    few = np.r_[np.flatnonzero(photos.labels == 0)[:10], np.flatnonzero(photos.labels == 1)[-10:]]
+    small = photos.take(few).with_parts(["train"] * 20, seed=1)
     text = cross_validate(small, TINY, repeats=3, logs=tmp_path, name="a").describe()
     assert "With 10 different photos of the smallest class" in text
     assert "It is not shown that the answers are better than always saying" in text
@@ -183,9 +172,9 @@ def test_the_packaged_features_with_a_regression(photos, tmp_path):
     # Whole drawings are no face crops, but expressions are seen in them all the same.
     assert result.evaluation.accuracy.value > 0.6
     assert "4 regressions on the face features" in result.describe()
-    photos = cache_photos(photos, image_size=(48, 48), progress=False)
+    whole = cache_photos(photos, image_size=(48, 48), progress=False)
     with pytest.raises(ValueError, match="crop='face'"):
-        find_face_features(photos)
+        find_face_features(whole)
     with pytest.raises(ValueError, match="learner='forest'"):
         cross_validate(photos, learner="forest")
 
@@ -235,7 +224,7 @@ def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
     assert "accuracy after" in output
     assert json.loads((tmp_path / "logs/repair/comparison.json").read_text())["moved"] == 1
     assert "2 files restored" in run("restore", data)
-    after = [path.name for path in data.rglob("*.*") if path.name != "photos.jsonl"]
+    after = [path.name for path in data.rglob("*.*") if path.name != "manifest.jsonl"]
     assert sorted(after) == before
 
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import keras
 import numpy as np
@@ -10,12 +10,13 @@ import pytest
 
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
-from emoclf.data.splitting import PhotoRow, Photos, load_manifest, make_folds, save_manifest
-from emoclf.evaluation.access_log import load_test_access_log
+from emoclf.data.splitting import make_folds
 from emoclf.experiments.baselines.learning import _keep_answers
 from emoclf.experiments.cross_validation import load_cross_validation
+from emoclf.photos import Photos
+from emoclf.run import Run
 from emoclf.storage import write_json
-from emoclf.training import HistoryFile, KeepState, compile_model, load_settings
+from emoclf.training import HistoryFile, KeepState, compile_model
 from emoclf.training.callbacks import BestCheckpoint
 from emoclf.training.event_files import EventFiles
 from emoclf.training.resuming import _build_optimizer
@@ -105,21 +106,21 @@ def check(path, load):
 
 @pytest.fixture(scope="module")
 def split():
-    files = tuple(PhotoRow(f"{n}.jpg", n % 2, n, "train") for n in range(18))
-    rest = (PhotoRow(f"t{n}.jpg", n % 2, 20 + n, "test") for n in range(4))
-    return Photos("photos", ("Sad", "Happy"), 42, (*files, *rest))
+    paths = [*(f"{n}.jpg" for n in range(18)), *(f"t{n}.jpg" for n in range(4))]
+    parts = ["train"] * 18 + ["test"] * 4
+    return Photos.make(paths, [0, 1] * 11, parts=parts, root="photos")
 
 
 def test_settings(tmp_path):
     path = write_json(tmp_path / "settings.json", Settings().to_dict())
-    assert check(path, lambda: load_settings(tmp_path)) > 150
+    assert check(path, lambda: Run(tmp_path).settings) > 150
     for name in Settings().to_dict():
         path.write_text(json.dumps(put(Settings().to_dict(), (name,), GONE)))
         with pytest.raises(ValueError, match=rf"settings\.json.*{name} is missing"):
-            load_settings(tmp_path)
+            _ = Run(tmp_path).settings
     path.write_text(json.dumps({**Settings().to_dict(), "colour": 1}))
     with pytest.raises(ValueError, match="colour is unknown"):
-        load_settings(tmp_path)
+        _ = Run(tmp_path).settings
 
 
 @pytest.mark.parametrize("name", list(Settings().to_dict()))
@@ -137,25 +138,25 @@ def test_settings_in_a_program_are_refused_by_name(name, value):
 
 
 def test_split(tmp_path, split):
-    path = save_manifest(split, tmp_path / "split.json")
+    path = split.save(tmp_path / "split.json")
     assert check(path, lambda: Photos.load(path)) > 100
 
 
 def test_accesses(tmp_path):
-    look = {"time": "t", "model_sha256": "a", "answers_sha256": "b", "photos_sha256": "c"}
-    path = write_json(tmp_path / "run" / "test_access_log.json", [{**look, "photos": 4}] * 2)
-    assert check(path, lambda: load_test_access_log(path.parent).describe()) > 50
+    access = {"time": "t", "model_sha256": "a", "predictions_sha256": "b", "photos_sha256": "c"}
+    path = write_json(tmp_path / "run" / "test_access_log.json", [{**access, "photos": 4}] * 2)
+    assert check(path, lambda: str(Run(path.parent).load_access_log())) > 50
 
 
 @pytest.fixture
 def validated(tmp_path, split):
     from emoclf.experiments.cross_validation.result import FACTS_NAME, find_fold_file
 
-    learned = replace(split, files=split.files[:18])
+    learned = split.part("train")
     folds = make_folds(learned, fold_count=3)
-    save_manifest(split, tmp_path / "split.json")
+    split.save(tmp_path / "split.json")
     facts = {"learner": "network", "fold_count": 3, "repeats": 1, "pixels": {"train": "0a"}}
-    write_json(tmp_path / FACTS_NAME, {**facts, "files": [file.path for file in learned.files]})
+    write_json(tmp_path / FACTS_NAME, {**facts, "files": list(learned.paths)})
     for fold in range(3):
         positions = folds.find_tested(0, fold).tolist()
         document = {
@@ -220,9 +221,9 @@ def test_the_list_and_the_photos_of_a_cache(tmp_path, photos):
         )
 
     expected = load().images[:]
-    (path,), (photos,) = tmp_path.glob("*.json"), tmp_path.glob("*.npy")
+    (path,), (array,) = tmp_path.glob("*.json"), tmp_path.glob("*.npy")
     assert check(path, load) > 10
-    content = photos.read_bytes()
+    content = array.read_bytes()
     headers = {
         "other shape": content.replace(b"(80, 8, 8, 3)", b"(80, 8, 4, 6)"),
         "far too many": content.replace(b"(80, 8, 8, 3), }    ", b"(10**9, 8, 8, 3), }"),
@@ -237,10 +238,10 @@ def test_the_list_and_the_photos_of_a_cache(tmp_path, photos):
     }
     for name, damaged in headers.items():
         assert damaged != content, name
-        photos.write_bytes(damaged)
-        with pytest.raises(ValueError, match=photos.name):
+        array.write_bytes(damaged)
+        with pytest.raises(ValueError, match=array.name):
             load()
-    photos.write_bytes(content)
+    array.write_bytes(content)
     np.testing.assert_array_equal(load().images[:], expected)
 
 

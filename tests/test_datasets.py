@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset, preparing
-from emoclf.data.splitting import PhotoRow, Photos
 from emoclf.images import UnreadableImageError, load_resized
+from emoclf.photos import PhotoRow, Photos
 
 
 def collect(dataset):
@@ -16,20 +16,20 @@ def collect(dataset):
 
 def write_photos(folder, count=12):
     """Photos of one colour each, so that every batch shows which photos are in it."""
-    files = []
+    rows = []
     for number in range(count):
         name = f"{number}.png"
         Image.new("RGB", (40, 30), (number * 20, 0, 255 - number * 20)).save(folder / name)
-        split = "train" if number < 8 else "test"
-        files.append(PhotoRow(name, number % 2, number, split))
-    return Photos(str(folder), ("Sad", "Happy"), 0, tuple(files))
+        part = "train" if number < 8 else "test"
+        rows.append(PhotoRow(name, number % 2, number, part))
+    return Photos(str(folder), ("Sad", "Happy"), tuple(rows))
 
 
 def test_every_photo_goes_through_the_one_preprocessing(photos, cache):
     assert cache.images.dtype == np.uint8
-    assert cache.images.shape == (len(photos.files), 32, 48, 3)
+    assert cache.images.shape == (len(photos), 32, 48, 3)
     for index in (0, 7, 41):
-        photo = load_resized(Path(photos.root) / photos.files[index].path, (32, 48))
+        photo = load_resized(photos.files[index], (32, 48))
         np.testing.assert_array_equal(cache.images[index], photo)
 
 
@@ -41,8 +41,8 @@ def test_channels_stay_red_green_blue(tmp_path):
 
 def test_batches_keep_photos_and_labels_together_in_order(cache):
     images, labels = collect(make_dataset(cache, "validation", batch_size=5))
-    np.testing.assert_array_equal(images, cache.images[cache.indices("validation")])
-    assert labels.tolist() == cache.labels("validation").tolist()
+    np.testing.assert_array_equal(images, cache.images[cache.photos.find_part("validation")])
+    assert labels.tolist() == cache.photos.part("validation").labels.tolist()
     assert labels.dtype == np.int64
 
 
@@ -65,9 +65,9 @@ def test_disk_cache_holds_the_same_photos_and_is_used_again(tmp_path, monkeypatc
     arguments = {"image_size": (16, 16), "memory_limit_mib": 0, "progress": False}
     disk = cache_photos(photos, cache_folder=tmp_path / "cache", **arguments)
     assert memory.location == "memory"
-    assert "kept in memory" in memory.describe()
+    assert "kept in memory" in str(memory)
     assert Path(disk.location).is_file()
-    assert disk.location in disk.describe()
+    assert disk.location in str(disk)
     np.testing.assert_array_equal(memory.images, disk.images)
     np.testing.assert_array_equal(
         collect(make_dataset(memory, "test"))[0], collect(make_dataset(disk, "test"))[0]
@@ -95,12 +95,12 @@ def test_an_unreadable_photo_is_named_and_leaves_no_half_cache(tmp_path):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_empty_and_unknown_splits_are_refused(tmp_path):
+def test_empty_and_unknown_parts_are_refused(tmp_path):
     cache = cache_photos(write_photos(tmp_path), image_size=(16, 16), progress=False)
     with pytest.raises(ValueError, match="'validation' holds no photo"):
         make_dataset(cache, "validation")
     with pytest.raises(ValueError, match="'dev'"):
-        cache.indices("dev")
+        make_dataset(cache, "dev")
 
 
 def test_class_weights_make_the_classes_count_the_same():

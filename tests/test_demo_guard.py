@@ -38,7 +38,7 @@ def uploaded(page, tmp_path):
     return json.loads(said)[0]
 
 
-def ask_for(page, photo, route="call/answer"):
+def ask_for(page, photo, route="call/predict_photo"):
     body = {"data": [photo, *QUESTION], "fn_index": 0, "session_hash": "abc", "trigger_id": 4}
     status, _, said = page.ask("POST", f"/gradio_api/{route}", body)
     return status, said
@@ -60,7 +60,9 @@ def test_a_program_without_a_website_is_answered(page, uploaded, mark):
 def test_gradios_own_client_is_answered(page, secret):
     client_package = pytest.importorskip("gradio_client")
     client = client_package.Client(f"http://{page.host}/", verbose=False)
-    found = client.predict(client_package.handle_file(str(secret)), *QUESTION, api_name="/answer")
+    found = client.predict(
+        client_package.handle_file(str(secret)), *QUESTION, api_name="/predict_photo"
+    )
     assert "whole photo" in found[2]
 
 
@@ -79,7 +81,14 @@ def test_an_example_is_shown(page):
 @pytest.mark.parametrize("mark", [{"meta": MARK}, {}, {"meta": {"_type": "other"}}, {"url": "x"}])
 @pytest.mark.parametrize(
     "route",
-    ["call/answer", "queue/join", "run/answer", "run/predict", "api/answer", "call/v2/answer"],
+    [
+        "call/predict_photo",
+        "queue/join",
+        "run/predict_photo",
+        "run/predict",
+        "api/predict_photo",
+        "call/v2/predict_photo",
+    ],
 )
 def test_no_call_reads_a_picture_that_was_not_uploaded(page, secret, route, mark):
     before = page.list_files()
@@ -188,7 +197,7 @@ def test_content_in_a_call_is_no_photo(page):
     ],
 )
 def test_values_of_another_type_are_refused(page, data):
-    for route in ("call/answer", "queue/join"):
+    for route in ("call/predict_photo", "queue/join"):
         body = {"data": data, "fn_index": 0, "session_hash": "abc"}
         status, _, said = page.ask("POST", f"/gradio_api/{route}", body)
         assert status == 403
@@ -213,13 +222,13 @@ def test_other_examples_are_refused(page, example):
 )
 def test_what_is_no_call_is_refused(page, content):
     kind = {"Content-Type": "application/json"}
-    for route in ("queue/join", "call/answer", "run/predict"):
+    for route in ("queue/join", "call/predict_photo", "run/predict"):
         assert page.ask("POST", f"/gradio_api/{route}", content, kind)[0] == 403
 
 
 def test_a_call_has_a_length_and_a_limit(page):
     kind = {"Content-Type": "application/json"}
-    route = "/gradio_api/call/answer"
+    route = "/gradio_api/call/predict_photo"
     assert page.ask("POST", route, b"x" * 70000, kind)[0] == 413
     chunked = {**kind, "Transfer-Encoding": "chunked"}
     assert page.ask("POST", route, b"2\r\n{}\r\n0\r\n\r\n", chunked)[0] == 411
@@ -230,7 +239,7 @@ def test_unknown_sessions_and_events_are_told_so_quietly(page):
         "queue/data?session_hash=nobody",
         "queue/data",
         "queue/data?session_hash=%00%0a",
-        "call/answer/0123456789abcdef0123456789abcdef",
+        "call/predict_photo/0123456789abcdef0123456789abcdef",
         "upload_progress",
         "heartbeat/..%2f..",
     ):
@@ -269,7 +278,7 @@ def test_a_foreign_host_is_refused_before_anything_is_stored(page, uploaded, hos
             ("GET", "/config", None),
             ("GET", f"/gradio_api/file={uploaded}", None),
             ("POST", "/gradio_api/upload", body),
-            ("POST", "/gradio_api/call/answer", {"data": [None, *QUESTION]}),
+            ("POST", "/gradio_api/call/predict_photo", {"data": [None, *QUESTION]}),
             ("OPTIONS", "/gradio_api/upload", None),
         ):
             asked = {**headers, "Content-Type": kind} if content is body else headers
@@ -295,7 +304,7 @@ def test_the_names_of_this_machine_are_answered(page, name):
     origin = {"Origin": f"http://{host}".lower(), "Sec-Fetch-Site": "same-origin"}
     assert page.ask("GET", "/config", host=host)[0] == 200
     body = {"data": [None, *QUESTION]}
-    assert page.ask("POST", "/gradio_api/call/answer", body, origin, host=host)[0] == 200
+    assert page.ask("POST", "/gradio_api/call/predict_photo", body, origin, host=host)[0] == 200
 
 
 FOREIGN_ORIGINS = (
@@ -322,7 +331,7 @@ def test_a_foreign_website_is_refused_before_anything_is_stored(page, uploaded, 
     body, kind = make_form(b"y" * 100)
     for method, path, content in (
         ("POST", "/gradio_api/upload", body),
-        ("POST", "/gradio_api/call/answer", {"data": [{"path": uploaded}, *QUESTION]}),
+        ("POST", "/gradio_api/call/predict_photo", {"data": [{"path": uploaded}, *QUESTION]}),
         ("GET", f"/gradio_api/file={uploaded}", None),
         ("GET", "/config", None),
         ("OPTIONS", "/gradio_api/upload", None),
@@ -371,7 +380,7 @@ def test_a_shared_page_has_one_name_more_and_the_same_rules(monkeypatch, secret)
         for host in (page.host, shared, shared.upper()):
             assert page.ask("GET", "/config", host=host)[0] == 200
         body = {"data": [None, "squares", True, False]}
-        route = "/gradio_api/call/answer"
+        route = "/gradio_api/call/predict_photo"
         own = {"Origin": f"https://{shared}", "X-Forwarded-Host": shared}
         assert page.ask("POST", route, body, own, host=shared)[0] == 200
         for origin in (f"http://{shared}", "https://other.gradio.live", "null"):

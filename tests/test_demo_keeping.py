@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from emoclf.apps.page import keeping
-from emoclf.apps.page.answering import hide_folders
 from emoclf.apps.page.keeping import PhotoFolder, open_photo_folder
+from emoclf.apps.page.predicting import hide_folders
 from tests.running_page import QUESTION, RunningPage, make_form, make_png, run_page
 
 HASH = "ab" * 32
@@ -206,12 +206,12 @@ def page(tmp_path):
 
 
 def use(page, folder, *, waits=True):
-    """Upload a photo and have it answered."""
+    """Upload a photo and have it predicted."""
     path = json.loads(page.upload(make_png(folder / "photo.png").read_bytes())[1])[0]
     if waits:
         assert page.call({"path": path})[0] == 200
     else:
-        page.ask("POST", "/gradio_api/call/answer", {"data": [{"path": path}, *QUESTION]})
+        page.ask("POST", "/gradio_api/call/predict_photo", {"data": [{"path": path}, *QUESTION]})
     return path
 
 

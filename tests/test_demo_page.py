@@ -152,18 +152,18 @@ def read_errors(driver):
     return [line["message"] for line in driver.get_log("browser") if line["level"] == "SEVERE"]
 
 
-# --- answers --------------------------------------------------------------------------------
+# --- predictions -----------------------------------------------------------------------------
 
 
-def test_uploads_are_answered_in_words_and_bars(driver, tmp_path):
+def test_uploads_are_predicted_in_words_and_bars(driver, tmp_path):
     upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
     upload(driver, save(tmp_path / "dark.png", 51), "face 1 Sad 80% 20%")
-    bars = driver.find_elements("css selector", ".emoclf-share")
+    bars = driver.find_elements("css selector", ".emoclf-bar")
     assert [bar.text.split() for bar in bars] == [["Sad", "80%"], ["Happy", "20%"]]
     sad, happy = (bar.find_element("css selector", "div").size["width"] for bar in bars)
     assert sad == pytest.approx(4 * happy, rel=0.02)
     upload(driver, save(tmp_path / "tall.png", 0, size=(90, 60)), "No face was found.")
-    assert driver.find_elements("css selector", ".emoclf-share") == []
+    assert driver.find_elements("css selector", ".emoclf-bar") == []
     assert read_errors(driver) == []
 
 
@@ -202,7 +202,7 @@ def test_photos_of_people_come_out_right(real_data, driver, name):
     choose(driver, PACKAGED_NAME)
     for file in sorted(widths, key=widths.get)[-3:]:
         upload(driver, file, "face 1")
-        bars = driver.find_elements("css selector", ".emoclf-share")
+        bars = driver.find_elements("css selector", ".emoclf-bar")
         shares = {bar.text.split()[0]: int(bar.text.split()[1][:-1]) for bar in bars}
         assert max(shares, key=shares.get) == name
     assert read_errors(driver) == []
@@ -210,9 +210,9 @@ def test_photos_of_people_come_out_right(real_data, driver, name):
 
 def test_the_map_appears_when_asked_for_and_goes_again(driver, tmp_path):
     upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
-    name = "img[alt='What speaks for the answer']"
+    name = "img[alt='What speaks for the prediction']"
     assert driver.find_elements("css selector", name) == []
-    box = wait_for(driver, "input[type=checkbox]", text="Show what speaks for the answer")
+    box = wait_for(driver, "input[type=checkbox]", text="Show what speaks for the prediction")
     box.click()
     wait_for_text(driver, "With the most marked tenth")
     picture = wait_for(driver, name)
@@ -243,7 +243,7 @@ def test_a_photo_is_pasted(driver, address, tmp_path):
     assert read_errors(driver) == []
 
 
-def test_an_example_is_answered(driver):
+def test_an_example_is_predicted(driver):
     choose(driver, "drawn")
     wait_for(driver, ".gallery-item").click()
     wait_for_text(driver, "whole photo")
@@ -382,11 +382,11 @@ def test_files_of_this_machine_stay_here(address, path):
     assert b"emoclf: happy or sad" not in content
 
 
-def test_a_file_beside_the_uploads_cannot_be_answered(address):
+def test_a_file_beside_the_uploads_cannot_be_predicted(address):
     """The page takes what was uploaded to it, not any path that a client names."""
     file = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
     body = {"data": [file, "squares", False, False]}
-    call = f"{address}gradio_api/call/answer"
+    call = f"{address}gradio_api/call/predict_photo"
     request = urllib.request.Request(
         call,
         json.dumps(body).encode(),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from emoclf.config import Settings
 from emoclf.data.cleaning import find_problems
 from emoclf.data.splitting import split_photos
 from emoclf.data.synthetic import make_drawn_faces
@@ -25,20 +26,13 @@ def planted(flawed, *kinds):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_planted_copies_never_cross_the_split(flawed, report, seed):
-    kept = report.kept
-    split = split_photos(
-        [record.path for record in kept],
-        [record.label for record in kept],
-        groups=[record.duplicate_group for record in kept],
-        root=report.root,
-        seed=seed,
-    )
-    split_of = {file.path: file.split for file in split.files}
+    split = split_photos(report.kept, Settings(seed=seed))
+    part_of = {row.path: row.part for row in split.rows}
     copies = planted(flawed, "exact_copy", "resized_copy", "mirrored_copy")
     assert len(copies) >= 12
     for flaw in copies:
-        splits = {split_of[path] for path in flaw.paths if path in split_of}
-        assert len(splits) == 1, flaw
+        parts = {part_of[path] for path in flaw.paths if path in part_of}
+        assert len(parts) == 1, flaw
 
 
 def test_every_kind_of_copy_is_found(flawed, report):

@@ -171,7 +171,7 @@ def test_faces_are_found_before_the_harm_or_searched_again(tmp_path):
 
 def test_whole_photos_need_no_detector(tmp_path):
     files = [save(tmp_path / "0.png", np.full((50, 60, 3), 250, dtype=np.uint8))]
-    predictor = Predictor(Green(), ModelInfo(("Sad", "Happy"), (48, 48), "crop", "photo"))
+    predictor = Predictor(Green(), ModelInfo(("Sad", "Happy"), (48, 48), "crop", "none"))
     report = evaluate_robustness(predictor, files, labels=[1])
     assert report.most_damaging.corruption.name == "darkness"
     assert report.note == ""
@@ -184,7 +184,7 @@ def green(monkeypatch):
 
 @pytest.mark.usefixtures("green")
 def test_weak_spots_writes_tables_and_figures_into_the_run(run, tmp_path):
-    folder = shutil.copytree(run[1].run_folder, tmp_path / "run")
+    folder = shutil.copytree(run[1].run.folder, tmp_path / "run")
     result = call("analyse-errors", str(folder))
     assert result.exit_code == 0, result.output
     assert "Among many slices" in result.output or "nothing can be concluded" in result.output
@@ -201,12 +201,12 @@ def test_weak_spots_writes_tables_and_figures_into_the_run(run, tmp_path):
 
 @pytest.mark.usefixtures("green")
 def test_weak_spots_of_a_folder_prints_json_and_writes_nothing(run, tmp_path, drawn_folder):
-    arguments = ["analyse-errors", str(run[1].run_folder), str(drawn_folder), "--no-robustness"]
-    before = sorted(run[1].run_folder.iterdir())
+    arguments = ["analyse-errors", str(run[1].run.folder), str(drawn_folder), "--no-robustness"]
+    before = sorted(run[1].run.folder.iterdir())
     result = call(*arguments, "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["slices"]["overall"]["count"] == 80
-    assert sorted(run[1].run_folder.iterdir()) == before
+    assert sorted(run[1].run.folder.iterdir()) == before
     result = call(*arguments, "--output", str(tmp_path / "found"))
     assert sorted(path.name for path in (tmp_path / "found").iterdir()) == [
         "slices.json",
@@ -220,7 +220,7 @@ def test_weak_spots_says_what_it_needs():
     assert "analyse-errors packaged data" in result.output
 
 
-def test_ladder_command_on_a_folder_and_on_a_run(run, tmp_path, drawn_folder):
+def test_the_baselines_command_on_a_folder_and_on_a_run(run, tmp_path, drawn_folder):
     rest = [f"--skip={name}" for name in ("pixels", "network", "face_features", "fine_tuned")]
     arguments = [
         "baselines",
@@ -242,7 +242,7 @@ def test_ladder_command_on_a_folder_and_on_a_run(run, tmp_path, drawn_folder):
         "brightness",
         "colours",
     ]
-    folder = shutil.copytree(run[1].run_folder, tmp_path / "run")
+    folder = shutil.copytree(run[1].run.folder, tmp_path / "run")
     rest.remove("--skip=network")
     result = call("baselines", str(folder), *rest)
     assert result.exit_code == 0, result.output
@@ -250,10 +250,10 @@ def test_ladder_command_on_a_folder_and_on_a_run(run, tmp_path, drawn_folder):
     assert (folder / "baselines" / "baselines.json").is_file()
 
 
-def test_ladder_command_refuses_what_a_run_decides(run):
-    result = call("baselines", str(run[1].run_folder), "--epochs", "3")
+def test_the_baselines_command_refuses_what_a_run_decides(run):
+    result = call("baselines", str(run[1].run.folder), "--epochs", "3")
     assert result.exit_code == 2
     assert "--epochs has no meaning with a run folder" in result.output
-    result = call("baselines", str(run[1].run_folder.parent), "--resume")
+    result = call("baselines", str(run[1].run.folder.parent), "--resume")
     assert result.exit_code == 2
     assert "--resume needs the name" in result.output

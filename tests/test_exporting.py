@@ -123,18 +123,18 @@ def list_inputs(path):
 
 
 @pytest.fixture(scope="module")
-def photos():
+def drawn():
     return draw_photos((96, 96))
 
 
-def test_the_lesson_network_exports_in_every_format(photos, tmp_path):
+def test_the_lesson_network_exports_in_every_format(drawn, tmp_path):
     keras.utils.set_random_seed(1)
-    check(emoclf.build_cnn((96, 96)), photos, tmp_path, available(FORMATS))
+    check(emoclf.build_cnn((96, 96)), drawn, tmp_path, available(FORMATS))
 
 
-def test_the_face_network_exports(photos, tmp_path):
+def test_the_face_network_exports(drawn, tmp_path):
     keras.utils.set_random_seed(1)
-    check(emoclf.build_face_network((96, 96)), photos, tmp_path, available(["litert", "onnx"]))
+    check(emoclf.build_face_network((96, 96)), drawn, tmp_path, available(["litert", "onnx"]))
 
 
 def test_the_packaged_network_exports_in_whole_numbers(tmp_path):
@@ -145,9 +145,9 @@ def test_the_packaged_network_exports_in_whole_numbers(tmp_path):
     assert parity.size_mib < 0.3 * network.count_params() * 4 / 2**20
 
 
-def test_a_nested_backbone_exports(photos, tmp_path):
-    model = build_nested(keras.applications.MobileNetV3Small, photos, include_preprocessing=True)
-    check(model, photos, tmp_path, available(["litert", "onnx"]))
+def test_a_nested_backbone_exports(drawn, tmp_path):
+    model = build_nested(keras.applications.MobileNetV3Small, drawn, include_preprocessing=True)
+    check(model, drawn, tmp_path, available(["litert", "onnx"]))
 
 
 @pytest.mark.slow
@@ -162,13 +162,13 @@ def test_a_nested_backbone_exports(photos, tmp_path):
         ("EfficientNetV2B0", {"include_preprocessing": True}),
     ],
 )
-def test_every_network_exports_in_every_format(name, options, photos, tmp_path):
+def test_every_network_exports_in_every_format(name, options, drawn, tmp_path):
     if name.startswith("build_"):
         keras.utils.set_random_seed(1)
         model = getattr(emoclf, name)((96, 96))
     else:
-        model = build_nested(getattr(keras.applications, name), photos, **options)
-    print(name, describe_parities(check(model, photos, tmp_path, available(FORMATS))), sep="\n")
+        model = build_nested(getattr(keras.applications, name), drawn, **options)
+    print(name, describe_parities(check(model, drawn, tmp_path, available(FORMATS))), sep="\n")
 
 
 def test_a_photo_that_is_not_square_keeps_its_channels(tmp_path):
@@ -192,7 +192,7 @@ def test_a_photo_that_is_not_square_keeps_its_channels(tmp_path):
 @pytest.fixture(scope="module")
 def run_folder(run, tmp_path_factory):
     """A copy of the tiny run, to export from."""
-    return shutil.copytree(run[1].run_folder, tmp_path_factory.mktemp("exported") / "tiny")
+    return shutil.copytree(run[1].run.folder, tmp_path_factory.mktemp("exported") / "tiny")
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +225,7 @@ def test_int8_is_calibrated_on_training_photos_only(run_folder, photos):
 
 def test_an_export_answers_photos_of_any_size(run, report, drawn_folder):
     file = next((drawn_folder / "happy").glob("*.*"))
-    before = Predictor(run[0], load_info(run[1].run_folder / "model.keras")).predict(file)
+    before = Predictor(run[0], load_info(run[1].run.folder / "model.keras")).predict(file)
     network = load_export(report.parities[1].path)
     after = Predictor(network, network.info).predict(file)
     assert after.probabilities == pytest.approx(before.probabilities, abs=MAX_DIFFERENCE)
@@ -427,8 +427,7 @@ def test_a_network_of_faces_is_scored_on_faces(run_folder, photos):
     faces = gather_photos(run_folder, info, detector=CentreFinder)
     whole = gather_photos(run_folder, replace(info, crop="none"), detector=pytest.fail)
     assert len(faces.images) == len(whole.images)
-    file = photos.select("test")[0]
-    photo = emoclf.load_image(f"{photos.root}/{file.path}")
+    photo = emoclf.load_image(photos.part("test").files[0])
     crop = emoclf.crop_face(photo, CentreFinder().find(photo)[0], size=(32, 48))
     np.testing.assert_array_equal(faces.images[0], crop)
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from emoclf.data.loading import cache_photos, make_dataset, preparing
-from emoclf.data.splitting import PhotoRow, Photos, load_manifest, save_manifest
 from emoclf.images import UnreadableImageError, load_image, load_resized
 from emoclf.images.faces import Face, FaceDetectorUnavailableError, crop_face, make_detector
+from emoclf.photos import PhotoRow, Photos
 
 SIZE = (24, 24)
 FACELESS = (2, 5, 9)
@@ -39,15 +39,15 @@ class LeftHalfDetector:
 @pytest.fixture
 def photos(tmp_path):
     """Twelve photos of 80 x 50 noise, three of them without a face."""
-    random, files = np.random.default_rng(4), []
+    random, rows = np.random.default_rng(4), []
     for number in range(12):
         pixels = random.integers(1, 256, (50, 80, 3), dtype=np.uint8)
         if number in FACELESS:
             pixels[0, 0] = 0
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
-        split = ("train", "train", "validation", "test")[number % 4]
-        files.append(PhotoRow(f"{number}.png", number % 2, number, split))
-    return Photos(str(tmp_path), ("Sad", "Happy"), 0, tuple(files))
+        part = ("train", "train", "validation", "test")[number % 4]
+        rows.append(PhotoRow(f"{number}.png", number % 2, number, part))
+    return Photos(str(tmp_path), ("Sad", "Happy"), tuple(rows))
 
 
 def cache_faces(photos, detector=None, **arguments):
@@ -69,14 +69,14 @@ def cut_by_hand(photos, name):
 
 def test_the_largest_face_of_each_photo_is_cut_out_and_labels_stay_with_it(photos):
     cache = cache_faces(photos)
-    expected = [file for number, file in enumerate(photos.files) if number not in FACELESS]
-    assert cache.files == tuple(expected)
+    expected = [row for number, row in enumerate(photos.rows) if number not in FACELESS]
+    assert cache.photos.rows == tuple(expected)
     assert cache.crop == "face"
     assert cache.images.shape == (9, *SIZE, 3)
-    for image, file in zip(cache.images, cache.files, strict=True):
-        np.testing.assert_array_equal(image, cut_by_hand(photos, file.path))
+    for image, path in zip(cache.images, cache.photos.paths, strict=True):
+        np.testing.assert_array_equal(image, cut_by_hand(photos, path))
     images, labels = next(make_dataset(cache, "test", batch_size=9).as_numpy_iterator())
-    assert cache.paths("test") == ["3.png", "7.png", "11.png"]
+    assert cache.photos.part("test").paths == ("3.png", "7.png", "11.png")
     np.testing.assert_array_equal(images[2], cut_by_hand(photos, "11.png"))
     assert labels.tolist() == [1, 1, 1]
 
@@ -84,11 +84,11 @@ def test_the_largest_face_of_each_photo_is_cut_out_and_labels_stay_with_it(photo
 def test_photos_without_a_face_are_counted_per_part_and_class(photos):
     cache = cache_faces(photos)
     search = cache.faces
-    assert [file.path for file in search.without_face.files] == ["2.png", "5.png", "9.png"]
-    assert search.without_face.counts()["train"] == {"Sad": 0, "Happy": 2}
-    assert search.without_face.counts()["validation"] == {"Sad": 1, "Happy": 0}
+    assert search.without_face.paths == ("2.png", "5.png", "9.png")
+    assert search.without_face.count()["train"] == {"Sad": 0, "Happy": 2}
+    assert search.without_face.count()["validation"] == {"Sad": 1, "Happy": 0}
     assert (search.detector, search.note, search.photo_count) == ("A fake detector.", "a note", 12)
-    text = cache.describe()
+    text = str(cache)
     assert "9 faces of 24 x 24 pixels" in text
     assert "A fake detector." in text
     assert "a face in 9 of 12 photos" in text
@@ -101,21 +101,25 @@ def test_photos_without_a_face_are_counted_per_part_and_class(photos):
 
 def test_photos_without_a_face_can_be_taken_whole(photos):
     cache = cache_faces(photos, without_face="whole_photo")
-    assert cache.files == photos.files
+    assert cache.photos.rows == photos.rows
     for number in FACELESS:
         whole = load_resized(Path(photos.root) / f"{number}.png", SIZE)
         np.testing.assert_array_equal(cache.images[number], whole)
     np.testing.assert_array_equal(cache.images[11], cut_by_hand(photos, "11.png"))
-    assert len(cache.faces.without_face.files) == 3
-    assert "12 faces or whole photos" in cache.describe()
-    assert "no face, taken whole" in cache.describe()
+    assert len(cache.faces.without_face) == 3
+    assert "12 faces or whole photos" in str(cache)
+    assert "no face, taken whole" in str(cache)
 
 
 def test_what_was_left_out_is_not_in_the_split_of_the_run(photos, tmp_path):
     cache = cache_faces(photos)
-    loaded = Photos.load(save_manifest(cache.photos, tmp_path / "split.json"))
+    loaded = Photos.load(cache.photos.save(tmp_path / "split.json"))
     assert loaded == cache.photos
-    assert loaded.labels("train").tolist() == cache.labels("train").tolist() == [0, 1, 0, 0]
+    assert (
+        loaded.part("train").labels.tolist()
+        == cache.photos.part("train").labels.tolist()
+        == [0, 1, 0, 0]
+    )
 
 
 def test_each_photo_is_decoded_and_searched_once(photos, monkeypatch):
@@ -125,7 +129,7 @@ def test_each_photo_is_decoded_and_searched_once(photos, monkeypatch):
     )
     detector = LeftHalfDetector()
     cache_faces(photos, detector)
-    assert sorted(loaded) == sorted(file.path for file in photos.files)
+    assert sorted(loaded) == sorted(photos.paths)
     assert detector.asked == 12
 
 
@@ -144,7 +148,7 @@ def test_the_file_on_disk_holds_the_same_and_is_used_again(photos, tmp_path, wit
     assert again.faces == memory.faces
     np.testing.assert_array_equal(memory.images, again.images)
     batch, _ = next(make_dataset(again, "validation").as_numpy_iterator())
-    np.testing.assert_array_equal(batch, memory.images[memory.indices("validation")])
+    np.testing.assert_array_equal(batch, memory.images[memory.photos.find_part("validation")])
 
 
 def test_no_cache_on_disk_is_taken_for_another(photos, tmp_path):
@@ -206,12 +210,9 @@ def test_unknown_choices_are_named(photos, wrong):
 def test_yunet_finds_the_built_in_faces(real_data, drawn_folder):
     """At 64 pixels a side; at the data set's own 128 it finds 97 of 100."""
     files = sorted(drawn_folder.rglob("*.jpg")) + sorted(drawn_folder.rglob("*.jpeg"))
-    entries = [
-        PhotoRow(path.relative_to(drawn_folder).as_posix(), 0, number, "train")
-        for number, path in enumerate(files[:30])
-    ]
-    split = Photos(str(drawn_folder), ("Sad", "Happy"), 0, tuple(entries))
+    paths = [path.relative_to(drawn_folder) for path in files[:30]]
+    split = Photos.make(paths, [0] * 30, parts=["train"] * 30, root=drawn_folder)
     (model,) = real_data.glob("face_detection_yunet*.onnx")
     cache = cache_faces(split, make_detector("yunet", model_path=model, download=False))
     assert len(cache.images) >= 24
-    assert "YuNet" in cache.describe()
+    assert "YuNet" in str(cache)

@@ -12,12 +12,12 @@ from emoclf.inference import Predictor
 
 @pytest.fixture(scope="module")
 def predictor(run):
-    return Predictor.load(run[1].run_folder)
+    return Predictor.load(run[1].run.folder)
 
 
-def test_prediction_equals_the_training_path(predictor, run, cache, photos):
+def test_prediction_equals_the_training_path(predictor, run, cache):
     _, expected = collect_predictions(run[0], make_dataset(cache, "test"))
-    paths = [Path(photos.root) / path for path in cache.paths("test")]
+    paths = cache.photos.part("test").files
     answers = predictor.predict(paths)
     received = np.array([[a.probabilities["Sad"], a.probabilities["Happy"]] for a in answers])
     np.testing.assert_allclose(received, expected, atol=1e-5)
@@ -26,7 +26,7 @@ def test_prediction_equals_the_training_path(predictor, run, cache, photos):
 
 
 def test_path_bytes_pil_and_array_give_one_answer(predictor, photos):
-    path = Path(photos.root) / photos.files[0].path
+    path = photos.files[0]
     with Image.open(path) as image:
         sources = [path, str(path), path.read_bytes(), image.copy(), load_image(path)]
     answers = [predictor.predict(source) for source in sources]
@@ -67,13 +67,13 @@ def test_an_empty_folder_is_refused_and_an_empty_list_is_not(predictor, tmp_path
 
 
 def test_red_green_blue_and_blue_green_red_differ(predictor, photos):
-    photo = load_image(Path(photos.root) / photos.files[0].path)
+    photo = load_image(photos.files[0])
     right, swapped = predictor.predict(photo), predictor.predict(photo[..., ::-1].copy())
     assert right.probabilities != swapped.probabilities
 
 
 def test_load_takes_a_run_or_a_file_and_names_what_is_missing(run, tmp_path):
-    folder = run[1].run_folder
+    folder = run[1].run.folder
     assert Predictor.load(folder).info == Predictor.load(folder / "model.keras").info
     with pytest.raises(FileNotFoundError, match=r"model\.keras does not exist"):
         Predictor.load(tmp_path)

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from emoclf.data.cleaning import find_problems, restore
-from emoclf.data.splitting import PhotoRow, Photos
 from emoclf.evaluation import evaluate_predictions
 from emoclf.experiments.label_errors import (
     Decision,
@@ -25,6 +24,7 @@ from emoclf.experiments.label_errors import (
     save_review_sheet,
 )
 from emoclf.experiments.label_errors.comparing import describe_difference
+from emoclf.photos import Photos
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>.jpg",
@@ -91,11 +91,10 @@ def decisions(root):
 
 def answer(report, wrong, *, certain=0.95):
     """Out-of-fold answers: right with 0.9, but the other class for some paths."""
-    records = report.kept
-    own = np.array([1 - certain if record.path in wrong else 0.9 for record in records])
-    labels = np.array([record.label for record in records])
-    probabilities = np.where(np.eye(2)[labels] > 0, own[:, None], 1 - own[:, None])
-    return evaluate_predictions(labels, probabilities, paths=[record.path for record in records])
+    kept = report.kept
+    own = np.array([1 - certain if path in wrong else 0.9 for path in kept.paths])
+    probabilities = np.where(np.eye(2)[kept.labels] > 0, own[:, None], 1 - own[:, None])
+    return evaluate_predictions(kept.labels, probabilities, paths=kept.paths)
 
 
 # --- suspects -------------------------------------------------------------------------------
@@ -145,15 +144,14 @@ def test_copies_with_two_labels_come_first_whether_answered_or_not(root):
 def test_test_photos_and_their_copies_are_left_out(root):
     shutil.copy(root / "sad/2.png", root / "happy/copy.png")
     report = find_problems(root, progress=False)
-    files = [
-        PhotoRow(record.path, record.label, number, "test" if "h4" in record.path else "train")
-        for number, record in enumerate(report.records)
-        if record.path != "happy/copy.png"
-    ]
-    files = [
-        PhotoRow(f.path, f.label, f.group, "test") if f.path == "sad/2.png" else f for f in files
-    ]
-    photos = Photos(str(root), ("Sad", "Happy"), 0, tuple(files))
+    known = [record for record in report.records if record.path != "happy/copy.png"]
+    tested = ("happy/h4.png", "sad/2.png")
+    photos = Photos.make(
+        [record.path for record in known],
+        [record.label for record in known],
+        parts=["test" if record.path in tested else "train" for record in known],
+        root=root,
+    )
     answers = answer(report, {"happy/h4.png", "sad/3.png"})
     review = rank_label_errors(answers, report, photos=photos)
     assert [suspect.path for suspect in review.suspects] == ["sad/3.png"]
@@ -308,7 +306,7 @@ def test_photos_moved_there_and_back_again_return_to_where_they_began(root):
     ):
         made = [decide(root, path, action) for path, action in wanted]
         folder = apply_decisions(root, made, dry_run=False).folder
-        os.utime(folder / "photos.jsonl", (1000 + age, 1000 + age))
+        os.utime(folder / "manifest.jsonl", (1000 + age, 1000 + age))
     back = restore(root)
     assert back.left == ()
     assert hash_files(root) == before
@@ -316,14 +314,14 @@ def test_photos_moved_there_and_back_again_return_to_where_they_began(root):
 
 def test_a_tampered_manifest_moves_nothing_outside(root, decisions, tmp_path):
     result = apply_decisions(root, decisions, dry_run=False)
-    photos = result.folder / "photos.jsonl"
-    text = photos.read_text().replace('"happy/1.png"', '"../stolen.png"')
+    manifest = result.folder / "manifest.jsonl"
+    text = manifest.read_text().replace('"happy/1.png"', '"../stolen.png"')
     (tmp_path / "stolen.png").write_bytes(b"private")
-    photos.write_text(text)
+    manifest.write_text(text)
     back = restore(root)
     assert "outside" in dict(back.left)["sad/1.png"]
     assert (tmp_path / "stolen.png").read_bytes() == b"private"
-    photos.write_text(text + "rubbish\n")
+    manifest.write_text(text + "rubbish\n")
     with pytest.raises(FileExistsError, match="changed"):
         apply_decisions(root, decisions, dry_run=False)
 
@@ -404,11 +402,9 @@ def test_a_kill_in_the_middle_can_be_finished_and_undone(
 
 def split_of(root, *, tested=()):
     report = find_problems(root, progress=False)
-    files = [
-        PhotoRow(each.path, each.label, number, "test" if each.path in tested else "train")
-        for number, each in enumerate(report.kept)
-    ]
-    return Photos(str(root), ("Sad", "Happy"), 0, tuple(files))
+    return report.kept.with_parts(
+        ["test" if path in tested else "train" for path in report.kept.paths]
+    )
 
 
 def test_the_repaired_split_differs_in_the_decided_labels_alone(root, decisions):
@@ -416,24 +412,22 @@ def test_the_repaired_split_differs_in_the_decided_labels_alone(root, decisions)
     split = correct_labels(photos, decisions)
     assert split.before == photos
     assert (split.moved, split.set_aside) == (3, 1)
-    labels = {file.path: file.label for file in photos.files}
-    repaired = {file.path: file.label for file in split.after.files}
+    labels = {row.path: row.label for row in photos.rows}
+    repaired = {row.path: row.label for row in split.after.rows}
     assert set(labels) - set(repaired) == {"happy/h1.png"}
     changed = {path for path in repaired if repaired[path] != labels[path]}
     assert changed == {"sad/0.png", "sad/1.png", "sad/deep/d.png"}
-    assert split.after.select("test") == photos.select("test")
+    assert split.after.part("test").rows == photos.part("test").rows
 
 
 def test_both_splits_find_the_photos_after_they_were_moved(root, decisions):
     photos = split_of(root)
     apply_decisions(root, decisions, dry_run=False)
-    split = correct_labels(
-        photos, decisions, locations=apply_decisions(root, decisions).locations
-    )
+    split = correct_labels(photos, decisions, locations=apply_decisions(root, decisions).locations)
     for part in (split.before, split.after):
         for file in part.files:
-            assert (root / file.path).is_file(), file.path
-    assert len(split.before.files) == len(photos.files)
+            assert file.is_file(), file
+    assert len(split.before) == len(photos)
 
 
 def test_a_decision_about_a_test_photo_is_refused(root, decisions):

@@ -9,9 +9,7 @@ import pytest
 
 import emoclf
 from emoclf.apps.camera import (
-    AnswerSmoother,
     CameraUnavailableError,
-    FaceFollower,
     Frame,
     LiveSession,
     WindowUnavailableError,
@@ -21,6 +19,7 @@ from emoclf.apps.camera import (
     open_window,
     read_video,
 )
+from emoclf.apps.camera.session import FaceTracker, PredictionSmoother
 from emoclf.images.faces import Face, YuNetDetector, make_detector, measure_overlap
 from emoclf.inference import UNCERTAIN, FacePrediction, Prediction, Predictor, UncertaintyRule
 from emoclf.models.model_file import ModelInfo
@@ -80,30 +79,30 @@ def make_predictor(detector, *, rule=None):
 
 def test_the_whole_frame_is_searched_every_few_frames_only():
     detector = FollowingDetector()
-    follower = FaceFollower(detector, every=3)
-    boxes = [follower.find(paint(0))[0].box[0] for _ in range(7)]
+    tracker = FaceTracker(detector, every=3)
+    boxes = [tracker.find(paint(0))[0].box[0] for _ in range(7)]
     assert detector.calls == ["find", "follow", "follow", "find", "follow", "follow", "find"]
     assert boxes == [10, 11, 12, 10, 11, 12, 10]
 
 
 def test_a_lost_face_makes_it_search_at_once():
     detector = FollowingDetector()
-    follower = FaceFollower(detector, every=100)
-    follower.find(paint(0))
+    tracker = FaceTracker(detector, every=100)
+    tracker.find(paint(0))
     detector.is_lost = True
-    follower.find(paint(0))
+    tracker.find(paint(0))
     assert detector.calls == ["find", "follow", "find"]
 
 
 def test_without_a_face_or_without_yunet_every_frame_is_searched():
     for faces in ((), (Face(box=BOX, score=1.0),)):
         detector = CountingDetector(*faces)
-        follower = FaceFollower(detector, every=4)
+        tracker = FaceTracker(detector, every=4)
         for _ in range(5):
-            assert follower.find(paint(0)) == faces
+            assert tracker.find(paint(0)) == faces
         assert detector.searches == 5
     with pytest.raises(ValueError, match="every=0"):
-        FaceFollower(CountingDetector(), every=0)
+        FaceTracker(CountingDetector(), every=0)
 
 
 def test_yunet_follows_a_face_that_moves(real_data):
@@ -128,47 +127,50 @@ def test_yunet_follows_a_face_that_moves(real_data):
 # --- smoothing ------------------------------------------------------------------------------
 
 
-def answer_for(happy, *, box=BOX, neither=0.0):
+def predict_face(happy, *, box=BOX, neither=0.0):
     shares = {"Sad": 1 - happy, "Happy": happy}
     face = FacePrediction(box, shares, max(shares, key=shares.get), neither)
     return Prediction(face.class_name, shares, faces=(face,))
 
 
 def test_after_one_half_life_the_past_counts_half():
-    smoother = AnswerSmoother(half_life_seconds=0.2)
-    assert smoother.smooth(answer_for(1.0), seconds=0).probabilities["Happy"] == 1
-    smoothed = smoother.smooth(answer_for(0.0), seconds=0.2)
+    smoother = PredictionSmoother(half_life_seconds=0.2)
+    assert smoother.smooth(predict_face(1.0), seconds=0).probabilities["Happy"] == 1
+    smoothed = smoother.smooth(predict_face(0.0), seconds=0.2)
     assert smoothed.probabilities["Happy"] == pytest.approx(0.5)
     assert smoothed.faces[0].probabilities["Sad"] == pytest.approx(0.5)
-    smoothed = smoother.smooth(answer_for(0.0), seconds=0.4)
+    smoothed = smoother.smooth(predict_face(0.0), seconds=0.4)
     assert smoothed.probabilities["Happy"] == pytest.approx(0.25)
     assert smoothed.faces[0].answer == smoothed.class_name == "Sad"
 
 
 def test_the_rule_decides_on_the_averages():
-    smoother = AnswerSmoother(half_life_seconds=0.5, rule=UncertaintyRule(0.75, 0.75))
-    assert smoother.smooth(answer_for(1.0), seconds=0).answer == "Happy"
-    assert smoother.smooth(answer_for(0.0), seconds=0.5).answer == UNCERTAIN
-    smoother = AnswerSmoother(half_life_seconds=0.5, rule=UncertaintyRule(0.75, 0.6))
-    smoother.smooth(answer_for(1.0, neither=0.5), seconds=0)
-    smoothed = smoother.smooth(answer_for(1.0, neither=0.9), seconds=0.5)
+    smoother = PredictionSmoother(half_life_seconds=0.5, rule=UncertaintyRule(0.75, 0.75))
+    assert smoother.smooth(predict_face(1.0), seconds=0).answer == "Happy"
+    assert smoother.smooth(predict_face(0.0), seconds=0.5).answer == UNCERTAIN
+    smoother = PredictionSmoother(half_life_seconds=0.5, rule=UncertaintyRule(0.75, 0.6))
+    smoother.smooth(predict_face(1.0, neither=0.5), seconds=0)
+    smoothed = smoother.smooth(predict_face(1.0, neither=0.9), seconds=0.5)
     assert smoothed.faces[0].neither == pytest.approx(0.7)
     assert smoothed.answer == UNCERTAIN
 
 
 def test_another_place_or_a_long_pause_starts_anew():
-    smoother = AnswerSmoother(half_life_seconds=1)
-    smoother.smooth(answer_for(1.0), seconds=0)
-    elsewhere = smoother.smooth(answer_for(0.0, box=(200.0, 10.0, 40.0, 40.0)), seconds=0.1)
+    smoother = PredictionSmoother(half_life_seconds=1)
+    smoother.smooth(predict_face(1.0), seconds=0)
+    elsewhere = smoother.smooth(predict_face(0.0, box=(200.0, 10.0, 40.0, 40.0)), seconds=0.1)
     assert elsewhere.probabilities["Happy"] == 0
-    back = smoother.smooth(answer_for(0.0), seconds=0.2)
+    back = smoother.smooth(predict_face(0.0), seconds=0.2)
     assert back.probabilities["Happy"] > 0.5
-    assert smoother.smooth(answer_for(0.0), seconds=9).probabilities["Happy"] == 0
+    assert smoother.smooth(predict_face(0.0), seconds=9).probabilities["Happy"] == 0
 
 
 def test_two_faces_keep_their_own_past():
-    smoother = AnswerSmoother(half_life_seconds=1)
-    left, right = answer_for(1.0).faces[0], answer_for(0.0, box=(30.0, 10.0, 40.0, 40.0)).faces[0]
+    smoother = PredictionSmoother(half_life_seconds=1)
+    left, right = (
+        predict_face(1.0).faces[0],
+        predict_face(0.0, box=(30.0, 10.0, 40.0, 40.0)).faces[0],
+    )
     both = Prediction("Happy", left.probabilities, faces=(left, right))
     swapped = Prediction("Sad", right.probabilities, faces=(right, left))
     smoother.smooth(both, seconds=0)
@@ -176,30 +178,30 @@ def test_two_faces_keep_their_own_past():
     assert [face.probabilities["Happy"] for face in smoothed.faces] == [0.0, 1.0]
 
 
-def test_no_half_life_takes_answers_as_they_are_and_no_face_stays_no_face():
-    smoother = AnswerSmoother(half_life_seconds=0)
-    smoother.smooth(answer_for(1.0), seconds=0)
-    assert smoother.smooth(answer_for(0.2), seconds=0.01).probabilities["Happy"] == 0.2
+def test_no_half_life_takes_predictions_as_they_are_and_no_face_stays_no_face():
+    smoother = PredictionSmoother(half_life_seconds=0)
+    smoother.smooth(predict_face(1.0), seconds=0)
+    assert smoother.smooth(predict_face(0.2), seconds=0.01).probabilities["Happy"] == 0.2
     nothing = Prediction(None, {}, note="No face was found.")
     assert smoother.smooth(nothing, seconds=0.02) is nothing
     with pytest.raises(ValueError, match="half_life_seconds=-1"):
-        AnswerSmoother(half_life_seconds=-1)
+        PredictionSmoother(half_life_seconds=-1)
 
 
 # --- a session ------------------------------------------------------------------------------
 
 
-def test_a_session_answers_a_list_of_arrays():
+def test_a_session_predicts_a_list_of_arrays():
     session = LiveSession(make_predictor(FollowingDetector()), half_life_seconds=0.1)
     frames = [Frame(paint(255 if number < 4 else 0), number * 0.1) for number in range(10)]
-    answers = list(session.answer_each(frames))
-    shares = [each.prediction.probabilities["Happy"] for each in answers]
+    predicted = list(map(session.predict, frames))
+    shares = [each.prediction.probabilities["Happy"] for each in predicted]
     assert shares[:4] == [1, 1, 1, 1]
     assert shares[4:] == pytest.approx([0.5**n for n in range(1, 7)])
-    assert [answers[0].prediction.answer, answers[-1].prediction.answer] == ["Happy", "Sad"]
-    assert answers[-1].frames_per_second > 0
-    assert answers[-1].milliseconds > 0
-    picture = draw_frame(answers[-1])
+    assert [predicted[0].prediction.answer, predicted[-1].prediction.answer] == ["Happy", "Sad"]
+    assert predicted[-1].frames_per_second > 0
+    assert predicted[-1].milliseconds > 0
+    picture = draw_frame(predicted[-1])
     assert picture.dtype == np.uint8
     assert picture.shape[2] == 3
 
@@ -208,8 +210,8 @@ def test_a_session_with_a_model_of_whole_photos_needs_no_detector():
     info = ModelInfo(image_size=(16, 16), crop="none")
     session = LiveSession(Predictor(BrightnessNetwork(), info))
     assert session.detector is None
-    answer = session.answer(Frame(paint(255), 0.0))
-    assert answer.prediction.faces[0].is_whole_photo
+    predicted = session.predict(Frame(paint(255), 0.0))
+    assert predicted.prediction.faces[0].is_whole_photo
 
 
 # --- films ----------------------------------------------------------------------------------
@@ -332,8 +334,8 @@ def test_a_window_ends_with_q_escape_or_its_cross(key, visible, shown, monkeypat
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: passed)
     red = paint(0)
     red[..., 0] = 255
-    with open_window("x") as window:
-        assert window.show(red) is False
+    with open_window("x") as show:
+        assert show(red) is False
     assert len(pictures) == shown + 1
     assert pictures[0][0, 0].tolist() == [0, 0, 255]
     assert pictures[-1] == "closed"
@@ -355,15 +357,15 @@ def run(*arguments, code=0):
 
 
 @pytest.mark.usefixtures("answering")
-def test_a_film_is_answered_into_another(film, tmp_path):
-    output = tmp_path / "answered.mp4"
+def test_a_film_is_annotated_into_another(film, tmp_path):
+    output = tmp_path / "annotated.mp4"
     text = run("--video", film, "--output", output, "--no-window").stdout
     assert "6 frames" in text
-    assert "find and answer" in text
+    assert "find and predict" in text
     assert str(output) in text
-    answered = read_video(output)
-    assert answered.frames_per_second == pytest.approx(10)
-    assert len(list(answered)) == 6
+    annotated = read_video(output)
+    assert annotated.frames_per_second == pytest.approx(10)
+    assert len(list(annotated)) == 6
     assert (
         "exists already" in run("--video", film, "--output", output, "--no-window", code=1).stderr
     )
@@ -392,7 +394,7 @@ def test_live_loads_no_tensorflow(film):
         "    def find(self, image):\n"
         "        return (Face(box=(10.0, 10.0, 20.0, 20.0), score=1.0),)\n"
         "session = LiveSession(Predictor.packaged(detector=Detector()))\n"
-        f"print(len(list(session.answer_each(read_video({str(film)!r})))))\n"
+        f"print(len([*map(session.predict, read_video({str(film)!r}))]))\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
     )
     result = subprocess.run(

@@ -19,7 +19,6 @@ import emoclf
 from emoclf.apps.camera import (
     CONSENT,
     CameraUnavailableError,
-    browser,
     snapshots,
     take_browser_photos,
     take_photos,
@@ -93,8 +92,8 @@ def test_every_reason_is_said_with_its_remedy(answer, part):
 
 
 def test_every_reason_of_the_script_has_words():
-    script = browser._SCRIPT.read_text(encoding="utf-8")
-    for reason in browser._REASONS:
+    script = snapshots._SCRIPT.read_text(encoding="utf-8")
+    for reason in snapshots._REASONS:
         assert f'"{reason}"' in script
 
 

@@ -9,8 +9,7 @@ from contextlib import closing
 import pytest
 
 from emoclf.apps.camera import CameraUnavailableError, take_browser_photos
-from emoclf.apps.camera.jupyter import evaluate_in_jupyter
-from emoclf.apps.camera.letters import Mailbox, serve_mailbox
+from emoclf.apps.camera.jupyter import Mailbox, evaluate_in_jupyter, open_mailbox
 
 DEEP = "[" * 100_000
 
@@ -18,9 +17,8 @@ DEEP = "[" * 100_000
 @pytest.fixture
 def letters(capfd):
     """A running server, its port and its secret path; at the end nothing has been printed."""
-    mailbox = Mailbox()
-    with serve_mailbox(mailbox) as address:
-        port, _, secret = address.removeprefix("http://127.0.0.1:").partition("/")
+    with open_mailbox() as mailbox:
+        port, _, secret = mailbox.address.removeprefix("http://127.0.0.1:").partition("/")
         yield mailbox, int(port), f"/{secret}"
     said = capfd.readouterr()
     assert (said.out, said.err) == ("", "")
@@ -45,10 +43,10 @@ def test_a_letter_is_taken(letters):
     mailbox, port, secret = letters
     assert post(port, f"{secret}hello") == 204
     assert mailbox.is_greeted.is_set()
-    assert not mailbox.is_answered.is_set()
+    assert not mailbox.answer.done()
     assert post(port, f"{secret}answer", b'{"a": 1}', host=f"LOCALHOST:{port}") == 204
     assert post(port, f"{secret}answer", b'"too late"') == 204
-    assert mailbox.read_answer() == {"a": 1}
+    assert mailbox.answer.result(30) == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -116,14 +114,14 @@ def test_a_chunked_letter_is_refused_and_half_a_letter_is_none(letters):
     chunked = f"{head}Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n1\r\n1\r\n0\r\n\r\n"
     assert send(port, chunked.encode()) == 411
     assert send(port, f"{head}Content-Length: 9\r\n\r\n1".encode()) == 0
-    assert not mailbox.is_answered.is_set()
+    assert not mailbox.answer.done()
 
 
 def test_clients_that_say_nothing_do_not_keep_the_notebook(capfd):
     start = time.monotonic()
     silent = []
-    with serve_mailbox(Mailbox()) as address:
-        port = int(address.split(":")[2].partition("/")[0])
+    with open_mailbox() as mailbox:
+        port = mailbox.server_port
         for content in (b"", b"POST / HT", b"POST / HTTP/1.1\r\nA: b\r\n"):
             connection = socket.create_connection(("127.0.0.1", port))
             connection.sendall(content)
@@ -149,9 +147,8 @@ def test_an_error_of_our_own_is_not_hidden(monkeypatch, letters):
 
     monkeypatch.setattr(Mailbox, "take", fail)
     assert post(port, f"{secret}answer", b"1") == 0
-    assert mailbox.is_answered.wait(30)
     with pytest.raises(ZeroDivisionError, match="ours"):
-        mailbox.read_answer()
+        mailbox.answer.result(30)
 
 
 # --- answers --------------------------------------------------------------------------------

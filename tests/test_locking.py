@@ -212,7 +212,7 @@ def cross_validate(photos, logs):
     cross_validate(photos, Settings(epochs=1), logs=logs, name="run", resume=True)
 
 
-def climb(photos, logs):
+def compare_with_baselines(photos, logs):
     from emoclf.experiments.baselines import train_baselines
 
     skip = ("network", "face_features", "fine_tuned")
@@ -226,18 +226,20 @@ def compare(photos, logs):
     compare_corrections(split, Settings(epochs=1), logs=logs, name="run")
 
 
-def train_faces(_manifest, logs):
+def train_faces(_photos, logs):
     from emoclf.experiments.face_network.recipe import Lesson, train_packaged_network
 
     lesson = Lesson(None, None, None, None)
     train_packaged_network(lesson, logs / "run")
 
 
-@pytest.mark.parametrize("write", [train, cross_validate, climb, compare, train_faces])
+@pytest.mark.parametrize(
+    "write", [train, cross_validate, compare_with_baselines, compare, train_faces]
+)
 def test_whatever_writes_a_run_is_refused(write, photos, tmp_path, hold, monkeypatch):
     from emoclf.training import start_run
 
-    if write in (train, cross_validate, climb):
+    if write in (train, cross_validate, compare_with_baselines):
         start_run(Settings(epochs=1), photos, logs=tmp_path, name="run")
     monkeypatch.setattr(
         "emoclf.data.loading.photo_cache._prepare_all", lambda *_: pytest.fail("late")
@@ -266,15 +268,15 @@ def test_the_callback_of_the_lesson_takes_the_run_and_lets_go(cache, tmp_path, h
     assert json.loads((tmp_path / LOCK_NAME).read_text())["process"] != os.getpid()
 
 
-def test_only_the_first_of_several_machines_takes_the_run(tmp_path, hold, monkeypatch):
-    from emoclf.training import machines
+def test_only_the_first_of_several_workers_takes_the_run(tmp_path, hold, monkeypatch):
+    from emoclf.training import multi_worker
 
     hold(tmp_path)
-    monkeypatch.setattr(machines, "_train", lambda *_, **__: "trained")
+    monkeypatch.setattr(multi_worker, "_train", lambda *_, **__: "trained")
     options = {"settings": None, "run_folder": tmp_path, "strategy": None}
     addresses = ("a.local:2222", "b.local:2222")
-    monkeypatch.setenv("TF_CONFIG", machines.describe_cluster(addresses, 1))
-    assert machines.train_on_workers(None, None, **options) == "trained"
-    monkeypatch.setenv("TF_CONFIG", machines.describe_cluster(addresses, 0))
+    monkeypatch.setenv("TF_CONFIG", multi_worker.describe_cluster(addresses, 1))
+    assert multi_worker.train_on_workers(None, None, **options) == "trained"
+    monkeypatch.setenv("TF_CONFIG", multi_worker.describe_cluster(addresses, 0))
     with pytest.raises(RunInUseError):
-        machines.train_on_workers(None, None, **options)
+        multi_worker.train_on_workers(None, None, **options)

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -12,9 +13,9 @@ import nbformat
 import numpy as np
 import pytest
 
-from emoclf.data.splitting import load_manifest
 from emoclf.inference import Predictor
 from emoclf.models.model_file import load_info
+from emoclf.photos import Photos
 from tests.run_notebook import read_outputs, run_notebook
 
 PROGRESS_BAR_OR_OLD_PILLOW = re.compile(
@@ -74,7 +75,7 @@ def test_the_tiny_run_records_what_it_says(tiny):
     run = run_of(folder)
     metrics = json.loads((run / "metrics.json").read_text())
     split = Photos.load(run / "split.json")
-    assert metrics["photos"] == len(split.select("test"))
+    assert metrics["photos"] == len(split.part("test"))
     assert metrics["accuracy"]["count"] == metrics["photos"]
     assert 0 <= metrics["accuracy"]["low"] <= metrics["accuracy"]["value"] <= 1
     assert np.sum(metrics["confusion"]) == metrics["photos"]
@@ -104,7 +105,7 @@ def check_fine_tuned_run(folder, printed):
     assert (info.image_size, info.crop) == ((48, 48), crop)
     assert json.loads((run / "settings.json").read_text())["crop"] == crop
     metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics["photos"] == len(Photos.load(run / "split.json").select("test"))
+    assert metrics["photos"] == len(Photos.load(run / "split.json").part("test"))
     rows = re.findall(
         r"^(your network|packaged|fine-tuned) .*, n = (\d+)\)$", printed, re.MULTILINE
     )
@@ -137,8 +138,8 @@ def test_the_tiny_run_goes_deeper_and_to_another_data_set(tiny):
     counts = set()
     for name in ("tiny-deep", "tiny-mobilenetv3small-none"):
         split = Photos.load(folder / "logs" / name / "split.json")
-        assert split.files == Photos.load(run_of(folder) / "split.json").files
-        counts.add(len(split.select("test")))
+        assert split.rows == Photos.load(run_of(folder) / "split.json").rows
+        counts.add(len(split.part("test")))
     names = "small|deep|mobilenetv3small"
     rows = re.findall(rf"^({names})[ ,\w]*? ([01]\.\d+) \(.*n = (\d+)", printed, re.M)
     assert [row[0] for row in rows] == ["small", "deep", "small", "deep", "mobilenetv3small"]
@@ -160,7 +161,7 @@ def test_every_run_of_the_tiny_lesson_was_copied(tiny):
     assert (folder / "drive" / "tiny" / "metrics.json").is_file()
 
 
-def test_the_ladder_of_the_tiny_run_asks_all_about_the_same_photos(tiny):
+def test_the_baselines_of_the_tiny_run_asks_all_about_the_same_photos(tiny):
     folder, document = tiny
     run = run_of(folder)
     metrics = json.loads((run / "metrics.json").read_text())
@@ -171,7 +172,7 @@ def test_the_ladder_of_the_tiny_run_asks_all_about_the_same_photos(tiny):
     assert baselines[0]["accuracy"]["value"] == pytest.approx(0.5, abs=0.05)
     printed = "\n".join(read_outputs(document))
     assert re.search(r"^Brightness alone gets \d", printed, re.MULTILINE)
-    assert "First recorded look at the" in printed
+    assert "First recorded access to the" in printed
 
 
 def test_the_tiny_run_finds_wrong_labels_and_compares_before_and_after(tiny):
@@ -286,18 +287,18 @@ def test_the_full_lesson_reaches_its_floor(tmp_path):
     run = run_of(tmp_path)
     accuracy = json.loads((run / "metrics.json").read_text())["accuracy"]["value"]
     split = Photos.load(run / "split.json")
-    split = type(split)(str(tmp_path / split.root), split.class_names, split.seed, split.files)
+    split = replace(split, root=str(tmp_path / split.root))
     linear = []
     for side in (32, 48):
         cache = cache_photos(split, image_size=(side, side), progress=False)
         train, test = (
-            cache.images[cache.indices(name)].reshape(-1, side * side * 3) / 255
+            cache.images[cache.photos.find_part(name)].reshape(-1, side * side * 3) / 255
             for name in ("train", "test")
         )
         for strength in (1e-4, 1e-3, 1e-2):
             model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
-            model.fit(train, cache.labels("train"))
-            linear.append(model.score(test, cache.labels("test")))
+            model.fit(train, cache.photos.part("train").labels)
+            linear.append(model.score(test, cache.photos.part("test").labels))
     assert accuracy > 0.93
     assert max(linear) <= accuracy - 0.10, (accuracy, linear)
 

@@ -3,6 +3,7 @@
 import keras
 import pytest
 
+import emoclf
 from emoclf.config import Settings
 from emoclf.data.loading import make_dataset
 from emoclf.models import build_cnn
@@ -12,9 +13,7 @@ from emoclf.training import (
     Stage,
     start_run,
     train_model,
-    train_model,
 )
-from emoclf.training.classifier import train
 
 SIZE = (32, 48)
 EPOCHS = 4
@@ -65,14 +64,13 @@ def train_staged(*args, **options):
 
 def train(train_it, photos, cache, logs, *callbacks):
     settings = Settings(image_size=SIZE, epochs=EPOCHS, batch_size=16)
-    folder = start_run(settings, photos, logs=logs, name="run", resume=True)
+    run = start_run(settings, photos, logs=logs, name="run", resume=True)
     set_seeds(settings.seed)
     return train_it(
         build_cnn(SIZE, filters=(4, 4)),
         make_dataset(cache, "train", batch_size=16, shuffle=True),
         validation=make_dataset(cache, "validation", batch_size=16),
-        run_folder=folder,
-        settings=settings,
+        run=run,
         callbacks=callbacks,
         verbose=0,
     )
@@ -110,7 +108,7 @@ def test_another_callback_that_remembers_is_another_training(photos, cache, tmp_
 def test_one_call_takes_them_too(photos, tmp_path, network):
     settings = Settings(network=network, image_size=(48, 48), epochs=2, augment=False)
     recorder = Recorder()
-    result = train(photos, settings, logs=tmp_path, callbacks=[recorder])
+    result = emoclf.train(photos, settings, logs=tmp_path, callbacks=[recorder])
     assert recorder.seen == write_seen(result.history)
 
 

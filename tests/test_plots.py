@@ -8,6 +8,9 @@ from PIL import Image
 
 from emoclf import plots
 from emoclf.evaluation import evaluate_predictions
+from emoclf.evaluation.calibration import measure_reliability, measure_risk_coverage
+from emoclf.inference.annotation import COLOURS
+from emoclf.plots import style
 from emoclf.training import LearningRateCurve
 
 
@@ -60,7 +63,7 @@ def test_class_balance_shows_each_count():
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["1,234", "30", "80", "20"]
     assert [bar.get_width() for bar in figure.axes[0].patches] == [1234, 30, 80, 20]
-    assert all(find_colour(pixels, colour) > 100 for colour in plots.CLASS_COLOURS)
+    assert all(find_colour(pixels, colour) > 100 for colour in COLOURS[:2])
 
 
 def test_problem_counts_puts_rejects_first():
@@ -127,7 +130,7 @@ def test_predictions_have_bars_and_mark_mistakes():
     assert titles == ["Sad 90%", "Happy 75% (wrong)"]
     widths = [patch.get_width() for patch in figure.axes[1].child_axes[0].patches]
     assert widths == [0.25, 0.75]
-    assert find_colour(pixels, plots.CLASS_COLOURS[0]) > 0
+    assert find_colour(pixels, COLOURS[0]) > 0
     with pytest.raises(ValueError, match=r"\(2, 2\), received \(2, 3\)"):
         plots.plot_predictions(make_photos(2), np.ones((2, 3)) / 3)
 
@@ -164,7 +167,7 @@ def test_learning_rate_curve_marks_the_suggestion(suggestion):
     figure = plots.plot_learning_rate_curve(curve)
     render(figure)
     assert figure.axes[0].get_xscale() == "log"
-    marks = [line for line in figure.axes[0].lines if line.get_color() == plots.GOOD_COLOUR]
+    marks = [line for line in figure.axes[0].lines if line.get_color() == style.GOOD_COLOUR]
     assert [mark.get_xdata()[0] for mark in marks] == [rate for rate in [suggestion] if rate]
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert ("suggested: 3.0e-03" in texts) == (suggestion is not None)
@@ -195,3 +198,40 @@ def test_powers_of_ten_are_written_as_such():
     render(figure)
     labels = figure.axes[0].get_xticklabels()
     assert any("10^{-3}" in each.get_text() and each.get_parse_math() for each in labels)
+
+
+def make_calibrated_evaluation(count=300, seed=1):
+    generator = np.random.default_rng(seed)
+    happy = generator.random(count)
+    labels = (generator.random(count) < happy).astype(int)
+    return evaluate_predictions(labels, np.stack([1 - happy, happy], 1))
+
+
+def test_reliability_shows_every_bin_with_its_count():
+    reliability = measure_reliability(make_calibrated_evaluation(), bins=10)
+    figure = plots.plot_reliability(reliability)
+    render(figure)
+    above, below = figure.axes
+    dots = next(line for line in above.lines if len(line.get_xdata()) == len(reliability.bins))
+    assert dots.get_ydata().tolist() == [each.accuracy.value for each in reliability.bins]
+    assert [bar.get_height() for bar in below.patches] == [
+        each.accuracy.count for each in reliability.bins
+    ]
+    assert f"{reliability.error.value:.3f}" in above.get_title()
+
+
+def test_risk_and_coverage_of_two_networks():
+    curves = {
+        name: measure_risk_coverage(make_calibrated_evaluation(seed=s))
+        for s, name in enumerate("ab")
+    }
+    figure = plots.plot_risk_coverage(curves)
+    render(figure)
+    (axis,) = figure.axes
+    assert axis.lines[0].get_ydata().tolist() == curves["a"].risk.tolist()
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert labels[1].startswith(f"b: area {curves['b'].area.value:.3f}")
+    one = plots.plot_risk_coverage({"one": measure_risk_coverage(make_calibrated_evaluation(12))})
+    render(one)
+    with pytest.raises(ValueError, match="at least one curve"):
+        plots.plot_risk_coverage({})

@@ -13,6 +13,8 @@ import pytest
 
 from emoclf.config import Settings
 from emoclf.data.synthetic import make_drawn_faces
+from emoclf.photos import Photos
+from emoclf.run import Run
 from emoclf.training import (
     EMAWeights,
     HistoryFile,
@@ -21,7 +23,6 @@ from emoclf.training import (
     compile_model,
     start_run,
 )
-from emoclf.training import run_folder as run_folder_module
 from emoclf.training.state import SavedState, list_states, load_state, save_state
 from tests.conftest import REPOSITORY
 from tests.resumed_training import build, collect, train
@@ -152,7 +153,7 @@ def test_other_photos_are_refused(data, tmp_path):
     with pytest.raises(StoppedError):
         train(copy, tmp_path, "run", epochs=EPOCHS, extra=[StopAt(1, 0)])
     split = json.loads((tmp_path / "run" / "split.json").read_text())
-    trained = [each["path"] for each in split["files"] if each["split"] == "train"]
+    trained = [each["path"] for each in split["rows"] if each["part"] == "train"]
     shutil.copy(copy / trained[0], copy / "kept aside.png")
     shutil.copy(copy / trained[1], copy / trained[0])
     with pytest.raises(ResumeRefusedError, match="photos"):
@@ -182,18 +183,16 @@ def test_train_model_refuses_other_settings_in_the_same_folder(photos, cache, tm
     from emoclf.models import build_cnn
     from emoclf.training import train_model
 
-    settings = Settings(image_size=(32, 48), epochs=1)
-    folder = start_run(settings, photos, logs=tmp_path, name="a")
+    run = start_run(Settings(image_size=(32, 48), epochs=1), photos, logs=tmp_path, name="a")
     batches = {
         "train": make_dataset(cache, "train", shuffle=True),
         "validation": make_dataset(cache, "validation"),
-        "run_folder": folder,
         "verbose": 0,
     }
-    train_model(build_cnn((32, 48), filters=(4, 4)), settings=settings, **batches)
-    other = Settings(image_size=(32, 48), epochs=2)
+    train_model(build_cnn((32, 48), filters=(4, 4)), run=run, **batches)
+    run.save(Settings(image_size=(32, 48), epochs=2), photos)
     with pytest.raises(ResumeRefusedError, match="epochs was 1 and is 2"):
-        train_model(build_cnn((32, 48), filters=(4, 4)), settings=other, **batches)
+        train_model(build_cnn((32, 48), filters=(4, 4)), run=Run(run.folder), **batches)
 
 
 def test_a_run_goes_on_by_its_name_only(photos, tmp_path):
@@ -201,7 +200,7 @@ def test_a_run_goes_on_by_its_name_only(photos, tmp_path):
         start_run(Settings(), photos, logs=tmp_path, resume=True)
     first = start_run(Settings(), photos, logs=tmp_path, name="a", resume=True)
     assert start_run(Settings(), photos, logs=tmp_path, name="a", resume=True) == first
-    assert start_run(Settings(), photos, logs=tmp_path, name="a").name == "a-2"
+    assert start_run(Settings(), photos, logs=tmp_path, name="a").folder.name == "a-2"
 
 
 def test_a_run_that_was_killed_while_it_was_written_down_is_begun_again(
@@ -211,13 +210,15 @@ def test_a_run_that_was_killed_while_it_was_written_down_is_begun_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_folder_module, "save_manifest", be_killed)
+        patch.setattr(Photos, "save", be_killed)
         for resume in (True, False):
             with pytest.raises(KeyboardInterrupt):
                 start_run(Settings(), photos, logs=tmp_path, name="a", resume=resume)
     assert [each for each in tmp_path.rglob("*") if each.is_file()] == []
     for _ in range(2):
-        assert start_run(Settings(), photos, logs=tmp_path, name="a", resume=True).name == "a"
+        assert (
+            start_run(Settings(), photos, logs=tmp_path, name="a", resume=True).folder.name == "a"
+        )
 
 
 def test_a_folder_that_is_no_run_is_not_gone_on_with(photos, tmp_path):

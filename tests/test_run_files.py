@@ -25,7 +25,7 @@ from emoclf.storage import (
     replacing,
     temporary_folder,
 )
-from emoclf.training import resuming, start_run, train_model, train_model
+from emoclf.training import plan_stages, resuming, start_run, train_model
 from emoclf.training.state import list_states
 from tests.conftest import REPOSITORY
 
@@ -39,19 +39,19 @@ def fill_disk(*_, **__):
 
 def train(photos, cache, logs, *, staged=False, epochs=EPOCHS, prepare=lambda: None):
     settings = Settings(image_size=SIZE, epochs=epochs, batch_size=16, ema_momentum=0.9)
-    folder = start_run(settings, photos, logs=logs, name="run", resume=True)
+    run = start_run(settings, photos, logs=logs, name="run", resume=True)
     set_seeds(settings.seed)
     prepare()
-    train_it = train_model if staged else train_model
-    train_it(
+    stages = plan_stages(settings) if staged else None
+    train_model(
         build_cnn(SIZE, filters=(4, 4)),
         make_dataset(cache, "train", batch_size=16, shuffle=True),
         validation=make_dataset(cache, "validation", batch_size=16),
-        run_folder=folder,
-        settings=settings,
+        run=run,
+        stages=stages,
         verbose=0,
     )
-    return folder
+    return run.folder
 
 
 def read_epochs(folder):
@@ -201,7 +201,7 @@ load_model(next(folder.glob("*.keras")))
 def test_what_keras_unpacks_is_removed_after_a_kill(run, tmp_path, monkeypatch):
     from emoclf.models.model_file import load_model
 
-    shutil.copy(run[1].run_folder / "model.keras", tmp_path)
+    shutil.copy(run[1].run.model_file, tmp_path)
     kill_while(LOAD, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -95,16 +95,6 @@ def test_seeds_make_random_numbers_repeat():
     assert np.random.random() == first
 
 
-def test_run_folders_are_new_and_their_names_plain(tmp_path):
-    first = runtime.make_run_folder(tmp_path / "logs")
-    second = runtime.make_run_folder(tmp_path / "logs", name=first.name)
-    assert first != second
-    assert list(second.iterdir()) == []
-    for name in ("../outside", "a/b", ".."):
-        with pytest.raises(ValueError, match="plain folder name"):
-            runtime.make_run_folder(tmp_path, name=name)
-
-
 def test_quiet_start_silences_native_code_and_nothing_else(capfd):
     with runtime.quiet_start():
         os.write(2, b"native noise")

@@ -290,11 +290,11 @@ def test_the_published_split_leaves_crossing_copies_out(tmp_path, faces):
     report = find_problems(made.folder, progress=False)
     split = split_as_published(report)
     parts = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
-    for file in split.files:
-        assert f"/{parts[file.split]}/" in file.path
-    assert f"Happy/Training/{faces.names[first['Training']]}" not in {f.path for f in split.files}
+    for file in split.rows:
+        assert f"/{parts[file.part]}/" in file.path
+    assert f"Happy/Training/{faces.names[first['Training']]}" not in {f.path for f in split.rows}
     published = SMALL_PARTS["PrivateTest"]
-    assert split.counts()["test"] == {
+    assert split.count()["test"] == {
         "Sad": published["sadness"],
         "Happy": published["happiness"],
     }
@@ -307,9 +307,9 @@ def test_without_the_private_test_a_share_of_training_validates(tmp_path, faces)
         write_arrays(tmp_path / "a.npz", known), tmp_path / "faces", whole=False, progress=False
     )
     split = split_as_published(find_problems(made.folder, progress=False))
-    assert {f.path.split("/")[1] for f in split.select("test")} == {"PublicTest"}
+    assert {f.path.split("/")[1] for f in split.part("test").rows} == {"PublicTest"}
     for name in ("train", "validation"):
-        assert {f.path.split("/")[1] for f in split.select(name)} == {"Training"}
+        assert {f.path.split("/")[1] for f in split.part(name).rows} == {"Training"}
     shutil.rmtree(made.folder / "Happy" / "PublicTest")
     shutil.rmtree(made.folder / "Sad" / "PublicTest")
     with pytest.raises(ValueError, match="PublicTest"):

@@ -35,26 +35,23 @@ class StopAfter(keras.callbacks.Callback):
 
 def train(photos, cache, logs, said=None):
     settings = Settings(image_size=SIZE, epochs=4, batch_size=16, ema_momentum=0.9)
-    folder = start_run(settings, photos, logs=logs, name="run", resume=True)
+    run = start_run(settings, photos, logs=logs, name="run", resume=True)
     set_seeds(settings.seed)
     result = train_model(
         build_cnn(SIZE, filters=(4, 4)),
         make_dataset(cache, "train", batch_size=16, shuffle=True),
         validation=make_dataset(cache, "validation", batch_size=16),
-        run_folder=folder,
-        settings=settings,
+        run=run,
         stages=STAGES,
         say=(said if said is not None else []).append,
         verbose=0,
     )
-    with (folder / "history.csv").open() as file:
-        return result.history, file.read(), keras.models.load_model(folder / "model.keras")
+    with (run.folder / "history.csv").open() as file:
+        return result.history, file.read(), keras.models.load_model(run.model_file)
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_stopped_in_either_stage_the_end_is_the_same(
-    photos, cache, epochs, tmp_path, monkeypatch
-):
+def test_stopped_in_either_stage_the_end_is_the_same(photos, cache, epochs, tmp_path, monkeypatch):
     expected = train(photos, cache, tmp_path / "whole")
     with monkeypatch.context() as patched, pytest.raises(StoppedError):
         make = callbacks.make_callbacks

@@ -7,10 +7,10 @@ import pytest
 
 from emoclf.config import Settings
 from emoclf.data.loading import make_dataset
-from emoclf.data.splitting import PhotoRow, Photos, load_manifest
 from emoclf.evaluation import collect_predictions, evaluate_predictions
 from emoclf.models import build_cnn
 from emoclf.models.model_file import ModelInfo, load_info, load_model
+from emoclf.photos import Photos
 from emoclf.training import (
     BestCheckpoint,
     HistoryFile,
@@ -24,7 +24,7 @@ from emoclf.training import (
 
 def test_a_run_folder_holds_everything_of_the_run(run, photos):
     _, result = run
-    names = {entry.name for entry in result.run_folder.iterdir()}
+    names = {entry.name for entry in result.run.folder.iterdir()}
     assert names >= {
         "settings.json",
         "split.json",
@@ -34,17 +34,16 @@ def test_a_run_folder_holds_everything_of_the_run(run, photos):
         "model.keras",
         "tensorboard",
     }
-    assert Photos.load(result.run_folder / "split.json") == photos
-    settings = json.loads((result.run_folder / "settings.json").read_text())
-    assert Settings(**settings) == Settings(image_size=(32, 48), epochs=2, batch_size=16)
-    versions = json.loads((result.run_folder / "versions.json").read_text())
+    assert result.run.photos == photos
+    assert result.run.settings == Settings(image_size=(32, 48), epochs=2, batch_size=16)
+    versions = json.loads((result.run.folder / "versions.json").read_text())
     assert versions["keras"] == keras.__version__
-    assert list((result.run_folder / "tensorboard").rglob("events.*"))
+    assert list((result.run.folder / "tensorboard").rglob("events.*"))
 
 
 def test_history_file_holds_what_fit_returned(run):
     _, result = run
-    with (result.run_folder / "history.csv").open(newline="") as file:
+    with (result.run.folder / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert [float(row["val_loss"]) for row in rows] == result.history["val_loss"]
@@ -54,37 +53,36 @@ def test_history_file_holds_what_fit_returned(run):
 def test_model_and_checkpoint_know_their_classes_and_size(run):
     _, result = run
     expected = ModelInfo(("Sad", "Happy"), (32, 48), "pad")
-    assert load_info(result.run_folder / "model.keras") == expected
-    assert load_info(result.run_folder / "best.keras") == expected
+    assert load_info(result.run.model_file) == expected
+    assert load_info(result.run.folder / "best.keras") == expected
 
 
 def test_a_model_of_faces_knows_that_it_is_one(cache, photos, tmp_path):
     settings = Settings(image_size=(32, 48), epochs=1, crop="face")
-    folder = start_run(settings, photos, logs=tmp_path)
+    run = start_run(settings, photos, logs=tmp_path)
     train_model(
         build_cnn((32, 48), filters=(4, 4)),
         make_dataset(cache, "train"),
         validation=make_dataset(cache, "validation"),
-        run_folder=folder,
-        settings=settings,
+        run=run,
         verbose=0,
     )
-    assert json.loads((folder / "settings.json").read_text())["crop"] == "face"
+    assert json.loads((run.folder / "settings.json").read_text())["crop"] == "face"
     for name in ("model.keras", "best.keras"):
-        assert load_info(folder / name) == ModelInfo(("Sad", "Happy"), (32, 48), "pad", "face")
+        assert load_info(run.folder / name) == ModelInfo(("Sad", "Happy"), (32, 48), "pad", "face")
 
 
 def test_evaluation_is_kept_and_agrees_with_keras(run, cache):
     model, result = run
     dataset = make_dataset(cache, "test", batch_size=7)
     labels, probabilities = collect_predictions(model, dataset)
-    evaluation = evaluate_predictions(labels, probabilities, paths=cache.paths("test"))
-    path = save_evaluation(evaluation, result.run_folder)
+    evaluation = evaluate_predictions(labels, probabilities, paths=cache.photos.part("test").paths)
+    path = save_evaluation(evaluation, result.run)
     numbers = json.loads(path.read_text())
     assert path.name == "metrics.json"
     assert numbers["accuracy"]["value"] == pytest.approx(model.evaluate(dataset, verbose=0)[1])
-    assert (result.run_folder / "predictions.csv").is_file()
-    assert save_evaluation(evaluation, result.run_folder, split="validation").name == (
+    assert (result.run.folder / "predictions.csv").is_file()
+    assert save_evaluation(evaluation, result.run, part="validation").name == (
         "validation_metrics.json"
     )
 
@@ -92,7 +90,7 @@ def test_evaluation_is_kept_and_agrees_with_keras(run, cache):
 def test_early_stopping_gives_back_the_best_weights(cache, photos, tmp_path):
     """A learning rate far too large gets worse after its best epoch, and stops early."""
     settings = Settings(image_size=(32, 48), epochs=12, learning_rate=0.5, patience=2)
-    folder = start_run(settings, photos, logs=tmp_path)
+    run = start_run(settings, photos, logs=tmp_path)
     keras.utils.set_random_seed(0)
     model = build_cnn((32, 48), filters=(4, 4))
     validation = make_dataset(cache, "validation")
@@ -100,13 +98,12 @@ def test_early_stopping_gives_back_the_best_weights(cache, photos, tmp_path):
         model,
         make_dataset(cache, "train"),
         validation=validation,
-        run_folder=folder,
-        settings=settings,
+        run=run,
         class_weights={0: 1.0, 1: 1.0},
         verbose=0,
     )
     assert len(result.history["loss"]) == min(12, result.best_epoch + 2)
-    best, _ = load_model(folder / "best.keras")
+    best, _ = load_model(run.folder / "best.keras")
     for kept, saved in zip(model.get_weights(), best.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, saved)
     assert model.evaluate(validation, verbose=0)[0] == pytest.approx(
@@ -123,16 +120,15 @@ def test_a_collapsed_model_is_said(cache, photos, tmp_path):
         model,
         make_dataset(cache, "train"),
         validation=make_dataset(cache, "validation"),
-        run_folder=start_run(settings, photos, logs=tmp_path),
-        settings=settings,
+        run=start_run(settings, photos, logs=tmp_path),
         verbose=0,
     )
     assert "16 of 16 answers are Happy" in result.collapse
 
 
 def test_runs_never_share_a_folder(photos, tmp_path):
-    folders = [start_run(Settings(), photos, logs=tmp_path, name="mine") for _ in range(3)]
-    assert [folder.name for folder in folders] == ["mine", "mine-2", "mine-3"]
+    runs = [start_run(Settings(), photos, logs=tmp_path, name="mine") for _ in range(3)]
+    assert [run.folder.name for run in runs] == ["mine", "mine-2", "mine-3"]
 
 
 def test_checkpoint_needs_a_validation_loss(tmp_path):
@@ -172,8 +168,8 @@ def test_curves_are_read_in_words(accuracy, losses, expected):
 @pytest.mark.parametrize(("asked", "expected"), [(True, {0: 40 / 60, 1: 40 / 20}), (False, None)])
 def test_settings_decide_about_class_weights(tmp_path, monkeypatch, asked, expected):
     """Thirty sad and ten happy training photos; what reaches fit is looked at, not trained."""
-    files = [PhotoRow(f"{i}.png", int(i >= 30), i, "train") for i in range(40)]
-    uneven = Photos(str(tmp_path), ("Sad", "Happy"), 0, tuple(files))
+    paths, labels = [f"{number}.png" for number in range(40)], [0] * 30 + [1] * 10
+    uneven = Photos.make(paths, labels, parts=["train"] * 40, root=tmp_path)
     settings = Settings(image_size=(32, 48), class_weights=asked)
     received = {}
 
@@ -188,7 +184,6 @@ def test_settings_decide_about_class_weights(tmp_path, monkeypatch, asked, expec
             model,
             [None] * 3,
             validation=None,
-            run_folder=start_run(settings, uneven, logs=tmp_path),
-            settings=settings,
+            run=start_run(settings, uneven, logs=tmp_path),
         )
     assert received["class_weight"] == expected

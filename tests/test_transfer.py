@@ -227,7 +227,7 @@ def test_unusable_files_are_named_with_the_ways_out(weights_file, run, tmp_path)
         (tmp_path, "existing file"),
         (damaged, "damaged or of another network"),
         (of_another, "damaged or of another network"),
-        (run[1].run_folder / "model.keras", "damaged or of another network"),
+        (run[1].run.model_file, "damaged or of another network"),
     ):
         with pytest.raises(PretrainedWeightsError, match=message) as error:
             build_transfer_model(SMALL, (32, 32), weights=file)
@@ -356,7 +356,7 @@ def test_a_plan_divides_the_epochs():
 
 def test_training_in_stages_is_one_history_and_ends_with_the_best(cache, photos, tmp_path):
     settings = Settings(image_size=(32, 48), epochs=5, seed=3)
-    folder = start_run(settings, photos, logs=tmp_path)
+    run = start_run(settings, photos, logs=tmp_path)
     keras.utils.set_random_seed(3)
     model = build_cnn((32, 48), filters=(4, 6))
     first = model.get_layer("convolution_1").get_weights()[0]
@@ -366,8 +366,7 @@ def test_training_in_stages_is_one_history_and_ends_with_the_best(cache, photos,
         model,
         make_dataset(cache, "train"),
         validation=validation,
-        run_folder=folder,
-        settings=settings,
+        run=run,
         stages=[Stage("head", 2, 1e-2), Stage("top", 1, 1e-3), Stage("head", 1, 3.0)],
         say=said.append,
         verbose=0,
@@ -379,12 +378,12 @@ def test_training_in_stages_is_one_history_and_ends_with_the_best(cache, photos,
     ]
     np.testing.assert_array_equal(model.get_layer("convolution_1").get_weights()[0], first)
     losses = result.history["val_loss"]
-    with (folder / "history.csv").open(newline="") as file:
+    with (run.folder / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
     assert [float(row["val_loss"]) for row in rows] == losses
     assert result.best_epoch == 1 + int(np.argmin(losses)) <= 3, "the last stage makes it worse"
-    saved, _ = load_model(folder / "model.keras")
+    saved, _ = load_model(run.model_file)
     saved.compile(loss="sparse_categorical_crossentropy")
     loss = saved.evaluate(validation, verbose=0)[0]
     assert loss == pytest.approx(min(losses), rel=1e-4)
@@ -396,8 +395,7 @@ def test_no_stage_is_refused(cache, photos, tmp_path):
             build_cnn((32, 48), filters=(4, 4)),
             make_dataset(cache, "train"),
             validation=make_dataset(cache, "validation"),
-            run_folder=start_run(Settings(), photos, logs=tmp_path),
-            settings=Settings(),
+            run=start_run(Settings(), photos, logs=tmp_path),
             stages=[],
         )
 
@@ -415,8 +413,8 @@ def test_the_packaged_face_network_is_trained_in_stages_by_one_call(photos, tmp_
     result = train(photos, settings, logs=tmp_path, say=said.append)
     assert [line.split(":")[0] for line in said[-2:]] == ["head", "all"]
     assert len(result.history["val_loss"]) == 2
-    assert load_info(result.run_folder / "model.keras").image_size == (48, 48)
-    assert evaluate(result.run_folder, progress=False).evaluation.accuracy.value > 0.7
+    assert load_info(result.run.model_file).image_size == (48, 48)
+    assert evaluate(result.run, progress=False).evaluation.accuracy.value > 0.7
 
 
 def test_a_backbone_is_trained_in_stages_by_one_call(photos, weights_file, tmp_path):
@@ -424,7 +422,7 @@ def test_a_backbone_is_trained_in_stages_by_one_call(photos, weights_file, tmp_p
     settings = Settings(network=SMALL, weights=weights_file, image_size=(32, 48), epochs=2)
     result = train(photos, settings, logs=tmp_path, say=said.append)
     assert [line.split(":")[0] for line in said[-2:]] == ["head", "top"]
-    model, _ = load_model(result.run_folder / "model.keras")
+    model, _ = load_model(result.run.model_file)
     taught = build_network(settings)
     fixed = zip(find_statistics(model), find_statistics(taught), strict=True)
     for mine, other in fixed:

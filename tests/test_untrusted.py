@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from emoclf.data.splitting import split_photos
 from emoclf.models.model_file import ModelInfo
+from emoclf.photos import Photos
 from emoclf.untrusted import (
     check_class_names,
     decode_cell,
@@ -57,7 +57,7 @@ def test_classes_have_names_that_can_be_shown(name):
     with pytest.raises(ValueError, match="class_names"):
         ModelInfo(class_names=("Sad", name))
     with pytest.raises(ValueError, match="class_names"):
-        split_photos([f"{n}.jpg" for n in range(20)], [0, 1] * 10, class_names=("Sad", name))
+        Photos.make([f"{n}.jpg" for n in range(20)], [0, 1] * 10, class_names=("Sad", name))
     check_class_names(["traurig", "glücklich", "幸せ"])
 
 

@@ -34,7 +34,7 @@ def main():
 
     # 45 training photos in batches of 8: the last one is uneven.
     settings = Settings(image_size=(32, 32), epochs=3, batch_size=8, augment=False, dropout=0)
-    split = split_photos(find_problems(arguments.data, progress=False), settings)
+    split = split_photos(find_problems(arguments.data, progress=False).kept, settings)
     cache = cache_photos(split, image_size=(32, 32), progress=False)
 
     def build():

@@ -1,24 +1,66 @@
-"""Baselines, slices and corruption: what a network adds, where it fails, what it bears."""
+"""Several networks, slices or corruptions beside each other, each with its interval."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
 from emoclf.plots.style import (
     BAD_COLOUR,
-    CLASS_COLOURS,
     FRAME_COLOUR,
-    NEUTRAL_COLOUR,
+    class_colour,
+    draw_estimate,
     make_figure,
+    name_rows,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from emoclf.evaluation import CorruptionCurve, Estimate, RobustnessReport, SliceReport
+    from emoclf.evaluation import CorruptionCurve, Evaluation, RobustnessReport, SliceReport
     from emoclf.experiments.baselines import BaselineComparison
+
+_GUESSING: dict[str, Any] = {"color": BAD_COLOUR, "linestyle": ":"}
+_LEGEND_ABOVE: dict[str, Any] = {
+    "frameon": False,
+    "fontsize": 8,
+    "loc": "lower left",
+    "bbox_to_anchor": (0, 1.0),
+}
+
+
+def plot_comparison(evaluations: Mapping[str, Evaluation]) -> Figure:
+    """Show the accuracy of several networks on the same photos.
+
+    Args:
+        evaluations: Name of the network to its numbers, all of the same photos in the same order.
+
+    Returns:
+        The figure: one row per network, a dot for the accuracy, a line for its 95 % interval, and
+        a dotted line for the accuracy of always predicting the more frequent class.
+
+    Raises:
+        ValueError: If there is no network, or they were evaluated on different photos.
+    """
+    numbers = list(evaluations.values())
+    if not numbers or any(other.paths != numbers[0].paths for other in numbers):
+        raise ValueError(
+            "Expected at least one network, and all evaluated on the same photos in the same "
+            f"order. Received: {', '.join(f'{k}: {len(v.paths)}' for k, v in evaluations.items())}."
+        )
+    figure = make_figure(8, 1.1 + 0.45 * len(numbers))
+    axis, first = figure.subplots(), numbers[0]
+    for row, evaluation in enumerate(numbers):
+        accuracy = evaluation.accuracy
+        text = f"{accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f})"
+        draw_estimate(axis, accuracy, row, text, fontsize=9)
+    axis.axvline(first.majority_accuracy.value, **_GUESSING, label=f"always {first.majority_class}")
+    name_rows(axis, evaluations)
+    axis.set(xlim=(None, 1.01), xlabel=f"accuracy, n = {first.accuracy.count}")
+    axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 0.0), fontsize=9)
+    return figure
 
 
 def plot_baselines(comparison: BaselineComparison) -> Figure:
@@ -35,23 +77,18 @@ def plot_baselines(comparison: BaselineComparison) -> Figure:
     figure = make_figure(10, 1.3 + 0.42 * len(baselines))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     for row, baseline in enumerate(baselines):
-        _draw_share(left, baseline.evaluation.accuracy, row, colour="black")
-        _write_beside(left, row, f"{baseline.evaluation.accuracy.value:.3f}")
-        area = baseline.evaluation.estimates.roc_auc
+        accuracy, area = baseline.evaluation.accuracy, baseline.evaluation.estimates.roc_auc
+        draw_estimate(left, accuracy, row, f"{accuracy.value:.3f}")
         if area is not None and baseline.name != "majority":  # which is the dotted line
-            _draw_share(right, area, row, colour="black")
-            _write_beside(right, row, f"{area.value:.3f}")
+            draw_estimate(right, area, row, f"{area.value:.3f}")
     first = baselines[0].evaluation
-    majority = first.majority_accuracy.value
-    left.axvline(majority, color=BAD_COLOUR, linestyle=":", label=f"always {first.majority_class}")
-    right.axvline(0.5, color=BAD_COLOUR, linestyle=":", label="guessing")
-    left.set_yticks(range(len(baselines)), [baseline.title for baseline in baselines])
-    left.set(
-        ylim=(len(baselines) - 0.5, -0.6), xlabel=f"share of right answers, n = {len(first.labels)}"
-    )
+    left.axvline(first.majority_accuracy.value, **_GUESSING, label=f"always {first.majority_class}")
+    right.axvline(0.5, **_GUESSING, label="guessing")
+    name_rows(left, [baseline.title for baseline in baselines])
+    left.set(ylim=(None, -0.6), xlabel=f"accuracy, n = {len(first.labels)}")
     right.set(xlim=(None, 1.03), xlabel="area under ROC")
     for axis in (left, right):
-        axis.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1.0))
+        axis.legend(**_LEGEND_ABOVE)
     return figure
 
 
@@ -62,27 +99,24 @@ def plot_slices(report: SliceReport) -> Figure:
         report: From `slice_evaluation` or `evaluate_slices`.
 
     Returns:
-        The figure: a row per slice, a line at the accuracy on all photos, a cross for what always
-        giving the more frequent class reaches in the slice.
+        The figure: a row per slice, a line at the accuracy on all photos, a cross for the accuracy
+        of always predicting the more frequent class in the slice.
     """
-    figure = make_figure(9, 1.4 + 0.3 * len(report.slices))
-    axis, labels, previous = figure.subplots(), [], ""
-    for row, each in enumerate(report.slices):
-        colour = FRAME_COLOUR if each.is_small else "black"
-        _draw_share(axis, each.accuracy, row, colour=colour)
-        axis.plot(each.majority_share, row, "x", color=BAD_COLOUR, markersize=5)
-        if each.measure != previous and row:
-            axis.axhline(row - 0.5, color=FRAME_COLOUR, linewidth=0.8)
-        labels.append(f"{each.measure}: {each.name}")
-        previous = each.measure
+    slices, overall = report.slices, report.overall.value
+    figure = make_figure(9, 1.4 + 0.3 * len(slices))
+    axis = figure.subplots()
+    for row, each in enumerate(slices):
         text = f"n = {each.accuracy.count}" + (", few" if each.is_small else "")
-        _write_beside(axis, row, text)
-    share = report.overall.value
-    axis.axvline(share, color=CLASS_COLOURS[0], linestyle=":", label=f"all photos, {share:.3f}")
+        colour = FRAME_COLOUR if each.is_small else "black"
+        draw_estimate(axis, each.accuracy, row, text, colour=colour)
+        axis.plot(each.majority_share, row, "x", color=BAD_COLOUR, markersize=5)
+        if row and each.measure != slices[row - 1].measure:
+            axis.axhline(row - 0.5, color=FRAME_COLOUR, linewidth=0.8)
+    axis.axvline(overall, color=class_colour(0), linestyle=":", label=f"all photos, {overall:.3f}")
     axis.plot([], [], "x", color=BAD_COLOUR, label=f"always {report.majority_class}")
-    axis.set_yticks(range(len(labels)), labels, fontsize=8)
-    axis.set(ylim=(len(labels) - 0.5, -0.5), xlim=(-0.02, 1.02), xlabel="share of right answers")
-    axis.legend(frameon=False, fontsize=8, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
+    name_rows(axis, [f"{each.measure}: {each.name}" for each in slices], fontsize=8)
+    axis.set(xlim=(-0.02, 1.02), xlabel="accuracy")
+    axis.legend(ncols=2, **_LEGEND_ABOVE)
     return figure
 
 
@@ -94,8 +128,8 @@ def plot_robustness(report: RobustnessReport) -> Figure:
 
     Returns:
         The figure: a panel per corruption, the accuracy with its 95 % band, the balanced accuracy
-        dashed, and lines for the clean accuracy and for always giving the more frequent class.
-        Steps are drawn equally wide.
+        dashed, and lines for the clean accuracy and for always predicting the more frequent class.
+        Severities are drawn equally far apart.
     """
     columns = min(3, len(report.curves))
     rows = -(-len(report.curves) // columns)
@@ -106,37 +140,25 @@ def plot_robustness(report: RobustnessReport) -> Figure:
     for axis in axes.flat[len(report.curves) :]:
         axis.set_visible(False)
     for axis in axes[:, 0]:
-        axis.set_ylabel("share of right answers")
+        axis.set_ylabel("accuracy")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure
 
 
 def _draw_curve(axis: Axes, curve: CorruptionCurve, report: RobustnessReport) -> None:
-    shares = [report.clean, *curve.accuracy]
-    places = range(len(shares))
-    lows, highs = [share.low for share in shares], [share.high for share in shares]
-    axis.fill_between(places, lows, highs, color=CLASS_COLOURS[0], alpha=0.2, linewidth=0)
-    values = [share.value for share in shares]
-    axis.plot(places, values, "o-", color=CLASS_COLOURS[0], markersize=4, label="accuracy")
-    balanced = [report.clean_balanced.value, *(share.value for share in curve.balanced)]
-    axis.plot(places, balanced, "--", color=CLASS_COLOURS[1], linewidth=1.2, label="balanced")
+    blue, orange = class_colour(0), class_colour(1)
+    accuracies = [report.clean, *curve.accuracy]
+    places = range(len(accuracies))
+    lows, highs = [each.low for each in accuracies], [each.high for each in accuracies]
+    axis.fill_between(places, lows, highs, color=blue, alpha=0.2, linewidth=0)
+    values = [each.value for each in accuracies]
+    axis.plot(places, values, "o-", color=blue, markersize=4, label="accuracy")
+    balanced = [report.clean_balanced.value, *(each.value for each in curve.balanced)]
+    axis.plot(places, balanced, "--", color=orange, linewidth=1.2, label="balanced")
     clean, majority = report.clean.value, report.majority.value
     axis.axhline(clean, color="black", linewidth=0.9, label=f"clean, {clean:.3f}")
-    axis.axhline(
-        majority, color=BAD_COLOUR, linestyle=":", label=f"always one class, {majority:.3f}"
-    )
+    axis.axhline(majority, **_GUESSING, label=f"always one class, {majority:.3f}")
     axis.set_xticks(places, ["0", *(f"{severity:g}" for severity in curve.corruption.severities)])
     axis.set_ylim(0, 1.02)
     axis.set_xlabel(curve.corruption.title, fontsize=9)
-
-
-def _draw_share(axis: Axes, share: Estimate, row: int, *, colour: str) -> None:
-    line = NEUTRAL_COLOUR if colour == "black" else colour
-    axis.plot([share.low, share.high], [row, row], color=line, linewidth=3)
-    axis.plot(share.value, row, "o", color=colour, markersize=6)
-
-
-def _write_beside(axis: Axes, row: int, text: str) -> None:
-    """Write a row's number into the right margin."""
-    axis.annotate(text, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=8)

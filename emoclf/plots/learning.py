@@ -1,7 +1,8 @@
-"""How a network learns and how good it is: curves, the confusion matrix, comparisons."""
+"""How one network learns, how good it is, and how well it knows that."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,19 +10,14 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from emoclf.plots.style import (
-    BAD_COLOUR,
-    CLASS_COLOURS,
-    FRAME_COLOUR,
-    GOOD_COLOUR,
-    NEUTRAL_COLOUR,
-    make_figure,
-)
+from emoclf.inference.annotation import NEUTRAL_COLOUR
+from emoclf.plots.style import BAD_COLOUR, FRAME_COLOUR, GOOD_COLOUR, class_colour, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from emoclf.evaluation import Evaluation
+    from emoclf.evaluation.calibration import Reliability, RiskCoverage
     from emoclf.training import LearningRateCurve
 
 
@@ -44,19 +40,18 @@ def plot_learning_curves(
         axis.plot(epochs, history[f"val_{name}"], color=BAD_COLOUR, label="validation")
         if best_epoch is not None:
             axis.axvline(best_epoch, color="black", linewidth=0.8, linestyle=":")
-            height, place = (0.97, "top") if name == "loss" else (0.03, "bottom")
+            is_late = best_epoch > len(epochs) / 2
             axis.annotate(
                 f"kept: epoch {best_epoch}",
-                (best_epoch, height),
+                (best_epoch, 0.97 if name == "loss" else 0.03),
                 xycoords=("data", "axes fraction"),
-                ha="right" if best_epoch > len(epochs) / 2 else "left",
-                va=place,
-                fontsize=8,
-                xytext=(-3 if best_epoch > len(epochs) / 2 else 3, 0),
+                xytext=(-3 if is_late else 3, 0),
                 textcoords="offset points",
+                ha="right" if is_late else "left",
+                va="top" if name == "loss" else "bottom",
+                fontsize=8,
             )
-        axis.set_xlabel("epoch")
-        axis.set_ylabel(name)
+        axis.set(xlabel="epoch", ylabel=name)
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.legend(frameon=False)
     return figure
@@ -88,51 +83,49 @@ def plot_learning_rate_curve(curve: LearningRateCurve) -> Figure:
 def plot_confusion_matrix(
     evaluation: Evaluation, images: np.ndarray | None = None, *, photos_per_cell: int = 6
 ) -> Figure:
-    """Show how often each true class got each answer, with some of the photos in each cell.
+    """Show how often each class was predicted as each, with some of the photos in each cell.
 
     Args:
         evaluation: The numbers and the per-file table.
         images: uint8 RGB `(photos, height, width, 3)`, in the order of the evaluation; without
             them the cells hold numbers only.
-        photos_per_cell: Photos shown in a cell, the most confident answers first.
+        photos_per_cell: Photos shown in a cell, the most confident predictions first.
 
     Returns:
-        The figure: rows are true classes, columns are answers.
+        The figure: rows are true classes, columns are predictions.
     """
-    names = evaluation.class_names
+    names, counts = evaluation.class_names, evaluation.confusion
     figure = make_figure(3.1 * len(names) + 0.6, 2.6 * len(names) + 0.7)
     axes: Any = figure.subplots(len(names), len(names), squeeze=False)
-    shares = evaluation.confusion / np.maximum(evaluation.confusion.sum(axis=1, keepdims=True), 1)
-    for truth, answer in np.ndindex(len(names), len(names)):
-        axis: Axes = axes[truth, answer]
-        count = evaluation.confusion[truth, answer]
-        colour = GOOD_COLOUR if truth == answer else BAD_COLOUR
-        noun = "photo" if count == 1 else "photos"
-        axis.set_facecolor(mpl.colors.to_rgba(colour, 0.06 + 0.3 * shares[truth, answer]))
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    for truth, predicted in np.ndindex(*counts.shape):
+        axis: Axes = axes[truth, predicted]
+        count, fraction = counts[truth, predicted], fractions[truth, predicted]
+        colour = GOOD_COLOUR if truth == predicted else BAD_COLOUR
+        axis.set_facecolor(mpl.colors.to_rgba(colour, 0.06 + 0.3 * fraction))
         axis.set(xticks=[], yticks=[], xlim=(0, 1), ylim=(0, 1))
-        axis.set_title(f"{count} {noun} ({shares[truth, answer]:.0%})", fontsize=10, color=colour)
+        noun = "photo" if count == 1 else "photos"
+        axis.set_title(f"{count} {noun} ({fraction:.0%})", fontsize=10, color=colour)
         if images is not None:
-            _fill_cell(axis, evaluation, images, truth, answer, photos_per_cell)
-        if answer == 0:
-            axis.set_ylabel(f"truly {names[truth]}", fontsize=11)
+            inside = (evaluation.labels == truth) & (evaluation.predicted_labels == predicted)
+            found = np.flatnonzero(inside)
+            order = np.argsort(-evaluation.probabilities[found, predicted], kind="stable")
+            _fill_cell(axis, images[found[order[:photos_per_cell]]], photos_per_cell)
+        if predicted == 0:
+            axis.set_ylabel(f"true: {names[truth]}", fontsize=11)
         if truth == len(names) - 1:
-            axis.set_xlabel(f"called {names[answer]}", fontsize=11)
+            axis.set_xlabel(f"predicted: {names[predicted]}", fontsize=11)
     return figure
 
 
-def _fill_cell(
-    axis: Axes, evaluation: Evaluation, images: np.ndarray, truth: int, answer: int, most: int
-) -> None:
-    inside = (evaluation.labels == truth) & (evaluation.predicted_labels == answer)
-    found = np.flatnonzero(inside)
-    chosen = found[np.argsort(-evaluation.probabilities[found, answer], kind="stable")][:most]
+def _fill_cell(axis: Axes, images: np.ndarray, most: int) -> None:
     columns = 3
     rows = max(2, -(-most // columns))
-    for place, index in enumerate(chosen):
+    for place, image in enumerate(images):
         row, column = divmod(place, columns)
         left, bottom = (column + 0.04) / columns, 1 - (row + 0.96) / rows
         inset = axis.inset_axes((left, bottom, 0.92 / columns, 0.92 / rows))
-        inset.imshow(images[index])
+        inset.imshow(image)
         inset.set_axis_off()
 
 
@@ -156,53 +149,94 @@ def plot_roc_and_precision_recall(evaluation: Evaluation) -> Figure:
         )
     name, figure = evaluation.class_names[-1], make_figure(9, 3.9)
     left, right = figure.subplots(1, 2)
-    left.plot(curves.false_positive_rate, curves.true_positive_rate, color=CLASS_COLOURS[-1])
+    left.plot(curves.false_positive_rate, curves.true_positive_rate, color=class_colour(1))
     left.plot([0, 1], [0, 1], color=NEUTRAL_COLOUR, linestyle=":", label="guessing")
     left.set_title(f"ROC, area {curves.roc_auc:.3f}", fontsize=10)
-    left.set(xlabel=f"share of others called {name}", ylabel=f"share of {name} found")
-    right.plot(curves.recall, curves.precision, color=CLASS_COLOURS[-1])
+    left.set(xlabel=f"false positive rate: others called {name}", ylabel=f"recall of {name}")
+    right.plot(curves.recall, curves.precision, color=class_colour(1))
     right.axhline(curves.prevalence, color=NEUTRAL_COLOUR, linestyle=":", label="guessing")
     right.set_title(f"Precision-recall, average {curves.average_precision:.3f}", fontsize=10)
-    right.set(xlabel=f"share of {name} found (recall)", ylabel="share that is right (precision)")
+    right.set(xlabel=f"recall of {name}", ylabel=f"precision of {name}")
     for axis in (left, right):
         axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04))
         axis.legend(frameon=False, loc="lower right" if axis is left else "lower left")
     return figure
 
 
-def plot_comparison(evaluations: Mapping[str, Evaluation]) -> Figure:
-    """Show how often several networks are right about the same photos, with intervals.
+def plot_reliability(reliability: Reliability) -> Figure:
+    """Show how accurate predictions of each confidence are.
 
     Args:
-        evaluations: Name of the network to its numbers, all of the same photos in the same order.
+        reliability: From `measure_reliability`.
 
     Returns:
-        The figure: one row per network, a dot for the accuracy, a line for its 95 % interval, and
-        a dotted line for what always giving the more frequent answer reaches.
+        The figure: a dot per bin with its 95 % interval, the dotted line of a calibrated network,
+        and below it how many photos each bin holds.
+    """
+    figure, bins = make_figure(5.6, 4.6), reliability.bins
+    axis, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    accuracies = [each.accuracy for each in bins]
+    axis.plot([0, 1], [0, 1], color=NEUTRAL_COLOUR, linestyle=":", label="calibrated")
+    axis.errorbar(
+        [each.confidence for each in bins],
+        [each.value for each in accuracies],
+        yerr=np.transpose([(each.value - each.low, each.high - each.value) for each in accuracies]),
+        fmt="o",
+        color="black",
+        ecolor=NEUTRAL_COLOUR,
+        label="accuracy, 95 % interval",
+    )
+    error = reliability.error
+    title = f"calibration error {error.value:.3f} ({error.low:.3f} to {error.high:.3f})"
+    axis.set_title(f"{title}, n = {reliability.photos:,}", fontsize=10)
+    axis.set(ylabel="accuracy", ylim=(-0.02, 1.02))
+    axis.legend(frameon=False, loc="lower right")
+    below.bar(
+        [each.low for each in bins],
+        [each.count for each in accuracies],
+        width=[each.high - each.low for each in bins],
+        align="edge",
+        color=FRAME_COLOUR,
+        edgecolor="white",
+    )
+    lowest = min(0.5, *(each.low for each in bins))
+    below.set(xlabel="confidence", ylabel="photos", xlim=(lowest - 0.02, 1.02))
+    return figure
+
+
+def plot_risk_coverage(curves: Mapping[str, RiskCoverage]) -> Figure:
+    """Show how many predictions are wrong when those of low confidence are left out.
+
+    Args:
+        curves: Name of the network to its curve, from `measure_risk_coverage`; at least one.
+
+    Returns:
+        The figure: one line per network, with its area and interval, and a dotted line for the
+        fraction that is wrong of all photos.
 
     Raises:
-        ValueError: If there is no network, or they were asked about different photos.
+        ValueError: If there is no curve.
     """
-    numbers = list(evaluations.values())
-    if not numbers or any(other.paths != numbers[0].paths for other in numbers):
+    if not curves:
         raise ValueError(
-            "Expected at least one network, and all evaluated on the same photos in the same "
-            f"order. Received: {', '.join(f'{k}: {len(v.paths)}' for k, v in evaluations.items())}."
+            'Expected at least one curve, such as {"mine": measure_risk_coverage(evaluation)}.'
         )
-    figure = make_figure(8, 1.1 + 0.45 * len(numbers))
-    axis, majority = figure.subplots(), numbers[0].majority_accuracy.value
-    for row, evaluation in enumerate(numbers):
-        share = evaluation.accuracy
-        axis.plot([share.low, share.high], [row, row], color=NEUTRAL_COLOUR, linewidth=3)
-        axis.plot(share.value, row, "o", color="black", markersize=7)
-        text = f"{share.value:.3f} ({share.low:.3f} to {share.high:.3f})"
-        axis.annotate(
-            text, (1.02, row), xycoords=("axes fraction", "data"), va="center", fontsize=9
+    figure = make_figure(8, 3.6)
+    axis = figure.subplots()
+    styles = itertools.product(("-", "--", "-.", ":"), ("black", BAD_COLOUR, NEUTRAL_COLOUR))
+    for (name, curve), (line, colour) in zip(curves.items(), itertools.cycle(styles), strict=False):
+        axis.plot(
+            curve.coverage,
+            curve.risk,
+            color=colour,
+            linestyle=line,
+            drawstyle="steps-post" if len(curve.coverage) < 30 else "default",
+            label=f"{name}: area {curve.area.value:.3f} "
+            f"({curve.area.low:.3f} to {curve.area.high:.3f})",
         )
-    label = f"always {numbers[0].majority_class}"
-    axis.axvline(majority, color=BAD_COLOUR, linestyle=":", label=label)
-    axis.set_yticks(range(len(numbers)), list(evaluations))
-    axis.set(ylim=(len(numbers) - 0.5, -0.5), xlim=(None, 1.01))
-    axis.set_xlabel(f"share of right answers, n = {numbers[0].accuracy.count}")
-    axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 0.0), fontsize=9)
+        axis.axhline(curve.whole_risk.value, color=colour, linestyle=":", linewidth=0.8)
+    count = next(iter(curves.values())).area.count
+    axis.set(xlabel=f"coverage: fraction of the photos that is predicted, n = {count:,}")
+    axis.set(ylabel="risk: fraction of these that is wrong", xlim=(0, 1.02), ylim=(0, None))
+    axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9)
     return figure

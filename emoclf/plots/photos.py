@@ -1,18 +1,25 @@
-"""Photos in a grid: as they are, augmented, or with the answers of a network."""
+"""Photos in a grid, the maps over them, and what is in a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
 from emoclf.config import CLASS_NAMES
+from emoclf.inference.annotation import NEUTRAL_COLOUR
+from emoclf.inference.explanations import blend_map, draw_ramp, summarise_shares_on_person
 from emoclf.plots.style import BAD_COLOUR, FRAME_COLOUR, class_colour, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from emoclf.inference.explanations import BoxShare, BoxSummary, Explanation, PersonShare
+
+_LEGEND_INCHES = 0.55
 
 
 def plot_photo_grid(
@@ -48,26 +55,22 @@ def plot_photo_grid(
         )
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    figure = make_figure(
-        side_inches * columns, (side_inches + 0.2) * rows + (0.4 if title else 0), title
-    )
+    height = (side_inches + 0.2) * rows + (0.4 if title else 0)
+    figure = make_figure(side_inches * columns, height, title)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[len(images) :]:
         axis.set_axis_off()
-    for position, (axis, image, text) in enumerate(zip(axes, images, texts, strict=False)):
+    inks = colours or ["black"] * len(images)
+    for axis, image, text, colour in zip(axes, images, texts, inks, strict=False):
         axis.imshow(image)
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_color(FRAME_COLOUR)  # so that a white picture can be seen
-        colour = colours[position] if colours else "black"
         axis.set_title(_shorten(text, 26), fontsize=8, color=colour)
     return figure
 
 
 def plot_augmentation(
-    images: np.ndarray,
-    augment: Callable[[np.ndarray], np.ndarray],
-    *,
-    versions: int = 6,
+    images: np.ndarray, augment: Callable[[np.ndarray], np.ndarray], *, versions: int = 6
 ) -> Figure:
     """Show each photo beside several augmented versions of it.
 
@@ -79,15 +82,11 @@ def plot_augmentation(
     Returns:
         The figure: one row per photo, the photo itself on the left.
     """
-    columns = [images] + [np.asarray(augment(images)) for _ in range(versions)]
-    titles = ["the photo"] + ["what an epoch sees"] * versions
-    pictures = [
-        np.clip(column[row], 0, 255).astype(np.uint8)
-        for row in range(len(images))
-        for column in columns
-    ]
-    texts = [title if row == 0 else "" for row in range(len(images)) for title in titles]
-    return plot_photo_grid(pictures, texts, columns=versions + 1)
+    columns = [images, *(np.asarray(augment(images)) for _ in range(versions))]
+    pictures = np.clip(np.stack(columns, axis=1), 0, 255).astype(np.uint8)
+    titles = ["original"] + ["augmented"] * versions
+    titles += [""] * (len(titles) * (len(images) - 1))
+    return plot_photo_grid(pictures.reshape(-1, *images.shape[1:]), titles, columns=versions + 1)
 
 
 def plot_predictions(
@@ -104,7 +103,7 @@ def plot_predictions(
     Args:
         images: uint8 RGB `(height, width, 3)` each, 0 to 255.
         probabilities: `(photos, classes)`, each row from 0 to 1 and summing to 1.
-        labels: True labels; with them a wrong answer is marked. Default: unknown.
+        labels: True labels; with them a wrong prediction is marked. Default: unknown.
         class_names: Names in label order.
         columns: Photos per row.
         title: Title of the figure.
@@ -115,20 +114,19 @@ def plot_predictions(
     Raises:
         ValueError: If there is no photo, or not one row of probabilities per photo.
     """
-    probabilities = np.asarray(probabilities)
-    if not len(images) or probabilities.shape != (len(images), len(class_names)):
-        expected = (len(images), len(class_names))
+    probabilities, expected = np.asarray(probabilities), (len(images), len(class_names))
+    if not len(images) or probabilities.shape != expected:
         raise ValueError(
             f"Expected at least one photo and probabilities of shape {expected}, received "
             f"{probabilities.shape}."
         )
-    answers = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1)
     texts = [
-        f"{class_names[a]} {row[a]:.0%}" for a, row in zip(answers, probabilities, strict=True)
+        f"{class_names[k]} {row[k]:.0%}" for k, row in zip(predicted, probabilities, strict=True)
     ]
-    colours = [class_colour(int(answer)) for answer in answers]
+    colours = [class_colour(int(label)) for label in predicted]
     if labels is not None:
-        right = np.asarray(labels) == answers
+        right = np.asarray(labels) == predicted
         texts = [t if ok else f"{t} (wrong)" for t, ok in zip(texts, right, strict=True)]
         colours = ["black" if ok else BAD_COLOUR for ok in right]
     figure = plot_photo_grid(images, texts, columns=columns, title=title, colours=colours)
@@ -138,11 +136,145 @@ def plot_predictions(
     return figure
 
 
+def plot_explanations(
+    photos: Sequence[np.ndarray],
+    explanations: Sequence[Explanation],
+    *,
+    titles: Sequence[str] | None = None,
+    columns: int = 4,
+    title: str = "",
+) -> Figure:
+    """Show photos with the maps of what speaks for a class, and one legend for all.
+
+    Args:
+        photos: uint8 RGB `(height, width, 3)` each, 0 to 255: the photos that were explained.
+        explanations: From `explain`, in the same order.
+        titles: One text per photo; default: the class that is explained, and its probability.
+        columns: Photos per row.
+        title: Title of the figure.
+
+    Returns:
+        The figure. Every map has its own scale: yellow is what speaks most for the class in this
+        photo, whether that is much or little.
+
+    Raises:
+        ValueError: If there is no photo, or not one explanation of its size per photo.
+    """
+    if len(photos) != len(explanations):
+        raise ValueError(
+            f"Expected one explanation per photo, received {len(photos)} photos and "
+            f"{len(explanations)} explanations."
+        )
+    texts = titles or [f"{each.class_name} {each.probability:.0%}" for each in explanations]
+    pictures = [blend_map(*pair) for pair in zip(photos, explanations, strict=True)]
+    figure = plot_photo_grid(pictures, texts, columns=columns, title=title, side_inches=2.2)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(max(width, 3.0), height + _LEGEND_INCHES)
+    scale = mpl.cm.ScalarMappable(cmap=mpl.colors.ListedColormap(draw_ramp((1, 256))[0] / 255))
+    bar = figure.colorbar(
+        scale, ax=figure.axes, location="bottom", shrink=0.5, aspect=30, ticks=[0, 1]
+    )
+    bar.ax.set_xticklabels(["little", "much"], fontsize=8)
+    bar.set_label("what speaks for the class", fontsize=8)
+    return figure
+
+
+def plot_shares_on_person(shares: Sequence[PersonShare | None]) -> Figure:
+    """Show for each photo how much of its map lies on the faces and bodies, against chance.
+
+    Args:
+        shares: From `find_share_on_person`; photos without a face, None, are left out.
+
+    Returns:
+        The figure: one dot per photo, the fraction of the area against the fraction of the map; a
+        dot on the line is what a map reaches that marks everywhere alike. Below it the sentence
+        that the numbers say.
+
+    Raises:
+        ValueError: If no photo has a share.
+    """
+    summary = summarise_shares_on_person(shares)
+    found = [share for share in shares if share is not None]
+    figure = make_figure(8, 4.4)
+    left, right = figure.subplots(1, 2)
+    _draw_boxes(left, "faces", [share.face for share in found], summary.face)
+    _draw_boxes(right, "bodies", [share.body for share in found], summary.body)
+    figure.supxlabel(summary.describe(), fontsize=9, wrap=True)
+    return figure
+
+
+def plot_class_balance(
+    counts: Mapping[str, Mapping[str, int]], *, class_names: Sequence[str] = CLASS_NAMES
+) -> Figure:
+    """Show how many photos of each class stand in each part.
+
+    Args:
+        counts: Part (a row of bars) -> class name -> number of photos.
+        class_names: Names in label order.
+
+    Returns:
+        The figure.
+    """
+    figure = make_figure(7, 0.7 + 0.55 * len(counts) * len(class_names) / 2, "Photos per class")
+    axis, height = figure.subplots(), 0.8 / len(class_names)
+    for label, name in enumerate(class_names):
+        values = [part[name] for part in counts.values()]
+        places = np.arange(len(counts)) + height * (label - (len(class_names) - 1) / 2)
+        bars = axis.barh(places, values, height, color=class_colour(label), label=name)
+        axis.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=9)
+    axis.set_yticks(range(len(counts)), list(counts))
+    axis.invert_yaxis()
+    axis.margins(x=0.12)
+    axis.set_xlabel("photos")
+    axis.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def plot_problem_counts(counts: Mapping[str, int], *, rejects: Sequence[str] = ()) -> Figure:
+    """Show how often each flaw was found in a folder.
+
+    Args:
+        counts: Kind of flaw to number of files.
+        rejects: The kinds that set a file aside; the others are advice.
+
+    Returns:
+        The figure; it says so when nothing was found.
+    """
+    figure = make_figure(7, 1.2 + 0.32 * max(1, len(counts)), "What was found in the folder")
+    axis = figure.subplots()
+    if not counts:
+        axis.set_axis_off()
+        axis.text(0.5, 0.5, "No flaw found", ha="center", fontsize=12)
+        return figure
+    kinds = sorted(counts, key=lambda kind: (kind not in rejects, -counts[kind]))
+    names, values = [kind.replace("_", " ") for kind in kinds], [counts[kind] for kind in kinds]
+    colours = [BAD_COLOUR if kind in rejects else NEUTRAL_COLOUR for kind in kinds]
+    axis.bar_label(
+        axis.barh(names, values, color=colours, edgecolor=colours), padding=3, fontsize=9
+    )
+    axis.invert_yaxis()
+    axis.margins(x=0.1)
+    axis.set_xlabel("files")
+    handles = [mpl.patches.Patch(color=colour) for colour in (BAD_COLOUR, NEUTRAL_COLOUR)]
+    axis.legend(handles, ["set aside", "keep, but know"], frameon=False, loc="lower right")
+    return figure
+
+
+def _draw_boxes(axis: Axes, name: str, shares: Sequence[BoxShare], mean: BoxSummary) -> None:
+    areas, marked = [share.area for share in shares], [share.marked for share in shares]
+    axis.plot([0, 1], [0, 1], color=NEUTRAL_COLOUR, linestyle=":", label="marked everywhere alike")
+    axis.plot(areas, marked, "o", color=class_colour(0), alpha=0.6, markersize=5, label="a photo")
+    axis.plot(mean.area, mean.marked, "D", color=BAD_COLOUR, markersize=9, label="mean")
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axis.set(xlabel=f"fraction of the area in {name}", ylabel=f"fraction of the map in {name}")
+    axis.legend(frameon=False, fontsize=8, loc="upper left" if mean.lead < 0 else "lower right")
+
+
 def _draw_probability_bar(axis: Axes, probabilities: np.ndarray) -> None:
     bar, start = axis.inset_axes((0, -0.11, 1, 0.07)), 0.0
-    for label, share in enumerate(probabilities):
-        bar.barh(0, share, left=start, height=1, color=class_colour(label))
-        start += float(share)
+    for label, probability in enumerate(probabilities):
+        bar.barh(0, probability, left=start, height=1, color=class_colour(label))
+        start += float(probability)
     bar.set(xlim=(0, 1), ylim=(-0.5, 0.5))
     bar.set_axis_off()
 

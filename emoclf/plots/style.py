@@ -1,8 +1,10 @@
-"""Colours, and a figure that a notebook shows by itself."""
+"""Colours, a figure that a notebook shows by itself, and rows of estimates."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.backend_bases import RendererBase
@@ -11,8 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-CLASS_COLOURS: tuple[str, ...] = ("#3B6FB6", "#E8871E")
-NEUTRAL_COLOUR = "#8A8F98"
+from emoclf.inference.annotation import COLOURS, NEUTRAL_COLOUR
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from emoclf.evaluation import Estimate
+
 FRAME_COLOUR = "#D0D3D8"
 GOOD_COLOUR, BAD_COLOUR = "#2E8B57", "#B03A48"
 
@@ -28,8 +35,7 @@ class NotebookFigure(Figure):
         """Draw the figure."""
         for text in self.findobj(Text):
             text.set_parse_math(False)
-        axes = [axis for each in self.axes for axis in (each.xaxis, each.yaxis)]
-        for axis in axes:
+        for axis in (axis for each in self.axes for axis in (each.xaxis, each.yaxis)):
             if axis.get_scale() == "log":  # matplotlib writes powers of ten as formulas
                 for label in axis.get_ticklabels(which="both"):
                     label.set_parse_math(True)
@@ -45,16 +51,7 @@ class NotebookFigure(Figure):
 
 
 def make_figure(width: float, height: float, title: str = "") -> Figure:
-    """Make an empty figure.
-
-    Args:
-        width: Width in inches.
-        height: Height in inches.
-        title: Title of the figure.
-
-    Returns:
-        The figure.
-    """
+    """Make an empty figure, its size in inches."""
     figure = NotebookFigure(figsize=(width, height), layout="constrained", dpi=80)
     if title:
         figure.suptitle(title, fontsize=11)
@@ -63,4 +60,22 @@ def make_figure(width: float, height: float, title: str = "") -> Figure:
 
 def class_colour(label: int) -> str:
     """Return the colour of a class, by its label."""
-    return CLASS_COLOURS[label % len(CLASS_COLOURS)]
+    return COLOURS[label % len(COLOURS)]
+
+
+def draw_estimate(
+    axis: Axes, estimate: Estimate, row: int, text: str, *, colour: str = "black", fontsize: int = 8
+) -> None:
+    """Draw a dot for a value, a line for its interval, and a text into the right margin."""
+    line = NEUTRAL_COLOUR if colour == "black" else colour
+    axis.plot([estimate.low, estimate.high], [row, row], color=line, linewidth=3)
+    axis.plot(estimate.value, row, "o", color=colour, markersize=fontsize - 2)
+    place = ("axes fraction", "data")
+    axis.annotate(text, (1.02, row), xycoords=place, va="center", fontsize=fontsize)
+
+
+def name_rows(axis: Axes, names: Iterable[str], *, fontsize: int | None = None) -> None:
+    """Write the rows' names to the left; the first row is at the top."""
+    names = list(names)
+    axis.set_yticks(range(len(names)), names, fontsize=fontsize)
+    axis.set_ylim(len(names) - 0.5, -0.5)

@@ -64,7 +64,7 @@ def make_batches(cache, settings):
 def answer(model, cache, batches):
     """Return path -> probabilities of the test photos."""
     _, probabilities = collect_predictions(model, batches["test"])
-    return dict(zip(cache.paths("test"), probabilities, strict=True))
+    return dict(zip(cache.photos.part("test").paths, probabilities, strict=True))
 
 
 def run_lesson(cache, settings, logs):
@@ -77,8 +77,7 @@ def run_lesson(cache, settings, logs):
         model,
         batches["train"],
         validation=batches["validation"],
-        run_folder=start_run(settings, cache.photos, logs=logs),
-        settings=settings,
+        run=start_run(settings, cache.photos, logs=logs),
         verbose=0,
     )
     seconds = time.perf_counter() - start
@@ -88,21 +87,21 @@ def run_lesson(cache, settings, logs):
 
 def run_packaged(cache, *_):
     """Ask the packaged network as it comes; it is not trained here."""
-    crops = cache.images[cache.indices("test")]
+    crops = cache.images[cache.photos.find_part("test")]
     start = time.perf_counter()
     probabilities = PackagedNetwork().predict(crops).classes
     seconds = time.perf_counter() - start
-    return dict(zip(cache.paths("test"), probabilities, strict=True)), seconds
+    return dict(zip(cache.photos.part("test").paths, probabilities, strict=True)), seconds
 
 
 def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
     """Fine-tune as the lesson does: the head first, then all of it."""
     settings = replace(settings, image_size=FACE_SIZE, crop="face", epochs=HEAD_EPOCHS + epochs)
     run = start_run(settings, cache.photos, logs=logs)
-    info = ModelInfo(cache.class_names, FACE_SIZE, cache.resize_mode, cache.crop)
-    callbacks = make_callbacks(run, info=info, patience=settings.patience, tensorboard=False)
+    info = ModelInfo(cache.photos.class_names, FACE_SIZE, cache.resize_mode, cache.crop)
+    callbacks = make_callbacks(run.folder, info=info, patience=settings.patience, tensorboard=False)
     batches = make_batches(cache, settings)
-    weights = balanced_class_weights(cache.labels("train"), len(CLASS_NAMES))
+    weights = balanced_class_weights(cache.photos.part("train").labels, len(CLASS_NAMES))
     model, start = load_face_network(), time.perf_counter()
     stages = (("head", 10 * learning_rate, 0, HEAD_EPOCHS), ("all", learning_rate, HEAD_EPOCHS, 0))
     for stage, rate, first, last in stages:
@@ -122,16 +121,16 @@ def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
         ).history
         say(f"  {stage}: validation loss", np.round(history["val_loss"], 3).tolist())
     seconds = time.perf_counter() - start
-    best, _ = load_model(run / "best.keras")
+    best, _ = load_model(run.folder / "best.keras")
     return answer(best, cache, batches), seconds
 
 
 def run_seed(report, settings, arguments, detector):
     """Return labels, paths and name -> (probabilities, seconds) of one split's test faces."""
-    split = split_photos(report, settings)
+    split = split_photos(report.kept, settings)
     quiet = {"progress": False, "detector": detector}
     faces = cache_photos(split, image_size=FACE_SIZE, crop="face", **quiet)
-    say(faces.describe())
+    say(faces)
     caches = {
         NETWORKS[0]: lambda: cache_photos(split, image_size=settings.image_size, **quiet),
         NETWORKS[1]: lambda: cache_photos(

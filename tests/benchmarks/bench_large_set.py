@@ -53,14 +53,14 @@ def measure(data, work, count):
     files = sorted(data.rglob("*.png"), key=lambda path: path.name)[:count]
     names = [path.relative_to(data).as_posix() for path in files]
     labels = [int(name.startswith("happy")) for name in names]
-    split = emoclf.split_photos(names, labels, root=data)
+    split = emoclf.split_photos(emoclf.Photos.make(names, labels, root=data))
     start = time.perf_counter()
     cache = emoclf.cache_photos(
         split, image_size=SIZE, cache_folder=work, memory_limit_mib=0, progress=False
     )
     decoding = time.perf_counter() - start
     train = emoclf.make_dataset(cache, "train", batch_size=BATCH, shuffle=True)
-    learned = len(cache.indices("train"))
+    learned = len(cache.photos.find_part("train"))
     start = time.perf_counter()
     for _ in train:
         pass

@@ -41,7 +41,7 @@ def measure(path, predictor, *, every):
     times, missed, end = [], 0, time.perf_counter()
     for frame in read_video(path):
         got = time.perf_counter()
-        answer = session.answer(frame)
+        answer = session.predict(frame)
         answered = time.perf_counter()
         draw_frame(answer)
         drawn = time.perf_counter()

@@ -20,14 +20,8 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--epochs", type=int, default=6)
     arguments = parser.parse_args()
-    kept = emoclf.find_problems(arguments.folder).kept
-    split = emoclf.split_photos(
-        [record.path for record in kept],
-        [record.label for record in kept],
-        groups=[record.duplicate_group for record in kept],
-        root=arguments.folder,
-    )
     settings = emoclf.Settings(epochs=arguments.epochs)
+    split = emoclf.split_photos(emoclf.find_problems(arguments.folder).kept, settings)
     cache = emoclf.cache_photos(split, image_size=settings.image_size, progress=False)
     for name, limit in {"every map": None, "maps up to 24 px": 24}.items():
         emoclf.set_seeds(settings.seed)

@@ -56,7 +56,7 @@ def start_server(options):
 def upload(client, path):
     start = time.perf_counter()
     picture, _, text, _ = client.predict(
-        handle_file(path), PACKAGED_NAME, False, False, api_name="/answer"
+        handle_file(path), PACKAGED_NAME, False, False, api_name="/predict_photo"
     )
     assert picture and text, (picture, text)
     return 1000 * (time.perf_counter() - start)

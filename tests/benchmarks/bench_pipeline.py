@@ -47,7 +47,7 @@ def train_per_second(cache, build, names):
             start = time.perf_counter()
             model.fit(train, epochs=1, shuffle=False, verbose=0)
             seconds.append(time.perf_counter() - start)
-    return len(cache.indices("train")) / seconds[-1]
+    return len(cache.photos.find_part("train")) / seconds[-1]
 
 
 def main():
@@ -60,10 +60,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         make_drawn_faces(data, photos_per_class=arguments.per_class, progress=False)
-        split = split_photos(find_problems(data, progress=False), Settings())
+        split = split_photos(find_problems(data, progress=False).kept, Settings())
         start = time.perf_counter()
         cache = cache_photos(split, image_size=SIZE, progress=False)
-        rows = {"decode and resize": len(cache.files) / (time.perf_counter() - start)}
+        rows = {"decode and resize": len(cache.photos) / (time.perf_counter() - start)}
         stored = cache_photos(
             split,
             image_size=SIZE,
@@ -71,7 +71,7 @@ def main():
             memory_limit_mib=0,
             progress=False,
         )
-        count = len(cache.indices("train"))
+        count = len(cache.photos.find_part("train"))
         for name, each in (("cache in memory", cache), ("cache on disk", stored)):
             batches = make_dataset(each, "train", batch_size=BATCH, shuffle=True)
             rows[name] = count_per_second(batches, count)

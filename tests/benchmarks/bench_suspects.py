@@ -23,7 +23,6 @@ from PIL import Image
 from emoclf.config import CLASS_NAMES, FACE_SIZE, Settings
 from emoclf.data.cleaning import find_problems
 from emoclf.data.sources.fer2013 import EMOTIONS, load_fer2013
-from emoclf.data.splitting import PhotoRow, Photos
 from emoclf.data.synthetic import make_drawn_faces
 from emoclf.evaluation import wilson_interval
 from emoclf.experiments.cross_validation import cross_validate
@@ -114,11 +113,7 @@ def main():
             votes = take_fer2013(arguments.faces, folder, arguments.per_class, arguments.seed)
         turned = turn_labels(folder, arguments.share, arguments.seed)
         found = find_problems(folder, progress=False)
-        files = [
-            PhotoRow(record.path, record.label, number, "train")
-            for number, record in enumerate(found.kept)
-        ]
-        photos = Photos(str(folder), CLASS_NAMES, arguments.seed, tuple(files))
+        photos = found.kept.with_parts(["train"] * len(found.kept), seed=arguments.seed)
         size = (64, 64) if drawn else FACE_SIZE
         result = cross_validate(
             photos,
@@ -129,7 +124,7 @@ def main():
         )
         print(result.describe())
         review = rank_label_errors(result.evaluation, found)
-        report(review, turned, votes, len(files))
+        report(review, turned, votes, len(photos))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from scipy import stats
 
 from emoclf.config import FACE_SIZE, Settings
 from emoclf.data.sources.fer2013 import EMOTIONS, load_fer2013
-from emoclf.data.splitting import PhotoRow, Photos
 from emoclf.evaluation import wilson_interval
 from emoclf.experiments.face_network.augmentation import Augmentation
 from emoclf.experiments.face_network.batches import FaceBatches, grey_to_rgb
@@ -32,9 +31,10 @@ from emoclf.experiments.face_network.judging import HAPPINESS, SADNESS, is_happy
 from emoclf.experiments.face_network.learning import precision
 from emoclf.models import build_deep_cnn
 from emoclf.models.model_file import ModelInfo, load_model, save_model
+from emoclf.photos import Photos
 from emoclf.runtime import set_seeds
 from emoclf.storage import write_json
-from emoclf.training import Stage, make_learning_rate, start_run, train_model, train_model
+from emoclf.training import Stage, make_learning_rate, start_run, train_model
 
 OTHERS = tuple(name for name in EMOTIONS if name not in ("happiness", "sadness", "contempt"))
 SETTINGS = Settings(image_size=FACE_SIZE, crop="face", network="deep", patience=1000, epochs=60)
@@ -111,21 +111,19 @@ def make_batches(faces, *, seed=None):
 def learn(kind, sample, *, pretrained, folder, seed):
     """Train one network on one sample; return its model."""
     train, validation = sample
-    files = [PhotoRow(str(name), 0, index, "train") for index, name in enumerate(train.names)]
+    names = [str(name) for name in train.names]
+    photos = Photos.make(names, [0] * len(names), parts=["train"] * len(names), seed=seed)
     settings = replace(SETTINGS, seed=seed, class_weights=False)
-    run = start_run(settings, Photos(".", ("Sad", "Happy"), seed, tuple(files)), logs=folder)
-    set_seeds(seed)
-    data = {"validation": make_batches(validation), "run_folder": run, "verbose": 0}
-    batches = make_batches(train, seed=seed)
+    rate, stages = settings.learning_rate, None
     if kind == "from scratch":
-        model = build_deep_cnn(FACE_SIZE)
-        longer = replace(settings, epochs=settings.epochs * 4 // 3)
-        train_model(model, batches, settings=longer, **data)
-        return model
-    model = build_on(pretrained)
-    rate = settings.learning_rate
-    stages = [Stage("head", 4, rate), Stage("all", settings.epochs - 4, rate)]
-    train_model(model, batches, settings=settings, stages=stages, **data)
+        settings = replace(settings, epochs=settings.epochs * 4 // 3)
+    else:
+        stages = [Stage("head", 4, rate), Stage("all", settings.epochs - 4, rate)]
+    run = start_run(settings, photos, logs=folder)
+    set_seeds(seed)
+    batches, others = make_batches(train, seed=seed), make_batches(validation)
+    model = build_deep_cnn(FACE_SIZE) if stages is None else build_on(pretrained)
+    train_model(model, batches, validation=others, run=run, stages=stages, verbose=0)
     return model
 
 

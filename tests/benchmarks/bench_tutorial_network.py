@@ -45,7 +45,7 @@ def run_tutorial(split):
     """Train the tutorial's network; return test probabilities of Happy and seconds of training."""
 
     def load(name):
-        paths = [Path(split.root) / file.path for file in split.select(name)]
+        paths = [Path(split.root) / file.path for file in split.part(name).rows]
         photos = [Image.fromarray(emoclf.load_image(path)) for path in paths]
         return np.stack([np.asarray(p.resize((256, 256), Image.BILINEAR)) for p in photos])
 
@@ -55,8 +55,8 @@ def run_tutorial(split):
     start = time.perf_counter()
     model.fit(
         images,
-        split.labels("train"),
-        validation_data=(validation, split.labels("validation")),
+        split.part("train").labels,
+        validation_data=(validation, split.part("validation").labels),
         epochs=20,
         verbose=0,
     )
@@ -80,8 +80,7 @@ def run_lesson(split, settings):
             model,
             train,
             validation=emoclf.make_dataset(cache, "validation"),
-            run_folder=emoclf.start_run(settings, split, logs=logs),
-            settings=settings,
+            run=emoclf.start_run(settings, split, logs=logs),
             verbose=0,
         )
         seconds = time.perf_counter() - start
@@ -95,21 +94,14 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 1, 2], help="one split each")
     arguments = parser.parse_args()
-    report = emoclf.find_problems(arguments.folder)
-    kept = report.kept
+    kept = emoclf.find_problems(arguments.folder).kept
     answers = {"tutorial": [], "lesson": []}
     seconds = {"tutorial": [], "lesson": []}
     truth = []
     for seed in arguments.seeds:
         settings = emoclf.Settings(seed=seed)
-        split = emoclf.split_photos(
-            [record.path for record in kept],
-            [record.label for record in kept],
-            groups=[record.duplicate_group for record in kept],
-            root=report.root,
-            seed=seed,
-        )
-        truth.append(split.labels("test"))
+        split = emoclf.split_photos(kept, settings)
+        truth.append(split.part("test").labels)
         runs = {"tutorial": run_tutorial, "lesson": lambda s, v=settings: run_lesson(s, v)}
         for name, function in runs.items():
             emoclf.set_seeds(seed)

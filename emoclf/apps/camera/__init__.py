@@ -1,12 +1,10 @@
-"""Faces in motion: frames in, smoothed answers out, in a window or into a video file.
+"""Faces in motion: frames in, smoothed predictions out, in a window or into a video file.
 
-`frames` is where pictures come from, `following` keeps hold of faces between two full searches,
-`smoothing` steadies the answers, `session` puts them together, `showing` draws and shows.
-`browser` takes photos with the camera of a browser, `snapshots` with whichever camera is at hand.
+`frames` is where pictures come from, `session` tracks faces, predicts and smooths, `showing` draws
+and shows. `snapshots` takes a few photos for a notebook, with the camera of the machine or with
+the browser's, which `jupyter` reaches outside Colab.
 """
 
-from emoclf.apps.camera.browser import take_browser_photos
-from emoclf.apps.camera.following import FaceFollower
 from emoclf.apps.camera.frames import (
     CameraUnavailableError,
     Frame,
@@ -14,26 +12,22 @@ from emoclf.apps.camera.frames import (
     open_camera,
     read_video,
 )
-from emoclf.apps.camera.session import CONSENT, LiveAnswer, LiveSession
+from emoclf.apps.camera.session import CONSENT, LivePrediction, LiveSession
 from emoclf.apps.camera.showing import (
     WindowUnavailableError,
     draw_frame,
     open_video_file,
     open_window,
 )
-from emoclf.apps.camera.smoothing import AnswerSmoother
-from emoclf.apps.camera.snapshots import Snapshots, take_photos
+from emoclf.apps.camera.snapshots import take_browser_photos, take_photos
 
 __all__ = [
     "CONSENT",
-    "AnswerSmoother",
     "CameraUnavailableError",
-    "FaceFollower",
     "Frame",
     "FrameSource",
-    "LiveAnswer",
+    "LivePrediction",
     "LiveSession",
-    "Snapshots",
     "WindowUnavailableError",
     "draw_frame",
     "open_camera",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ class CameraUnavailableError(RuntimeError):
         reason: As given.
     """
 
-    def __init__(self, message: str, *, reason: str = "no-camera") -> None:
+    def __init__(self, message: str, *, reason: str = "error") -> None:
         """Keep the reason beside the message."""
         super().__init__(message)
         self.reason = reason
@@ -54,37 +55,40 @@ class FrameSource:
     """Frames of a camera or a video file, to be iterated once.
 
     Args:
-        video: OpenCV's `VideoCapture`, open.
-        first: Its first picture, uint8 RGB.
-        frames_per_second: The rate at which the frames were taken, as far as it is known.
+        video: OpenCV's `VideoCapture`.
         is_live: Whether frames get the time at which they came, instead of their time in the film.
 
     Attributes:
-        frames_per_second: As given.
+        frames_per_second: The rate at which the frames were taken, as far as it is known.
+        first: The first picture, uint8 RGB; None where there is none.
     """
 
-    def __init__(
-        self, video: Any, first: np.ndarray, *, frames_per_second: float, is_live: bool
-    ) -> None:
-        """Keep the open camera or file."""
-        self.frames_per_second = frames_per_second
-        self._video, self._first, self._is_live = video, first, is_live
+    def __init__(self, video: Any, *, is_live: bool) -> None:
+        """Keep the camera or file, and read the first picture."""
+        rate = video.get(import_opencv().CAP_PROP_FPS)  # what a file says may be any number
+        self.frames_per_second = rate if 0 < rate <= _HIGHEST_RATE else _DEFAULT_RATE
+        self._video, self._is_live = video, is_live
+        self.first = self._read()
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames; at the end the camera or file is closed."""
-        pixels: np.ndarray | None = self._first
-        number = 0
+        pixels, number = self.first, 0
         try:
             while pixels is not None:
                 film_time = number / self.frames_per_second
                 yield Frame(pixels, time.monotonic() if self._is_live else film_time)
-                number, pixels = number + 1, _read(self._video)
+                number, pixels = number + 1, self._read()
         finally:
             self.close()
 
     def close(self) -> None:
         """Let go of the camera or the file."""
         self._video.release()
+
+    def _read(self) -> np.ndarray | None:
+        cv2 = import_opencv()
+        is_there, pixels = self._video.read()
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if is_there else None
 
 
 def read_video(path: str | Path) -> FrameSource:
@@ -104,19 +108,14 @@ def read_video(path: str | Path) -> FrameSource:
         raise FileNotFoundError(f"There is no video file {str(path)!r}.")
     open_regular(path, what="a video file").close()  # OpenCV would wait for a pipe
     cv2 = import_opencv()
-    with silence_opencv():
-        try:
-            video = cv2.VideoCapture(str(path))
-            rate = _check_rate(video.get(cv2.CAP_PROP_FPS))
-            first = _read(video)
-        except cv2.error:
-            first = None
-        if first is None:
-            raise ValueError(
-                f"{str(path)!r} is no video that OpenCV {cv2.__version__} can read. Give an MP4, "
-                "AVI or WebM file; for a photo use `python -m emoclf predict`."
-            )
-    return FrameSource(video, first, frames_per_second=rate, is_live=False)
+    with silence_opencv(), contextlib.suppress(cv2.error):
+        film = FrameSource(cv2.VideoCapture(str(path)), is_live=False)
+        if film.first is not None:
+            return film
+    raise ValueError(
+        f"{str(path)!r} is no video that OpenCV {cv2.__version__} can read. Give an MP4, "
+        "AVI or WebM file; for a photo use `python -m emoclf predict`."
+    )
 
 
 def open_camera(index: int = 0, *, size: tuple[int, int] = (480, 640)) -> FrameSource:
@@ -136,30 +135,18 @@ def open_camera(index: int = 0, *, size: tuple[int, int] = (480, 640)) -> FrameS
     os.environ.setdefault("OPENCV_VIDEOIO_MSMF_ENABLE_HW_TRANSFORMS", "0")
     cv2 = import_opencv()
     with silence_opencv():
-        camera = cv2.VideoCapture(index)
-        camera.set(cv2.CAP_PROP_FRAME_HEIGHT, size[0])
-        camera.set(cv2.CAP_PROP_FRAME_WIDTH, size[1])
-        camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-        rate = _check_rate(camera.get(cv2.CAP_PROP_FPS))
-        first = _read(camera)
-    if first is None:
-        camera.release()
+        video = cv2.VideoCapture(index)
+        video.set(cv2.CAP_PROP_FRAME_HEIGHT, size[0])
+        video.set(cv2.CAP_PROP_FRAME_WIDTH, size[1])
+        video.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        camera = FrameSource(video, is_live=True)
+    if camera.first is None:
+        camera.close()
         raise CameraUnavailableError(
             f"Camera {index} gives no picture. Is it plugged in, free (no other program uses it) "
             "and allowed for this program (on a Mac the first attempt only asks: allow it and "
             "try again)? Try --camera 1, or a file: --video film.mp4. In Colab, in WSL and in "
-            "Docker a program cannot see your camera."
+            "Docker a program cannot see your camera.",
+            reason="no-camera",
         )
-    return FrameSource(camera, first, frames_per_second=rate, is_live=True)
-
-
-def _check_rate(rate: float) -> float:
-    """Return a rate that frames can have; what a file or a camera says may be any number."""
-    return rate if 0 < rate <= _HIGHEST_RATE else _DEFAULT_RATE
-
-
-def _read(video: Any) -> np.ndarray | None:
-    """Return the next picture as uint8 RGB, or None at the end."""
-    cv2 = import_opencv()
-    is_there, pixels = video.read()
-    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if is_there else None
+    return camera

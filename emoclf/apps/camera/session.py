@@ -1,18 +1,22 @@
-"""One sitting before a camera: every frame gets a smoothed answer."""
+"""One sitting before a camera: faces are tracked, every frame gets a smoothed prediction."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from emoclf.apps.camera.following import FaceFollower
 from emoclf.apps.camera.frames import Frame
-from emoclf.apps.camera.smoothing import AnswerSmoother
-from emoclf.inference import Prediction, Predictor
+from emoclf.images.faces import Face, FaceDetector, YuNetDetector, measure_overlap
+from emoclf.inference import (
+    FacePrediction,
+    Prediction,
+    Predictor,
+    UncertaintyRule,
+    find_most_probable,
+)
 from emoclf.inference.annotation import annotate_photo
 
 CONSENT = (
@@ -22,17 +26,130 @@ CONSENT = (
 """What is said wherever a camera opens."""
 
 _RATE_FRAMES = 30
+_MIN_OVERLAP = 0.3
+"""A face that covers less of a known one than this is another face."""
+
+_FORGET_AFTER_SECONDS = 0.7
+
+
+class FaceTracker:
+    """A face detector for moving pictures: searches all of every k-th frame only.
+
+    In between it looks for each known face near its last place, which YuNet does in a small
+    patch for a fraction of the time. A face that is lost makes it search the whole frame again.
+    Other detectors than YuNet search every frame.
+
+    Args:
+        detector: What searches.
+        every: Search the whole frame at least this often, counted in frames.
+
+    Attributes:
+        name: The detector's name.
+        description: The detector's description.
+        note: The detector's note.
+    """
+
+    def __init__(self, detector: FaceDetector, *, every: int = 5) -> None:
+        """Keep the detector; nothing is searched yet."""
+        if every < 1:
+            raise ValueError(f"every={every} should be 1 or more frames.")
+        self.name, self.description, self.note = detector.name, detector.description, detector.note
+        self._detector, self._every = detector, every
+        self._known: tuple[Face, ...] = ()
+        self._age = 0
+
+    def find(self, image: np.ndarray) -> tuple[Face, ...]:
+        """Find the faces in the next frame, uint8 RGB `(height, width, 3)`; the largest first."""
+        tracked = self._track(image)
+        self._age = 1 if tracked is None else self._age + 1
+        self._known = self._detector.find(image) if tracked is None else tracked
+        return self._known
+
+    def _track(self, image: np.ndarray) -> tuple[Face, ...] | None:
+        """Return the known faces in their new places; None where all has to be searched."""
+        detector = self._detector
+        if not (self._known and self._age < self._every and isinstance(detector, YuNetDetector)):
+            return None
+        found = [detector.follow(face, image) for face in self._known]
+        return None if None in found else tuple(face for face in found if face)
+
+
+class PredictionSmoother:
+    """Averages the probabilities of each face over time, older moments counting less.
+
+    Exponential smoothing: after one half-life, what was predicted before counts half.
+
+    Args:
+        half_life_seconds: The half-life; 0 takes every prediction as it is.
+        rule: When a prediction is "uncertain"; None predicts a class always.
+    """
+
+    def __init__(
+        self, *, half_life_seconds: float = 0.3, rule: UncertaintyRule | None = None
+    ) -> None:
+        """Start without any known face."""
+        if half_life_seconds < 0:
+            raise ValueError(f"half_life_seconds={half_life_seconds} should be 0 or more.")
+        self._half_life_seconds, self._rule = half_life_seconds, rule
+        self._known: list[tuple[FacePrediction, float]] = []
+
+    def smooth(self, prediction: Prediction, *, seconds: float) -> Prediction:
+        """Average a prediction with what was predicted for the same faces before.
+
+        Args:
+            prediction: For one frame.
+            seconds: When the frame was taken; may not fall.
+
+        Returns:
+            The prediction with averaged probabilities, and classes that follow from them.
+        """
+        known = [each for each in self._known if seconds - each[1] <= _FORGET_AFTER_SECONDS]
+        faces = []
+        for face in prediction.faces:
+            match = max(known, key=lambda k: measure_overlap(k[0].box, face.box), default=None)
+            if match is not None and measure_overlap(match[0].box, face.box) >= _MIN_OVERLAP:
+                known.remove(match)
+                face = self._average(match[0], face, seconds - match[1])
+            faces.append(face)
+        self._known = [(face, seconds) for face in faces] + known
+        if not faces:
+            return prediction
+        return replace(
+            prediction,
+            faces=tuple(faces),
+            probabilities=faces[0].probabilities,
+            class_name=faces[0].class_name,
+        )
+
+    def _average(
+        self, before: FacePrediction, now: FacePrediction, seconds: float
+    ) -> FacePrediction:
+        half_life = self._half_life_seconds
+        weight = 1 - 0.5 ** (seconds / half_life) if half_life else 1.0
+        probabilities = {
+            name: (1 - weight) * before.probabilities[name] + weight * value
+            for name, value in now.probabilities.items()
+        }
+        neither = now.neither
+        if neither is not None and before.neither is not None:
+            neither = (1 - weight) * before.neither + weight * neither
+        decided = (
+            self._rule.decide(probabilities, neither)
+            if self._rule
+            else find_most_probable(probabilities)
+        )
+        return replace(now, probabilities=probabilities, neither=neither, answer=decided)
 
 
 @dataclass(frozen=True, eq=False)
-class LiveAnswer:
-    """What was answered for one frame.
+class LivePrediction:
+    """What was predicted for one frame.
 
     Attributes:
         frame: The frame.
-        prediction: The smoothed answer.
-        frames_per_second: How many frames per second are answered, over the last 30.
-        milliseconds: What finding the faces and answering took.
+        prediction: The smoothed prediction.
+        frames_per_second: How many frames per second are predicted, over the last 30.
+        milliseconds: What finding the faces and predicting took.
     """
 
     frame: Frame
@@ -41,21 +158,20 @@ class LiveAnswer:
     milliseconds: float
 
     def draw(self) -> np.ndarray:
-        """Draw the answer onto the frame.
-
-        Returns:
-            uint8 RGB `(height, width, 3)`, 0 to 255; a new picture.
-        """
+        """Draw the prediction onto a copy of the frame, uint8 RGB `(height, width, 3)`."""
         return annotate_photo(self.frame.pixels, self.prediction)
 
 
 class LiveSession:
-    """Answers frame after frame, following faces and smoothing their probabilities.
+    """Predicts frame after frame, tracking faces and smoothing their probabilities.
 
     Args:
-        predictor: Who answers: the packaged network, or one of yours.
+        predictor: What predicts: the packaged network, or one of yours.
         detect_every: Search the whole frame for faces at least this often, in frames.
         half_life_seconds: How slowly the shown probabilities follow; 0 not smoothed.
+
+    Attributes:
+        detector: What finds the faces; None where the network takes whole photos.
 
     Raises:
         FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
@@ -65,41 +181,23 @@ class LiveSession:
         self, predictor: Predictor, *, detect_every: int = 5, half_life_seconds: float = 0.3
     ) -> None:
         """Prepare everything that the first frame would have to wait for."""
-        self.detector: FaceFollower | None = None
+        self.detector: FaceTracker | None = None
         if predictor.info.crop == "face":
-            self.detector = FaceFollower(predictor.detector, every=detect_every)
+            self.detector = FaceTracker(predictor.detector, every=detect_every)
         self._predictor = Predictor(
             predictor.model, predictor.info, detector=self.detector, rule=predictor.rule
         )
-        self._smoother = AnswerSmoother(half_life_seconds=half_life_seconds, rule=predictor.rule)
+        self._smoother = PredictionSmoother(
+            half_life_seconds=half_life_seconds, rule=predictor.rule
+        )
         self._ends: deque[float] = deque(maxlen=_RATE_FRAMES + 1)
 
-    def answer(self, frame: Frame) -> LiveAnswer:
-        """Answer the next frame.
-
-        Args:
-            frame: Taken after all frames before it.
-
-        Returns:
-            The answer.
-        """
+    def predict(self, frame: Frame) -> LivePrediction:
+        """Predict the next frame, taken after all frames before it."""
         start = time.perf_counter()
         found = self._predictor.predict(frame.pixels)
         smoothed = self._smoother.smooth(found, seconds=frame.seconds)  # type: ignore[arg-type]
-        end = time.perf_counter()
-        self._ends.append(end)
+        self._ends.append(time.perf_counter())
         span = self._ends[-1] - self._ends[0]
         rate = (len(self._ends) - 1) / span if span > 0 else 0.0
-        return LiveAnswer(frame, smoothed, rate, 1000 * (end - start))
-
-    def answer_each(self, frames: Iterable[Frame]) -> Iterator[LiveAnswer]:
-        """Answer frames as they come.
-
-        Args:
-            frames: From `open_camera` or `read_video`, or a list for a test.
-
-        Yields:
-            One answer per frame.
-        """
-        for frame in frames:
-            yield self.answer(frame)
+        return LivePrediction(frame, smoothed, rate, 1000 * (self._ends[-1] - start))

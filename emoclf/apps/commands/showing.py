@@ -61,12 +61,12 @@ def live(
         output: Write the annotated film into a new file.
         window: Whether it is shown; without a window it is only written into --output.
         detect_every: Search the whole frame for faces this often; in between, known faces are
-            followed.
+            tracked.
         half_life: How slowly the shown probabilities follow the face; 0 is not smoothed.
 
     Examples:
       python -m emoclf live
-      python -m emoclf live --video party.mp4 --output answered.mp4 --no-window
+      python -m emoclf live --video party.mp4 --output annotated.mp4 --no-window
     """
     if not window and not output:
         raise UsageError("--no-window leaves nothing to see: add --output film.mp4.")
@@ -97,15 +97,15 @@ def _show(session: LiveSession, frames: FrameSource, output: Path | None, has_wi
         show: Callable[[np.ndarray], object] = lambda _: True  # noqa: E731
         write = show
         if has_window:
-            show = stack.enter_context(open_window(_TITLE)).show
+            show = stack.enter_context(open_window(_TITLE))
         if output is not None:
             file = open_video_file(output, frames_per_second=frames.frames_per_second)
             write = stack.enter_context(file)
         try:
-            for answer in session.answer_each(frames):
+            for predicted in map(session.predict, frames):
                 begin = time.perf_counter()
-                picture = draw_frame(answer)
-                predicting.append(answer.milliseconds)
+                picture = draw_frame(predicted)
+                predicting.append(predicted.milliseconds)
                 drawing.append(1000 * (time.perf_counter() - begin))
                 write(picture)
                 if not show(picture):
@@ -120,9 +120,9 @@ def _describe_times(predicting: list[float], drawing: list[float], seconds: floa
     import numpy as np
 
     if not predicting:
-        return "No frame was answered."
+        return "No frame was predicted."
     lines = [f"{len(predicting):,} frames, {len(predicting) / seconds:.1f} per second"]
-    for name, values in (("find and answer", predicting), ("draw", drawing)):
+    for name, values in (("find and predict", predicting), ("draw", drawing)):
         half, most = np.percentile(values, (50, 95))
         lines.append(f"{name:16}{half:6.1f} ms per frame (95 of 100 below {most:.1f} ms)")
     return "\n".join(lines)
@@ -160,7 +160,7 @@ def demo(
         except find_explained() as error:
             raise NetworkUnavailableError(explain(error)) from error
 
-    models = Models.find(logs, load_packaged=lambda: load(None), load_run=load, runs=runs)
+    models = Models.find(logs, load, runs=runs)
     if share:
         echo(
             "Warning: --share lets anybody who has the address use this page, and sends their "

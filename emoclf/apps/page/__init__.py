@@ -1,24 +1,23 @@
-"""A web page on this machine: drop a photo, see the answer.
+"""A web page on this machine: drop a photo, see the prediction.
 
-`answering` turns an uploaded file into what the page shows, `page` lays it out, `serving` opens it
-to the browser. Needs the extra `demo` (Gradio).
+`predicting` turns an uploaded file into what the page shows, `page` lays it out and serves it,
+`keeping` holds the photos meanwhile, `guarding` decides who may ask for what. Needs the extra
+`demo` (Gradio).
 """
 
-from emoclf.apps.page.answering import (
+from emoclf.apps.page.page import DemoUnavailableError, serve_page
+from emoclf.apps.page.predicting import (
     PACKAGED_NAME,
     Models,
     NetworkUnavailableError,
-    PageAnswer,
-    answer_photo,
+    predict_photo,
 )
-from emoclf.apps.page.serving import DemoUnavailableError, serve_page
 
 __all__ = [
     "PACKAGED_NAME",
     "DemoUnavailableError",
     "Models",
     "NetworkUnavailableError",
-    "PageAnswer",
-    "answer_photo",
+    "predict_photo",
     "serve_page",
 ]

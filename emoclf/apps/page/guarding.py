@@ -5,15 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 from urllib.parse import parse_qsl, urlencode
 
-from emoclf.apps.page.calls import MAX_CALL_BYTES, PHOTO_GONE, CallRefusedError, Calls
+import msgspec
+
+from emoclf.apps.page.keeping import PhotoFolder
+from emoclf.untrusted import show_text
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+API_NAME = "predict_photo"
+"""What the page's function is called by programs."""
+
+PHOTO_GONE = "This photo is not here, or not any more. Choose it again."
+"""Said of every path that is no upload, whether there is a file or not."""
+
+_MAX_CALL_BYTES = 2**16
+"""Longest call: it names a photo and does not hold one."""
 
 _API = "/gradio_api"
 _FILE = f"{_API}/file="
@@ -21,16 +34,13 @@ _READ = re.compile(
     r"/|/config|/theme\.css|/favicon\.ico|/manifest\.json|/robots\.txt"
     r"|/(assets|static|svelte)(/(?!\.)[\w@.~+-]+)+"
     r"|/gradio_api/(info|app_id|startup-events|upload_progress|queue/data)"
-    r"|/gradio_api/(heartbeat|call/answer)/[\w-]{1,100}"
+    rf"|/gradio_api/(heartbeat|call/{API_NAME})/[\w-]{{1,100}}"
 )
 """What the page, Gradio itself and its Python client read; no more of what Gradio offers."""
 
-_CALLS = {
-    f"{_API}/queue/join": False,
-    f"{_API}/run/predict": False,
-    f"{_API}/call/answer": True,
-}
-"""Where functions are called; whether the address says which."""
+_NAMED_CALL = f"{_API}/call/{API_NAME}"
+_CALLS = (f"{_API}/queue/join", f"{_API}/run/predict", _NAMED_CALL)
+"""Where functions are called; the last address says which, the others leave it to the call."""
 
 _QUERY_NAMES = ("session_hash", "upload_id")
 _QUERY_VALUE = re.compile(r"[\w-]{1,100}")
@@ -53,23 +63,41 @@ class Refusal(Exception):  # noqa: N818 - it is no error of ours
         self.status = status
 
 
+class _Call(msgspec.Struct, omit_defaults=True):
+    """A call of a function, as Gradio's script and its Python client make it."""
+
+    data: list[Any]
+    fn_index: int | None = None
+    session_hash: Annotated[str, msgspec.Meta(pattern=r"\A[\w-]{1,100}\Z")] | None = None
+    trigger_id: int | None = None
+
+
+class _Upload(msgspec.Struct):
+    path: str
+
+
+@dataclass(eq=False)
 class Guard:
     """Lets through what this page's own browser asks, and nothing else.
 
-    Args:
-        calls: What its functions take.
-        max_upload_bytes: Largest file that is taken.
-
     Attributes:
+        photos: Where an uploaded photo has to lie.
+        networks: The names to choose from.
+        examples: How many examples there are.
+        predict_id: Gradio's number of the function that predicts a photo.
+        example_id: Gradio's number of the function that shows an example.
+        max_upload_bytes: Largest file that is taken.
         public_address: The address that `--share` opens, else None.
     """
 
-    def __init__(self, calls: Calls, *, max_upload_bytes: int) -> None:
-        """Keep the rules; `attach` puts the guard before an app."""
-        self.public_address: str | None = None
-        self._calls = calls
-        self._max_upload_bytes = max_upload_bytes
-        self._app: Any = None
+    photos: PhotoFolder
+    networks: Sequence[str]
+    examples: int
+    predict_id: int
+    example_id: int
+    max_upload_bytes: int
+    public_address: str | None = None
+    _app: Any = None
 
     @contextlib.asynccontextmanager
     async def attach(self, app: Any) -> AsyncIterator[None]:
@@ -125,7 +153,7 @@ class Guard:
         """Hand over what is read, uploaded or called; refuse the rest."""
         method, path = scope["method"], scope["path"]
         if method in ("GET", "HEAD") and path.startswith(_FILE):
-            if not self._calls.photos.has(path.removeprefix(_FILE)):
+            if not self.photos.has(path.removeprefix(_FILE)):
                 raise Refusal(403, PHOTO_GONE)
             await self._app(scope, receive, _keep_unstored(send))
         elif method in ("GET", "HEAD") and _READ.fullmatch(path):
@@ -138,22 +166,46 @@ class Guard:
             raise Refusal(403, "The page has nothing here.")
 
     async def _take_upload(self, scope: Message, receive: Receive, send: Send) -> None:
-        size = _find_length(scope, self._max_upload_bytes + _FORM_BYTES)
-        with self._calls.photos.expecting(size) as has_room:
+        size = _find_length(scope, self.max_upload_bytes + _FORM_BYTES)
+        with self.photos.expecting(size) as has_room:
             if not has_room:
                 raise Refusal(503, "Too many photos at once. Try again in a few minutes.")
             await self._app(scope, receive, send)
 
     async def _call(self, scope: Message, receive: Receive, send: Send) -> None:
-        content = await _read(receive, _find_length(scope, MAX_CALL_BYTES))
-        is_named = _CALLS[scope["path"]]
-        try:
-            content = self._calls.rewrite(
-                content, function_id=self._calls.answer_id if is_named else None
-            )
-        except CallRefusedError as error:
-            raise Refusal(403, str(error)) from error
+        content = await _read(receive, _find_length(scope, _MAX_CALL_BYTES))
+        content = self._rewrite(content, is_named=scope["path"] == _NAMED_CALL)
         await self._app(_with_length(scope, len(content)), _replay(content, receive), send)
+
+    def _rewrite(self, content: bytes, *, is_named: bool) -> bytes:
+        """Check a call and write it anew, of nothing but what was checked.
+
+        A call `is_named` when its address has said that a photo is to be predicted.
+        """
+        try:
+            call = msgspec.json.decode(content, type=_Call)
+            call.fn_index = self.predict_id if is_named else call.fn_index
+            if call.fn_index == self.predict_id:
+                call.data = self._check_photo(call.data)
+            elif call.fn_index != self.example_id:
+                raise Refusal(403, "The page has no such function.")
+            elif not 0 <= msgspec.convert(call.data, tuple[int])[0] < self.examples:
+                raise Refusal(403, "The page has no such example.")
+        except (ValueError, RecursionError) as error:
+            raise Refusal(403, f"The page makes no such call: {show_text(error)}") from error
+        return msgspec.json.encode(call)
+
+    def _check_photo(self, data: list[Any]) -> list[Any]:
+        photo, network, *choices = msgspec.convert(data, tuple[_Upload | None, str, bool, bool])
+        if network not in self.networks:
+            raise Refusal(403, "There is no network of this name here.")
+        if photo is None:
+            return [None, network, *choices]
+        if not self.photos.has(photo.path):
+            raise Refusal(403, PHOTO_GONE)
+        # Gradio looks at the files of a call that carry this mark, and trusts the others.
+        mark = {"path": photo.path, "meta": {"_type": "gradio.FileData"}}
+        return [mark, network, *choices]
 
     def _clean(self, scope: Message) -> Message:
         """Take away what the page does not need and Gradio might act upon."""

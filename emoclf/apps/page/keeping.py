@@ -19,7 +19,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 KEPT_SECONDS = 300
-"""Photos and answers are deleted so long after their last use."""
+"""Photos and predictions are deleted so long after their last use."""
 
 MAX_KEPT_BYTES, MAX_KEPT_FILES = 2**30, 2000
 """With more in the folder, further uploads have to wait."""
@@ -28,13 +28,13 @@ _PREFIX = "emoclf-demo-"
 _CHECK_SECONDS = 20
 _LOOKS = 3
 _SILENT_SECONDS = 3600
-"""Where folders cannot be locked: untouched for so long, a folder belongs to no page any more."""
+"""On Windows folders cannot be locked: untouched for so long, one belongs to no page any more."""
 
 _CONTENT_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class PhotoFolder:
-    """A folder of uploads and answers that deletes what was not used for five minutes.
+    """A folder of uploads and predictions that deletes what was not used for five minutes.
 
     Gradio puts each file into a sub-folder of `uploads` that is called like the hash of its
     content; what is on its way there lies beside them.
@@ -44,7 +44,7 @@ class PhotoFolder:
 
     Attributes:
         root: As given.
-        uploads: Where uploads and answers lie.
+        uploads: Where uploads and predictions lie.
     """
 
     def __init__(self, root: Path) -> None:
@@ -158,7 +158,7 @@ def open_photo_folder(parent: Path | None = None) -> Iterator[PhotoFolder]:
         The folder, readable for this user only.
     """
     parent = Path(tempfile.gettempdir() if parent is None else parent).resolve()
-    remove_leftovers(parent)
+    _remove_leftovers(parent)
     root, lock = _make_locked_folder(parent)
     is_over = threading.Event()
     try:
@@ -172,49 +172,39 @@ def open_photo_folder(parent: Path | None = None) -> Iterator[PhotoFolder]:
             os.close(lock)
 
 
-def remove_leftovers(parent: Path) -> None:
-    """Remove the folders of pages that run no more.
-
-    Args:
-        parent: The folder that they lie in. Folders of other users are left alone.
-    """
+def _remove_leftovers(parent: Path) -> None:
+    """Remove the folders of this user's pages that run no more."""
     for folder in parent.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):  # gone meanwhile, or of a page that runs
             status = folder.lstat()
             is_own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
-            if not is_own or not stat.S_ISDIR(status.st_mode):
-                continue
-            if fcntl is None:
-                if status.st_mtime < time.time() - _SILENT_SECONDS:
-                    _remove(folder)
-                continue
-            lock = _lock(folder)
-            _remove(folder)
-            os.close(lock)
+            is_silent = status.st_mtime < time.time() - _SILENT_SECONDS
+            if is_own and stat.S_ISDIR(status.st_mode) and (fcntl or is_silent):
+                lock = _lock(folder)
+                _remove(folder)
+                if lock is not None:
+                    os.close(lock)
 
 
 def _make_locked_folder(parent: Path) -> tuple[Path, int | None]:
-    """Make a folder and lock it; between the two, a page that starts may take it for a leftover."""
     while True:
         root = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        if fcntl is None:
-            return root, None
         try:
-            lock = _lock(root)
-        except (BlockingIOError, FileNotFoundError):
+            return root, _lock(root)
+        except (BlockingIOError, FileNotFoundError):  # a page that starts took it for a leftover
             continue
         except OSError:  # a disk without locks: nobody can take the folder for a leftover there
             return root, None
-        if root.exists():
-            return root, lock
-        os.close(lock)
 
 
-def _lock(folder: Path) -> int:
-    """Lock a folder until the process ends; an `OSError` where that is not possible."""
+def _lock(folder: Path) -> int | None:
+    """Lock a folder that is there until the process ends; None on Windows, which cannot."""
+    if fcntl is None:
+        return None
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        folder.stat()
     except OSError:
         os.close(descriptor)
         raise
@@ -229,7 +219,7 @@ def _clean_regularly(photos: PhotoFolder, is_over: threading.Event) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder until it stays away: answers may still be written that nobody waits for."""
+    """Remove a folder until it stays away: something may still be written that nobody waits for."""
     looks = 0
     for _ in range(50):
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,99 +1,144 @@
-"""The page: a photo on one side, the answer on the other."""
+"""The page: a photo on one side, the prediction on the other; open to this machine's browser alone.
+
+Gradio is imported when a page is served, so that everything else works without it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import html
-from collections.abc import Mapping, Sequence
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import gradio
+from PIL import Image
 
-from emoclf.apps.page.answering import (
-    Models,
-    NetworkUnavailableError,
-    answer_photo,
-    hide_folders,
-)
-from emoclf.apps.page.calls import PHOTO_GONE, Calls
-from emoclf.apps.page.keeping import PhotoFolder
+from emoclf.apps.page.guarding import API_NAME, PHOTO_GONE, Guard
+from emoclf.apps.page.keeping import PhotoFolder, open_photo_folder
+from emoclf.apps.page.predicting import Models, NetworkUnavailableError, hide_folders, predict_photo
+from emoclf.config import CLASS_NAMES
+from emoclf.data.synthetic import draw_face
 from emoclf.inference.annotation import COLOURS
+from emoclf.untrusted import show_text
+
+MAX_UPLOAD_MB = 20
+"""Larger files are refused before they are read."""
 
 TITLE = "Happy or sad?"
 CONSENT = (
     "Show your own face, or one whose owner agrees. Photos are processed on the machine that runs "
     "this page and deleted after a few minutes. **An expression is not a feeling**: a smile may "
-    "hide one, and a still face says nothing. Do not use the answers to judge people."
+    "hide one, and a still face says nothing. Do not use the predictions to judge people."
 )
-
-_ANSWER_NAME, _EXAMPLE_NAME = "answer", "load_example"
-
 HINT = "Drop a photo, paste one, use the camera, or click a drawn face below."
 
-STYLE = """<style>
-.gradio-container { max-width: 1100px !important; margin: auto; }
-footer { display: none !important; }
-.emoclf-share { display: grid; grid-template-columns: 5em 1fr 3em; gap: 8px; align-items: center; }
-.emoclf-share > span:last-child { text-align: right; }
-.emoclf-share > div { height: 12px; border-radius: 6px; }
-@media (max-width: 480px) { .gradio-container .app { padding: 16px 8px !important; } }
-.prose table { display: block; max-width: 100%; overflow-x: auto; border: 0 !important; }
-.prose table th, .prose table td {
-  padding: 4px 8px !important; overflow-wrap: normal !important; word-break: normal !important;
-}
-</style>"""
-"""Goes into the page's head as it is: Gradio's own `css` loses rules for narrow screens."""
-
-SCRIPT = """
-() => {
-  // Gradio makes a button of every picture and leaves it without a name for screen readers.
-  const name = (picture) => {
-    if (picture.alt) return;
-    const example = /(happy|sad)_[0-9]+[.]png$/.exec(picture.src);
-    const isExample = example && picture.closest(".gallery-item");
-    const label = picture.closest(".block")?.querySelector("[data-testid=block-label]");
-    picture.alt = isExample ? `${example[1]} drawn face` : label?.textContent.trim() || "Picture";
-  };
-  const nameAll = () => document.querySelectorAll("button img").forEach(name);
-  new MutationObserver(nameAll).observe(document.body, {childList: true, subtree: true});
-  nameAll();
-}
-"""
+_SHOWN = {"interactive": False, "height": 360, "format": "jpeg", "buttons": ["fullscreen"]}
+_EXAMPLE_NAME = "load_example"
+_EXAMPLE_SEEDS = (18, 29, 31)
+"""Three of many: drawn faces that the packaged network is confident about."""
+_STYLE, _SCRIPT = (Path(__file__).with_name(name) for name in ("page.css", "page.js"))
 
 
-def draw_bars(shares: Mapping[str, float]) -> str:
-    """Draw a bar for every class, in the colours of the annotated picture.
-
-    Args:
-        shares: Class name to probability, in label order.
-
-    Returns:
-        HTML; empty without shares.
-    """
-    bars = []
-    for label, (name, share) in enumerate(shares.items()):
-        colour = COLOURS[label % len(COLOURS)]
-        bars.append(
-            f'<div class="emoclf-share"><span>{html.escape(name)}</span>'
-            f'<div style="width: max(2px, {share:.1%}); background: {colour}"></div>'
-            f"<span>{share:.0%}</span></div>"
-        )
-    return "".join(bars)
+class DemoUnavailableError(RuntimeError):
+    """The page cannot be shown here; the message says why and what to do."""
 
 
-def build_page(
-    models: Models, *, photos: PhotoFolder, examples: Sequence[Path] = ()
-) -> gradio.Blocks:
-    """Lay out the page.
+@contextlib.contextmanager
+def serve_page(models: Models, *, port: int | None = None, share: bool = False) -> Iterator[str]:
+    """Serve the page until the block ends.
+
+    Only programs on this machine can open it, and no website but the page itself can use it.
+    Uploads and predictions are kept in a temporary folder, deleted five minutes after their last
+    use, and the folder at the end; what a killed page has left is deleted when the next one starts.
 
     Args:
         models: The networks to choose from.
-        photos: Where uploads lie; no photo from elsewhere is answered.
-        examples: Photos to try, which Gradio copies to the uploads.
+        port: The port; default: the first free one from 7860 on.
+        share: Whether Gradio opens a public address, through its own servers, that anybody who has
+            it can use for a week.
 
-    Returns:
-        The page, not yet served.
+    Yields:
+        The address to open in a browser.
+
+    Raises:
+        DemoUnavailableError: If Gradio is not installed, or the port is taken.
     """
+    with open_photo_folder() as photos:
+        os.environ["GRADIO_TEMP_DIR"] = str(photos.uploads)
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        os.environ["GRADIO_RUN_HISTORY"] = "False"  # else every photo is kept in the browser
+        gradio = _import_gradio()
+        examples = _draw_examples(photos.root / "examples")
+        page = _lay_out(gradio, models, photos, examples)
+        photos.keep_present()
+        numbers = {each["api_name"]: each["id"] for each in page.config["dependencies"]}
+        guard = Guard(
+            photos=photos,
+            networks=models.names,
+            examples=len(examples),
+            predict_id=numbers[API_NAME],
+            example_id=numbers[_EXAMPLE_NAME],
+            max_upload_bytes=MAX_UPLOAD_MB * 2**20,
+        )
+        fonts = ["system-ui", "sans-serif"]  # none is fetched from elsewhere
+        try:
+            _, local, public = page.queue(max_size=64).launch(
+                server_name="127.0.0.1",
+                server_port=port,
+                share=share,
+                prevent_thread_lock=True,
+                quiet=True,
+                max_file_size=MAX_UPLOAD_MB * gradio.FileSize.MB,
+                footer_links=[],
+                ssr_mode=False,
+                enable_monitoring=False,
+                mcp_server=False,
+                num_workers=0,
+                root_path="",
+                app_kwargs={"lifespan": guard.attach},
+                theme=gradio.themes.Default(font=fonts, font_mono=["monospace"]),
+                head=f"<style>{_STYLE.read_text(encoding='utf-8')}</style>",
+                js=_SCRIPT.read_text(encoding="utf-8"),
+            )
+        except OSError as error:
+            raise DemoUnavailableError(
+                f"The page cannot be opened ({show_text(error)}). Give another port: --port 7900"
+            ) from error
+        guard.public_address = public
+        try:
+            yield public or local
+        finally:
+            page.close(verbose=False)
+
+
+def _import_gradio() -> Any:
+    try:
+        import gradio
+    except ImportError as error:
+        raise DemoUnavailableError(
+            f"The page needs Gradio, which cannot be imported ({show_text(error)}). Install it: "
+            "pip install 'emoclf[demo]'"
+        ) from error
+    return gradio
+
+
+def _draw_examples(folder: Path) -> list[Path]:
+    """Draw a happy and a sad face of some people."""
+    folder.mkdir(parents=True)
+    paths = []
+    for seed in _EXAMPLE_SEEDS:
+        for name in reversed(CLASS_NAMES):
+            path = folder / f"{name.lower()}_{seed}.png"
+            Image.fromarray(draw_face(name, seed=seed, size=(320, 320), strength=1.0)).save(path)
+            paths.append(path)
+    return paths
+
+
+def _lay_out(gradio: Any, models: Models, photos: PhotoFolder, examples: Sequence[Path]) -> Any:
+    """Lay out the page, not yet served; Gradio copies the examples to the uploads."""
+    names = list(models.names)
 
     def hand_over_file(payload: Any) -> str | None:
         """Return the path of an upload, so that emoclf's own decoder reads it, and no other.
@@ -103,6 +148,19 @@ def build_page(
         if payload is not None and not photos.has(payload.path):
             raise gradio.Error(PHOTO_GONE, print_exception=False)
         return None if payload is None else payload.path
+
+    def predict(
+        path: str | None, name: str, whole_photo: bool, wants_map: bool
+    ) -> tuple[Any, str, str, Any]:
+        if path is None:
+            return None, "", HINT, gradio.Image(None, visible=False)
+        try:
+            predictor = models.get(name)
+        except NetworkUnavailableError as error:
+            raise gradio.Error(hide_folders(str(error)), print_exception=False) from error
+        found = predict_photo(path, predictor, whole_photo=whole_photo, show_map=wants_map)
+        shown = gradio.Image(found.map_picture, visible=found.map_picture is not None)
+        return found.picture, _draw_bars(found.probabilities), found.text, shown
 
     with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:
         gradio.Markdown(f"# {TITLE}\n{CONSENT}")
@@ -118,76 +176,45 @@ def build_page(
                 )
                 photo.preprocess = hand_over_file
                 choice = gradio.Radio(
-                    list(models.names),
-                    value=models.names[0],
-                    label="Who answers",
-                    visible=len(models.names) > 1,
+                    names, value=names[0], label="Network", visible=len(names) > 1
                 )
-                whole = gradio.Checkbox(label="Answer for the whole photo where no face is found")
+                whole = gradio.Checkbox(label="Predict the whole photo where no face is found")
                 show_map = gradio.Checkbox(
-                    label="Show what speaks for the answer (takes a second or two)"
+                    label="Show what speaks for the prediction (takes a second or two)"
                 )
             with gradio.Column(min_width=240):
-                picture = gradio.Image(
-                    label="The answer",
-                    interactive=False,
-                    height=360,
-                    format="jpeg",
-                    buttons=["fullscreen"],
-                )
+                picture = gradio.Image(label="Prediction", **_SHOWN)
                 bars = gradio.HTML()
                 text = gradio.Markdown(HINT)
                 map_picture = gradio.Image(
-                    label="What speaks for the answer",
-                    interactive=False,
-                    height=360,
-                    format="jpeg",
-                    buttons=["fullscreen"],
-                    visible=False,
+                    label="What speaks for the prediction", visible=False, **_SHOWN
                 )
-
-        def answer(
-            path: str | None, name: str, whole_photo: bool, wants_map: bool
-        ) -> tuple[Any, str, str, Any]:
-            if path is None:
-                return None, "", HINT, gradio.Image(None, visible=False)
-            try:
-                predictor = models.get(name)
-            except NetworkUnavailableError as error:
-                raise gradio.Error(hide_folders(str(error)), print_exception=False) from error
-            found = answer_photo(path, predictor, whole_photo=whole_photo, show_map=wants_map)
-            shown = gradio.Image(found.map_picture, visible=found.map_picture is not None)
-            return found.picture, draw_bars(found.shares), found.text, shown
-
         gradio.on(
             [photo.change, choice.change, whole.change, show_map.change],
-            answer,
+            predict,
             [photo, choice, whole, show_map],
             [picture, bars, text, map_picture],
-            api_name=_ANSWER_NAME,
+            api_name=API_NAME,
             concurrency_limit=1,
             show_progress_on=picture,
         )
-        if examples:
-            rows = [[str(path)] for path in examples]
-            label = "Drawn faces to try"
-            gradio.Examples(rows, photo, label=label, cache_examples=False, api_name=_EXAMPLE_NAME)
+        gradio.Examples(
+            [[str(path)] for path in examples],
+            photo,
+            label="Drawn faces to try",
+            cache_examples=False,
+            api_name=_EXAMPLE_NAME,
+        )
     return page
 
 
-def list_calls(
-    page: gradio.Blocks, models: Models, *, photos: PhotoFolder, examples: int = 0
-) -> Calls:
-    """Say which functions of a page a browser may call.
-
-    Args:
-        page: From `build_page`.
-        models: As given there.
-        photos: As given there.
-        examples: How many were given there.
-
-    Returns:
-        The calls.
-    """
-    numbers = {each["api_name"]: each["id"] for each in page.config["dependencies"]}
-    return Calls(photos, models.names, numbers[_ANSWER_NAME], numbers.get(_EXAMPLE_NAME), examples)
+def _draw_bars(probabilities: Mapping[str, float]) -> str:
+    """Draw a bar for every class, in the colours of the annotated picture, as HTML."""
+    return "".join(
+        f'<div class="emoclf-bar"><span>{html.escape(name)}</span>'
+        f'<div style="width: max(2px, {probability:.1%}); background: {colour}"></div>'
+        f"<span>{probability:.0%}</span></div>"
+        for (name, probability), colour in zip(
+            probabilities.items(), itertools.cycle(COLOURS), strict=False
+        )
+    )

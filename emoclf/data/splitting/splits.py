@@ -33,9 +33,9 @@ def split_photos(photos: Photos, settings: Settings | None = None) -> Photos:
         ValueError: If a class has fewer than three groups, so that no split could hold it.
 
     Example:
-        >>> photos = Photos.make([f"{number}.jpg" for number in range(20)], [0, 1] * 10)
+        >>> photos = Photos.make([f"{number}.jpg" for number in range(40)], [0, 1] * 20)
         >>> [len(split_photos(photos).part(part)) for part in ("train", "validation", "test")]
-        [14, 3, 3]
+        [28, 6, 6]
     """
     settings = settings or Settings()
     fractions = (settings.validation_fraction, settings.test_fraction)

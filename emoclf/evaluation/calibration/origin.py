@@ -21,6 +21,6 @@ def check_is_validation(evaluation: Evaluation, what: str) -> None:
     raise ValueError(
         f"A {what} is chosen on validation photos, received {origin}: a figure of photos that a "
         "choice was made on is too good. Give the numbers of the validation photos: "
-        'evaluate(run, split="validation").evaluation, or '
+        'evaluate(run, "validation").evaluation, or '
         'evaluate_predictions(..., split="validation").'
     )

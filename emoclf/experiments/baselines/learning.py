@@ -195,7 +195,7 @@ class BaselineTraining:
             return PackagedNetwork().predict_features(self.find_cache(FACE_SIZE, "face").images[:])
         if name == "pixels":
             size = self.settings.image_size if self.settings.crop == "none" else IMAGE_SIZE
-            images = self.find_cache(size, "photo").images
+            images = self.find_cache(size, "none").images
             shrunk = [resize_image(images[index], PIXEL_SIZE) for index in range(len(images))]
             return np.array(shrunk, dtype=np.float32).reshape(len(shrunk), -1)
         if self.colours is None:

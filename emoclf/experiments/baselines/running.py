@@ -77,7 +77,7 @@ def train_baselines(
         photos, settings = _read_run(trained, photos, settings)
         logs, name, resume = trained.folder, FOLDER_NAME, True
     if photos is None:
-        raise ValueError("train_baselines needs photos: give a photos, or the run_folder of a run.")
+        raise ValueError("train_baselines needs photos: give photos, or the run_folder of a run.")
     settings = settings or Settings()
     if set(names) & {*FACE_BASELINES} or settings.crop == "face":
         detector = detector or make_detector()

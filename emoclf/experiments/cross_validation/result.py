@@ -268,7 +268,6 @@ def _read_fold(
     shape = (len(tested), answers.shape[1])
     probabilities = read_probabilities(value["probabilities"], shape, name=path)
     answers[tested] = probabilities
-    files = [folds.photos.files[index] for index in tested]
-    is_right = probabilities.argmax(axis=1) == np.array([file.label for file in files])
-    accuracy = share_right(is_right, np.array([file.group for file in files]))
+    photos = folds.photos.take(tested)
+    accuracy = share_right(probabilities.argmax(axis=1) == photos.labels, photos.groups)
     return FoldScore(place[0] + 1, place[1] + 1, accuracy, value["seconds"], value["collapse"])

@@ -228,7 +228,7 @@ def _describe_progress(
     answers: FoldAnswers, folds: Folds, place: tuple[int, int], seconds_left: float
 ) -> str:
     repeat, fold = place
-    labels = [folds.photos.files[index].label for index in folds.find_tested(repeat, fold)]
+    labels = folds.photos.labels[folds.find_tested(repeat, fold)]
     right = int((answers.probabilities.argmax(axis=1) == labels).sum())
     left = f"; {describe_seconds(seconds_left)} left" if seconds_left else ""
     return (
