@@ -74,11 +74,9 @@ _MODULE_OF_NAME: dict[str, str] = {
             "make_drawn_faces",
         ),
         "evaluation": (
-            "collect_predictions",
+            "Evaluation",
             "compare_evaluations",
-            "estimate_figures",
-            "evaluate_predictions",
-            "corrupt_photo",
+            "evaluate_model",
             "mcnemar_test",
             "measure_robustness",
             "slice_evaluation",
@@ -113,7 +111,6 @@ _MODULE_OF_NAME: dict[str, str] = {
         "experiments.exporting": (
             "export_model",
             "export_network",
-            "load_export",
         ),
         "experiments.label_errors": (
             "apply_decisions",
@@ -127,6 +124,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "save_review_sheet",
             "LabelError",
         ),
+        "images.corruptions": ("corrupt_photo",),
         "images": (
             "decode_image",
             "load_image",
@@ -178,6 +176,7 @@ _MODULE_OF_NAME: dict[str, str] = {
             "freeze_for_fine_tuning",
             "PretrainedWeightsError",
         ),
+        "models.formats": ("load_export",),
         "models.model_file": (
             "load_info",
             "load_model",

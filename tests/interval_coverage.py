@@ -6,7 +6,8 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from emoclf.evaluation import compare_evaluations, evaluate_predictions
+from emoclf.evaluation import compare_evaluations, estimate_figures
+from tests.evaluations import make_evaluation
 
 COPIES = ([1, 2, 4], [0.7, 0.2, 0.1])
 
@@ -32,7 +33,7 @@ def draw_set(generator, happy, sad, *, leads=(2.0,), shared=0.0, copies=False):
 
 def evaluate_scores(labels, scores, groups):
     happy = 1 / (1 + np.exp(-2 * scores))
-    return evaluate_predictions(labels, np.stack([1 - happy, happy], 1), groups=groups)
+    return make_evaluation(labels, np.stack([1 - happy, happy], 1), groups=groups)
 
 
 def true_figures(happy, sad, lead):
@@ -73,10 +74,8 @@ def true_calibration_error(lead, bins=15, sharpness=2.0):
     return np.abs(gaps).sum()
 
 
-def measure_coverage(happy, sad, *, lead=2.0, copies=False, sets=200, draws=300, seed=0):
+def measure_coverage(happy, sad, *, lead=2.0, copies=False, sets=200, resamples=300, seed=0):
     """Return figure -> share of drawn sets whose interval holds the true figure."""
-    from emoclf.evaluation import estimate_figures
-
     generator, truth, hits = np.random.default_rng(seed), true_figures(happy, sad, lead), {}
     if happy == sad:
         truth["calibration_error"] = true_calibration_error(lead)
@@ -84,7 +83,7 @@ def measure_coverage(happy, sad, *, lead=2.0, copies=False, sets=200, draws=300,
         labels, (scores,), groups = draw_set(generator, happy, sad, leads=(lead,), copies=copies)
         result = evaluate_scores(labels, scores, groups)
         figures = estimate_figures(
-            labels, result.probabilities, groups=groups, draws=draws, seed=number
+            result.photos, result.probabilities, resamples=resamples, seed=number
         )
         found = {
             "accuracy": result.accuracy,
@@ -100,7 +99,7 @@ def measure_coverage(happy, sad, *, lead=2.0, copies=False, sets=200, draws=300,
 
 
 def measure_difference_coverage(
-    happy, sad, *, leads=(1.5, 2.2), shared=0.5, copies=False, sets=200, draws=300, seed=0
+    happy, sad, *, leads=(1.5, 2.2), shared=0.5, copies=False, sets=200, resamples=300, seed=0
 ):
     """Return figure -> share of drawn sets whose interval holds the true difference."""
     generator, hits = np.random.default_rng(seed), {}
@@ -110,7 +109,7 @@ def measure_difference_coverage(
             generator, happy, sad, leads=leads, shared=shared, copies=copies
         )
         pair = [evaluate_scores(labels, each, groups) for each in scores]
-        found = compare_evaluations(*pair, draws=draws, seed=number).differences
+        found = compare_evaluations(*pair, resamples=resamples, seed=number).differences
         for name, value in second.items():
             low, high = found[name].low, found[name].high
             hits.setdefault(name, []).append(low <= value - first[name] <= high)

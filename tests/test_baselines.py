@@ -11,26 +11,23 @@ from PIL import Image
 
 from emoclf.config import Settings
 from emoclf.data.splitting import split_photos
-from emoclf.evaluation import evaluate_predictions
-from emoclf.experiments import timing
+from emoclf.experiments import learners
 from emoclf.experiments.baselines import (
     BASELINE_NAMES,
     Baseline,
     BaselineComparison,
-    baseline,
     compare_baselines,
-    estimating,
-    fit_regression,
-    learning,
     measure_colours,
+    result,
     train_baselines,
+    training,
 )
-from emoclf.experiments.baselines.baseline import Answers
-from emoclf.experiments.baselines.estimating import estimate_seconds
-from emoclf.experiments.timing import describe_seconds
+from emoclf.experiments.baselines.training import estimate_seconds
+from emoclf.experiments.learners import describe_seconds, fit_regression
 from emoclf.photos import Photos
 from emoclf.plots import plot_baselines
 from emoclf.training import ResumeRefusedError
+from tests.evaluations import make_evaluation
 
 SIMPLE = ("majority", "brightness", "colours", "pixels")
 REST = tuple(name for name in BASELINE_NAMES if name not in SIMPLE)
@@ -92,13 +89,13 @@ def find_accuracy(baselines):
     return {each.name: each.evaluation.accuracy.value for each in baselines.baselines}
 
 
-def test_where_only_brightness_decides_the_brightness_baseline_is_near_1(tmp_path):
+def test_where_only_brightness_decides_brightness_alone_is_near_1(tmp_path):
     photos = make_data(tmp_path / "data", draw_by_light)
     baselines = train_baselines(photos, SETTINGS, logs=tmp_path, skip=REST)
     accuracy = find_accuracy(baselines)
     assert accuracy["majority"] == 0.5
     assert accuracy["brightness"] >= 0.95
-    assert "bright photos are taken for Happy" in baselines.find("brightness").answers.note
+    assert "bright photos are taken for Happy" in baselines.find("brightness").note
     assert "light is shown to tell the classes apart" in baselines.describe_verdict()
 
 
@@ -141,10 +138,10 @@ def test_all_baselines_predict_the_same_test_photos(full):
     assert [each.name for each in baselines.baselines] == list(BASELINE_NAMES)
     expected = photos.part("test").paths
     for each in baselines.baselines:
-        assert each.evaluation.paths == expected
+        assert each.evaluation.photos.paths == expected
         np.testing.assert_array_equal(each.evaluation.labels, photos.part("test").labels)
     assert baselines.without_face == len(expected) == 8
-    assert "8 of the test photos show no face" in baselines.describe()
+    assert "8 of the test photos show no face" in str(baselines)
     assert "8 test photos (4 of the rarer class)" in baselines.describe_verdict()
     assert "nothing can be concluded" in baselines.describe_verdict()
 
@@ -163,16 +160,14 @@ def test_a_finished_baseline_is_kept_and_an_interrupted_comparison_goes_on(
     copy = shutil.copytree(baselines.folder, tmp_path / "baselines")
     (copy / "baseline-brightness.json").unlink()
     trained = []
-    fit = learning.fit_regression
+    fit = training.fit_regression
 
     def count(*given, **named):
         trained.append("regression")
         return fit(*given, **named)
 
-    monkeypatch.setattr(learning, "fit_regression", count)
-    monkeypatch.setattr(
-        learning, "train_network_baseline", lambda *_, **__: trained.append("network")
-    )
+    monkeypatch.setattr(training, "fit_regression", count)
+    monkeypatch.setattr(training, "train_and_test", lambda *_, **__: trained.append("network"))
     said = []
     again = train_baselines(photos, SETTINGS, say=said.append, **{**arguments, "logs": tmp_path})
     assert trained == ["regression"]
@@ -211,18 +206,18 @@ def test_a_damaged_baseline_is_named(full, tmp_path):
 
 
 def test_the_network_of_a_run_is_a_baseline_and_is_not_trained_again(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(learning, "train_network_baseline", None)
+    monkeypatch.setattr(training, "train_and_test", None)
     folder = shutil.copytree(run[1].run.folder, tmp_path / "run")
     skip = ("pixels", "face_features", "fine_tuned")
     baselines = train_baselines(run_folder=folder, skip=skip)
     assert baselines.folder == folder / "baselines"
     network = baselines.find("network")
-    assert "trained before" in network.answers.note
-    assert network.answers.seconds is None
+    assert "trained before" in network.note
+    assert network.seconds is None
     from emoclf.inference.testing import evaluate
 
     expected = evaluate(folder, progress=False).evaluation
-    assert network.evaluation.paths == expected.paths
+    assert network.evaluation.photos.paths == expected.photos.paths
     np.testing.assert_allclose(network.evaluation.probabilities, expected.probabilities, atol=1e-5)
 
 
@@ -248,18 +243,18 @@ def test_colours_are_those_of_the_photo(tmp_path):
     np.testing.assert_allclose(row, expected, atol=0.6)
 
 
-def test_validation_and_not_test_chooses_how_strict_the_regression_is():
+def test_validation_and_not_test_chooses_how_regularised_the_regression_is():
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 2, 60)
     noise = generator.normal(size=(60, 40))
     informed = noise.copy()
     informed[:, 0] += 4 * labels
-    strict = fit_regression((noise, labels), (noise[::-1], labels), test=noise)
+    regularised = fit_regression((noise, labels), (noise[::-1], labels), test=noise)
     free = fit_regression((informed, labels), (informed, labels), test=informed)
-    assert strict.strength < free.strength
+    assert regularised.inverse_strength < free.inverse_strength
     assert free.weights[0] > 0
     other = fit_regression((informed, labels), (informed, labels), test=-informed)
-    assert other.strength == free.strength
+    assert other.inverse_strength == free.inverse_strength
     np.testing.assert_allclose(free.probabilities.sum(axis=1), 1)
 
 
@@ -281,14 +276,16 @@ def test_one_strength_needs_no_validation_photos_and_several_do():
     random = np.random.default_rng(3)
     features = random.normal(size=(40, 3))
     labels = (features[:, 0] + random.normal(size=40) > 0).astype(np.int64)
-    fit = fit_regression((features, labels), test=features, strengths=(0.1,))
-    chosen = fit_regression((features, labels), (features, labels), test=features, strengths=(0.1,))
+    fit = fit_regression((features, labels), test=features, inverse_strengths=(0.1,))
+    chosen = fit_regression(
+        (features, labels), (features, labels), test=features, inverse_strengths=(0.1,)
+    )
     np.testing.assert_array_equal(fit.probabilities, chosen.probabilities)
-    assert (fit.strength, fit.note) == (0.1, "C = 0.1")
+    assert (fit.inverse_strength, fit.note) == (0.1, "C = 0.1")
     with pytest.raises(ValueError, match=r"expected one C .* Received: \(0\.1, 1\)"):
-        fit_regression((features, labels), test=features, strengths=(0.1, 1))
-    with pytest.raises(ValueError, match="came to an end in 1 steps"):
-        fit_regression((features, labels), test=features, strengths=(10.0,), max_steps=1)
+        fit_regression((features, labels), test=features, inverse_strengths=(0.1, 1))
+    with pytest.raises(ValueError, match="converged in 1 steps"):
+        fit_regression((features, labels), test=features, inverse_strengths=(10.0,), max_steps=1)
 
 
 def test_a_class_without_a_training_photo_is_named():
@@ -300,8 +297,8 @@ def test_a_class_without_a_training_photo_is_named():
 def make_baseline(name, labels, shift):
     generator = np.random.default_rng(len(name))
     score = 1 / (1 + np.exp(-(generator.normal(size=len(labels)) + shift * (2 * labels - 1))))
-    evaluation = evaluate_predictions(labels, np.stack([1 - score, score], axis=1))
-    return Baseline(name, name, evaluation, Answers(evaluation.probabilities, 0.0, ""))
+    evaluation = make_evaluation(labels, np.stack([1 - score, score], axis=1))
+    return Baseline(name, name, evaluation)
 
 
 def compare(labels, **shifts):
@@ -337,28 +334,50 @@ def test_too_few_photos_of_a_class_are_not_compared():
     assert "nothing can be concluded" in baselines.describe_verdict()
 
 
-def test_the_estimate_is_measured_steps_times_their_number(photos, monkeypatch):
-    monkeypatch.setattr(estimating, "_time_training", lambda *_: (2.0, 0.5))
-    monkeypatch.setattr(estimating, "_time_each", lambda *_: 0.01)
+def test_the_estimate_is_a_start_and_all_epochs_of_each_network(photos, monkeypatch):
+    monkeypatch.setattr(training, "time_training", lambda *_, photos, **__: (2.0, 0.5 * photos))
+    monkeypatch.setattr(training, "_time_each", lambda *_: 0.01)
     settings = Settings(batch_size=10, epochs=3)
-    count, steps = len(photos), -(-len(photos.part("train")) // 10) * 3
+    count, epoch = len(photos), 0.5 * len(photos.part("train"))
 
     def estimate(*baselines, detector=None):
         return estimate_seconds(photos, settings, baselines=baselines, detector=detector)
 
     assert estimate("majority") == 0
     assert estimate("majority", "pixels") == pytest.approx(0.01 * count)
-    assert estimate("network") == pytest.approx(0.01 * count + 2 + 0.5 * steps)
+    assert estimate("network") == pytest.approx(0.01 * count + 2 + 3 * epoch)
     both = estimate("network", "fine_tuned", detector=NoFaces())
-    assert both == pytest.approx(0.02 * count + 2 * (2 + 0.5 * steps))
+    assert both == pytest.approx(0.02 * count + 2 * (2 + 3 * epoch))
     assert describe_seconds(45.2) == "about 45 seconds"
+
+
+def test_the_steps_of_every_stage_are_timed(monkeypatch):
+    timed = []
+
+    def time_calls(tasks):
+        for task in tasks:
+            task()
+        timed.append(len(tasks))
+        return 1000.0, 0.1
+
+    monkeypatch.setattr(learners, "time_calls", time_calls)
+    settings = Settings(image_size=(48, 48), batch_size=10, epochs=3)
+    sizes = {"photos": 25, "validation_photos": 12}
+    start, epoch = learners.time_training(settings, ("Sad", "Happy"), **sizes)
+    assert epoch == pytest.approx(3 * 0.1 + 2 * 0.1)
+    assert start // 1000 == len(timed) == 2
+    face = replace(settings, network="face", crop="face")
+    start, epoch = learners.time_training(face, ("Sad", "Happy"), **sizes)
+    assert epoch == pytest.approx(3 * 0.1 + 2 * 0.1)
+    assert start // 1000 == 4
+    assert timed == [4] * 6
 
 
 def test_the_first_call_is_timed_apart_where_there_are_more(monkeypatch):
     clock = iter([10.0, 15.0, 16.0, 19.0, 20.0, 27.0])
-    monkeypatch.setattr(timing.time, "perf_counter", lambda: next(clock))
-    assert timing.time_calls([lambda: None] * 3) == (5, 2)
-    assert timing.time_calls([lambda: None]) == (7, 7)
+    monkeypatch.setattr(learners.time, "perf_counter", lambda: next(clock))
+    assert learners.time_calls([lambda: None] * 3) == (5, 2)
+    assert learners.time_calls([lambda: None]) == (7, 7)
 
 
 def test_a_run_whose_photos_are_gone_says_so(run, tmp_path, photos):
@@ -369,4 +388,4 @@ def test_a_run_whose_photos_are_gone_says_so(run, tmp_path, photos):
 
 
 def test_every_baseline_has_a_place():
-    assert {*baseline.FACE_BASELINES, *baseline.LIGHT_BASELINES} < set(BASELINE_NAMES)
+    assert {*result.FACE_BASELINES, *result.LIGHT_BASELINES} < set(BASELINE_NAMES)

@@ -1,9 +1,9 @@
-"""Reliability, temperature, threshold, risk and coverage: known answers, and never on the test."""
+"""Reliability, temperature, threshold, risk and coverage: known values, and never on the test."""
 
 import numpy as np
 import pytest
 
-from emoclf.evaluation import evaluate_predictions, wilson_interval
+from emoclf.evaluation import wilson_interval
 from emoclf.evaluation.calibration import (
     apply_temperature,
     apply_threshold,
@@ -13,15 +13,16 @@ from emoclf.evaluation.calibration import (
     measure_reliability,
     measure_risk_coverage,
 )
+from tests.evaluations import make_evaluation
 
 
 def evaluate(labels, happy, **options):
     happy = np.asarray(happy, float)
-    return evaluate_predictions(labels, np.stack([1 - happy, happy], 1), **options)
+    return make_evaluation(labels, np.stack([1 - happy, happy], 1), **options)
 
 
 def draw(count, *, boast=1.0, seed=0, **options):
-    """Honest probabilities, whose logits are then multiplied by `boast`."""
+    """Calibrated probabilities, whose logits are then multiplied by `boast`."""
     generator = np.random.default_rng(seed)
     logits = generator.normal(0, 1.5, count)
     labels = (generator.random(count) < 1 / (1 + np.exp(-logits))).astype(int)
@@ -40,69 +41,67 @@ def test_reliability_of_a_worked_example():
     assert middle.confidence == pytest.approx(0.61)
     assert middle.accuracy == wilson_interval(2, 2)
     assert last.accuracy == wilson_interval(1, 3)
-    expected = expected_calibration_error(result.probabilities, result.labels)
+    expected = expected_calibration_error(result)
     assert found.error.value == pytest.approx(expected)
     with pytest.raises(ValueError, match="bins=0"):
         measure_reliability(result, bins=0)
 
 
-def test_reliability_says_who_is_too_sure():
-    assert "too sure of itself" in measure_reliability(draw(1000, boast=3)).describe()
-    assert "not sure enough" in measure_reliability(draw(1000, boast=0.2)).describe()
-    honest = measure_reliability(draw(1000)).describe()
-    assert "do not show that the probabilities are dishonest" in honest
+def test_reliability_says_who_is_overconfident():
+    assert "overconfident" in str(measure_reliability(draw(1000, boast=3)))
+    assert "underconfident" in str(measure_reliability(draw(1000, boast=0.2)))
+    calibrated = str(measure_reliability(draw(1000)))
+    assert "do not show that the probabilities are not calibrated" in calibrated
 
 
 @pytest.mark.parametrize("boast", [0.5, 3.0])
 def test_the_temperature_is_found_on_validation_and_helps_on_test(boast):
-    temperature = choose_temperature(draw(1500, boast=boast, split="validation"))
+    temperature = choose_temperature(draw(1500, boast=boast, part="validation"))
     assert temperature.low < boast < temperature.high
     assert temperature.value == pytest.approx(boast, rel=0.15)
-    assert temperature.describe().endswith(
-        "too sure of itself." if boast > 1 else "not sure enough."
-    )
-    test = draw(1500, boast=boast, seed=1, split="test", groups=np.arange(1500))
+    assert str(temperature).endswith("overconfident." if boast > 1 else "underconfident.")
+    test = draw(1500, boast=boast, seed=1, part="test", groups=np.arange(1500))
     after = apply_temperature(temperature, test)
     assert after.accuracy == test.accuracy
-    assert (after.split, after.paths) == (test.split, test.paths)
+    assert after.photos is test.photos
     assert after.estimates.calibration_error.value < test.estimates.calibration_error.value
 
 
 def test_a_temperature_that_photos_cannot_tell_is_said():
-    few = choose_temperature(draw(40, split="validation"))
+    few = choose_temperature(draw(40, part="validation"))
     assert few.low < 1 < few.high
-    assert "do not show that the network needs one" in few.describe()
-    perfect = choose_temperature(evaluate([0, 1], [0.2, 0.9], split="validation"))
+    assert "do not show that the network needs one" in str(few)
+    perfect = choose_temperature(evaluate([0, 1], [0.2, 0.9], part="validation"))
     assert perfect.value == 1
-    assert "No answer on 2 validation photos is wrong" in perfect.describe()
-    certain = evaluate([0, 1, 0], [0.0, 1.0, 1.0], split="validation")
+    assert "No prediction for 2 validation photos is wrong" in str(perfect)
+    certain = evaluate([0, 1, 0], [0.0, 1.0, 1.0], part="validation")
     assert np.isfinite(choose_temperature(certain).value)
 
 
 def test_copies_widen_the_interval_of_the_temperature():
-    alone = draw(100, boast=2, split="validation")
+    alone = draw(100, boast=2, part="validation")
     copies = evaluate(
         np.tile(alone.labels, 4),
         np.tile(alone.probabilities[:, 1], 4),
         groups=np.tile(np.arange(100), 4),
-        split="validation",
+        part="validation",
     )
     one, other = choose_temperature(alone), choose_temperature(copies)
     assert (one.low, one.high) == pytest.approx((other.low, other.high), rel=1e-4)
 
 
 def test_the_best_balanced_accuracy_of_a_worked_example():
-    threshold = choose_threshold(evaluate(TRUTH, SCORES, split="validation"))
+    threshold = choose_threshold(evaluate(TRUTH, SCORES, part="validation"))
     # 0.35 and 0.65 are right 7 times of 8, both 0.15 from one half: the first is taken
     assert threshold.value == pytest.approx(0.35)
     assert threshold.on_validation.balanced_accuracy.value == pytest.approx(7 / 8)
     assert threshold.on_validation.per_class[1].recall == wilson_interval(4, 4)
-    assert "best balanced accuracy" in threshold.describe()
-    assert "too good" in threshold.describe()
+    assert "best balanced accuracy" in str(threshold)
+    assert "too good" in str(threshold)
 
 
 def test_wishes_for_recall_and_precision():
-    validation = evaluate(TRUTH, SCORES, split="validation")
+    validation = evaluate(TRUTH, SCORES, part="validation")
     assert choose_threshold(validation, recall=1.0).value == pytest.approx(0.35)
     assert choose_threshold(validation, recall=0.75).value == pytest.approx(0.65)
     precise = choose_threshold(validation, precision=1.0)
@@ -112,14 +111,14 @@ def test_wishes_for_recall_and_precision():
 
 
 def test_a_threshold_is_tested_on_other_photos():
-    threshold = choose_threshold(evaluate(TRUTH, SCORES, split="validation"), precision=1.0)
-    test = evaluate([0, 1, 1, 0], [0.64, 0.66, 0.2, 0.9], split="test")
+    threshold = choose_threshold(evaluate(TRUTH, SCORES, part="validation"), precision=1.0)
+    test = evaluate([0, 1, 1, 0], [0.64, 0.66, 0.2, 0.9], part="test")
     scores = apply_threshold(threshold, test)
     assert scores.accuracy == wilson_interval(2, 4)
     assert scores.per_class[1].recall == wilson_interval(1, 2)
-    assert "Happy from 0.650 on, test photos" in scores.describe()
+    assert "Happy from 0.650 on, test photos" in str(scores)
     with pytest.raises(ValueError, match="on_validation"):
-        apply_threshold(threshold, evaluate(TRUTH, SCORES, split="validation"))
+        apply_threshold(threshold, evaluate(TRUTH, SCORES, part="validation"))
     others = evaluate([0, 1], [0.1, 0.9], class_names=("No", "Yes"))
     with pytest.raises(ValueError, match="photos of No, Yes"):
         apply_threshold(threshold, others)
@@ -127,11 +126,11 @@ def test_a_threshold_is_tested_on_other_photos():
 
 @pytest.mark.parametrize("choose", [choose_threshold, choose_temperature])
 @pytest.mark.parametrize(
-    ("split", "said"), [("test", "test photos"), ("train", "train photos"), (None, "no split")]
+    ("part", "said"), [("test", "test photos"), ("train", "train photos"), ("", "no single part")]
 )
-def test_nothing_is_chosen_on_other_photos_than_validation(choose, split, said):
+def test_nothing_is_chosen_on_other_photos_than_validation(choose, part, said):
     with pytest.raises(ValueError, match=said):
-        choose(evaluate(TRUTH, SCORES, split=split))
+        choose(evaluate(TRUTH, SCORES, part=part))
 
 
 @pytest.mark.parametrize(
@@ -144,15 +143,15 @@ def test_nothing_is_chosen_on_other_photos_than_validation(choose, split, said):
 )
 def test_wishes_that_cannot_be_meant(wishes, message):
     with pytest.raises(ValueError, match=message):
-        choose_threshold(evaluate(TRUTH, SCORES, split="validation"), **wishes)
+        choose_threshold(evaluate(TRUTH, SCORES, part="validation"), **wishes)
 
 
 def test_a_precision_out_of_reach_is_said():
-    upside_down = evaluate([1, 1, 0, 0], [0.1, 0.2, 0.8, 0.9], split="validation")
+    upside_down = evaluate([1, 1, 0, 0], [0.1, 0.2, 0.8, 0.9], part="validation")
     with pytest.raises(ValueError, match=r"the best is 0\.500"):
         choose_threshold(upside_down, precision=0.9)
     with pytest.raises(ValueError, match="two classes"):
-        choose_threshold(evaluate([1, 1], [0.1, 0.2], split="validation"))
+        choose_threshold(evaluate([1, 1], [0.1, 0.2], part="validation"))
 
 
 def test_risk_and_coverage_of_a_worked_example():
@@ -163,13 +162,13 @@ def test_risk_and_coverage_of_a_worked_example():
     assert curve.area.value == pytest.approx((1 / 2 + 1 / 3 + 1 / 2) / 4)
     assert curve.best_area == pytest.approx((1 / 3 + 2 / 4) / 4)
     assert curve.whole_risk.value == 0.5
-    assert "do not show that the wrong answers are the unsure ones" in curve.describe()
+    assert "do not show that the wrong predictions are the unsure ones" in str(curve)
 
 
-def test_unsure_answers_are_the_wrong_ones_of_an_honest_network():
+def test_unsure_predictions_are_the_wrong_ones_of_a_calibrated_network():
     curve = measure_risk_coverage(draw(1000))
     assert curve.best_area < curve.area.low < curve.area.high < curve.whole_risk.value
-    assert "leaves out the wrong ones first" in curve.describe()
+    assert "leaves out the wrong predictions first" in str(curve)
     tied = measure_risk_coverage(evaluate([1, 0], [0.8, 0.8]))
     assert tied.coverage.tolist() == [1]
     assert tied.area.value == 0.5

@@ -246,12 +246,12 @@ def test_without_the_extra_the_trained_face_networks_are_kept(tmp_path, monkeypa
     def refuse(*_):
         raise ModuleNotFoundError("No module named 'tf2onnx'")
 
-    recipe = "emoclf.experiments.face_network.recipe"
+    room = "emoclf.experiments.face_network"
     monkeypatch.setattr("emoclf.data.sources.fer2013.load_fer2013", lambda *_, **__: None)
     monkeypatch.setattr("emoclf.data.sources.check_fer2013_counts", lambda *_, **__: None)
-    monkeypatch.setattr(f"{recipe}.prepare_faces", lambda _: None)
-    monkeypatch.setattr(f"{recipe}.train_packaged_network", lambda *_, **__: None)
-    monkeypatch.setattr(f"{recipe}.package_student", refuse)
+    monkeypatch.setattr(f"{room}.faces.prepare_faces", lambda _: None)
+    monkeypatch.setattr(f"{room}.recipe.train_packaged_network", lambda *_, **__: None)
+    monkeypatch.setattr(f"{room}.packaging.package_student", refuse)
     options = ("--folder", tmp_path / "networks", "--package", tmp_path / "package")
     error = run("train-face-model", tmp_path, *options, code=1).stderr
     assert "pip install 'emoclf[train]'" in error

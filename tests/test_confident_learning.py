@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from emoclf.experiments.label_errors import (
-    count_confident_joint,
+from emoclf.experiments.label_errors.finding import (
+    compute_confident_joint,
     estimate_joint,
+    find_confident_thresholds,
     find_label_errors,
-    find_thresholds,
 )
 
 
@@ -34,9 +34,9 @@ def test_the_joint_keeps_the_share_of_each_given_label():
 def test_thresholds_are_the_mean_self_confidence_of_each_class():
     labels = np.array([0, 0, 0, 1, 1])
     probabilities = two([0.1, 0.2, 0.9, 0.8, 0.6])
-    np.testing.assert_allclose(find_thresholds(labels, probabilities), [0.6, 0.7])
+    np.testing.assert_allclose(find_confident_thresholds(labels, probabilities), [0.6, 0.7])
     # The third Sad photo reaches Happy's threshold; the last Happy one reaches neither.
-    joint = count_confident_joint(labels, probabilities)
+    joint = compute_confident_joint(labels, probabilities)
     assert joint.tolist() == [[2, 1], [0, 1]]
     # 3 Sad photos, a third of the sure ones looks Happy: one label, the least sure of itself.
     assert find_label_errors(labels, probabilities).tolist() == [False, False, True, False, False]
@@ -46,7 +46,7 @@ def test_a_photo_above_two_thresholds_counts_for_the_more_probable_class():
     labels = np.array([0, 1, 0, 1])
     probabilities = two([0.45, 0.48, 0.6, 0.4])
     thresholds = np.array([0.4, 0.4])
-    joint = count_confident_joint(labels, probabilities, thresholds=thresholds)
+    joint = compute_confident_joint(labels, probabilities, thresholds=thresholds)
     assert joint.tolist() == [[1, 1], [2, 0]]
 
 
@@ -59,11 +59,11 @@ def test_three_classes_where_the_two_ways_of_pruning_differ():
     logits = random.normal(size=(3000, 3)) + 4 * np.eye(3)[truth]
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     found = {
-        method: find_label_errors(labels, probabilities, method=method)
-        for method in ("class", "noise_rate", "both")
+        way: find_label_errors(labels, probabilities, filter_by=way)
+        for way in ("prune_by_class", "prune_by_noise_rate", "both")
     }
-    assert np.array_equal(found["both"], found["class"] & found["noise_rate"])
-    assert (found["class"] != found["noise_rate"]).any()
+    assert np.array_equal(found["both"], found["prune_by_class"] & found["prune_by_noise_rate"])
+    assert (found["prune_by_class"] != found["prune_by_noise_rate"]).any()
     for chosen in found.values():
         assert (chosen & turned).sum() / turned.sum() > 0.85
         assert (chosen & turned).sum() / chosen.sum() > 0.85
@@ -81,7 +81,7 @@ def test_with_ideal_probabilities_every_wrong_label_is_found_and_no_other():
     truth = random.integers(0, 2, 4000)
     labels, turned = turn(truth, random)
     happy = two(np.where(truth, 0.9, 0.02))
-    joint = estimate_joint(count_confident_joint(labels, happy), np.bincount(labels))
+    joint = estimate_joint(compute_confident_joint(labels, happy), np.bincount(labels))
     for given in range(2):
         for true in range(2):
             share = ((labels == given) & (truth == true)).mean()
@@ -112,8 +112,8 @@ def test_with_two_classes_all_methods_agree_and_clean_labels_stay():
 
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="each of 2 classes"):
-        find_thresholds(np.array([0, 0]), two([0.1, 0.2]))
+        find_confident_thresholds(np.array([0, 0]), two([0.1, 0.2]))
     with pytest.raises(ValueError, match="Received"):
-        find_thresholds(np.array([0]), two([0.1, 0.2]))
+        find_confident_thresholds(np.array([0]), two([0.1, 0.2]))
     with pytest.raises(ValueError, match="method='all'"):
         find_label_errors(np.array([0, 1]), two([0.1, 0.9]), method="all")

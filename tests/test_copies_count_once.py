@@ -11,15 +11,15 @@ from PIL import Image
 
 from emoclf.config import CLASS_NAMES
 from emoclf.data.splitting import make_folds
-from emoclf.evaluation import evaluate_predictions, share_right
+from emoclf.evaluation import Evaluation, estimate_fraction
 from emoclf.evaluation.calibration import accuracy_at_coverage
-from emoclf.experiments.cross_validation.result import CrossValidation, _read_fold
-from emoclf.experiments.exporting.parity import score
-from emoclf.experiments.exporting.photos import ParityPhotos
+from emoclf.experiments.cross_validation.result import CrossValidation, keep_fold
+from emoclf.experiments.exporting.parity import ParityPhotos, score
 from emoclf.inference import Prediction
 from emoclf.inference.testing import evaluate_folder
 from emoclf.models.model_file import ModelInfo
 from emoclf.photos import Photos
+from tests.evaluations import make_evaluation
 
 COUNT = 60
 RIGHT = np.arange(COUNT) % 4 != 0
@@ -36,9 +36,13 @@ def thrice(values):
     return np.tile(values, (3, *[1] * (np.ndim(values) - 1)))
 
 
+def estimate_single(is_right):
+    return estimate_fraction(is_right, np.arange(len(is_right)))
+
+
 @pytest.fixture
 def single():
-    return share_right(RIGHT)
+    return estimate_single(RIGHT)
 
 
 def check(found, single):
@@ -69,7 +73,7 @@ def test_each_repeat_of_a_cross_validation(single, tmp_path):
     rows = photos.groups < 40
     folds = make_folds(photos.take(rows), fold_count=3)
     few = CrossValidation(tmp_path, "network", folds, answers[:1, rows], ())
-    assert "With 20 different photos of the smallest class" in few.describe()
+    assert "With 20 different photos of the smallest class" in str(few)
 
 
 def test_each_fold_of_a_cross_validation(tmp_path):
@@ -78,31 +82,28 @@ def test_each_fold_of_a_cross_validation(tmp_path):
     tested = folds.find_tested(0, 1)
     given = answer(thrice(LABELS), thrice(RIGHT))
     value = {
-        "positions": tested.tolist(),
         "probabilities": given[tested].tolist(),
+        "best_epoch": 1,
         "seconds": 1.0,
         "collapse": None,
     }
-    found = _read_fold(value, tmp_path, folds, np.zeros_like(given), (0, 1))
+    _, found = keep_fold(tmp_path, folds, (0, 1), lambda: value)
     own = np.unique(photos.groups[tested])
-    check(found.accuracy, share_right(RIGHT[own]))
+    check(found.accuracy, estimate_single(RIGHT[own]))
 
 
 def test_an_exported_network(single):
     network = SimpleNamespace(predict_on_batch=lambda rows: answer(rows[:, 0], rows[:, 1]))
     rows = np.stack([LABELS, RIGHT], axis=1)
-    groups = thrice(np.arange(COUNT))
-    photos = ParityPhotos(thrice(rows), thrice(LABELS), groups, rows[:0], "photos, thrice")
+    photos = ParityPhotos(thrice(rows), make_photos(3), rows[:0], "photos, thrice")
     check(score(network, photos).accuracy, single)
 
 
 def test_the_surest_answers():
-    confidence = answer(LABELS, RIGHT) * np.linspace(0.9, 1, COUNT)[:, np.newaxis]
-    once = accuracy_at_coverage(confidence, LABELS, coverage=0.8)
-    copies = accuracy_at_coverage(
-        thrice(confidence), thrice(LABELS), coverage=0.8, groups=thrice(np.arange(COUNT))
-    )
-    check(copies, once)
+    confidence = 0.5 + (answer(LABELS, RIGHT) - 0.5) * np.linspace(0.9, 1, COUNT)[:, np.newaxis]
+    once = Evaluation(make_photos(1), confidence)
+    copies = Evaluation(make_photos(3), thrice(confidence))
+    check(accuracy_at_coverage(copies, coverage=0.8), accuracy_at_coverage(once, coverage=0.8))
 
 
 class BrightnessPredictor:
@@ -129,28 +130,28 @@ def test_a_folder_of_photos(tmp_path):
     found = evaluate_folder(BrightnessPredictor(), tmp_path, progress=False).evaluation
     assert found.accuracy.count == 24
     for scores, right in zip(found.per_class, (5, 6), strict=True):
-        once = share_right(np.arange(6) < right)
+        once = estimate_single(np.arange(6) < right)
         assert (scores.recall.low, scores.recall.high) == pytest.approx((once.low, once.high))
 
 
 def test_photos_without_copies_are_not_copies_of_each_other():
     given = answer(LABELS, RIGHT)
-    alone = evaluate_predictions(LABELS, given)
-    assert evaluate_predictions(LABELS, given, groups=[-1] * COUNT).accuracy == alone.accuracy
+    alone = make_evaluation(LABELS, given)
+    assert make_evaluation(LABELS, given, groups=[-1] * COUNT).accuracy == alone.accuracy
     groups = np.where(np.arange(COUNT) < 10, 3, -1)
-    some = evaluate_predictions(LABELS, given, groups=groups)
+    some = make_evaluation(LABELS, given, groups=groups)
     assert alone.accuracy.low > some.accuracy.low > 0.3
-    assert len(np.unique(some.groups)) == 51
+    assert len(np.unique(some.photos.groups)) == 51
 
 
-CALLS_WITH_GROUPS = ("evaluate_predictions", "evaluate_robustness", "accuracy_at_coverage")
+EVALUATIONS = ("evaluate_model(", "evaluate(", "emoclf.Evaluation(", "evaluation.take(")
 
 
 def find_calls_without_groups(code):
     for node in ast.walk(ast.parse(re.sub(r"^(\s*)%.*", r"\1pass", code, flags=re.MULTILINE))):
         if isinstance(node, ast.Call):
-            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if name in CALLS_WITH_GROUPS and "groups" not in {each.arg for each in node.keywords}:
+            makes_photos = ast.unparse(node.func).endswith("Photos.make")
+            if makes_photos and "groups" not in {each.arg for each in node.keywords}:
                 yield ast.unparse(node)
 
 
@@ -159,5 +160,5 @@ def test_lesson_and_readme_always_say_which_photos_are_copies(repository):
     codes = [cell.source for cell in lesson.cells if cell.cell_type == "code"]
     text = (repository / "README.md").read_text(encoding="utf-8")
     codes += re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    assert sum("evaluate_predictions" in code for code in codes) >= 4
+    assert sum(any(each in code for each in EVALUATIONS) for code in codes) >= 4
     assert [call for code in codes for call in find_calls_without_groups(code)] == []

@@ -1,20 +1,17 @@
-"""Cross-validation: nobody answers a photo it has learned from, and nothing finished is lost."""
+"""Cross-validation: no photo is predicted by who learned from it, and nothing finished is lost."""
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
-from emoclf.experiments.cross_validation import (
-    TimeEstimate,
-    cross_validate,
-    load_cross_validation,
-    running,
-)
-from emoclf.experiments.cross_validation.learners import FoldAnswers, find_face_features
+from emoclf.evaluation import Evaluation
+from emoclf.experiments.cross_validation import cross_validate, load_cross_validation, training
+from emoclf.experiments.cross_validation.training import find_face_features
 from emoclf.experiments.label_errors import load_decisions
 from emoclf.images.faces import Face
 from emoclf.training import ResumeRefusedError
@@ -40,29 +37,30 @@ def parts(photos):
 
 @pytest.fixture
 def fake(monkeypatch):
-    """In place of a training: remember who learned, answer with the photo's own mean."""
+    """In place of a training: remember who learned, predict with the photo's own mean."""
     seen = []
 
-    def answer(cache, settings, *, folder):
+    def train_and_test(cache, settings, *, folder):
         seen.append((cache.photos, settings.seed, folder))
         light = cache.images[cache.photos.find_part("test")].mean(axis=(1, 2, 3)) / 255
-        return FoldAnswers(np.stack([1 - light, light], axis=1), 1)
+        probabilities = np.stack([1 - light, light], axis=1)
+        result = SimpleNamespace(best_epoch=1, collapse=None)
+        return result, Evaluation(cache.photos.part("test"), probabilities)
 
-    estimate = TimeEstimate(4, 1.0, 2.0, 3)
-    monkeypatch.setattr(running, "answer_with_network", answer)
-    monkeypatch.setattr(running, "estimate_time", lambda *_, **__: estimate)
+    monkeypatch.setattr(training, "train_and_test", train_and_test)
+    monkeypatch.setattr(training, "time_training", lambda *_, **__: (1.0, 2.0))
     return seen
 
 
-def test_every_photo_is_answered_by_folds_that_have_not_seen_it(photos, parts, fake, tmp_path):
+def test_every_photo_is_predicted_by_folds_that_have_not_seen_it(photos, parts, fake, tmp_path):
     said = []
     result = cross_validate(
         photos, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a", say=said.append
     )
     assert result.photos.paths == parts.paths
-    assert result.answers.shape == (2, len(parts), 2)
-    assert not np.isnan(result.answers).any()
-    np.testing.assert_allclose(result.answers[0], result.answers[1])
+    assert result.probabilities.shape == (2, len(parts), 2)
+    assert not np.isnan(result.probabilities).any()
+    np.testing.assert_allclose(result.probabilities[0], result.probabilities[1])
     for number, (split, _, _) in enumerate(fake):
         expected = result.folds.find_tested(number // 4, number % 4)
         assert split.part("test").paths == parts.take(expected).paths
@@ -70,8 +68,8 @@ def test_every_photo_is_answered_by_folds_that_have_not_seen_it(photos, parts, f
         assert not learned & set(split.part("test").groups.tolist())
     assert len({seed for _, seed, _ in fake}) == 8
     cache = cache_photos(result.photos.take([0]), image_size=(32, 32), progress=False)
-    assert result.answers[0, 0, 1] == pytest.approx(cache.images.mean() / 255)
-    assert any("about 28 seconds in all, measured on 3 steps" in line for line in said)
+    assert result.probabilities[0, 0, 1] == pytest.approx(cache.images.mean() / 255)
+    assert any("about 24 seconds in all, measured on 3 steps" in line for line in said)
     assert any("left" in line for line in said)
     with (tmp_path / "a/cross_validation_predictions.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == len(parts)
@@ -80,40 +78,41 @@ def test_every_photo_is_answered_by_folds_that_have_not_seen_it(photos, parts, f
 @pytest.mark.usefixtures("fake")
 def test_the_numbers_are_pooled_and_the_caveats_are_said(photos, tmp_path):
     result = cross_validate(photos, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a")
-    right = result.answers[0].argmax(axis=1) == result.photos.labels
+    right = result.probabilities[0].argmax(axis=1) == result.photos.labels
     assert result.repeat_accuracies[0].value == pytest.approx(right.mean())
     assert result.repeat_accuracies[0].count == len(result.photos.labels)
     own = [score for score in result.scores if score.repeat == 1]
     pooled = sum(score.accuracy.value * score.accuracy.count for score in own)
     assert pooled == pytest.approx(right.sum())
-    text = result.describe()
+    text = str(result)
     assert "fold 4" in text and "repeat 2" in text
     assert "The folds are not independent" in text
     assert "cannot be concluded" in text
     again = load_cross_validation(tmp_path / "a")
-    np.testing.assert_array_equal(again.answers, result.answers)
-    assert again.describe() == text
+    np.testing.assert_array_equal(again.probabilities, result.probabilities)
+    assert str(again) == text
 
 
 def test_one_that_was_stopped_goes_on_after_the_last_finished_fold(
     photos, fake, tmp_path, monkeypatch
 ):
     whole = cross_validate(photos, TINY, fold_count=3, logs=tmp_path, name="whole")
-    kept = running._keep
+    keep_fold = training.keep_fold
     finished = []
 
-    def stop_at_the_third(*arguments, **options):
+    def stop_in_the_third(run_folder, folds, place, work):
         if len(finished) == 2:
+            work()
             raise KeyboardInterrupt
-        finished.append(arguments[2])
-        kept(*arguments, **options)
+        finished.append(place)
+        return keep_fold(run_folder, folds, place, work)
 
-    monkeypatch.setattr(running, "_keep", stop_at_the_third)
+    monkeypatch.setattr(training, "keep_fold", stop_in_the_third)
     with pytest.raises(KeyboardInterrupt):
         cross_validate(photos, TINY, fold_count=3, logs=tmp_path, name="a")
     with pytest.raises(FileNotFoundError, match="finished fold"):
         load_cross_validation(tmp_path / "a")
-    monkeypatch.setattr(running, "_keep", kept)
+    monkeypatch.setattr(training, "keep_fold", keep_fold)
     fake.clear()
     said = []
     result = cross_validate(
@@ -121,7 +120,7 @@ def test_one_that_was_stopped_goes_on_after_the_last_finished_fold(
     )
     assert "2 of 3 folds were finished before." in said
     assert len(fake) == 1
-    np.testing.assert_array_equal(result.answers, whole.answers)
+    np.testing.assert_array_equal(result.probabilities, whole.probabilities)
 
 
 @pytest.mark.usefixtures("fake")
@@ -133,19 +132,20 @@ def test_another_cross_validation_is_not_gone_on_with(photos, tmp_path):
 
 
 @pytest.mark.usefixtures("fake")
-def test_test_photos_are_answered_only_when_asked_for(photos, tmp_path):
+def test_test_photos_are_predicted_only_when_asked_for(photos, tmp_path):
     result = cross_validate(photos, TINY, fold_count=3, include_test=True, logs=tmp_path, name="a")
     assert len(result.photos) == len(photos)
     assert {row.part for row in result.photos.rows} == {"train", "validation", "test"}
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_damaged_fold_is_not_taken_for_an_answer(photos, tmp_path):
+def test_a_damaged_fold_is_not_taken_for_one(photos, tmp_path):
     cross_validate(photos, TINY, fold_count=3, logs=tmp_path, name="a")
     path = tmp_path / "a/folds/repeat-1-fold-2.json"
     value = json.loads(path.read_text())
-    path.write_text(json.dumps({**value, "positions": value["positions"][::-1]}))
-    with pytest.raises(ValueError, match="other photos"):
+    facts = {"positions": value["facts"]["positions"][::-1]}
+    path.write_text(json.dumps({**value, "facts": facts}))
+    with pytest.raises(ValueError, match=r"fold-2\.json is another training: positions was"):
         load_cross_validation(tmp_path / "a")
 
 
@@ -153,9 +153,9 @@ def test_a_damaged_fold_is_not_taken_for_an_answer(photos, tmp_path):
 def test_ten_photos_of_each_class_work_and_say_what_they_do_not_show(photos, tmp_path):
     few = np.r_[np.flatnonzero(photos.labels == 0)[:10], np.flatnonzero(photos.labels == 1)[-10:]]
     small = photos.take(few).with_parts(["train"] * 20, seed=1)
-    text = cross_validate(small, TINY, repeats=3, logs=tmp_path, name="a").describe()
+    text = str(cross_validate(small, TINY, repeats=3, logs=tmp_path, name="a"))
     assert "With 10 different photos of the smallest class" in text
-    assert "It is not shown that the answers are better than always saying" in text
+    assert "It is not shown that the predictions are better than always predicting" in text
 
 
 def test_the_packaged_features_with_a_regression(photos, tmp_path):
@@ -171,7 +171,7 @@ def test_the_packaged_features_with_a_regression(photos, tmp_path):
     )
     # Whole drawings are no face crops, but expressions are seen in them all the same.
     assert result.evaluation.accuracy.value > 0.6
-    assert "4 regressions on the face features" in result.describe()
+    assert "4 regressions on the face features" in str(result)
     whole = cache_photos(photos, image_size=(48, 48), progress=False)
     with pytest.raises(ValueError, match="crop='face'"):
         find_face_features(whole)
@@ -183,7 +183,7 @@ def run(*arguments):
     return call(*arguments, code=0).output
 
 
-def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
+def test_a_whole_correction_on_the_command_line(drawn_folder, tmp_path):
     data = tmp_path / "my data"
     for number in range(12):
         for name, other in (("sad", "happy"), ("happy", "sad")):
@@ -199,9 +199,9 @@ def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
     output = run("cross-validate", data, *tiny, *logs, "--folds", 2, "--name", "check", "--resume")
     assert "2 of 2 folds were finished before" in output
     check = tmp_path / "logs/check"
-    answers = load_cross_validation(check).answers
-    np.testing.assert_allclose(answers.sum(axis=2), 1, atol=1e-6)
-    assert len(set(answers[0, :, 0].round(6))) > 2
+    probabilities = load_cross_validation(check).probabilities
+    np.testing.assert_allclose(probabilities.sum(axis=2), 1, atol=1e-6)
+    assert len(set(probabilities[0, :, 0].round(6))) > 2
     assert not (check / "unfinished_fold").exists()
     output = run("find-label-errors", check, "--mistakes", 50)
     assert "review.html" in output
@@ -222,7 +222,7 @@ def test_a_whole_repair_on_the_command_line(drawn_folder, tmp_path):
     output = run("compare-corrections", check, tmp_path / "decisions.csv", *logs)
     assert "labels changed: 1; photos set aside: 1" in output
     assert "accuracy after" in output
-    assert json.loads((tmp_path / "logs/repair/comparison.json").read_text())["moved"] == 1
+    assert json.loads((tmp_path / "logs/corrections/comparison.json").read_text())["moved"] == 1
     assert "2 files restored" in run("restore", data)
     after = [path.name for path in data.rglob("*.*") if path.name != "manifest.jsonl"]
     assert sorted(after) == before

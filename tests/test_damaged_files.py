@@ -11,7 +11,7 @@ import pytest
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
 from emoclf.data.splitting import make_folds
-from emoclf.experiments.baselines.learning import _keep_answers
+from emoclf.experiments.baselines.training import keep_baseline
 from emoclf.experiments.cross_validation import load_cross_validation
 from emoclf.photos import Photos
 from emoclf.run import Run
@@ -150,17 +150,17 @@ def test_accesses(tmp_path):
 
 @pytest.fixture
 def validated(tmp_path, split):
-    from emoclf.experiments.cross_validation.result import FACTS_NAME, find_fold_file
+    from emoclf.experiments.cross_validation.result import PLAN_NAME, find_fold_file
 
     learned = split.part("train")
     folds = make_folds(learned, fold_count=3)
     split.save(tmp_path / "split.json")
     facts = {"learner": "network", "fold_count": 3, "repeats": 1, "pixels": {"train": "0a"}}
-    write_json(tmp_path / FACTS_NAME, {**facts, "files": list(learned.paths)})
+    write_json(tmp_path / PLAN_NAME, {"facts": facts, "files": list(learned.paths)})
     for fold in range(3):
         positions = folds.find_tested(0, fold).tolist()
         document = {
-            "positions": positions,
+            "facts": {"positions": positions},
             "probabilities": [[0.25, 0.75]] * len(positions),
             "best_epoch": 1,
             "collapse": None,
@@ -176,7 +176,7 @@ def test_cross_validation(validated, name):
 
     def load():
         try:
-            load_cross_validation(validated).describe()
+            str(load_cross_validation(validated))
         except FileNotFoundError as error:  # more folds than there are files
             raise FileNotFoundError(f"{error} {path.name}") from error
 
@@ -184,6 +184,8 @@ def test_cross_validation(validated, name):
 
 
 def test_a_baseline(tmp_path):
+    photos = Photos.make(["a.jpg", "b.jpg", "c.jpg"], [0, 1, 1])
+    given = {"name": "pixels", "title": "pixels", "photos": photos}
     value = {
         "facts": {"baseline": "pixels", "detector": "none"},
         "probabilities": [[0.25, 0.75]] * 3,
@@ -191,11 +193,11 @@ def test_a_baseline(tmp_path):
         "note": "a note",
         "without_face": None,
     }
-    path = write_json(tmp_path / "baseline-pixels.json", value)
+    path, facts = write_json(tmp_path / "baseline-pixels.json", value), value["facts"]
 
     def load():
         try:
-            _keep_answers(path, lambda: pytest.fail(), facts=value["facts"], shape=(3, 2))
+            keep_baseline(path, pytest.fail, facts=facts, **given)
         except ValueError as error:
             if "another training" not in str(error):  # of other facts: names the baselines
                 raise
@@ -206,12 +208,12 @@ def test_a_baseline(tmp_path):
 def test_the_result_of_a_face_network(tmp_path, monkeypatch):
     from emoclf.experiments.face_network import recipe
 
-    facts = asdict(recipe.LearningSettings()) | {"teacher_weight": 0.0}
+    learning = recipe.LearningSettings()
     result = {"tuning_accuracy": 0.5, "precision": "float32"}
-    path = write_json(tmp_path / "finished.json", {"facts": facts, **result})
+    path = write_json(tmp_path / "finished.json", {"facts": asdict(learning), **result})
     monkeypatch.setattr(recipe, "load_float32", lambda *_: None)
-    work = recipe._Work(None, None, "float32", lambda _: None)
-    assert check(path, lambda: work.train(None, tmp_path, recipe.LearningSettings())) > 15
+    common = {"facts": {}, "watch": None, "policy": "float32", "say": lambda _: None}
+    assert check(path, lambda: recipe._train_once(None, None, tmp_path, learning, **common)) > 15
 
 
 def test_the_list_and_the_photos_of_a_cache(tmp_path, photos):

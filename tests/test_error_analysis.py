@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from emoclf.data.synthetic import draw_face
-from emoclf.evaluation import Corruption, evaluate_predictions, measure_corrupted
+from emoclf.evaluation import Evaluation, measure_robustness
 from emoclf.experiments.error_analysis import (
     evaluate_robustness,
     evaluate_slices,
@@ -17,9 +17,11 @@ from emoclf.experiments.error_analysis import (
 )
 from emoclf.experiments.error_analysis.answering import turn_face
 from emoclf.images import UnreadableImageError, load_image
+from emoclf.images.corruptions import Corruption
 from emoclf.images.faces import Face
 from emoclf.inference import Predictor
 from emoclf.models.model_file import ModelInfo
+from emoclf.photos import Photos
 from emoclf.plots import plot_robustness, plot_slices
 from tests.calls import call
 
@@ -110,8 +112,8 @@ def test_slices_by_face_find_that_the_network_needs_one(tmp_path):
         right.append(has_face or number % 4 == 1)
     labels = np.arange(80) // 8 % 2
     answers = np.where(right, labels, 1 - labels)
-    evaluation = evaluate_predictions(labels, np.eye(2)[answers], paths=paths)
-    report = evaluate_slices(evaluation, tmp_path, detector=GreenDetector())
+    evaluation = Evaluation(Photos.make(paths, labels, root=tmp_path), np.eye(2)[answers])
+    report = evaluate_slices(evaluation, detector=GreenDetector())
     share = {each.name: each.accuracy.value for each in report.slices if each.measure == "face"}
     assert share == {"found": 1.0, "none found": 0.5}
     assert {test.measure for test in report.tests if test.differs} >= {"face"}
@@ -142,29 +144,30 @@ def test_the_crop_follows_the_face_when_the_photo_is_turned(tmp_path, degrees):
         seen.append(answer(corrupted))
         return seen[-1]
 
-    measure_corrupted(
-        watch, [file], labels=[1], corruptions=corruptions, seed=3 if degrees > 0 else 4
+    measure_robustness(
+        watch, Photos.make([file], [1]), corruptions=corruptions, seed=3 if degrees > 0 else 4
     )
     assert seen[0][0, 1] > 0.9
     assert seen[1][0, 1] > 0.75
     assert "clean" in note
 
 
-def test_faces_are_found_before_the_harm_or_searched_again(tmp_path):
+def test_faces_are_found_before_the_corruption_or_searched_again(tmp_path):
     """In the dark the detector finds nothing; the network alone still answers, wrongly or not."""
     files = [
         save(tmp_path / f"{number}.png", make_photo(place=(20 * number, 30))) for number in range(4)
     ]
     corruptions = (Corruption("darkness", "darkness", (20, 90)),)
-    before = evaluate_robustness(make_predictor(), files, labels=[1] * 4, corruptions=corruptions)
+    photos = Photos.make(files, [1] * 4)
+    before = evaluate_robustness(make_predictor(), photos, corruptions=corruptions)
     again = evaluate_robustness(
-        make_predictor(), files, labels=[1] * 4, corruptions=corruptions, search_again=True
+        make_predictor(), photos, corruptions=corruptions, search_again=True
     )
     assert before.clean.value == again.clean.value == 1
     assert before.curves[0].unanswered == (0, 0)
     assert again.curves[0].unanswered == (0, 4)
     assert again.curves[0].accuracy[1].value == 0
-    assert "searched for again" in again.describe()
+    assert "searched for again" in str(again)
     figure = plot_robustness(before)
     assert figure.axes[0].get_xlabel() == "darkness"
 
@@ -172,7 +175,7 @@ def test_faces_are_found_before_the_harm_or_searched_again(tmp_path):
 def test_whole_photos_need_no_detector(tmp_path):
     files = [save(tmp_path / "0.png", np.full((50, 60, 3), 250, dtype=np.uint8))]
     predictor = Predictor(Green(), ModelInfo(("Sad", "Happy"), (48, 48), "crop", "none"))
-    report = evaluate_robustness(predictor, files, labels=[1])
+    report = evaluate_robustness(predictor, Photos.make(files, [1]))
     assert report.most_damaging.corruption.name == "darkness"
     assert report.note == ""
 
@@ -188,7 +191,7 @@ def test_weak_spots_writes_tables_and_figures_into_the_run(run, tmp_path):
     result = call("analyse-errors", str(folder))
     assert result.exit_code == 0, result.output
     assert "Among many slices" in result.output or "nothing can be concluded" in result.output
-    assert "Most harmful" in result.output
+    assert "Most damaging" in result.output
     numbers = json.loads((folder / "robustness.json").read_text())
     assert len(numbers["curves"]) == 6
     assert numbers["clean"]["count"] == 16

@@ -8,12 +8,15 @@ from sklearn import metrics
 
 from emoclf.evaluation import (
     Estimate,
-    average_estimates,
     collect_predictions,
     describe_collapse,
-    evaluate_predictions,
+    evaluate_model,
+    read_evaluation,
     wilson_interval,
 )
+from emoclf.evaluation.estimates import average_estimates
+from emoclf.photos import Photos
+from tests.evaluations import make_evaluation
 
 
 def make_answers(count=300, seed=0, skew=0.3):
@@ -71,7 +74,7 @@ def test_balanced_accuracy_interval_covers_in_95_percent_of_draws():
 
 def test_numbers_match_scikit_learn():
     labels, probabilities = make_answers()
-    result = evaluate_predictions(labels, probabilities)
+    result = make_evaluation(labels, probabilities)
     answers = probabilities.argmax(axis=1)
     assert result.accuracy.value == metrics.accuracy_score(labels, answers)
     assert result.balanced_accuracy.value == pytest.approx(
@@ -90,43 +93,43 @@ def test_numbers_match_scikit_learn():
 
 def test_majority_baseline_is_what_always_guessing_gets():
     labels, probabilities = make_answers(skew=0.2)
-    result = evaluate_predictions(labels, probabilities)
+    result = make_evaluation(labels, probabilities)
     assert result.majority_class == "Sad"
     assert result.majority_accuracy.value == np.mean(labels == 0)
-    flipped = evaluate_predictions(1 - labels, probabilities)
+    flipped = make_evaluation(1 - labels, probabilities)
     assert flipped.majority_class == "Happy"
 
 
 def test_mistakes_are_sorted_by_confidence():
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.01, 0.99]])
-    result = evaluate_predictions([1, 1, 1, 0], probabilities)
+    result = make_evaluation([1, 1, 1, 0], probabilities)
     assert result.mistakes().tolist() == [3, 0, 1]
     assert result.accuracy.value == 0.25
 
 
 def test_one_class_only_has_no_curves_but_all_other_numbers():
-    result = evaluate_predictions([0, 0, 0], np.tile([0.7, 0.3], (3, 1)))
+    result = make_evaluation([0, 0, 0], np.tile([0.7, 0.3], (3, 1)))
     assert result.curves is None
     assert result.accuracy.value == 1
     assert result.balanced_accuracy.value == 1
     assert math.isnan(result.per_class[1].recall.value)
-    assert "accuracy" in result.describe()
+    assert "accuracy" in str(result)
 
 
 def test_collapse_is_noticed_and_said():
     _, probabilities = make_answers()
     assert describe_collapse(probabilities) is None
     collapsed = np.tile([0.3, 0.7], (50, 1))
-    result = evaluate_predictions(np.arange(50) % 2, collapsed)
-    assert "50 of 50 answers are Happy" in result.collapse
-    assert result.collapse in result.describe()
+    result = make_evaluation(np.arange(50) % 2, collapsed)
+    assert "50 of 50 predictions are Happy" in result.collapse
+    assert result.collapse in str(result)
     assert describe_collapse(np.empty((0, 2))) is None
 
 
 def test_table_and_dictionary_hold_every_photo_and_number(tmp_path):
     labels, probabilities = make_answers(20)
     paths = [f"odd\n{i}\udce9.jpg" for i in range(20)]
-    result = evaluate_predictions(labels, probabilities, paths=paths)
+    result = make_evaluation(labels, probabilities, paths=paths)
     with result.save_table(tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 20
@@ -142,14 +145,14 @@ def test_table_and_dictionary_hold_every_photo_and_number(tmp_path):
     [
         ([], np.empty((0, 2)), "no photo"),
         ([0, 1], np.ones((3, 2)) / 2, r"\(2, 2\)"),
-        ([0, 2], np.ones((2, 2)) / 2, "0 to 1"),
+        ([0, 2], np.ones((2, 2)) / 2, "label below 2"),
         ([0, 1], np.array([[2.0, -1.0], [0.5, 0.5]]), "softmax"),
         ([0, 1], np.array([[0.2, 0.2], [0.5, 0.5]]), "softmax"),
     ],
 )
 def test_bad_arguments_are_named(labels, probabilities, message):
     with pytest.raises(ValueError, match=message):
-        evaluate_predictions(labels, probabilities)
+        make_evaluation(labels, probabilities)
 
 
 def test_one_pass_keeps_labels_and_answers_side_by_side():
@@ -171,6 +174,63 @@ def test_one_pass_keeps_labels_and_answers_side_by_side():
     assert len(passes) == 1
     assert labels.shape == (15,)
     assert labels.tolist() == probabilities.argmax(axis=1).tolist()
+
+
+class FirstPixel:
+    """Calls a photo Happy as surely as its first pixel is bright."""
+
+    def predict_on_batch(self, x):
+        happy = np.asarray(x)[:, 0] / 255
+        return np.stack([1 - happy, happy], axis=1)
+
+
+def test_a_model_is_evaluated_on_the_photos_of_the_data_set_in_their_order():
+    photos = Photos.make(["a.jpg", "b.jpg", "c.jpg"], [0, 1, 1], parts=["test"] * 3)
+    images = np.array([[0, 9], [255, 9], [51, 9]])
+    batches = [(images[:2], photos.labels[:2]), (images[2:], photos.labels[2:])]
+    result = evaluate_model(FirstPixel(), batches, photos)
+    assert result.photos is photos
+    assert result.probabilities[:, 1].tolist() == [0, 1, 0.2]
+    for wrong in (batches[::-1], batches[:1]):
+        with pytest.raises(ValueError, match="without shuffle"):
+            evaluate_model(FirstPixel(), wrong, photos)
+
+
+def test_some_of_the_photos_have_the_numbers_of_these_photos():
+    labels, probabilities = make_answers(40)
+    groups = np.arange(40) // 2
+    whole = make_evaluation(labels, probabilities, groups=groups, part="validation")
+    chosen = np.flatnonzero(np.arange(40) % 4 < 2)
+    some = whole.take(chosen)
+    alone = make_evaluation(labels[chosen], probabilities[chosen], groups=groups[chosen])
+    assert some.photos.paths == tuple(str(row) for row in chosen)
+    assert some.photos.only_part == "validation"
+    assert some.accuracy == alone.accuracy
+    assert some.estimates == alone.estimates
+    assert whole.take(np.arange(40) % 4 < 2).accuracy == some.accuracy
+    assert whole.take([3, 1]).labels.tolist() == [labels[3], labels[1]]
+    with pytest.raises(ValueError, match="no photo"):
+        whole.take([])
+
+
+def test_kept_probabilities_are_checked_and_their_file_is_named():
+    photos = Photos.make(["a.jpg", "b.jpg"], [0, 1])
+    found = read_evaluation([[0.9, 0.1], [0.4, 0.6]], photos, name="kept.json")
+    assert found.accuracy.value == 1
+    for wrong in ([[0.9, 0.1]], [[0.9, 0.1], [1.0]], [[9.0, 1.0], [0.5, 0.5]], []):
+        with pytest.raises(ValueError, match=r"kept\.json .* Move it away"):
+            read_evaluation(wrong, photos, name="kept.json")
+
+
+def test_an_evaluation_shows_itself_as_text_and_as_html():
+    labels, probabilities = make_answers()
+    result = make_evaluation(labels, probabilities)
+    text, page = str(result), result._repr_html_()
+    assert max(map(len, text.splitlines())) <= 80
+    for shown in (result.accuracy.interval, result.estimates.roc_auc.interval, "recall"):
+        assert shown in text
+        assert shown in page
+    assert page.count("<table>") == 2
 
 
 def test_estimate_reads_as_a_sentence():

@@ -16,21 +16,25 @@ from emoclf.apps.commands.app import make_app
 from emoclf.apps.commands.pages import list_arguments, write_page
 from emoclf.evaluation import wilson_interval
 from emoclf.experiments.exporting import (
+    ExportReport,
+    Parity,
+    ParityPhotos,
+    export_model,
+    export_network,
+    gather_photos,
+)
+from emoclf.inference import Predictor
+from emoclf.models.formats import (
     FORMATS,
     MAX_DIFFERENCE,
     FormatUnavailableError,
-    Parity,
-    ParityPhotos,
-    describe_parities,
-    export_model,
-    export_network,
     find_unavailable,
-    gather_photos,
     load_export,
+    loading,
+    writers,
 )
-from emoclf.inference import Predictor
-from emoclf.models.formats import loading, writers
 from emoclf.models.model_file import ModelInfo, load_info, save_model
+from emoclf.photos import Photos
 from tests.calls import call
 
 FLOATS = [name for name, facts in FORMATS.items() if facts.is_float]
@@ -44,6 +48,10 @@ def available(names):
     return [name for name in names if name not in find_unavailable()]
 
 
+def make_photos(labels):
+    return Photos.make(map(str, range(len(labels))), labels)
+
+
 def draw_photos(size, count=24):
     """Faces and noise in turn; the last eight only calibrate."""
     faces = [
@@ -52,9 +60,8 @@ def draw_photos(size, count=24):
     ]
     images = np.random.default_rng(0).integers(0, 256, (count, *size, 3), np.uint8)
     images[::2] = faces
-    return ParityPhotos(
-        images[:-8], np.arange(count - 8) % 2, np.arange(count - 8), images[-8:], "drawn photos"
-    )
+    photos = make_photos(np.arange(count - 8) % 2)
+    return ParityPhotos(images[:-8], photos, images[-8:], "drawn photos")
 
 
 def wake(model, images):
@@ -168,7 +175,7 @@ def test_every_network_exports_in_every_format(name, options, drawn, tmp_path):
         model = getattr(emoclf, name)((96, 96))
     else:
         model = build_nested(getattr(keras.applications, name), drawn, **options)
-    print(name, describe_parities(check(model, drawn, tmp_path, available(FORMATS))), sep="\n")
+    print(name, ExportReport(check(model, drawn, tmp_path, available(FORMATS))), sep="\n")
 
 
 def test_a_photo_that_is_not_square_keeps_its_channels(tmp_path):
@@ -178,7 +185,7 @@ def test_a_photo_that_is_not_square_keeps_its_channels(tmp_path):
     red[:, :8, :, 0] = 255
     noise = np.random.default_rng(0).integers(0, 256, (12, 32, 48, 3), np.uint8)
     images = np.concatenate([red, noise])
-    photos = ParityPhotos(images, np.zeros(16, np.int64), np.arange(16), images, "red photos")
+    photos = ParityPhotos(images, make_photos([0] * 16), images, "red photos")
     parities = check(model, photos, tmp_path, available(["litert", "onnx"]))
     for parity in parities:
         value = json.loads((parity.path / "emoclf.json").read_text())
@@ -210,13 +217,13 @@ def test_a_run_is_scored_on_its_test_photos(run_folder, report, photos):
         assert parity.milliseconds > 0
         saved = json.loads((run_folder / "exports" / parity.format / "parity.json").read_text())
         assert saved == json.loads(json.dumps(parity.to_dict()))
-        assert parity.format in report.describe()
-        assert str(parity.accuracy_after) in report.describe()
+        assert parity.format in str(report)
+        assert parity.accuracy_after.interval in str(report)
 
 
 def test_int8_is_calibrated_on_training_photos_only(run_folder, photos):
     found = gather_photos(run_folder, load_info(run_folder / "model.keras"))
-    assert len(found.images) == len(found.labels) == len(photos.part("test"))
+    assert len(found.images) == len(found.photos) == len(photos.part("test"))
     assert len(found.calibration) == len(photos.part("train"))
     assert not any((image == found.images).all(axis=(1, 2, 3)).any() for image in found.calibration)
     with pytest.raises(ValueError, match="'test' or 'validation'"):
@@ -362,7 +369,7 @@ def test_what_is_kept(name, difference, after, is_kept, tmp_path):
         path=tmp_path,
         photos="some photos",
         largest_difference=difference,
-        changed_answers=2,
+        changed_predictions=2,
         accuracy_before=wilson_interval(90, 100),
         accuracy_after=wilson_interval(after, 100),
         size_mib=1.0,
@@ -370,7 +377,7 @@ def test_what_is_kept(name, difference, after, is_kept, tmp_path):
         milliseconds=1.0,
     )
     assert parity.is_kept is is_kept
-    assert ("Careful" in describe_parities([parity])) is not is_kept
+    assert ("Careful" in str(ExportReport((parity,)))) is not is_kept
 
 
 # --- the command ----------------------------------------------------------------------------
@@ -433,5 +440,5 @@ def test_a_network_of_faces_is_scored_on_faces(run_folder, photos):
 
 
 def test_photos_of_other_classes_are_refused(run_folder):
-    with pytest.raises(ValueError, match="are Sad, Happy, but the network answers Cat, Dog"):
+    with pytest.raises(ValueError, match="are Sad, Happy, but the network predicts Cat, Dog"):
         gather_photos(run_folder, ModelInfo(class_names=("Cat", "Dog")))

@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
-from emoclf.experiments.exporting import exports, load_export
+from emoclf.experiments.exporting import exports
 from emoclf.models import build_cnn
-from emoclf.models.formats import loading, writers
+from emoclf.models.formats import load_export, loading, writers
 from emoclf.models.model_file import ModelInfo
 
 from .model_files import spoil

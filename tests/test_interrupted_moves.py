@@ -109,7 +109,9 @@ def count_contents(root):
 
 
 def find_kept(root):
-    return {(each.path, each.sha256) for each in examine(root).kept}
+    report = examine(root)
+    kept = set(report.kept.paths)
+    return {(each.path, each.sha256) for each in report.records if each.path in kept}
 
 
 def examine(root):

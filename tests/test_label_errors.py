@@ -1,4 +1,4 @@
-"""Suspects, decisions that come back as they were, moves that can be undone, the repaired split."""
+"""Label errors, decisions that come back as they were, moves that can be undone, corrections."""
 
 import csv
 import hashlib
@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from emoclf.data.cleaning import find_problems, restore
-from emoclf.evaluation import evaluate_predictions
+from emoclf.evaluation import Evaluation
 from emoclf.experiments.label_errors import (
     Decision,
     apply_decisions,
@@ -25,6 +25,7 @@ from emoclf.experiments.label_errors import (
 )
 from emoclf.experiments.label_errors.comparing import describe_difference
 from emoclf.photos import Photos
+from tests.evaluations import make_evaluation
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>.jpg",
@@ -90,55 +91,54 @@ def decisions(root):
 
 
 def answer(report, wrong, *, certain=0.95):
-    """Out-of-fold answers: right with 0.9, but the other class for some paths."""
+    """Out-of-fold predictions: right with 0.9, but the other class for some paths."""
     kept = report.kept
     own = np.array([1 - certain if path in wrong else 0.9 for path in kept.paths])
-    probabilities = np.where(np.eye(2)[kept.labels] > 0, own[:, None], 1 - own[:, None])
-    return evaluate_predictions(kept.labels, probabilities, paths=kept.paths)
+    return Evaluation(kept, np.where(np.eye(2)[kept.labels] > 0, own[:, None], 1 - own[:, None]))
 
 
-# --- suspects -------------------------------------------------------------------------------
+# --- label errors -------------------------------------------------------------------------------
 
 
-def test_wrong_answers_are_suspects_the_surest_first(root):
+def test_wrong_predictions_are_listed_the_most_probable_first(root):
     report = find_problems(root, progress=False)
     review = rank_label_errors(answer(report, {"sad/3.png", "happy/h4.png"}), report)
-    assert [suspect.path for suspect in review.suspects] == ["happy/h4.png", "sad/3.png"]
-    first = review.suspects[0]
+    assert [each.path for each in review.label_errors] == ["happy/h4.png", "sad/3.png"]
+    first = review.label_errors[0]
     assert (first.class_name, first.suggested_class) == ("Happy", "Sad")
     assert first.kinds == ("confident_learning",)
     assert first.probability == pytest.approx(0.95)
     assert "say Sad with probability 0.95" in first.reason
     assert first.sha256 == hashlib.sha256((root / "happy/h4.png").read_bytes()).hexdigest()
-    assert review.noise_shares["Sad"] == pytest.approx(1 / 11)
-    assert "2 are worth a look" in review.describe()
+    assert review.noise_rates["Sad"] == pytest.approx(1 / 11)
+    assert "2 are worth a look" in str(review)
 
 
 def test_mistakes_beyond_the_estimate_are_listed_last_and_only_so_many(root):
     report = find_problems(root, progress=False)
     answers = answer(report, set())
     unsure = answers.probabilities.copy()
-    for index, path in enumerate(answers.paths):
+    for index, path in enumerate(answers.photos.paths):
         if path in ("sad/5.png", "sad/6.png", "sad/7.png"):
             unsure[index] = (0.4, 0.6)
-    answers = evaluate_predictions(answers.labels, unsure, paths=answers.paths)
+    answers = Evaluation(answers.photos, unsure)
     review = rank_label_errors(answers, report, mistakes=2)
-    assert [each.kinds for each in review.suspects] == [("confident_mistake",)] * 2
-    assert rank_label_errors(answers, report, mistakes=0).suspects == ()
+    assert [each.kinds for each in review.label_errors] == [("confident_mistake",)] * 2
+    assert rank_label_errors(answers, report, mistakes=0).label_errors == ()
 
 
 def test_copies_with_two_labels_come_first_whether_answered_or_not(root):
     shutil.copy(root / "sad/2.png", root / "happy/copy.png")
     report = find_problems(root, progress=False)
     review = rank_label_errors(answer(report, {"sad/3.png"}), report)
-    assert [suspect.path for suspect in review.suspects] == [
+    assert [each.path for each in review.label_errors] == [
         "happy/copy.png",
         "sad/2.png",
         "sad/3.png",
     ]
-    assert review.suspects[0].kinds == ("copies_disagree",)
-    assert review.suspects[0].probability is None
-    assert "One of the two labels is wrong" in review.suspects[0].reason
+    assert review.label_errors[0].kinds == ("duplicates_disagree",)
+    assert review.label_errors[0].probability is None
+    assert "One of the two labels is wrong" in review.label_errors[0].reason
 
 
 def test_test_photos_and_their_copies_are_left_out(root):
@@ -154,14 +154,14 @@ def test_test_photos_and_their_copies_are_left_out(root):
     )
     answers = answer(report, {"happy/h4.png", "sad/3.png"})
     review = rank_label_errors(answers, report, photos=photos)
-    assert [suspect.path for suspect in review.suspects] == ["sad/3.png"]
+    assert [each.path for each in review.label_errors] == ["sad/3.png"]
     assert review.test_photos_left_out == 3
-    assert "3 more are test photos" in review.describe()
+    assert "3 more are test photos" in str(review)
     everything = rank_label_errors(answers, report, photos=photos, include_test=True)
-    assert len(everything.suspects) == 4
+    assert len(everything.label_errors) == 4
 
 
-def test_answers_for_a_folder_that_has_changed_are_refused(root):
+def test_predictions_for_a_folder_that_has_changed_are_refused(root):
     report = find_problems(root, progress=False)
     answers = answer(report, set())
     (root / "sad/3.png").rename(root / "happy/3.png")
@@ -407,15 +407,15 @@ def split_of(root, *, tested=()):
     )
 
 
-def test_the_repaired_split_differs_in_the_decided_labels_alone(root, decisions):
+def test_the_corrected_split_differs_in_the_decided_labels_alone(root, decisions):
     photos = split_of(root, tested=("sad/9.png", "happy/h9.png"))
     split = correct_labels(photos, decisions)
     assert split.before == photos
     assert (split.moved, split.set_aside) == (3, 1)
     labels = {row.path: row.label for row in photos.rows}
-    repaired = {row.path: row.label for row in split.after.rows}
-    assert set(labels) - set(repaired) == {"happy/h1.png"}
-    changed = {path for path in repaired if repaired[path] != labels[path]}
+    corrected = {row.path: row.label for row in split.after.rows}
+    assert set(labels) - set(corrected) == {"happy/h1.png"}
+    changed = {path for path in corrected if corrected[path] != labels[path]}
     assert changed == {"sad/0.png", "sad/1.png", "sad/deep/d.png"}
     assert split.after.part("test").rows == photos.part("test").rows
 
@@ -438,10 +438,10 @@ def test_a_decision_about_a_test_photo_is_refused(root, decisions):
 
 def test_the_difference_counts_photos_that_only_one_answers_rightly():
     labels = [0, 0, 1, 1]
-    before = evaluate_predictions(labels, np.eye(2)[[0, 1, 1, 0]])
-    after = evaluate_predictions(labels, np.eye(2)[[1, 0, 1, 1]])
+    before = make_evaluation(labels, np.eye(2)[[0, 1, 1, 0]])
+    after = make_evaluation(labels, np.eye(2)[[1, 0, 1, 1]])
     text = describe_difference(before, after)
-    assert "2 photos only after gets right, 1 only before" in text
+    assert "after alone gets 2 right, before alone 1" in text
     assert "do not tell which of the two is right more often" in text
 
 

@@ -227,10 +227,10 @@ def compare(photos, logs):
 
 
 def train_faces(_photos, logs):
-    from emoclf.experiments.face_network.recipe import Lesson, train_packaged_network
+    from emoclf.experiments.face_network.faces import RecipeFaces
+    from emoclf.experiments.face_network.recipe import train_packaged_network
 
-    lesson = Lesson(None, None, None, None)
-    train_packaged_network(lesson, logs / "run")
+    train_packaged_network(RecipeFaces(None, None, None, None), logs / "run")
 
 
 @pytest.mark.parametrize(

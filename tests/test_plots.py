@@ -7,11 +7,11 @@ from matplotlib.text import Text
 from PIL import Image
 
 from emoclf import plots
-from emoclf.evaluation import evaluate_predictions
 from emoclf.evaluation.calibration import measure_reliability, measure_risk_coverage
 from emoclf.inference.annotation import COLOURS
 from emoclf.plots import style
 from emoclf.training import LearningRateCurve
+from tests.evaluations import make_evaluation
 
 
 def make_photos(count=8):
@@ -19,11 +19,11 @@ def make_photos(count=8):
     return generator.integers(0, 256, (count, 20, 30, 3), dtype=np.uint8)
 
 
-def make_evaluation(count=40):
+def draw_evaluation(count=40):
     generator = np.random.default_rng(1)
     labels = generator.integers(0, 2, count)
     score = np.clip(labels * 0.4 + generator.random(count) * 0.6, 0, 1)
-    return evaluate_predictions(labels, np.stack([1 - score, score], 1))
+    return make_evaluation(labels, np.stack([1 - score, score], 1))
 
 
 def render(figure):
@@ -96,7 +96,7 @@ def test_learning_curves_mark_the_kept_epoch():
 
 
 def test_confusion_matrix_cells_hold_counts_and_photos_of_their_kind():
-    evaluation = make_evaluation()
+    evaluation = draw_evaluation()
     photos = np.zeros((40, 10, 10, 3), np.uint8)
     photos[..., 0] = np.arange(40)[:, None, None]
     figure = plots.plot_confusion_matrix(evaluation, photos, photos_per_cell=4)
@@ -114,10 +114,10 @@ def test_confusion_matrix_cells_hold_counts_and_photos_of_their_kind():
 
 
 def test_roc_and_precision_recall_show_guessing_too():
-    figure = plots.plot_roc_and_precision_recall(make_evaluation())
+    figure = plots.plot_roc_and_precision_recall(draw_evaluation())
     render(figure)
     assert all(len(axis.lines) == 2 for axis in figure.axes)
-    one_class = evaluate_predictions([0, 0], np.tile([0.8, 0.2], (2, 1)))
+    one_class = make_evaluation([0, 0], np.tile([0.8, 0.2], (2, 1)))
     with pytest.raises(ValueError, match="one class only"):
         plots.plot_roc_and_precision_recall(one_class)
 
@@ -136,7 +136,7 @@ def test_predictions_have_bars_and_mark_mistakes():
 
 
 def test_a_comparison_shows_every_network_and_guessing():
-    one, other = make_evaluation(), make_evaluation()
+    one, other = draw_evaluation(), draw_evaluation()
     figure = plots.plot_comparison({"own": one, "packaged": other})
     render(figure)
     (axis,) = figure.axes
@@ -153,8 +153,8 @@ def test_a_comparison_shows_every_network_and_guessing():
 
 
 def test_a_comparison_needs_the_same_photos():
-    few = evaluate_predictions([0, 1], np.eye(2))
-    for wrong in ({}, {"own": make_evaluation(), "packaged": few}):
+    few = make_evaluation([0, 1], np.eye(2))
+    for wrong in ({}, {"own": draw_evaluation(), "packaged": few}):
         with pytest.raises(ValueError, match="same photos"):
             plots.plot_comparison(wrong)
 
@@ -175,8 +175,8 @@ def test_learning_rate_curve_marks_the_suggestion(suggestion):
 
 @pytest.mark.parametrize("name", ["$cash$", "$\\frac{$", "a$b", "$\\mathdefault{x$"])
 def test_dollar_signs_in_names_begin_no_formula(name):
-    evaluation = make_evaluation()
-    evaluation = evaluate_predictions(
+    evaluation = draw_evaluation()
+    evaluation = make_evaluation(
         evaluation.labels, evaluation.probabilities, class_names=(name, "other")
     )
     for figure in (
@@ -204,7 +204,7 @@ def make_calibrated_evaluation(count=300, seed=1):
     generator = np.random.default_rng(seed)
     happy = generator.random(count)
     labels = (generator.random(count) < happy).astype(int)
-    return evaluate_predictions(labels, np.stack([1 - happy, happy], 1))
+    return make_evaluation(labels, np.stack([1 - happy, happy], 1))
 
 
 def test_reliability_shows_every_bin_with_its_count():

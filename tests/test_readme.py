@@ -6,7 +6,6 @@ import shlex
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -158,8 +157,8 @@ def test_the_example_of_a_training_trains(drawn_folder, tmp_path, monkeypatch, c
     monkeypatch.setattr(emoclf, "Settings", lambda: Settings(epochs=1, image_size=(32, 32)))
     names = {}
     exec(compile(find_blocks("README.md", "python")[1], "README.md", "exec"), names)
-    assert np.shape(names["probabilities"]) == (len(names["labels"]), 2)
-    assert names["numbers"].describe() in capsys.readouterr().out
+    assert names["numbers"].photos.only_part == "test"
+    assert str(names["numbers"]) in capsys.readouterr().out
 
 
 def test_the_model_card_shows_the_figures_of_the_packaged_network():

@@ -24,7 +24,7 @@ return [...document.querySelectorAll("img")].filter((each) => !each.src.startsWi
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    """A folder of hostile names, all suspected, and its sheet."""
+    """A folder of hostile names, all of them listed, and its sheet."""
     root = tmp_path_factory.mktemp("hostile") / "data"
     for number, name in enumerate(HOSTILE):
         save_picture(root / "sad" / name.replace("/", "_"), number)
@@ -33,7 +33,7 @@ def hostile(tmp_path_factory):
     report = find_problems(root, progress=False)
     wrong = {record.path for record in report.kept if record.class_name == "Sad"}
     review = rank_label_errors(answer(report, wrong), report, mistakes=100)
-    assert {suspect.path for suspect in review.suspects} == wrong
+    assert {each.path for each in review.label_errors} == wrong
     assert len(wrong) == len(HOSTILE)
     return root, save_review_sheet(review, root.parent / "review")
 

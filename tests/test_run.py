@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emoclf.config import Settings
-from emoclf.evaluation import evaluate_predictions
+from emoclf.evaluation import Evaluation
 from emoclf.inference.testing import evaluate
 from emoclf.photos import Photos
 from emoclf.run import Run, check_run_name, make_run_folder
@@ -109,10 +109,9 @@ def test_run_folders_are_new_and_their_names_plain(tmp_path):
 # --- the test is opened once --------------------------------------------------------------------
 
 
-def answer(scores=(0.1, 0.8, 0.7, 0.3), **options):
+def answer(scores=(0.1, 0.8, 0.7, 0.3), part=""):
     happy = np.array(scores)
-    answers = np.stack([1 - happy, happy], 1)
-    return evaluate_predictions(PHOTOS.labels, answers, paths=PHOTOS.paths, **options)
+    return Evaluation(PHOTOS.with_parts([part] * 4), np.stack([1 - happy, happy], 1))
 
 
 def test_the_first_access_is_logged_and_saving_it_again_is_no_second_one(tmp_path):
@@ -167,7 +166,7 @@ def test_the_same_photos_in_another_order_are_the_same(tmp_path):
 def test_other_runs_that_saw_the_same_photos_are_named(tmp_path):
     for name in ("a", "b"):
         save_evaluation(answer(), make_run(tmp_path / name))
-    other = evaluate_predictions([0, 1], np.eye(2), paths=["x.jpg", "y.jpg"])
+    other = Evaluation(Photos.make(["x.jpg", "y.jpg"], [0, 1]), np.eye(2))
     save_evaluation(other, make_run(tmp_path / "c"))
     log = Run(tmp_path / "b").load_access_log()
     assert log.elsewhere == ("a",)
@@ -177,11 +176,11 @@ def test_other_runs_that_saw_the_same_photos_are_named(tmp_path):
 
 def test_validation_photos_may_be_looked_at_as_often_as_you_like(tmp_path):
     run = make_run(tmp_path / "a")
-    path = save_evaluation(answer(split="validation"), run)
+    path = save_evaluation(answer(part="validation"), run)
     assert path.name == "validation_metrics.json"
     assert run.load_access_log().accesses == ()
     with pytest.raises(ValueError, match="numbers of the validation photos"):
-        save_evaluation(answer(split="validation"), run, part="test")
+        save_evaluation(answer(part="validation"), run, part="test")
 
 
 def test_a_damaged_log_is_not_written_over(tmp_path):
@@ -199,14 +198,12 @@ def test_evaluating_a_run_is_an_access(run):
     run = run[1].run
     before = len(run.load_access_log().accesses)
     test = evaluate(run, progress=False)
-    assert test.evaluation.split == "test"
-    assert test.evaluation.groups is not None
-    assert test.photos == run.photos.part("test")
+    assert test.evaluation.photos == run.photos.part("test")
     assert len(test.access_log.accesses) == before + 1
     assert test.access_log.accesses[-1].model_sha256 == find_sha256(run.model_file)
-    assert str(test.access_log) in test.describe()
+    assert str(test.access_log) in str(test)
     save_evaluation(test.evaluation, run)
     validation = evaluate(run.folder, "validation", progress=False)
     assert validation.access_log is None
-    assert validation.photos.only_part == "validation"
+    assert validation.evaluation.photos.only_part == "validation"
     assert len(run.load_access_log().accesses) == before + 1

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
-from emoclf.evaluation import chance, evaluate_predictions, slice_evaluation
-from emoclf.evaluation.chance import correct_for_many
-from emoclf.evaluation.slices import SMALL_SLICE
+from emoclf.evaluation import slice_evaluation, slices
+from emoclf.evaluation.slices import SMALL_SLICE, correct_for_many
+from tests.evaluations import make_evaluation
 
 
 def answer(is_right, labels=None):
@@ -16,7 +16,7 @@ def answer(is_right, labels=None):
     is_right = np.asarray(is_right, dtype=bool)
     labels = np.arange(len(is_right)) % 2 if labels is None else np.asarray(labels)
     answers = np.where(is_right, labels, 1 - labels)
-    return evaluate_predictions(labels, np.eye(2)[answers])
+    return make_evaluation(labels, np.eye(2)[answers])
 
 
 def test_slices_of_a_measure_add_up():
@@ -57,7 +57,7 @@ def test_equal_values_make_one_slice_and_no_test():
     report = slice_evaluation(answer([1, 0] * 20), {"light": np.full(40, 7.0)})
     assert len(report.slices) == 1
     assert report.tests == ()
-    assert "none can be compared" in report.describe()
+    assert "none can be compared" in str(report)
 
 
 def test_small_slices_are_marked_and_are_not_the_worst():
@@ -66,14 +66,14 @@ def test_small_slices_are_marked_and_are_not_the_worst():
     report = slice_evaluation(answer(is_right), {"kind": values})
     assert {each.name: each.is_small for each in report.slices} == {"few": True, "many": False}
     assert report.worst.name == "many"
-    assert "few photos" in report.describe()
+    assert "few photos" in str(report)
 
 
 def test_ten_photos_conclude_nothing():
     report = slice_evaluation(answer([1, 0] * 5), {"light": np.arange(10.0)})
     assert report.worst is None
     assert report.expected_worst is None
-    assert "nothing can be concluded" in report.describe()
+    assert "nothing can be concluded" in str(report)
 
 
 def test_a_measure_that_decides_is_found_and_one_that_does_not_is_not():
@@ -85,7 +85,7 @@ def test_a_measure_that_decides_is_found_and_one_that_does_not_is_not():
     assert differs == {"light": True, "noise": False}
     assert report.worst.measure == "light"
     assert report.worst_p_value < 0.01
-    assert "differs with light" in report.describe()
+    assert "differs with light" in str(report)
 
 
 def test_two_slices_are_tested_as_fisher_would():
@@ -98,7 +98,7 @@ def test_two_slices_are_tested_as_fisher_would():
 
 def test_among_many_slices_of_nothing_the_worst_is_said_to_be_chance(monkeypatch):
     """Of 60 data sets in which nothing matters, at most about one in twenty is called a find."""
-    monkeypatch.setattr(chance, "DRAWS", 499)
+    monkeypatch.setattr(slices, "RANDOM_ORDERS", 499)
     random = np.random.default_rng(2)
     finds = 0
     for seed in range(60):
@@ -118,7 +118,7 @@ def test_copies_are_no_further_photos():
     rows = np.eye(2)[np.where(right, 0, 1)]
     found = {
         name: slice_evaluation(
-            evaluate_predictions(labels, rows, groups=given), {"light": light}, cuts={"light": [3]}
+            make_evaluation(labels, rows, groups=given), {"light": light}, cuts={"light": [3]}
         )
         for name, given in (("photos", None), ("groups", groups))
     }
@@ -148,7 +148,7 @@ def test_json_holds_the_report():
     report = slice_evaluation(answer([1, 0] * 30), {"light": np.arange(60.0)})
     numbers = json.loads(json.dumps(report.to_dict()))
     assert len(numbers["slices"]) == 3
-    assert numbers["text"] == report.describe_tests()
+    assert numbers["text"] == report.conclusion
 
 
 @pytest.mark.parametrize(

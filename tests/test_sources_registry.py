@@ -13,6 +13,7 @@ from emoclf.data.sources import (
     parse_class_map,
     sample_photos,
 )
+from emoclf.photos import Photos
 from tests.archives import draw_picture, name_pictures, write_folder, write_zip
 from tests.calls import call
 
@@ -134,8 +135,8 @@ def test_stage_and_clean_with_a_map(tmp_path, emotions):
 def test_split_with_a_map(tmp_path, emotions):
     output = tmp_path / "split.json"
     invoke("split", emotions, "--map", "joy=Happy", "--output", output)
-    files = json.loads(output.read_text())["files"]
-    assert {file["path"].partition("/")[0] for file in files} == {"joy", "sad", "sad_drawings"}
+    paths = Photos.load(output).paths
+    assert {path.partition("/")[0] for path in paths} == {"joy", "sad", "sad_drawings"}
     refused = invoke("train", "--split", output, "--map", "joy=Happy", code=2)
     assert "--map has no meaning with --split" in refused.stderr
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from emoclf.data.cleaning import CleaningReport, FileRecord, Problem
-from emoclf.evaluation import evaluate_predictions
 from emoclf.storage.tables import read_table, write_table
+from emoclf.untrusted import show_text
+from tests.evaluations import make_evaluation
 
 NAMES = (
     '=HYPERLINK("http://evil.example","Click")',
@@ -83,16 +84,18 @@ def test_the_table_of_clean_holds_no_formula_and_gives_the_names_back(tmp_path):
 
 def test_the_table_of_answers_holds_no_formula_and_gives_the_names_back(tmp_path):
     names = tuple(dict.fromkeys(NAMES))
-    labels = np.arange(len(names))
-    answers = np.full((len(names), len(names)), 1 / len(names))
-    found = evaluate_predictions(labels, answers, paths=names, class_names=names)
+    classes = tuple(name for name in names if show_text(name) == name)
+    labels = np.arange(len(names)) % len(classes)
+    answers = np.full((len(names), len(classes)), 1 / len(classes))
+    found = make_evaluation(labels, answers, paths=names, class_names=classes)
     path = found.save_table(tmp_path / "predictions.csv")
     check_cells(path)
     rows = [row for _, row in read_table(path, what="answers")]
     assert [row["file"] for row in rows] == list(names)
-    assert [row["true_class"] for row in rows] == list(names)
-    assert {row["predicted_class"] for row in rows} == {names[0]}
-    for name in names:
+    assert [row["true_class"] for row in rows] == [classes[label] for label in labels]
+    assert {row["predicted_class"] for row in rows} == {classes[0]}
+    assert len(classes) > 4 and any(name[0] in "=+-@" for name in classes)
+    for name in classes:
         assert float(rows[0][f"probability_{name}"]) == answers[0, 0]
 
 

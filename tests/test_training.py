@@ -7,7 +7,7 @@ import pytest
 
 from emoclf.config import Settings
 from emoclf.data.loading import make_dataset
-from emoclf.evaluation import collect_predictions, evaluate_predictions
+from emoclf.evaluation import Evaluation, evaluate_model
 from emoclf.models import build_cnn
 from emoclf.models.model_file import ModelInfo, load_info, load_model
 from emoclf.photos import Photos
@@ -75,14 +75,15 @@ def test_a_model_of_faces_knows_that_it_is_one(cache, photos, tmp_path):
 def test_evaluation_is_kept_and_agrees_with_keras(run, cache):
     model, result = run
     dataset = make_dataset(cache, "test", batch_size=7)
-    labels, probabilities = collect_predictions(model, dataset)
-    evaluation = evaluate_predictions(labels, probabilities, paths=cache.photos.part("test").paths)
+    evaluation = evaluate_model(model, dataset, cache.photos.part("test"))
     path = save_evaluation(evaluation, result.run)
     numbers = json.loads(path.read_text())
     assert path.name == "metrics.json"
     assert numbers["accuracy"]["value"] == pytest.approx(model.evaluate(dataset, verbose=0)[1])
     assert (result.run.folder / "predictions.csv").is_file()
-    assert save_evaluation(evaluation, result.run, part="validation").name == (
+    unassigned = evaluation.photos.with_parts([""] * len(evaluation.photos))
+    of_no_part = Evaluation(unassigned, evaluation.probabilities)
+    assert save_evaluation(of_no_part, result.run, part="validation").name == (
         "validation_metrics.json"
     )
 
@@ -123,7 +124,7 @@ def test_a_collapsed_model_is_said(cache, photos, tmp_path):
         run=start_run(settings, photos, logs=tmp_path),
         verbose=0,
     )
-    assert "16 of 16 answers are Happy" in result.collapse
+    assert "16 of 16 predictions are Happy" in result.collapse
 
 
 def test_runs_never_share_a_folder(photos, tmp_path):

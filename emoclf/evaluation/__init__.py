@@ -1,89 +1,56 @@
-"""True labels and probabilities in, numbers with intervals out.
+"""Photos and predicted probabilities in, numbers with intervals out.
 
 Every figure carries its interval and its number of photos: 17 right of 17 is not 100 %, it is
-82 to 100 %. `estimates` holds Wilson's interval, `bootstrap` the one for areas and F1, `metrics`
-all numbers of one look at a split, `comparing` two networks on the same photos.
+82 to 100 %. `Evaluation(photos, probabilities)` has all numbers of one network, `evaluate_model`
+makes one, `compare_evaluations` compares two, `slice_evaluation` and `measure_robustness` look for
+weaknesses. `estimates` holds Wilson's interval, `bootstrap` the one for areas and F1.
 """
 
-from emoclf.evaluation.classes import ClassScores, score_classes, share_right
 from emoclf.evaluation.comparing import Comparison, compare_evaluations, mcnemar_test
-from emoclf.evaluation.curves import Curves
 from emoclf.evaluation.estimates import (
+    ESTIMATE_HEADERS,
     Estimate,
-    average_estimates,
-    count_independent,
-    subtract_estimates,
+    estimate_fraction,
     wilson_interval,
 )
-from emoclf.evaluation.figures import Figures, estimate_figures
-from emoclf.evaluation.kept import read_probabilities
-from emoclf.evaluation.metrics import (
-    COLLAPSE_SHARE,
+from emoclf.evaluation.evaluation import (
     BatchModel,
     Evaluation,
     collect_predictions,
-    describe_collapse,
-    evaluate_predictions,
+    evaluate_model,
+    read_evaluation,
 )
+from emoclf.evaluation.figures import estimate_figures
 from emoclf.evaluation.robustness import (
     CorruptedPhoto,
     CorruptionCurve,
+    PredictCorrupted,
     RobustnessReport,
-    measure_corrupted,
     measure_robustness,
 )
-from emoclf.evaluation.slices import (
-    SMALL_SLICE,
-    Slice,
-    SliceReport,
-    SliceTest,
-    slice_evaluation,
-)
-from emoclf.images.corruptions import (
-    CORRUPTIONS,
-    WORKING_SIDE,
-    Corruption,
-    CorruptionName,
-    corrupt_photo,
-    load_at_working_size,
-)
+from emoclf.evaluation.scores import describe_collapse
+from emoclf.evaluation.slices import SliceReport, slice_evaluation
 
 __all__ = [
-    "COLLAPSE_SHARE",
-    "CORRUPTIONS",
-    "SMALL_SLICE",
-    "WORKING_SIDE",
+    "ESTIMATE_HEADERS",
     "BatchModel",
-    "ClassScores",
     "Comparison",
     "CorruptedPhoto",
-    "Corruption",
     "CorruptionCurve",
-    "CorruptionName",
-    "Curves",
     "Estimate",
     "Evaluation",
-    "Figures",
+    "PredictCorrupted",
     "RobustnessReport",
-    "Slice",
     "SliceReport",
-    "SliceTest",
-    "average_estimates",
     "collect_predictions",
     "compare_evaluations",
-    "corrupt_photo",
-    "count_independent",
     "describe_collapse",
     "estimate_figures",
-    "evaluate_predictions",
-    "load_at_working_size",
+    "estimate_fraction",
+    "evaluate_model",
     "mcnemar_test",
-    "measure_corrupted",
     "measure_robustness",
-    "read_probabilities",
-    "score_classes",
-    "share_right",
+    "read_evaluation",
     "slice_evaluation",
-    "subtract_estimates",
     "wilson_interval",
 ]

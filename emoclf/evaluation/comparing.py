@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from emoclf.config import SEED
-from emoclf.evaluation.bootstrap import DRAWS, draw_figures, draw_honest_errors
+from emoclf.display import Displayed, Table
+from emoclf.evaluation.bootstrap import BOOTSTRAP_RESAMPLES, resample_figures
 from emoclf.evaluation.estimates import Estimate, count_independent, subtract_estimates
-from emoclf.evaluation.figures import draw_all, estimate_all
-from emoclf.evaluation.metrics import Evaluation
+from emoclf.evaluation.evaluation import Evaluation
+from emoclf.evaluation.figures import estimate_all
 
 _TITLES = {
     "accuracy": "accuracy",
@@ -24,12 +26,12 @@ _TITLES = {
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """The difference between two networks, asked about the same photos.
+class Comparison(Displayed):
+    """The difference between two networks on the same photos.
 
     Attributes:
         names: Names of the two.
-        only_first: Photos (groups of copies count once) that the first alone gets right.
+        only_first: Photos (a group of duplicates counts once) that the first alone gets right.
         only_second: Photos that the second alone gets right.
         p_value: McNemar's exact test: how often two equally good networks would be as unequal.
         differences: Figure to second minus first, with the paired interval. Above 0 the second is
@@ -51,27 +53,28 @@ class Comparison:
             return None
         return self.names[self.only_second > self.only_first]
 
-    def describe(self) -> str:
-        """Return the differences as a text that says which is better, or that it is open."""
+    def blocks(self) -> Iterable[str | Table]:
+        """Return the differences, and which network is better or that it is open."""
         first, second = self.names
-        lines = [f"{second} minus {first}, on the same {self.photos:,} photos:"]
-        lines += [f"{_TITLES[name]:20}{each}" for name, each in self.differences.items()]
-        lines.append(
-            f"{self.only_second} photos only {second} gets right, {self.only_first} only {first}: "
-            f"McNemar's exact test, p = {self.p_value:.3g}."
+        yield Table(
+            (f"{second} minus {first}", "difference", "95 % interval"),
+            [(_TITLES[name], e.value, e.interval) for name, e in self.differences.items()],
+        )
+        yield (
+            f"Of the same {self.photos:,} photos {second} alone gets {self.only_second} right, "
+            f"{first} alone {self.only_first}: McNemar's exact test, p = {self.p_value:.3g}."
         )
         if self.better:
-            lines.append(f"{self.better} is right more often: chance is an unlikely reason.")
+            yield f"{self.better} is right more often: chance is an unlikely reason."
         else:
-            lines.append("These photos do not tell which of the two is right more often.")
+            yield "These photos do not tell which of the two is right more often."
         area = self.differences.get("roc_auc")
         if area is None:
-            lines.append("The photos hold one class only: areas cannot be compared.")
+            yield "The photos hold one class only: areas cannot be compared."
         elif area.low > 0 or area.high < 0:
-            lines.append(f"{second if area.low > 0 else first} ranks the photos better (ROC AUC).")
+            yield f"{second if area.low > 0 else first} ranks the photos better (ROC AUC)."
         else:
-            lines.append("These photos do not tell which of the two ranks better (ROC AUC).")
-        return "\n".join(lines)
+            yield "These photos do not tell which of the two ranks better (ROC AUC)."
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as a dictionary that JSON can hold."""
@@ -83,61 +86,58 @@ def compare_evaluations(
     second: Evaluation,
     *,
     names: tuple[str, str] = ("first", "second"),
-    draws: int = DRAWS,
+    resamples: int = BOOTSTRAP_RESAMPLES,
     seed: int = SEED,
 ) -> Comparison:
-    """Compare two networks that were asked about the same photos.
+    """Compare two networks on the same photos.
 
     Accuracy is compared by McNemar's (1947) exact test on the photos that one of the two alone
-    gets right; copies of a photo have one vote together. Each difference has an interval from
-    the intervals of both figures and their correlation (Newcombe, 1998), which for areas, F1 and
-    calibration error comes from a paired bootstrap: both networks see the same drawn photos.
+    gets right; duplicates have one vote together. Each difference has an interval from the
+    intervals of both figures and their correlation (Newcombe, 1998), which for areas, F1 and
+    calibration error comes from a paired bootstrap: both networks see the same resamples.
 
     Six figures are compared. One of six differs by chance alone more often than one, so choose
     beforehand which of them decides.
 
     Args:
-        first: Numbers of one network.
-        second: Numbers of the other, of the same photos in the same order.
+        first: The evaluation of one network.
+        second: That of the other, of the same photos in the same order.
         names: Names of the two, for the text.
-        draws: Number of bootstrap draws.
-        seed: Seed of the draws.
+        resamples: Number of resamples of the bootstrap.
+        seed: Their seed.
 
     Returns:
         The differences, second minus first, and what they show.
 
     Raises:
-        ValueError: If the two were asked about different photos.
+        ValueError: If the two are of different photos.
     """
     _check_same_photos(first, second, names)
     votes = _count_votes(first, second)
     differences = {"accuracy": _subtract_accuracies(first, second)}
-    differences |= _subtract_figures(first, second, draws, seed)
-    order = [name for name in _TITLES if name in differences]
+    differences |= _subtract_figures(first, second, resamples, seed)
     return Comparison(
         names=names,
         only_first=votes[0],
         only_second=votes[1],
         p_value=mcnemar_test(*votes),
-        differences={name: differences[name] for name in order},
-        photos=len(first.labels),
+        differences={name: differences[name] for name in _TITLES if name in differences},
+        photos=len(first.photos),
     )
 
 
 def _check_same_photos(first: Evaluation, second: Evaluation, names: tuple[str, str]) -> None:
-    same = first.paths == second.paths and np.array_equal(first.labels, second.labels)
-    if not same or first.class_names != second.class_names:
+    one, other = first.photos, second.photos
+    same = one.paths == other.paths and np.array_equal(one.labels, other.labels)
+    if not same or one.class_names != other.class_names:
         raise ValueError(
             "Two networks are compared on the same photos in the same order, with the same true "
-            f"classes. Received: {names[0]}, {len(first.paths)} photos, and {names[1]}, "
-            f"{len(second.paths)} photos. Evaluate both on the same photos."
+            f"classes. Received: {names[0]}, {len(one)} photos, and {names[1]}, "
+            f"{len(other)} photos. Evaluate both on the same photos."
         )
-    nothing = np.zeros(0)
-    copies = [nothing if each.groups is None else each.groups for each in (first, second)]
-    if not np.array_equal(copies[0], copies[1]):
+    if not np.array_equal(one.groups, other.groups):
         raise ValueError(
-            "The two evaluations do not name the same copies: give the same `groups` to both calls "
-            "of evaluate_predictions."
+            "The two evaluations do not name the same duplicates: give the same `photos` to both."
         )
 
 
@@ -149,7 +149,7 @@ def mcnemar_test(only_first: int, only_second: int) -> float:
         only_second: Photos that the second alone gets right.
 
     Returns:
-        The two-sided p-value; 1 when they are never of different opinion.
+        The two-sided p-value; 1 when they never differ.
     """
     from scipy.stats import binomtest
 
@@ -158,71 +158,63 @@ def mcnemar_test(only_first: int, only_second: int) -> float:
 
 
 def _count_votes(first: Evaluation, second: Evaluation) -> tuple[int, int]:
-    """Count the groups of copies in which one network is right more often than the other."""
-    lead = _is_right(second).astype(np.int64) - _is_right(first)
-    if first.groups is not None:
-        number = np.unique(first.groups, return_inverse=True)[1]
-        lead = np.bincount(number, weights=lead)
+    """Count the groups of duplicates in which one network is right more often than the other."""
+    number = np.unique(first.photos.groups, return_inverse=True)[1]
+    lead = np.bincount(number, weights=second.is_right.astype(np.int64) - first.is_right)
     return int((lead < 0).sum()), int((lead > 0).sum())
 
 
-def _is_right(evaluation: Evaluation) -> np.ndarray:
-    return evaluation.predicted_labels == evaluation.labels
-
-
 def _subtract_accuracies(first: Evaluation, second: Evaluation) -> Estimate:
-    """Subtract two shares of the same photos (Newcombe, 1998, method 10)."""
-    one, other = _is_right(first), _is_right(second)
+    """Subtract two fractions of the same photos (Newcombe, 1998, method 10)."""
+    one, other = first.is_right, second.is_right
     both, neither = int((one & other).sum()), int((~one & ~other).sum())
     only_one, only_other = int((one & ~other).sum()), int((other & ~one).sum())
     margins = (both + only_one) * (only_other + neither) * (both + only_other)
     product = margins * (only_one + neither)
     shared = float(both * neither - only_one * only_other)
     if shared > 0:
-        worth = count_independent(first.groups) or len(one)
+        worth = count_independent(first.photos.groups)
         shared = max(shared - len(one) ** 2 / (2 * worth), 0.0)
     correlation = shared / product**0.5 if product else 0.0
     return subtract_estimates(second.accuracy, first.accuracy, correlation=correlation)
 
 
 def _subtract_figures(
-    first: Evaluation, second: Evaluation, draws: int, seed: int
+    first: Evaluation, second: Evaluation, resamples: int, seed: int
 ) -> dict[str, Estimate]:
     found = []
     for each in (first, second):
-        labels, answers, groups = each.labels, each.probabilities, each.groups
-        values, drawn = draw_all(labels, answers, groups=groups, draws=draws, seed=seed)
-        honest = draw_honest_errors(answers.max(axis=1), groups, draws=draws, seed=seed)
-        limit = float(np.quantile(honest, 0.975))
-        estimates = estimate_all(labels, answers, values, drawn, groups=groups, by_chance=limit)
+        estimates, resampled, _ = estimate_all(
+            each.photos, each.probabilities, resamples=resamples, seed=seed
+        )
         estimates["balanced_accuracy"] = each.balanced_accuracy
-        drawn["balanced_accuracy"] = _draw_balanced_accuracy(each, draws, seed)
-        found.append((estimates, drawn))
-    (one, one_drawn), (other, other_drawn) = found
-    last = f"f1_{len(first.class_names) - 1}"
+        resampled["balanced_accuracy"] = _resample_balanced_accuracy(each, resamples, seed)
+        found.append((estimates, resampled))
+    (one, one_resampled), (other, other_resampled) = found
+    last = f"f1_{len(first.photos.class_names) - 1}"
     return {
         "f1" if name == last else name: subtract_estimates(
             other[name],
             one[name],
-            correlation=_correlate(one_drawn[name], other_drawn[name]),
+            correlation=_correlate(one_resampled[name], other_resampled[name]),
         )
         for name in one
         if name == last or not name.startswith("f1_")
     }
 
 
-def _draw_balanced_accuracy(evaluation: Evaluation, draws: int, seed: int) -> np.ndarray:
-    labels, is_right = evaluation.labels, _is_right(evaluation).astype(float)
+def _resample_balanced_accuracy(evaluation: Evaluation, resamples: int, seed: int) -> np.ndarray:
+    labels, is_right = evaluation.labels, evaluation.is_right.astype(float)
     members = np.stack([labels == label for label in np.unique(labels)], axis=1).astype(float)
 
     def measure(weights: np.ndarray) -> np.ndarray:
         return ((weights * is_right) @ members / (weights @ members)).mean(axis=1)
 
-    return draw_figures(measure, labels, evaluation.groups, draws=draws, seed=seed)
+    return resample_figures(measure, evaluation.photos, resamples=resamples, seed=seed)
 
 
 def _correlate(one: np.ndarray, other: np.ndarray) -> float:
-    """Correlate two columns of draws; 0, which is careful, where one of them never moves."""
+    """Correlate two columns of resamples; 0, which is careful, where one of them never moves."""
     if min(one.std(), other.std()) < 1e-12:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])

@@ -1,4 +1,4 @@
-"""A figure with its interval: shares after Wilson, averages and differences of them."""
+"""A figure with its interval: fractions after Wilson, averages and differences of them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from statistics import NormalDist
 
 import numpy as np
 
+ESTIMATE_HEADERS = ("value", "95 % interval", "n")
+"""Heads of the columns that `Estimate.to_cells` fills."""
+
 
 @dataclass(frozen=True)
 class Estimate:
     """A figure measured on `count` photos, with its 95 % interval.
 
     Attributes:
-        value: The measured figure: a share from 0 to 1, or a difference of shares from -1 to 1.
+        value: The measured figure: a fraction from 0 to 1, or a difference from -1 to 1.
         low: Lower end of the interval.
         high: Upper end of the interval.
         count: Photos it was measured on.
@@ -25,29 +28,36 @@ class Estimate:
     high: float
     count: int
 
+    @property
+    def interval(self) -> str:
+        """The interval in words, for example `0.912 to 0.951`."""
+        return f"{self.low:.3f} to {self.high:.3f}"
+
+    def to_cells(self) -> tuple[float, str, int]:
+        """Return the cells of a table under `ESTIMATE_HEADERS`."""
+        return self.value, self.interval, self.count
+
     def __str__(self) -> str:
         """Return for example `0.934 (95 % interval 0.912 to 0.951, n = 600)`."""
-        return (
-            f"{self.value:.3f} (95 % interval {self.low:.3f} to {self.high:.3f}, n = {self.count})"
-        )
+        return f"{self.value:.3f} (95 % interval {self.interval}, n = {self.count})"
 
 
 def wilson_interval(
     successes: int, count: int, *, confidence: float = 0.95, effective_count: float | None = None
 ) -> Estimate:
-    """Estimate a share and its interval after Wilson (1927).
+    """Estimate a fraction and its interval after Wilson (1927).
 
-    Unlike the textbook interval it is right for few photos and for shares near 0 or 1.
+    Unlike the textbook interval it is right for few photos and for fractions near 0 or 1.
 
     Args:
-        successes: Number of right answers, 0 to `count`.
+        successes: Number of right predictions, 0 to `count`.
         count: Number of photos.
-        confidence: Share of intervals that hold the true value, between 0 and 1.
-        effective_count: How many independent photos these are worth, from
-            `count_independent`, where some are copies of others; default: `count`.
+        confidence: Fraction of intervals that hold the true value, between 0 and 1.
+        effective_count: How many independent photos these are worth, from `count_independent`,
+            where some are duplicates of others; default: `count`.
 
     Returns:
-        The share with its interval. For no photos the value is nan and the interval 0 to 1.
+        The fraction with its interval. For no photos the value is nan and the interval 0 to 1.
 
     Raises:
         ValueError: If `successes` is not between 0 and `count`.
@@ -61,81 +71,75 @@ def wilson_interval(
     if count == 0:
         return Estimate(float("nan"), 0.0, 1.0, 0)
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share, worth = successes / count, count if effective_count is None else effective_count
-    return Estimate(share, *find_wilson_limits(share, worth, z=z), count)
+    fraction, worth = successes / count, count if effective_count is None else effective_count
+    return Estimate(fraction, *find_wilson_limits(fraction, worth, z=z), count)
 
 
-def find_wilson_limits(share: float, worth: float, *, z: float = 1.959964) -> tuple[float, float]:
-    """Return the ends of Wilson's interval for a share of `worth` independent photos.
+def find_wilson_limits(
+    fraction: float, worth: float, *, z: float = 1.959964
+) -> tuple[float, float]:
+    """Return the ends of Wilson's interval for a fraction of `worth` independent photos.
 
     Args:
-        share: The measured share, 0 to 1.
+        fraction: The measured fraction, 0 to 1.
         worth: Number of independent photos, above 0; it need not be whole (Korn and Graubard,
             1998).
         z: Quantile of the normal distribution; default: for 95 %.
 
     Returns:
-        Lower and upper end, 0 to 1; the share lies between them.
+        Lower and upper end, 0 to 1; the fraction lies between them.
     """
-    centre = (share + z**2 / (2 * worth)) / (1 + z**2 / worth)
-    half = z * (share * (1 - share) / worth + z**2 / (4 * worth**2)) ** 0.5 / (1 + z**2 / worth)
-    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+    centre = (fraction + z**2 / (2 * worth)) / (1 + z**2 / worth)
+    variance = fraction * (1 - fraction) / worth + z**2 / (4 * worth**2)
+    half = z * variance**0.5 / (1 + z**2 / worth)
+    return max(0.0, min(fraction, centre - half)), min(1.0, max(fraction, centre + half))
 
 
-def number_groups(groups: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Give every photo without copies a group of its own.
+def count_independent(groups: np.ndarray) -> float:
+    """Count how many independent photos some photos with duplicates are worth.
 
-    Args:
-        groups: Integers `(photos,)`, equal for copies; -1 for a photo without any, as in a
-            cleaning report.
-
-    Returns:
-        int64 `(photos,)`, 0 or more, equal for copies alone.
-
-    Example:
-        >>> number_groups([4, -1, 4, -1]).tolist()
-        [4, 5, 4, 6]
-    """
-    numbers = np.array(groups, dtype=np.int64)
-    is_alone = numbers < 0
-    numbers[is_alone] = numbers.max(initial=-1) + 1 + np.arange(is_alone.sum())
-    return numbers
-
-
-def count_independent(groups: np.ndarray | None, chosen: np.ndarray | None = None) -> float | None:
-    """Count how many independent photos some photos with copies are worth.
-
-    Copies are answered alike, so a group of copies is worth about one photo: Kish's (1965)
+    Duplicates are predicted alike, so a group of them is worth about one photo: Kish's (1965)
     effective sample size, the squared sum of the groups' sizes over the sum of their squares.
 
     Args:
-        groups: int `(photos,)`, equal for copies; None when there are no copies.
-        chosen: bool `(photos,)`, which of the photos count; default: all.
+        groups: int `(photos,)`, equal for duplicates.
 
     Returns:
-        At most the number of photos; None when `groups` is None or no photo is chosen.
+        At most the number of photos.
 
     Example:
         >>> count_independent(np.array([1, 1, 2, 3]))
         2.6666666666666665
     """
-    if groups is None:
-        return None
-    sizes = np.unique(groups if chosen is None else groups[chosen], return_counts=True)[1]
-    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else None
+    sizes = np.unique(groups, return_counts=True)[1]
+    return float(sizes.sum() ** 2 / (sizes**2).sum()) if len(sizes) else 0.0
+
+
+def estimate_fraction(is_hit: np.ndarray, groups: np.ndarray) -> Estimate:
+    """Estimate a fraction of photos; duplicates count as one photo for the interval.
+
+    Args:
+        is_hit: bool `(photos,)`, such as `evaluation.is_right`.
+        groups: int64 `(photos,)`, equal for duplicates.
+
+    Returns:
+        The fraction, with Wilson's interval.
+    """
+    worth = count_independent(groups)
+    return wilson_interval(int(is_hit.sum()), len(is_hit), effective_count=worth)
 
 
 def average_estimates(estimates: Sequence[Estimate]) -> Estimate:
-    """Average independent shares, with an interval from the intervals of the parts.
+    """Average independent fractions, with an interval from the intervals of the parts.
 
     The distances of the parts' limits are added as squares: "method of variance estimates
     recovery", Zou and Donner (2008), on Wilson limits as in Newcombe (1998).
 
     Args:
-        estimates: At least one share.
+        estimates: At least one.
 
     Returns:
-        The mean share; `count` is the sum of the counts.
+        The mean; `count` is the sum of the counts.
     """
     mean = sum(e.value for e in estimates) / len(estimates)
     below = sum((e.value - e.low) ** 2 for e in estimates) ** 0.5 / len(estimates)

@@ -1,27 +1,28 @@
-"""The figures that need the bootstrap for their interval: areas, F1, calibration error."""
+"""Areas, F1 and calibration error: for many weightings of the photos at once, and with intervals.
+
+Every `measure_` function takes weights, float64 `(resamples, photos)`, 0 or more, and returns one
+figure per resample, float64 `(resamples,)`. With weights of one they are scikit-learn's figures.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from emoclf.config import SEED
 from emoclf.evaluation.bootstrap import (
-    DRAWS,
-    draw_figures,
-    draw_honest_errors,
+    BOOTSTRAP_RESAMPLES,
+    CELLS,
     find_error_interval,
     find_interval,
+    resample_figures,
 )
 from emoclf.evaluation.estimates import Estimate
-from emoclf.evaluation.weighted import (
-    measure_average_precision,
-    measure_calibration_error,
-    measure_f1,
-    measure_roc_auc,
-)
+from emoclf.photos import Photos
+
+CALIBRATION_BINS = 15
+"""Bins of equal width, between 0 and 1, into which predictions are sorted by their confidence."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class Figures:
             class only.
         average_precision: Area under its precision-recall curve; None likewise.
         f1: Harmonic mean of precision and recall of every class, in label order; the value is nan
-            for a class that is neither there nor answered.
+            for a class that is neither there nor predicted.
         calibration_error: How far confidence and accuracy lie apart.
-        error_by_chance: What an honest network would show as calibration error on these photos, on
-            average, by chance alone.
+        error_by_chance: The calibration error that a calibrated network would show on these photos,
+            on average, by chance alone.
     """
 
     roc_auc: Estimate | None
@@ -45,131 +46,239 @@ class Figures:
     calibration_error: Estimate
     error_by_chance: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the figures as a dictionary that JSON can hold."""
-        return asdict(self)
 
-
-def measure_all(
-    labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Measure every figure of this module under many weightings of the photos.
+def estimate_figures(
+    photos: Photos,
+    probabilities: np.ndarray,
+    *,
+    resamples: int = BOOTSTRAP_RESAMPLES,
+    seed: int = SEED,
+) -> Figures:
+    """Measure areas, F1 and calibration error, each with its interval.
 
     Args:
-        labels: True labels, int64 `(photos,)`.
+        photos: At least one.
         probabilities: float64 `(photos, classes)`, rows sum to 1.
-        weights: float64 `(draws, photos)`.
+        resamples: Number of resamples of the bootstrap.
+        seed: Their seed.
 
     Returns:
-        Name to figures, float64 `(draws,)`. A figure that the photos cannot give is left out.
+        The figures.
     """
-    last, answers = probabilities.shape[1] - 1, probabilities.argmax(axis=1)
+    found, _, by_chance = estimate_all(photos, probabilities, resamples=resamples, seed=seed)
+    nothing = Estimate(float("nan"), 0.0, 1.0, len(photos))
+    return Figures(
+        roc_auc=found.get("roc_auc"),
+        average_precision=found.get("average_precision"),
+        f1=tuple(found.get(f"f1_{label}", nothing) for label in range(probabilities.shape[1])),
+        calibration_error=found["calibration_error"],
+        error_by_chance=by_chance,
+    )
+
+
+def estimate_all(
+    photos: Photos, probabilities: np.ndarray, *, resamples: int, seed: int
+) -> tuple[dict[str, Estimate], dict[str, np.ndarray], float]:
+    """Measure every figure of this module on the photos, and on many resamples of them.
+
+    Args:
+        photos: At least one.
+        probabilities: float64 `(photos, classes)`, rows sum to 1.
+        resamples: Number of resamples.
+        seed: Their seed; the same seed gives the same resamples.
+
+    Returns:
+        Name to figure with its interval, name to resampled figures, float64 `(resamples,)`, and
+        the calibration error that a calibrated network shows on average. A figure that the photos
+        cannot give is left out.
+    """
+    measured = _measure_all(photos.labels, probabilities, np.ones((1, len(photos))))
+
+    def measure(weights: np.ndarray) -> np.ndarray:
+        return np.column_stack(list(_measure_all(photos.labels, probabilities, weights).values()))
+
+    rows = resample_figures(measure, photos, resamples=resamples, seed=seed)
+    resampled = dict(zip(measured, rows.T, strict=True))
+    by_chance = resample_calibrated_errors(
+        probabilities.max(axis=1), photos.groups, resamples=resamples, seed=seed
+    )
+    last, found = probabilities.shape[1] - 1, {}
+    for name, (value,) in measured.items():
+        own = resampled[name]
+        if name == "calibration_error":
+            limit = float(np.quantile(by_chance, 0.975))
+            found[name] = find_error_interval(float(value), own, limit, photos)
+        else:
+            leans_on = last if name == "average_precision" else None
+            found[name] = find_interval(float(value), own, photos, leans_on=leans_on)
+    return found, resampled, float(by_chance.mean())
+
+
+def resample_calibrated_errors(
+    confidence: np.ndarray,
+    groups: np.ndarray,
+    *,
+    resamples: int = BOOTSTRAP_RESAMPLES,
+    seed: int = SEED,
+) -> np.ndarray:
+    """Draw the errors that a calibrated network shows by chance (Broecker and Smith, 2007).
+
+    Args:
+        confidence: float `(photos,)`, probability of the prediction: of a calibrated network, so
+            many of the predictions are right.
+        groups: int64 `(photos,)`, equal for duplicates, which are right or wrong together.
+        resamples: How often.
+        seed: Seed of the luck.
+
+    Returns:
+        float64 `(resamples,)`.
+    """
+    generator = np.random.default_rng(seed)
+    number = np.unique(groups, return_inverse=True)[1]
+    ones, portion = np.ones((1, len(confidence))), max(1, CELLS // len(confidence))
+    errors = []
+    for start in range(0, resamples, portion):
+        luck = generator.random((min(portion, resamples - start), number.max() + 1))[:, number]
+        errors.append(measure_calibration_error(confidence, luck < confidence, ones))
+    return np.concatenate(errors)
+
+
+def _measure_all(
+    labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    last, predicted = probabilities.shape[1] - 1, probabilities.argmax(axis=1)
     is_last, score = labels == last, probabilities[:, last]
     found: dict[str, np.ndarray] = {}
     if 0 < is_last.sum() < len(labels):
         found["roc_auc"] = measure_roc_auc(is_last, score, weights)
         found["average_precision"] = measure_average_precision(is_last, score, weights)
     for label in range(last + 1):
-        is_class, called = labels == label, answers == label
+        is_class = labels == label
         if is_class.any():
-            found[f"f1_{label}"] = measure_f1(is_class, called, weights)
-    confidence = probabilities.max(axis=1)
-    found["calibration_error"] = measure_calibration_error(confidence, answers == labels, weights)
-    return found
-
-
-def draw_all(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    *,
-    groups: np.ndarray | None = None,
-    draws: int = DRAWS,
-    seed: int = SEED,
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Measure every figure on the photos, and on many drawn sets of them.
-
-    Args:
-        labels: True labels, int64 `(photos,)`.
-        probabilities: float64 `(photos, classes)`, rows sum to 1.
-        groups: int64 `(photos,)`, equal for copies; None when there are none.
-        draws: Number of drawn sets.
-        seed: Seed of the draws; the same seed draws the same photos.
-
-    Returns:
-        Name to figure, and name to drawn figures, float64 `(draws,)`.
-    """
-    measured = measure_all(labels, probabilities, np.ones((1, len(labels))))
-
-    def measure(weights: np.ndarray) -> np.ndarray:
-        return np.column_stack(list(measure_all(labels, probabilities, weights).values()))
-
-    drawn = draw_figures(measure, labels, groups, draws=draws, seed=seed)
-    values = {name: float(value[0]) for name, value in measured.items()}
-    return values, dict(zip(measured, drawn.T, strict=True))
-
-
-def estimate_all(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    values: dict[str, float],
-    drawn: dict[str, np.ndarray],
-    *,
-    groups: np.ndarray | None = None,
-    by_chance: float,
-) -> dict[str, Estimate]:
-    """Turn the draws of every figure into its interval.
-
-    Args:
-        labels: True labels, int64 `(photos,)`.
-        probabilities: float64 `(photos, classes)`.
-        values: From `draw_all`.
-        drawn: From `draw_all`.
-        groups: int64 `(photos,)`, equal for copies; None when there are none.
-        by_chance: The calibration error below which an honest network stays in 97.5 % of draws.
-
-    Returns:
-        Name to figure with its interval.
-    """
-    last, found = probabilities.shape[1] - 1, {}
-    for name, value in values.items():
-        if name == "calibration_error":
-            found[name] = find_error_interval(value, drawn[name], by_chance, labels, groups)
-        else:
-            leans_on = last if name == "average_precision" else None
-            found[name] = find_interval(value, drawn[name], labels, groups, leans_on=leans_on)
-    return found
-
-
-def estimate_figures(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    *,
-    groups: np.ndarray | None = None,
-    draws: int = DRAWS,
-    seed: int = SEED,
-) -> Figures:
-    """Measure areas, F1 and calibration error, each with its interval.
-
-    Args:
-        labels: True labels, int64 `(photos,)`.
-        probabilities: float64 `(photos, classes)`, rows sum to 1.
-        groups: int64 `(photos,)`, equal for copies; None when there are none.
-        draws: Number of drawn sets.
-        seed: Seed of the draws.
-
-    Returns:
-        The figures.
-    """
-    values, drawn = draw_all(labels, probabilities, groups=groups, draws=draws, seed=seed)
-    honest = draw_honest_errors(probabilities.max(axis=1), groups, draws=draws, seed=seed)
-    limit = float(np.quantile(honest, 0.975))
-    found = estimate_all(labels, probabilities, values, drawn, groups=groups, by_chance=limit)
-    nothing = Estimate(float("nan"), 0.0, 1.0, len(labels))
-    classes = range(probabilities.shape[1])
-    return Figures(
-        roc_auc=found.get("roc_auc"),
-        average_precision=found.get("average_precision"),
-        f1=tuple(found.get(f"f1_{label}", nothing) for label in classes),
-        calibration_error=found["calibration_error"],
-        error_by_chance=float(honest.mean()),
+            found[f"f1_{label}"] = measure_f1(is_class, predicted == label, weights)
+    found["calibration_error"] = measure_calibration_error(
+        probabilities.max(axis=1), predicted == labels, weights
     )
+    return found
+
+
+def measure_roc_auc(is_last: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Measure the area under the ROC curve; photos with the same score share their ranks.
+
+    Args:
+        is_last: bool `(photos,)`, which photos are of the last class (Happy); both occur.
+        scores: float `(photos,)`, its probability.
+        weights: float64 `(resamples, photos)`.
+
+    Returns:
+        float64 `(resamples,)`, 0 to 1.
+    """
+    positive, negative = _sum_by_score(is_last, scores, weights)
+    below = negative.cumsum(axis=1) - negative / 2
+    pairs = positive.sum(axis=1) * negative.sum(axis=1)
+    return (positive * below).sum(axis=1) / pairs
+
+
+def measure_average_precision(
+    is_last: np.ndarray, scores: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Measure the area under the precision-recall curve, in steps as scikit-learn does.
+
+    Args:
+        is_last: bool `(photos,)`, which photos are of the last class (Happy); both occur.
+        scores: float `(photos,)`, its probability.
+        weights: float64 `(resamples, photos)`.
+
+    Returns:
+        float64 `(resamples,)`, 0 to 1.
+    """
+    positive, negative = _sum_by_score(is_last, -scores, weights)
+    found = positive.cumsum(axis=1)
+    precision = _divide(found, found + negative.cumsum(axis=1))
+    return (positive * precision).sum(axis=1) / found[:, -1]
+
+
+def measure_f1(is_class: np.ndarray, called_class: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Measure the harmonic mean of precision and recall of one class.
+
+    Args:
+        is_class: bool `(photos,)`, which photos are of the class.
+        called_class: bool `(photos,)`, which are predicted so.
+        weights: float64 `(resamples, photos)`.
+
+    Returns:
+        float64 `(resamples,)`, 0 to 1.
+    """
+    right, either = is_class & called_class, is_class.astype(float) + called_class
+    return 2 * (weights @ right.astype(float)) / (weights @ either)
+
+
+def measure_calibration_error(
+    confidence: np.ndarray,
+    is_right: np.ndarray,
+    weights: np.ndarray,
+    *,
+    bins: int = CALIBRATION_BINS,
+) -> np.ndarray:
+    """Measure how far confidence and accuracy lie apart, bin by bin (Naeini et al., 2015).
+
+    Args:
+        confidence: float `(photos,)`, probability of the prediction, 0 to 1.
+        is_right: bool `(photos,)`, or `(resamples, photos)` for another truth in every resample.
+        weights: float64 `(resamples, photos)`, or `(1, photos)`.
+        bins: Number of bins of equal width between 0 and 1.
+
+    Returns:
+        float64 `(resamples,)`, 0 (calibrated) to 1.
+    """
+    members = np.eye(bins)[number_bins(confidence, bins)]
+    gaps = (weights * (np.asarray(is_right, dtype=float) - confidence)) @ members
+    return np.abs(gaps).sum(axis=1) / weights.sum(axis=1)
+
+
+def number_bins(confidence: np.ndarray, bins: int) -> np.ndarray:
+    """Return the bin of every prediction, int64 `(photos,)`, 0 to `bins - 1`."""
+    return np.minimum((confidence * bins).astype(np.int64), bins - 1)
+
+
+def measure_risk_area(
+    confidence: np.ndarray, is_right: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Measure the area under the risk-coverage curve (Geifman and El-Yaniv, 2017).
+
+    It is the mean error rate of the most confident predictions, over all fractions of the photos
+    that could be predicted. Predictions of the same confidence are made together.
+
+    Args:
+        confidence: float `(photos,)`, probability of the prediction.
+        is_right: bool `(photos,)`.
+        weights: float64 `(resamples, photos)`.
+
+    Returns:
+        float64 `(resamples,)`, 0 to 1; smaller is better.
+    """
+    wrong, right = _sum_by_score(~is_right, -confidence, weights)
+    covered = (wrong + right).cumsum(axis=1)
+    risk = _divide(wrong.cumsum(axis=1), covered)
+    return ((wrong + right) * risk).sum(axis=1) / covered[:, -1]
+
+
+def _sum_by_score(
+    is_last: np.ndarray, scores: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum the weights of both classes at every distinct score, rising: `(resamples, scores)`."""
+    order = np.argsort(scores, kind="stable")
+    ordered, belongs = scores[order], is_last[order]
+    first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    sorted_weights = np.take(weights, order, axis=1)
+    positive = sorted_weights * belongs
+    negative = sorted_weights - positive
+    if len(first) < len(order):
+        positive = np.add.reduceat(positive, first, axis=1)
+        negative = np.add.reduceat(negative, first, axis=1)
+    return positive, negative
+
+
+def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Divide, 0 where there is nothing to divide by."""
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)

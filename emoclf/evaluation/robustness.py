@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from emoclf.config import SEED
-from emoclf.evaluation.classes import score_classes, share_right
-from emoclf.evaluation.estimates import Estimate, average_estimates, number_groups
+from emoclf.display import Displayed, Table
+from emoclf.evaluation.estimates import Estimate, average_estimates, estimate_fraction
+from emoclf.evaluation.scores import score_classes
 from emoclf.images.corruptions import (
     CORRUPTIONS,
     WORKING_SIDE,
@@ -23,14 +24,15 @@ from emoclf.images.corruptions import (
     corrupt_photo,
     load_at_working_size,
 )
+from emoclf.photos import Photos
 
 BATCH_SIZE = 16
-"""Photos that are decoded, corrupted and answered at a time."""
+"""Photos that are decoded, corrupted and predicted at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class CorruptedPhoto:
-    """A photo that was corrupted, for those who must know how.
+    """A photo that was corrupted, and how.
 
     Attributes:
         pixels: uint8 RGB `(height, width, 3)`, 0 to 255, of the working size.
@@ -48,7 +50,7 @@ class CorruptedPhoto:
 
 
 PredictCorrupted = Callable[[Sequence[CorruptedPhoto]], np.ndarray]
-"""Returns probabilities `(photos, classes)`; a row of nan for a photo it has no answer for."""
+"""Returns probabilities `(photos, classes)`; a row of nan for a photo without a prediction."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,10 @@ class CorruptionCurve:
 
     Attributes:
         corruption: The kind and its severities.
-        accuracy: One share per severity, on the same photos each.
+        accuracy: One per severity, on the same photos each.
         balanced: The mean recall of the classes, likewise: where the classes are uneven, a network
-            that gives one answer to everything has a good accuracy and a balanced one of 0.5.
-        unanswered: Photos without an answer, per severity; they count as wrong.
+            that predicts one class for everything has a good accuracy and a balanced one of 0.5.
+        unanswered: Photos without a prediction, per severity; they count as wrong.
     """
 
     corruption: Corruption
@@ -75,13 +77,13 @@ class CorruptionCurve:
 
 
 @dataclass(frozen=True)
-class RobustnessReport:
+class RobustnessReport(Displayed):
     """The accuracy on corrupted photos beside that on the same photos clean.
 
     Attributes:
         clean: Accuracy at the working size, without corruption.
         clean_balanced: The mean recall of the classes, likewise.
-        majority: What always giving the more frequent class reaches.
+        majority: What always predicting the more frequent class reaches.
         curves: One per kind of corruption.
         working_side_px: The longer side of the photos that were corrupted.
         note: How the photos were looked at, such as where faces were searched for.
@@ -99,39 +101,44 @@ class RobustnessReport:
         """The kind of corruption with the lowest mean balanced accuracy over its severities."""
         return min(self.curves, key=lambda curve: curve.mean)
 
-    def describe(self) -> str:
-        """Return two rows per kind of corruption, and what can be concluded in words."""
-        lines = [f"clean: {self.clean}", f"balanced: {self.clean_balanced}", ""]
-        for curve in self.curves:
-            lines.append(
-                _write_row(curve.corruption.title, curve.corruption.severities, curve.accuracy)
+    def blocks(self) -> Iterable[str | Table]:
+        """Return two rows per kind of corruption, and what can be concluded."""
+        yield f"clean: {self.clean}"
+        yield f"clean, balanced: {self.clean_balanced}"
+        steps = max(len(curve.accuracy) for curve in self.curves)
+        rows = [
+            (title, *_write_cells(curve.corruption.severities, estimates, steps))
+            for curve in self.curves
+            for title, estimates in (
+                (curve.corruption.title, curve.accuracy),
+                ("- balanced", curve.balanced),
             )
-            lines.append(_write_row("  balanced", curve.corruption.severities, curve.balanced))
-        if self.note:
-            lines += ["", self.note]
-        return "\n".join([*lines, "", self.describe_worst()])
+        ]
+        yield Table(("severity: accuracy", *[""] * steps), rows)
+        yield from [self.note] if self.note else []
+        yield self.conclusion
 
-    def describe_worst(self) -> str:
-        """Name the most harmful kind, and from which severity on the loss is more than chance."""
+    @property
+    def conclusion(self) -> str:
+        """The most damaging kind, and from which severity on the loss is more than chance."""
         curve, clean = self.most_damaging, self.clean_balanced
         name = curve.corruption.title.partition(":")[0]
         text = (
-            f"Most harmful: {name}. Over its severities the balanced accuracy is "
+            f"Most damaging: {name}. Over its severities the balanced accuracy is "
             f"{curve.mean:.3f} on average, {clean.value - curve.mean:.3f} below the clean "
             f"{clean.value:.3f} (n = {clean.count}, {self.working_side_px} pixels)."
         )
         clear = [
             severity
-            for severity, share in zip(curve.corruption.severities, curve.balanced, strict=True)
-            if share.high < clean.low
+            for severity, each in zip(curve.corruption.severities, curve.balanced, strict=True)
+            if each.high < clean.low
         ]
         if clear:
             text += f" From {clear[0]:g} on ({curve.corruption.title}) the intervals lie apart."
         else:
             text += (
                 f" At no severity do the intervals lie apart: with {clean.count} photos no "
-                "corruption "
-                "is shown to matter."
+                "corruption is shown to matter."
             )
         return (
             f"{text} The severities are no common scale, so which corruption is worst depends on "
@@ -140,80 +147,40 @@ class RobustnessReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary that JSON can hold."""
-        return {**asdict(self), "text": self.describe_worst()}
+        return {**asdict(self), "text": self.conclusion}
+
+
+def _write_cells(
+    severities: Sequence[float], estimates: Sequence[Estimate], steps: int
+) -> list[str | None]:
+    pairs = zip(severities, estimates, strict=True)
+    cells: list[str | None] = [f"{severity:g}: {each.value:.3f}" for severity, each in pairs]
+    return cells + [None] * (steps - len(cells))
 
 
 def measure_robustness(
-    answer: Callable[[Sequence[np.ndarray]], np.ndarray],
-    photos: Sequence[Any],
+    predict: PredictCorrupted,
+    photos: Photos,
     *,
-    labels: Sequence[int] | np.ndarray,
+    images: Sequence[Any] | None = None,
     corruptions: Sequence[Corruption] = CORRUPTIONS,
     seed: int = SEED,
-    groups: Sequence[int] | np.ndarray | None = None,
-    working_side_px: int = WORKING_SIDE,
-    watch: Callable[[Iterable[range]], Iterable[range]] = iter,
-) -> RobustnessReport:
-    """Measure the accuracy of any function of photos on the same photos, corrupted.
-
-    Args:
-        answer: Gets uint8 RGB `(height, width, 3)` arrays of the working size, of different
-            shapes, and returns probabilities `(photos, classes)`.
-        photos: As for `emoclf.load_image`: paths, arrays or bytes. Each is decoded once.
-        labels: Their true labels.
-        corruptions: What is done to them.
-        seed: Seed of everything random; every photo has noise, a patch and a direction of its own.
-        groups: One number per photo, equal for copies, which count once in the intervals.
-        working_side_px: As for `load_at_working_size`.
-        watch: Passes on batches of photos, for a progress bar: `tqdm`.
-
-    Returns:
-        The accuracy for every corruption and severity.
-
-    Raises:
-        UnreadableImageError: If a photo cannot be read.
-        ValueError: If the number of photos and labels differs, there is none, or an answer has
-            another shape.
-    """
-
-    def answer_pixels(corrupted: Sequence[CorruptedPhoto]) -> np.ndarray:
-        return answer([each.pixels for each in corrupted])
-
-    return measure_corrupted(
-        answer_pixels,
-        photos,
-        labels=labels,
-        corruptions=corruptions,
-        seed=seed,
-        groups=groups,
-        working_side_px=working_side_px,
-        watch=watch,
-    )
-
-
-def measure_corrupted(
-    answer: PredictCorrupted,
-    photos: Sequence[Any],
-    *,
-    labels: Sequence[int] | np.ndarray,
-    corruptions: Sequence[Corruption] = CORRUPTIONS,
-    seed: int = SEED,
-    groups: Sequence[int] | np.ndarray | None = None,
     working_side_px: int = WORKING_SIDE,
     watch: Callable[[Iterable[range]], Iterable[range]] = iter,
     note: str = "",
 ) -> RobustnessReport:
-    """Measure the accuracy on corrupted photos, for those who must know how each was corrupted.
+    """Measure the accuracy of any function of photos on the same photos, corrupted.
 
     Args:
-        answer: Gets corrupted photos, returns probabilities; nan where it has no answer.
-        photos: As for `measure_robustness`, and so are the others.
-        labels: Their true labels.
+        predict: Gets corrupted photos, whose `pixels` are of the working size and of different
+            shapes; returns probabilities `(photos, classes)`, a row of nan where it has none.
+        photos: The photos, with true labels; duplicates count once in the intervals.
+        images: What is decoded in place of `photos.files`, once each: paths, arrays or bytes, as
+            for `emoclf.load_image`.
         corruptions: What is done to them.
-        seed: Seed of everything random.
-        groups: Which photos are copies.
-        working_side_px: The longer side.
-        watch: Passes on batches.
+        seed: Seed of everything random; every photo has noise, a patch and a direction of its own.
+        working_side_px: As for `load_at_working_size`.
+        watch: Passes on batches of photos, for a progress bar: `tqdm`.
         note: What the reader of the report should know.
 
     Returns:
@@ -221,50 +188,49 @@ def measure_corrupted(
 
     Raises:
         UnreadableImageError: If a photo cannot be read.
-        ValueError: As for `measure_robustness`.
+        ValueError: If there is no photo or no corruption, `images` are not those of the photos, or
+            `predict` returns another shape.
+
+    Example:
+        >>> def predict_brightness(corrupted):
+        ...     bright = np.array([photo.pixels.mean() / 255 for photo in corrupted])
+        ...     return np.stack([1 - bright, bright], axis=1)
+        >>> report = measure_robustness(predict_brightness, photos)  # doctest: +SKIP
     """
-    truth = np.asarray(labels, dtype=np.int64)
-    if len(truth) != len(photos) or not len(truth) or not corruptions:
+    sources = photos.files if images is None else images
+    if len(sources) != len(photos) or not len(photos) or not corruptions:
         raise ValueError(
-            "Expected at least one photo, a label for each, and at least one corruption. Received: "
-            f"{len(photos)} photos, {len(truth)} labels, {len(corruptions)} corruptions."
+            "Expected at least one photo, an image for each, and at least one corruption. "
+            f"Received: {len(photos)} photos, {len(sources)} images, {len(corruptions)} "
+            "corruptions."
         )
     kinds: list[tuple[Corruption | None, float]] = [(None, 0.0)]
-    kinds += [
-        (corruption, severity) for corruption in corruptions for severity in corruption.severities
-    ]
-    answers = np.full((len(kinds), len(truth)), -1, dtype=np.int64)
-    batches = [range(i, min(i + BATCH_SIZE, len(truth))) for i in range(0, len(truth), BATCH_SIZE)]
+    kinds += [(corruption, each) for corruption in corruptions for each in corruption.severities]
+    predicted = np.full((len(kinds), len(photos)), -1, dtype=np.int64)
+    starts = range(0, len(photos), BATCH_SIZE)
+    batches = [range(start, min(start + BATCH_SIZE, len(photos))) for start in starts]
     for batch in watch(batches):
-        loaded = [load_at_working_size(photos[index], working_side_px) for index in batch]
-        for row, (corruption, severity) in zip(answers, kinds, strict=True):
-            given = answer(_corrupt_batch(loaded, batch, corruption, severity, seed))
-            row[batch.start : batch.stop] = _check_answers(given, len(batch))
-    copies = None if groups is None else number_groups(groups)
-    clean, *others = [(*_score(row, truth, copies), int((row < 0).sum())) for row in answers]
+        loaded = [load_at_working_size(sources[index], working_side_px) for index in batch]
+        for row, (corruption, severity) in zip(predicted, kinds, strict=True):
+            given = predict(_corrupt_batch(loaded, batch, corruption, severity, seed))
+            row[batch.start : batch.stop] = _check_probabilities(given, len(batch))
+    scored = iter([(*_score(row, photos), int((row < 0).sum())) for row in predicted])
+    clean, clean_balanced, _ = next(scored)
     curves = []
     for corruption in corruptions:
-        own, others = others[: len(corruption.severities)], others[len(corruption.severities) :]
+        own = [next(scored) for _ in corruption.severities]
         accuracy, balanced, silent = zip(*own, strict=True)
         curves.append(CorruptionCurve(corruption, accuracy, balanced, silent))
-    majority = share_right(truth == np.bincount(truth).argmax(), copies)
-    return RobustnessReport(*clean[:2], majority, tuple(curves), working_side_px, note)
+    is_majority = photos.labels == np.bincount(photos.labels).argmax()
+    majority = estimate_fraction(is_majority, photos.groups)
+    return RobustnessReport(clean, clean_balanced, majority, tuple(curves), working_side_px, note)
 
 
-def _score(
-    answers: np.ndarray, truth: np.ndarray, groups: np.ndarray | None
-) -> tuple[Estimate, Estimate]:
-    """Return the accuracy and the balanced accuracy; no answer (-1) is a wrong one."""
-    names = [str(label) for label in range(int(truth.max()) + 1)]
-    scores = score_classes(truth, answers, groups=groups, class_names=names)
-    recalls = [each.recall for each in scores if each.recall.count]
-    return share_right(answers == truth, groups), average_estimates(recalls)
-
-
-def _write_row(title: str, severities: Sequence[float], shares: Sequence[Estimate]) -> str:
-    pairs = zip(severities, shares, strict=True)
-    cells = "".join(f"{f'{severity:g}: {share.value:.3f}':>12}" for severity, share in pairs)
-    return f"{title:40}{cells}"
+def _score(predicted: np.ndarray, photos: Photos) -> tuple[Estimate, Estimate]:
+    """Return the accuracy and the balanced accuracy; no prediction (-1) is a wrong one."""
+    recalls = [each.recall for each in score_classes(photos, predicted) if each.recall.count]
+    is_right = predicted == photos.labels
+    return estimate_fraction(is_right, photos.groups), average_estimates(recalls)
 
 
 def _corrupt_batch(
@@ -274,10 +240,9 @@ def _corrupt_batch(
     severity: float,
     seed: int,
 ) -> list[CorruptedPhoto]:
-    """Corruption photos of the working size, each with a seed of its own."""
+    """Corrupt photos of the working size, each with a seed of its own."""
     if corruption is None:
-        pairs = zip(batch, loaded, strict=True)
-        return [CorruptedPhoto(pixels, pixels, index) for index, pixels in pairs]
+        return [CorruptedPhoto(pixels, pixels, i) for i, pixels in zip(batch, loaded, strict=True)]
     corrupted = []
     for index, pixels in zip(batch, loaded, strict=True):
         own = seed + index
@@ -287,12 +252,12 @@ def _corrupt_batch(
     return corrupted
 
 
-def _check_answers(rows: np.ndarray, count: int) -> np.ndarray:
-    """Return the answered labels, int64 `(photos,)`, -1 where there is no answer."""
+def _check_probabilities(rows: np.ndarray, count: int) -> np.ndarray:
+    """Return the predicted labels, int64 `(photos,)`, -1 where there is no prediction."""
     rows = np.asarray(rows, dtype=np.float64)
     if rows.ndim != 2 or len(rows) != count:
         raise ValueError(
-            f"answer: expected probabilities (photos, classes) for {count} photos, received an "
+            f"predict: expected probabilities (photos, classes) for {count} photos, received an "
             f"array of shape {rows.shape}. Let it return one row per photo."
         )
     is_silent = np.isnan(rows).any(axis=1)

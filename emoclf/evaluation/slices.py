@@ -8,27 +8,25 @@ for one another, and the worst slice is compared with the worst that chance brin
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from emoclf.config import SEED
-from emoclf.evaluation.chance import (
-    DRAWS,
-    correct_for_many,
-    draw_right_counts,
-    find_p_value,
-)
-from emoclf.evaluation.classes import share_right
-from emoclf.evaluation.estimates import Estimate
-from emoclf.evaluation.metrics import Evaluation
+from emoclf.display import Displayed, Table
+from emoclf.evaluation.estimates import ESTIMATE_HEADERS, Estimate
+from emoclf.evaluation.evaluation import Evaluation
 
 SMALL_SLICE = 20
 """Below this many photos a slice is marked: its interval is wider than about 40 points."""
 
+RANDOM_ORDERS = 4_999
+"""Random orders of the right and wrong predictions: p-values come in steps of 1 / 5,000."""
+
 _SIGNIFICANT = 0.05
+_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -38,15 +36,16 @@ class Slice:
     Attributes:
         measure: What they were sorted by, such as `"brightness"`.
         name: Which of them these are, such as `"below 87"`.
-        accuracy: Share of right answers, with its interval and the number of photos.
-        majority_share: What always giving the more frequent class of all photos reaches here.
+        accuracy: The accuracy, with its interval and the number of photos.
+        majority_accuracy: What always predicting the more frequent class of all photos reaches
+            here.
         is_small: Whether there are too few photos to say much.
     """
 
     measure: str
     name: str
     accuracy: Estimate
-    majority_share: float
+    majority_accuracy: float
     is_small: bool
 
 
@@ -56,7 +55,7 @@ class SliceTest:
 
     Attributes:
         measure: The measure.
-        p_value: Share of random orders in which the slices differ at least as much.
+        p_value: Fraction of random orders in which the slices differ at least as much.
         corrected: The same after Holm's (1979) correction for the number of measures.
     """
 
@@ -71,7 +70,7 @@ class SliceTest:
 
 
 @dataclass(frozen=True)
-class SliceReport:
+class SliceReport(Displayed):
     """The accuracy on parts of the photos.
 
     Attributes:
@@ -97,23 +96,25 @@ class SliceReport:
         large = [each for each in self.slices if not each.is_small]
         return min(large, key=lambda each: each.accuracy.value, default=None)
 
-    def describe(self) -> str:
-        """Return the slices as a table, and what can be concluded from it in words."""
-        lines = [f"all photos: {self.overall}", ""]
-        lines.append(f"{'':40}{'accuracy':>9}  {'95 % interval':16}{'n':>6}  always")
-        lines.append(f"{'':40}{'':9}  {'':16}{'':>6}  {self.majority_class}")
-        for each in self.slices:
-            share, mark = each.accuracy, "  few photos" if each.is_small else ""
-            interval = f"{share.low:.3f} to {share.high:.3f}"
-            title = f"{each.measure}: {each.name}"
-            lines.append(
-                f"{title:40}{share.value:9.3f}  {interval:16}{share.count:6}"
-                f"{each.majority_share:8.3f}{mark}"
+    def blocks(self) -> Iterable[str | Table]:
+        """Return the slices, and what can be concluded from them."""
+        rows = [
+            (
+                f"{each.measure}: {each.name}",
+                *each.accuracy.to_cells(),
+                each.majority_accuracy,
+                "few photos" if each.is_small else None,
             )
-        return "\n".join([*lines, "", self.describe_tests()])
+            for each in self.slices
+        ]
+        yield f"all photos: {self.overall}"
+        head = ("slice", "accuracy", *ESTIMATE_HEADERS[1:], f"always {self.majority_class}", "")
+        yield Table(head, rows)
+        yield self.conclusion
 
-    def describe_tests(self) -> str:
-        """Say which measures matter, and what the worst slice is worth."""
+    @property
+    def conclusion(self) -> str:
+        """Which measures matter, and what the worst slice is worth, in sentences."""
         found = [test for test in self.tests if test.differs]
         if not self.tests:
             text = "No measure cuts these photos into two slices, so none can be compared."
@@ -123,11 +124,11 @@ class SliceReport:
         else:
             text = (
                 f"For none of {len(self.tests)} measures are the slices shown to differ "
-                f"(Holm's correction, {DRAWS:,} random orders): these photos do not tell."
+                f"(Holm's correction, {RANDOM_ORDERS:,} random orders): these photos do not tell."
             )
-        return f"{text} {self._describe_worst()}"
+        return f"{text} {self._judge_worst()}"
 
-    def _describe_worst(self) -> str:
+    def _judge_worst(self) -> str:
         worst = self.worst
         if worst is None or self.expected_worst is None or self.worst_p_value is None:
             return (
@@ -135,18 +136,17 @@ class SliceReport:
                 "of them. Test on more photos."
             )
         count = sum(not each.is_small for each in self.slices)
-        share = worst.accuracy.value
         verdict = "chance" if self.worst_p_value >= _SIGNIFICANT else "more than chance"
         return (
             f"Among many slices one is the worst by chance: of {count}, the lowest would be at "
-            f"{self.expected_worst:.3f} on average if nothing mattered. Here it is {share:.3f} "
-            f"({worst.measure}: {worst.name}), which chance reaches in "
-            f"{self.worst_p_value:.1%} of the draws: {verdict}."
+            f"{self.expected_worst:.3f} on average if nothing mattered. Here it is "
+            f"{worst.accuracy.value:.3f} ({worst.measure}: {worst.name}), which chance reaches in "
+            f"{self.worst_p_value:.1%} of the random orders: {verdict}."
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary that JSON can hold."""
-        return {**asdict(self), "text": self.describe_tests()}
+        return {**asdict(self), "text": self.conclusion}
 
 
 def slice_evaluation(
@@ -160,13 +160,13 @@ def slice_evaluation(
     """Measure the accuracy on slices of the photos.
 
     Whether the slices of a measure differ is tested with the chi-square statistic of right and
-    wrong answers per slice; its distribution comes from random orders of the answers, which is
-    right for few photos too (Fisher's permutation principle, 1935). Copies of a photo change
-    places together. The worst slice is compared with the worst of the same random orders
-    (Westfall and Young, 1993).
+    wrong predictions per slice; its distribution comes from random orders of the predictions, which
+    is right for few photos too (Fisher's permutation principle, 1935). Duplicates change places
+    together. The worst slice is compared with the worst of the same random orders (Westfall and
+    Young, 1993).
 
     Args:
-        evaluation: The answers.
+        evaluation: The evaluation.
         measures: Name to one value per photo, in the order of the evaluation: numbers, which are
             cut into slices, or words, each of which is a slice. A photo whose number is not finite
             or whose word is empty is in no slice of that measure.
@@ -182,11 +182,11 @@ def slice_evaluation(
         ValueError: If there is no measure, a length does not fit or cuts do not rise.
 
     Example:
-        >>> from emoclf.evaluation import evaluate_predictions
-        >>> rows = np.repeat([[0.9, 0.1]], 4, axis=0)
-        >>> report = slice_evaluation(
-        ...     evaluate_predictions([0, 0, 1, 1], rows), {"face": ["yes", "yes", "no", "yes"]}
-        ... )
+        >>> from emoclf.evaluation import Evaluation
+        >>> from emoclf.photos import Photos
+        >>> photos = Photos.make(["a.jpg", "b.jpg", "c.jpg", "d.jpg"], [0, 0, 1, 1])
+        >>> evaluation = Evaluation(photos, np.repeat([[0.9, 0.1]], 4, axis=0))
+        >>> report = slice_evaluation(evaluation, {"face": ["yes", "yes", "no", "yes"]})
         >>> [(each.name, each.accuracy.count) for each in report.slices]
         [('no', 1), ('yes', 3)]
     """
@@ -194,29 +194,33 @@ def slice_evaluation(
         raise ValueError(
             "measures: expected at least one, received none. emoclf.measure_photos makes some."
         )
-    groups, is_right = evaluation.groups, evaluation.predicted_labels == evaluation.labels
-    is_majority = evaluation.labels == evaluation.class_names.index(evaluation.majority_class)
-    parted = [
+    cut = [
         (measure, name, inside)
         for measure, values in measures.items()
         for name, inside in _cut(
-            measure, _check_values(measure, values, len(is_right)), (cuts or {}).get(measure), parts
+            measure,
+            _check_values(measure, values, len(evaluation.photos)),
+            (cuts or {}).get(measure),
+            parts,
         )
         if inside.any()
     ]
+    majority = evaluation.majority_class
+    is_majority = evaluation.labels == evaluation.photos.class_names.index(majority)
     slices = tuple(
         Slice(
             measure,
             name,
-            share_right(is_right[inside], None if groups is None else groups[inside]),
+            evaluation.take(inside).accuracy,
             float(is_majority[inside].mean()),
             bool(inside.sum() < SMALL_SLICE),
         )
-        for measure, name, inside in parted
+        for measure, name, inside in cut
     )
-    members = np.array([inside for *_, inside in parted], dtype=bool).reshape(-1, len(is_right))
-    tests, expected, worst_p = _test_slices(slices, members, is_right, groups, seed)
-    majority = evaluation.majority_class
+    members = np.array([inside for *_, inside in cut], dtype=bool)
+    tests, expected, worst_p = _test_slices(
+        slices, members.reshape(-1, len(evaluation.photos)), evaluation, seed
+    )
     return SliceReport(evaluation.accuracy, majority, slices, tests, expected, worst_p)
 
 
@@ -241,8 +245,8 @@ def _cut(
     values = values.astype(np.float64)
     known = values[np.isfinite(values)]
     if cuts is None:
-        shares = np.arange(1, parts) / parts
-        cuts = np.unique(np.quantile(known, shares)).tolist() if len(known) else []
+        at = np.arange(1, parts) / parts
+        cuts = np.unique(np.quantile(known, at)).tolist() if len(known) else []
     if list(cuts) != sorted(set(cuts)):
         raise ValueError(f"cuts[{measure!r}]: expected rising numbers, received {list(cuts)}.")
     edges = [-np.inf, *cuts, np.inf]
@@ -261,28 +265,83 @@ def _name_range(low: float, high: float) -> str:
 
 
 def _test_slices(
-    slices: Sequence[Slice],
-    inside: np.ndarray,
-    is_right: np.ndarray,
-    groups: np.ndarray | None,
-    seed: int,
+    slices: Sequence[Slice], inside: np.ndarray, evaluation: Evaluation, seed: int
 ) -> tuple[tuple[SliceTest, ...], float | None, float | None]:
     """Compare slices with those of random orders; `inside` is bool `(slices, photos)`."""
     owner = np.array([each.measure for each in slices])
     tested = [name for name in dict.fromkeys(owner.tolist()) if (owner == name).sum() > 1]
     large = np.array([not each.is_small for each in slices], dtype=bool)
     counts = inside.sum(axis=1).astype(np.float64)
-    share = float(is_right.mean())
-    rights = draw_right_counts(inside, is_right, groups, seed)
-    rows = {name: owner == name for name in tested}
+    rights = _count_right_in_random_orders(
+        inside, evaluation.is_right, evaluation.photos.groups, seed
+    )
     p_values = {}
-    for name, own in rows.items():
+    for name in tested:
+        own = owner == name
         expected = counts[own, None] * rights[own].sum(axis=0) / counts[own].sum()
         statistic = ((rights[own] - expected) ** 2 / counts[own, None]).sum(axis=0)
-        p_values[name] = find_p_value(statistic)
+        p_values[name] = _find_p_value(statistic)
     corrected = correct_for_many(p_values)
     tests = tuple(SliceTest(name, p_values[name], corrected[name]) for name in tested)
-    if not large.any() or share in (0.0, 1.0):
+    if not large.any() or len(np.unique(evaluation.is_right)) == 1:
         return tests, None, None
     lowest = -(rights[large] / counts[large, None]).min(axis=0)
-    return tests, float(-lowest[1:].mean()), find_p_value(lowest)
+    return tests, float(-lowest[1:].mean()), _find_p_value(lowest)
+
+
+def _count_right_in_random_orders(
+    inside: np.ndarray, is_right: np.ndarray, groups: np.ndarray, seed: int
+) -> np.ndarray:
+    """Count the right predictions in sets of photos, as they are and in random orders.
+
+    Duplicates are right or wrong together, so groups change places with groups as large.
+
+    Args:
+        inside: bool `(sets, photos)`: which photos a set holds.
+        is_right: bool `(photos,)`.
+        groups: int64 `(photos,)`, equal for duplicates.
+        seed: Seed of the orders.
+
+    Returns:
+        float64 `(sets, 1 + RANDOM_ORDERS)`: as they are, then as ordered.
+    """
+    generator = np.random.default_rng(seed)
+    blocks = _find_blocks(groups)
+    members, right = inside.astype(np.float32), is_right.astype(np.float32)
+    columns = [members @ right[:, None]]
+    for start in range(0, RANDOM_ORDERS, _CHUNK):
+        ordered = np.empty((min(_CHUNK, RANDOM_ORDERS - start), len(right)), dtype=np.float32)
+        for block in blocks:
+            order = generator.permuted(np.tile(np.arange(len(block)), (len(ordered), 1)), axis=1)
+            ordered[:, block.ravel()] = right[block][order].reshape(len(ordered), -1)
+        columns.append(members @ ordered.T)
+    return np.concatenate(columns, axis=1).astype(np.float64)
+
+
+def _find_blocks(groups: np.ndarray) -> list[np.ndarray]:
+    """Return positions of photos, int64 `(groups, size)`, for every size that groups have."""
+    order = np.argsort(groups, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+    sizes = sorted({len(part) for part in parts})
+    return [np.array([part for part in parts if len(part) == size]) for size in sizes]
+
+
+def _find_p_value(statistics: np.ndarray) -> float:
+    """Return how often a statistic is at least as large as the first, which counts, too."""
+    return float(np.mean(statistics >= statistics[0] - 1e-9))
+
+
+def correct_for_many(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Correct p-values for their number after Holm (1979).
+
+    Args:
+        p_values: Name to p-value.
+
+    Returns:
+        Name to corrected p-value, at most 1.
+    """
+    corrected, largest = {}, 0.0
+    for rank, name in enumerate(sorted(p_values, key=lambda each: p_values[each])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[name]))
+        corrected[name] = largest
+    return corrected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from emoclf.data.cleaning import find_problems
 from emoclf.data.cleaning.report import make_photos
-from emoclf.evaluation import Evaluation, evaluate_predictions
+from emoclf.display import Displayed, Table
+from emoclf.evaluation import Evaluation
 from emoclf.inference import Predictor
 from emoclf.photos import Photos
 from emoclf.run import Run, TestAccessLog
@@ -19,30 +20,29 @@ from emoclf.untrusted import show_text
 
 
 @dataclass(frozen=True, eq=False)
-class PhotoTest:
+class PhotoTest(Displayed):
     """How a network did on photos with known classes.
 
     Attributes:
-        evaluation: The numbers, over the photos that it answered.
-        left_out: The photos that it did not answer, each with the reason.
-        photos: Those that it predicted.
+        evaluation: The photos that it predicted, and their probabilities.
+        left_out: The photos without a prediction, each with the reason.
         access_log: Who has looked at these photos, with this look; None for photos of no test.
     """
 
     evaluation: Evaluation
     left_out: tuple[tuple[str, str], ...]
-    photos: Photos
     access_log: TestAccessLog | None = None
 
-    def describe(self) -> str:
-        """Return the numbers as a readable text, and how many photos they leave out."""
-        text = self.evaluation.describe()
-        text += f"\n\n{self.access_log}" if self.access_log else ""
-        if not self.left_out:
-            return text
-        name, reason = self.left_out[0]
-        first = f"{show_text(name)}: {reason}"
-        return f"{text}\n\n{len(self.left_out):,} photos have no answer, such as {first}"
+    def blocks(self) -> Iterable[str | Table]:
+        """Return the numbers, who has seen the photos, and how many are left out."""
+        yield from self.evaluation.blocks()
+        yield from self.access_log.blocks() if self.access_log else []
+        if self.left_out:
+            name, reason = self.left_out[0]
+            yield (
+                f"{len(self.left_out):,} photos have no prediction, such as {show_text(name)}: "
+                f"{reason}"
+            )
 
 
 def evaluate(
@@ -76,8 +76,8 @@ def evaluate(
     test = _evaluate_photos(predictor, photos, progress=progress)
     if part != "test":
         return test
-    answered = test.photos
-    log = run.log_test_access(answered, test.evaluation.probabilities, model_file=predictor.file)
+    found = test.evaluation
+    log = run.log_test_access(found.photos, found.probabilities, model_file=predictor.file)
     return replace(test, access_log=log)
 
 
@@ -90,8 +90,8 @@ def evaluate_folder(
 ) -> PhotoTest:
     """Ask a network about all photos of a folder with one folder per class.
 
-    The answer is honest for photos that the network has not learned from; whether these are such,
-    only you know. Copies of a photo, which are looked for first, count once in the intervals.
+    The numbers are right for photos that the network has not learned from; whether these are such,
+    only you know. Duplicates, which are looked for first, count once in the intervals.
 
     Args:
         predictor: From `Predictor.load` or `Predictor.packaged`.
@@ -113,6 +113,11 @@ def evaluate_folder(
 
 
 def _evaluate_photos(predictor: Predictor, photos: Photos, *, progress: bool) -> PhotoTest:
+    if set(photos.class_names) != set(predictor.info.class_names):
+        raise ValueError(
+            f"Expected photos of {', '.join(predictor.info.class_names)}, which the network "
+            f"predicts. Received: photos of {show_text(', '.join(photos.class_names))}."
+        )
     predicted, probabilities = [], []
     left_out: list[tuple[str, str]] = []
     found = tqdm(
@@ -126,21 +131,11 @@ def _evaluate_photos(predictor: Predictor, photos: Photos, *, progress: bool) ->
             left_out.append((name, prediction.problem or prediction.note or "no prediction"))
             continue
         predicted.append(position)
-        row = [prediction.probabilities[each] for each in predictor.info.class_names]
-        probabilities.append(row)
+        probabilities.append([prediction.probabilities[each] for each in photos.class_names])
     if not predicted:
         reason = f" The first: {left_out[0][1]}" if left_out else ""
         raise ValueError(
             f"None of the {len(photos)} photos in {show_text(photos.root)} has a prediction."
             f"{reason}"
         )
-    chosen = photos.take(predicted)
-    evaluation = evaluate_predictions(
-        chosen.labels,
-        np.array(probabilities),
-        paths=chosen.paths,
-        class_names=predictor.info.class_names,
-        groups=chosen.groups,
-        split=chosen.only_part,
-    )
-    return PhotoTest(evaluation, tuple(left_out), chosen)
+    return PhotoTest(Evaluation(photos.take(predicted), np.array(probabilities)), tuple(left_out))

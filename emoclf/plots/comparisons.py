@@ -45,10 +45,10 @@ def plot_comparison(evaluations: Mapping[str, Evaluation]) -> Figure:
         ValueError: If there is no network, or they were evaluated on different photos.
     """
     numbers = list(evaluations.values())
-    if not numbers or any(other.paths != numbers[0].paths for other in numbers):
+    if not numbers or any(other.photos.paths != numbers[0].photos.paths for other in numbers):
         raise ValueError(
             "Expected at least one network, and all evaluated on the same photos in the same "
-            f"order. Received: {', '.join(f'{k}: {len(v.paths)}' for k, v in evaluations.items())}."
+            f"order. Received: {', '.join(f'{k}: {len(e.photos)}' for k, e in evaluations.items())}"
         )
     figure = make_figure(8, 1.1 + 0.45 * len(numbers))
     axis, first = figure.subplots(), numbers[0]
@@ -109,7 +109,7 @@ def plot_slices(report: SliceReport) -> Figure:
         text = f"n = {each.accuracy.count}" + (", few" if each.is_small else "")
         colour = FRAME_COLOUR if each.is_small else "black"
         draw_estimate(axis, each.accuracy, row, text, colour=colour)
-        axis.plot(each.majority_share, row, "x", color=BAD_COLOUR, markersize=5)
+        axis.plot(each.majority_accuracy, row, "x", color=BAD_COLOUR, markersize=5)
         if row and each.measure != slices[row - 1].measure:
             axis.axhline(row - 0.5, color=FRAME_COLOUR, linewidth=0.8)
     axis.axvline(overall, color=class_colour(0), linestyle=":", label=f"all photos, {overall:.3f}")

@@ -94,7 +94,7 @@ def plot_confusion_matrix(
     Returns:
         The figure: rows are true classes, columns are predictions.
     """
-    names, counts = evaluation.class_names, evaluation.confusion
+    names, counts = evaluation.photos.class_names, evaluation.confusion
     figure = make_figure(3.1 * len(names) + 0.6, 2.6 * len(names) + 0.7)
     axes: Any = figure.subplots(len(names), len(names), squeeze=False)
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -147,7 +147,7 @@ def plot_roc_and_precision_recall(evaluation: Evaluation) -> Figure:
             "The evaluated photos hold one class only, so there is no ROC curve. Evaluate photos "
             "of both classes."
         )
-    name, figure = evaluation.class_names[-1], make_figure(9, 3.9)
+    name, figure = evaluation.photos.class_names[-1], make_figure(9, 3.9)
     left, right = figure.subplots(1, 2)
     left.plot(curves.false_positive_rate, curves.true_positive_rate, color=class_colour(1))
     left.plot([0, 1], [0, 1], color=NEUTRAL_COLOUR, linestyle=":", label="guessing")

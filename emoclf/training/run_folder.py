@@ -187,19 +187,16 @@ def save_evaluation(
     Raises:
         ValueError: If the evaluation is of another part, or the access log is damaged.
     """
-    run, name = Run.open(run), part or evaluation.split or "test"
-    if evaluation.split not in (None, name):
+    run, name = Run.open(run), part or evaluation.photos.only_part or "test"
+    own = evaluation.photos.only_part
+    if own not in (None, name):
         raise ValueError(
-            f"part={part!r}, but these are the numbers of the {evaluation.split} photos. Leave "
-            "part out."
+            f"part={part!r}, but these are the numbers of the {own} photos. Leave part out."
         )
     prefix = "" if name == "test" else f"{name}_"
     numbers: dict[str, Any] = {"part": name, **evaluation.to_dict()}
     if name == "test":
-        photos = Photos.make(
-            evaluation.paths, evaluation.labels, class_names=evaluation.class_names
-        )
-        log = run.log_test_access_once(photos, evaluation.probabilities)
+        log = run.log_test_access_once(evaluation.photos, evaluation.probabilities)
         numbers["test_accesses"] = len(log.accesses)
     evaluation.save_table(run.folder / f"{prefix}predictions.csv")
     return write_json(run.folder / f"{prefix}metrics.json", numbers)

@@ -27,11 +27,12 @@ from emoclf.config import CLASS_NAMES, FACE_SIZE, PARTS, Settings
 from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset
 from emoclf.data.splitting import split_photos
-from emoclf.evaluation import collect_predictions, evaluate_predictions
+from emoclf.evaluation import Evaluation, evaluate_model
 from emoclf.images.faces import make_detector
 from emoclf.models import build_cnn, freeze_for_fine_tuning
 from emoclf.models.model_file import ModelInfo, load_model
 from emoclf.models.packaged import PackagedNetwork, load_face_network
+from emoclf.photos import Photos
 from emoclf.runtime import set_seeds
 from emoclf.training import make_callbacks, start_run, train_model
 
@@ -63,8 +64,8 @@ def make_batches(cache, settings):
 
 def answer(model, cache, batches):
     """Return path -> probabilities of the test photos."""
-    _, probabilities = collect_predictions(model, batches["test"])
-    return dict(zip(cache.photos.part("test").paths, probabilities, strict=True))
+    found = evaluate_model(model, batches["test"], cache.photos.part("test"))
+    return dict(zip(found.photos.paths, found.probabilities, strict=True))
 
 
 def run_lesson(cache, settings, logs):
@@ -174,9 +175,10 @@ def format_majority(split, result):
 
 
 def format_seed(split, labels, results):
-    rows = [format_majority(split, evaluate_predictions(labels, next(iter(results.values()))[0]))]
+    photos = Photos.make(map(str, range(len(labels))), labels)
+    rows = [format_majority(split, Evaluation(photos, next(iter(results.values()))[0]))]
     for name, (probabilities, seconds) in results.items():
-        result = evaluate_predictions(labels, probabilities)
+        result = Evaluation(photos, probabilities)
         rows.append(format_row(split, name, result, f"{seconds:.1f}"))
     return rows
 

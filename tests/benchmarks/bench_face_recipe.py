@@ -12,30 +12,32 @@ from pathlib import Path
 
 from emoclf.config import MODEL_FILE_NAME
 from emoclf.data.sources.fer2013 import join_face_sets, load_fer2013
-from emoclf.evaluation import wilson_interval
-from emoclf.experiments.face_network.judging import (
+from emoclf.evaluation import Evaluation
+from emoclf.experiments.face_network.faces import (
     HAPPINESS,
     SADNESS,
     is_happy_or_sad,
-    measure_area,
+    make_targets,
+    prepare_faces,
 )
 from emoclf.experiments.face_network.learning import (
     LearningSettings,
-    precision,
+    find_quick_precision,
     predict_emotions,
     train_face_network,
 )
-from emoclf.experiments.face_network.recipe import RecipeSettings, load_float32, prepare_faces
-from emoclf.experiments.face_network.targets import make_targets
+from emoclf.experiments.face_network.recipe import RecipeSettings, load_float32
+from emoclf.models.packaged import softmax
+from emoclf.photos import Photos
+from emoclf.training import use_precision
 
 
 def describe(network, validation, *, flip):
     chosen = validation.take(is_happy_or_sad(validation))
-    happy = (chosen.labels == HAPPINESS).astype(int)
+    photos = Photos.make(chosen.names.tolist(), chosen.labels == HAPPINESS)
     logits = predict_emotions(network, chosen.pixels, flip=flip)
-    lead = logits[:, HAPPINESS] - logits[:, SADNESS]
-    right = wilson_interval(int(((lead > 0) == happy).sum()), len(happy))
-    area = measure_area(happy, lead)
+    found = Evaluation(photos, softmax(logits[:, [SADNESS, HAPPINESS]]))
+    right, area = found.accuracy, found.estimates.roc_auc
     return (
         f"{right.value:.3f} ({right.low:.3f} to {right.high:.3f}) "
         f"| {area.value:.4f} ({area.low:.4f} to {area.high:.4f})"
@@ -46,7 +48,7 @@ def train(name, faces, targets, *, folder, settings):
     folder = folder / name
     if not (folder / "finished").is_file():
         (folder / "history.csv").unlink(missing_ok=True)
-        with precision():
+        with use_precision(find_quick_precision()):
             train_face_network(faces.pixels, targets, folder=folder, settings=settings)
         (folder / "finished").touch()
     return load_float32(folder / MODEL_FILE_NAME, settings)
@@ -60,9 +62,9 @@ def main():
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--recipe", type=Path, help="folder of the finished recipe, for its rows")
     arguments = parser.parse_args()
-    lesson = prepare_faces(load_fer2013(arguments.fer2013, votes=arguments.votes))
-    validation = join_face_sets(lesson.tuning, lesson.confirmation)
-    shown = lesson.training
+    roles = prepare_faces(load_fer2013(arguments.fer2013, votes=arguments.votes))
+    validation = join_face_sets(roles.tuning, roles.confirmation)
+    shown = roles.training
     two = shown.take(is_happy_or_sad(shown))
     full = LearningSettings(
         filters=(24, 32, 64, 128), blocks=(1, 1, 2), epochs=arguments.epochs, dropout=0.2, seed=1
@@ -94,7 +96,7 @@ def main():
 def print_recipe(folder, validation):
     settings = RecipeSettings()
     steps = [(f"teacher_{n}", one) for n, one in enumerate(settings.teachers, start=1)]
-    steps += [(f"student_{n}", one.learning) for n, one in enumerate(settings.rounds, start=1)]
+    steps += [(f"student_{n}", one) for n, one in enumerate(settings.rounds, start=1)]
     networks = []
     for name, learning in steps:
         networks.append(load_float32(folder / name / MODEL_FILE_NAME, learning))

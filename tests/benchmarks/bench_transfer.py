@@ -24,17 +24,20 @@ from scipy import stats
 from emoclf.config import FACE_SIZE, Settings
 from emoclf.data.sources.fer2013 import EMOTIONS, load_fer2013
 from emoclf.evaluation import wilson_interval
-from emoclf.experiments.face_network.augmentation import Augmentation
-from emoclf.experiments.face_network.batches import FaceBatches, grey_to_rgb
-from emoclf.experiments.face_network.copies import find_crossings
-from emoclf.experiments.face_network.judging import HAPPINESS, SADNESS, is_happy_or_sad
-from emoclf.experiments.face_network.learning import precision
+from emoclf.experiments.face_network.batches import Augmentation, FaceBatches, grey_to_rgb
+from emoclf.experiments.face_network.faces import (
+    HAPPINESS,
+    SADNESS,
+    find_leakage,
+    is_happy_or_sad,
+)
+from emoclf.experiments.face_network.learning import find_quick_precision
 from emoclf.models import build_deep_cnn
 from emoclf.models.model_file import ModelInfo, load_model, save_model
 from emoclf.photos import Photos
 from emoclf.runtime import set_seeds
 from emoclf.storage import write_json
-from emoclf.training import Stage, make_learning_rate, start_run, train_model
+from emoclf.training import Stage, make_learning_rate, start_run, train_model, use_precision
 
 OTHERS = tuple(name for name in EMOTIONS if name not in ("happiness", "sadness", "contempt"))
 SETTINGS = Settings(image_size=FACE_SIZE, crop="face", network="deep", patience=1000, epochs=60)
@@ -45,9 +48,9 @@ def split_faces(path):
     faces = load_fer2013(path)
     test = faces.take((faces.usages == "PublicTest") & is_happy_or_sad(faces))
     shown = faces.take(faces.usages == "Training")
-    crossings = find_crossings(shown, test)
-    print(crossings)
-    shown = shown.take(~crossings.is_copy)
+    leakage = find_leakage(shown, test)
+    print(leakage)
+    shown = shown.take(~leakage.is_duplicate)
     return shown.take(~is_happy_or_sad(shown)), shown.take(is_happy_or_sad(shown)), test
 
 
@@ -66,7 +69,7 @@ def pretrain(faces, *, folder, epochs):
     batches = FaceBatches(
         faces.pixels, targets, batch_size=64, augmentation=Augmentation(erase=0), seed=1
     )
-    with precision():
+    with use_precision(find_quick_precision()):
         network = build_deep_cnn(FACE_SIZE, OTHERS, augment=False)
     rate = make_learning_rate(len(batches), epochs=epochs, learning_rate=2e-3)
     network.compile(

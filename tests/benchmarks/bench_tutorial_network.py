@@ -21,6 +21,7 @@ from keras import layers
 from PIL import Image
 
 import emoclf
+from emoclf.photos import Photos
 
 
 def build_tutorial_network():
@@ -85,8 +86,8 @@ def run_lesson(split, settings):
         )
         seconds = time.perf_counter() - start
     print(f"  best epoch {result.best_epoch} of {len(result.history['loss'])}")
-    _, probabilities = emoclf.collect_predictions(model, emoclf.make_dataset(cache, "test"))
-    return probabilities, seconds
+    test = emoclf.make_dataset(cache, "test")
+    return emoclf.evaluate_model(model, test, cache.photos.part("test")).probabilities, seconds
 
 
 def main():
@@ -108,12 +109,14 @@ def main():
             probabilities, elapsed = function(split)
             answers[name].append(probabilities)
             seconds[name].append(elapsed)
-            result = emoclf.evaluate_predictions(truth[-1], probabilities)
-            print(f"split {seed}, {name}: trained {elapsed:.0f} s\n{result.describe()}", flush=True)
+            result = emoclf.Evaluation(split.part("test"), probabilities)
+            print(f"split {seed}, {name}: trained {elapsed:.0f} s\n{result}", flush=True)
     print(f"\nall {len(arguments.seeds)} splits together")
+    labels = np.concatenate(truth)
+    photos = Photos.make(map(str, range(len(labels))), labels)
     for name, probabilities in answers.items():
-        result = emoclf.evaluate_predictions(np.concatenate(truth), np.concatenate(probabilities))
-        print(f"\n{name}: trained {np.mean(seconds[name]):.0f} s on average\n{result.describe()}")
+        result = emoclf.Evaluation(photos, np.concatenate(probabilities))
+        print(f"\n{name}: trained {np.mean(seconds[name]):.0f} s on average\n{result}")
     factor = np.sum(seconds["tutorial"]) / np.sum(seconds["lesson"])
     print(f"\nthe lesson's network trains {factor:.2f} times as fast as the tutorial's")
 

@@ -85,7 +85,7 @@ def evaluate(
             document["test_accesses"] = len(test.access_log.accesses)
         echo_json(document)
         return
-    echo(test.describe())
+    echo(test)
     if folder is None:
         echo(f"\nWritten to {show_text(kept)} and, photo by photo, to the table beside it")
 
@@ -171,15 +171,14 @@ def analyse_errors(
     test = _test(predictor, model, folder, part, class_map)
     if test.left_out:
         echo(f"Note: {len(test.left_out):,} photos without a prediction are left out.", err=True)
-    root = folder or Path(Run.open(model).photos.root)
-    found = _analyse(predictor, test, root, choice, slices, robustness, search_again)
+    found = _analyse(predictor, test, choice, slices, robustness, search_again)
     target = output or (Path(model) if folder is None else None)
     prefix = f"{part}_" if folder is None and part != "test" else ""
     files = _save_reports(found, target, prefix) if target else []
     if as_json:
         echo_json({name: report.to_dict() for name, report in found.items()})
         return
-    echo("\n\n".join(report.describe() for report in found.values()))
+    echo("\n\n".join(map(str, found.values())))
     if files:
         echo(f"\nWritten: {', '.join(map(show_text, files))}")
 
@@ -187,7 +186,6 @@ def analyse_errors(
 def _analyse(
     predictor: Predictor,
     test: PhotoTest,
-    root: Path,
     choice: DetectorChoice,
     slices: bool,
     robustness: bool,
@@ -199,16 +197,11 @@ def _analyse(
     found: dict[str, Any] = {}
     if slices:
         found["slices"] = evaluate_slices(
-            test.evaluation, root, detector=_find_detector(choice), progress=is_watched()
+            test.evaluation, detector=_find_detector(choice), progress=is_watched()
         )
     if robustness:
         found["robustness"] = evaluate_robustness(
-            predictor,
-            [root / path for path in test.evaluation.paths],
-            labels=test.evaluation.labels,
-            groups=test.evaluation.groups,
-            search_again=search_again,
-            progress=is_watched(),
+            predictor, test.evaluation.photos, search_again=search_again, progress=is_watched()
         )
     return found
 
@@ -314,7 +307,7 @@ def baselines(
     if as_json:
         echo_json({**comparison.to_dict(), "folder": str(folder)})
         return
-    echo(f"\n{comparison.describe()}")
+    echo(f"\n{comparison}")
     echo(f"\nWritten to {show_text(folder / 'baselines.json')} and {figure.name} beside it")
 
 
@@ -376,5 +369,5 @@ def export(
     if as_json:
         echo_json(report.to_dict())
     else:
-        echo(report.describe())
+        echo(report)
     return 0 if report.is_kept else 1

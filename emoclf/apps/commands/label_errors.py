@@ -100,7 +100,7 @@ def cross_validate(
         say=echo,
         progress=is_watched(),
     )
-    echo(f"\n{result.describe()}")
+    echo(f"\n{result}")
     echo(f"Next: python -m emoclf find-label-errors {quote_argument(result.run_folder)}")
 
 
@@ -144,7 +144,7 @@ def find_label_errors(
     review = rank_label_errors(
         result.evaluation, report, photos=photos, include_test=include_test, mistakes=mistakes
     )
-    echo(review.describe())
+    echo(review)
     sheet = save_review_sheet(review, output or run / "review", limit=limit)
     echo(f"\n{sheet.photos:,} photos are on {show_text(sheet.page)}: open it in a browser.")
     echo(f"The same as a table to fill in: {show_text(sheet.table)}")
@@ -195,7 +195,7 @@ def compare_corrections(
     /,
     *,
     logs: Logs = Path("logs"),
-    name: Name = "repair",
+    name: Name = "corrections",
     class_map: ClassMap = None,
     without_face: WithoutFaceOption = "leave_out",
     detector: DetectorChoice | None = None,
@@ -230,4 +230,4 @@ def compare_corrections(
         say=echo,
         progress=is_watched(),
     )
-    echo(f"\n{comparison.describe()}")
+    echo(f"\n{comparison}")

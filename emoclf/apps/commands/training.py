@@ -163,20 +163,18 @@ def train_face_model(
     """
     from emoclf.data.sources import check_fer2013_counts
     from emoclf.data.sources.fer2013 import load_fer2013
-    from emoclf.experiments.face_network.recipe import (
-        package_student,
-        prepare_faces,
-        train_packaged_network,
-    )
+    from emoclf.experiments.face_network.faces import prepare_faces
+    from emoclf.experiments.face_network.packaging import package_student
+    from emoclf.experiments.face_network.recipe import train_packaged_network
 
     faces = load_fer2013(fer2013, votes=votes)
     check_fer2013_counts(faces, whole=False)
-    lesson = prepare_faces(faces)
-    student = train_packaged_network(lesson, folder, policy=precision, say=echo)
+    roles = prepare_faces(faces)
+    student = train_packaged_network(roles, folder, policy=precision, say=echo)
     if package is None:
         return
     try:
-        package_student(student, lesson, package)
+        package_student(student, roles, package)
     except ModuleNotFoundError as error:
         raise RuntimeError(
             f"{show_text(error)}. Writing the packaged files needs: pip install "

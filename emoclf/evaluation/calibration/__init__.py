@@ -1,32 +1,28 @@
-"""Are the probabilities honest? Temperature, calibration error, thresholds, what "uncertain" costs.
+"""Are the probabilities calibrated? Reliability, temperature, thresholds, what "uncertain" costs.
 
 NumPy and SciPy only. Temperatures and thresholds are chosen on validation photos, never on test:
 `choose_temperature` and `choose_threshold` take nothing else, and what they return is applied to
 the photos of the test in a second call.
 """
 
-from emoclf.evaluation.calibration.coverage import (
-    RiskCoverage,
-    accuracy_at_coverage,
-    measure_risk_coverage,
+from emoclf.evaluation.calibration.choices import (
+    Temperature,
+    Threshold,
+    ThresholdScores,
+    apply_temperature,
+    apply_threshold,
+    choose_temperature,
+    choose_threshold,
+    fit_temperature,
 )
 from emoclf.evaluation.calibration.reliability import (
     Reliability,
     ReliabilityBin,
+    RiskCoverage,
+    accuracy_at_coverage,
     expected_calibration_error,
     measure_reliability,
-)
-from emoclf.evaluation.calibration.temperature import (
-    Temperature,
-    apply_temperature,
-    choose_temperature,
-    fit_temperature,
-)
-from emoclf.evaluation.calibration.thresholds import (
-    Threshold,
-    ThresholdScores,
-    apply_threshold,
-    choose_threshold,
+    measure_risk_coverage,
 )
 
 __all__ = [

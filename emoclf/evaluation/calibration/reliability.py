@@ -1,24 +1,33 @@
-"""How far confidence and accuracy lie apart, bin by bin."""
+"""How far confidence and accuracy lie apart, and what "uncertain" costs and brings."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from emoclf.evaluation import Estimate, Evaluation, share_right
-from emoclf.evaluation.weighted import CALIBRATION_BINS, measure_calibration_error, number_bins
+from emoclf.display import Displayed, Table
+from emoclf.evaluation import Estimate, Evaluation
+from emoclf.evaluation.bootstrap import find_interval, resample_figures
+from emoclf.evaluation.estimates import ESTIMATE_HEADERS
+from emoclf.evaluation.figures import (
+    CALIBRATION_BINS,
+    measure_calibration_error,
+    measure_risk_area,
+    number_bins,
+)
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """The answers of about the same confidence.
+    """The predictions of about the same confidence.
 
     Attributes:
         low: Smallest confidence that belongs here, 0 to 1.
         high: Where the next bin begins.
-        confidence: Mean confidence of the answers.
-        accuracy: Share of them that is right, with Wilson's interval.
+        confidence: Their mean confidence.
+        accuracy: Their accuracy.
     """
 
     low: float
@@ -28,13 +37,13 @@ class ReliabilityBin:
 
 
 @dataclass(frozen=True)
-class Reliability:
+class Reliability(Displayed):
     """The reliability diagram of a network, as numbers.
 
     Attributes:
-        bins: The bins that hold answers, by rising confidence.
+        bins: The bins that hold predictions, by rising confidence.
         error: Expected calibration error, with interval.
-        error_by_chance: What an honest network would show on these photos, on average.
+        error_by_chance: What a calibrated network would show on these photos, on average.
         photos: Number of photos.
     """
 
@@ -43,99 +52,150 @@ class Reliability:
     error_by_chance: float
     photos: int
 
-    def describe(self) -> str:
-        """Return the bins as a table, and what they show."""
-        lines = [f"{'confidence':14}{'photos':>8}{'right':>9}   95 % interval"]
-        for each in self.bins:
-            share = each.accuracy
-            lines.append(
-                f"{each.low:.2f} to {each.high:.2f}  {share.count:8,}{share.value:9.3f}"
-                f"   {share.low:.3f} to {share.high:.3f}"
-            )
-        lines.append(f"calibration error {self.error}")
-        lines.append(f"An honest network would show {self.error_by_chance:.3f} by chance.")
+    def blocks(self) -> Iterable[str | Table]:
+        """Return the bins, and what they show."""
+        rows = [(f"{b.low:.2f} to {b.high:.2f}", *b.accuracy.to_cells()) for b in self.bins]
+        yield Table(("confidence", "accuracy", *ESTIMATE_HEADERS[1:]), rows)
+        yield f"calibration error {self.error}"
+        yield f"A calibrated network would show {self.error_by_chance:.3f} by chance."
         if self.error.low > 0:
-            side = "too sure of itself" if self._is_too_sure() else "not sure enough"
-            lines.append(f"The network is {side}: more than chance explains.")
+            gap = sum((b.confidence - b.accuracy.value) * b.accuracy.count for b in self.bins)
+            side = "overconfident" if gap > 0 else "underconfident"
+            yield f"The network is {side}: more than chance explains."
         else:
-            lines.append("These photos do not show that the probabilities are dishonest.")
-        return "\n".join(lines)
-
-    def _is_too_sure(self) -> bool:
-        gap = sum((b.confidence - b.accuracy.value) * b.accuracy.count for b in self.bins)
-        return gap > 0
+            yield "These photos do not show that the probabilities are not calibrated."
 
 
 def measure_reliability(evaluation: Evaluation, *, bins: int = CALIBRATION_BINS) -> Reliability:
-    """Measure how often answers of each confidence are right (DeGroot and Fienberg, 1983).
+    """Measure how often predictions of each confidence are right (DeGroot and Fienberg, 1983).
 
     Args:
-        evaluation: Numbers of photos of any split.
-        bins: Number of bins of equal width between 0 and 1; the answer of two classes is never
-            less sure than one half, so half of them stay empty. The error is always of
-            `CALIBRATION_BINS` bins.
+        evaluation: The evaluation of any photos.
+        bins: Number of bins of equal width between 0 and 1; the confidence of two classes is never
+            below one half, so half of them stay empty. The error is always of `CALIBRATION_BINS`
+            bins.
 
     Returns:
-        The bins that hold answers, and the calibration error.
+        The bins that hold predictions, and the calibration error.
 
     Raises:
         ValueError: If there is no bin.
     """
     if bins < 1:
         raise ValueError(f"bins={bins} should be 1 or more, for example {CALIBRATION_BINS}.")
-    confidence, is_right = judge_answers(evaluation.probabilities, evaluation.labels)
-    numbers, groups = number_bins(confidence, bins), evaluation.groups
+    numbers = number_bins(evaluation.confidence, bins)
     found = []
     for number in np.unique(numbers):
         inside = numbers == number
-        accuracy = share_right(is_right[inside], None if groups is None else groups[inside])
-        ends = (float(number / bins), float((number + 1) / bins))
-        found.append(ReliabilityBin(*ends, float(confidence[inside].mean()), accuracy))
+        ends = float(number / bins), float((number + 1) / bins)
+        confidence = float(evaluation.confidence[inside].mean())
+        found.append(ReliabilityBin(*ends, confidence, evaluation.take(inside).accuracy))
     figures = evaluation.estimates
     return Reliability(
-        tuple(found), figures.calibration_error, figures.error_by_chance, len(confidence)
+        tuple(found), figures.calibration_error, figures.error_by_chance, len(evaluation.photos)
     )
 
 
-def expected_calibration_error(
-    probabilities: np.ndarray, labels: np.ndarray, *, bins: int = CALIBRATION_BINS
-) -> float:
+def expected_calibration_error(evaluation: Evaluation, *, bins: int = CALIBRATION_BINS) -> float:
     """Measure how far confidence and accuracy lie apart (Naeini et al., 2015; Guo et al., 2017).
 
-    Answers are sorted into bins of equal width by their confidence; the error is the mean distance
-    of accuracy and confidence over the bins, weighted by their number of photos. With few photos it
-    comes out too large by chance alone.
+    Predictions are sorted into bins of equal width by their confidence; the error is the mean
+    distance of accuracy and confidence over the bins, weighted by their number of photos. With few
+    photos it comes out too large by chance alone: `evaluation.estimates` says by how much.
 
     Args:
-        probabilities: float `(photos, classes)`, rows sum to 1.
-        labels: int `(photos,)`, true labels.
+        evaluation: The evaluation of any photos.
         bins: Number of bins between 0 and 1.
 
     Returns:
-        0 (honest) to 1.
+        0 (calibrated) to 1.
     """
-    confidence, is_right = judge_answers(probabilities, labels)
-    ones = np.ones((1, len(confidence)))
-    return float(measure_calibration_error(confidence, is_right, ones, bins=bins)[0])
+    ones = np.ones((1, len(evaluation.photos)))
+    error = measure_calibration_error(evaluation.confidence, evaluation.is_right, ones, bins=bins)
+    return float(error[0])
 
 
-def judge_answers(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Look at every answer: how sure it is, and whether it is right.
+@dataclass(frozen=True)
+class RiskCoverage(Displayed):
+    """Fraction of wrong predictions against the fraction of photos that are predicted at all.
+
+    Attributes:
+        coverage: float64 `(points,)`, rising to 1: fraction of the photos that are predicted.
+        risk: float64 `(points,)`, 0 to 1: fraction of those predictions that is wrong.
+        confidence: float64 `(points,)`, falling: below it the network says "uncertain".
+        area: Area under the curve, with interval; smaller is better.
+        whole_risk: Fraction of wrong predictions when every photo is predicted: the area of a
+            network whose confidence says nothing.
+        best_area: Area when the wrong predictions are the least confident ones.
+    """
+
+    coverage: np.ndarray
+    risk: np.ndarray
+    confidence: np.ndarray
+    area: Estimate
+    whole_risk: Estimate
+    best_area: float
+
+    def blocks(self) -> Iterable[str | Table]:
+        """Return what "uncertain" would bring."""
+        half = int(np.searchsorted(self.coverage, 0.5))
+        yield f"all photos predicted: {self.whole_risk} wrong"
+        yield (
+            f"the most confident {self.coverage[half]:.0%} predicted: {self.risk[half]:.3f} wrong"
+        )
+        yield f"area under risk-coverage: {self.area}; best possible {self.best_area:.3f}"
+        if self.area.high < self.whole_risk.value:
+            yield (
+                'Saying "uncertain" below some confidence leaves out the wrong predictions first.'
+            )
+        else:
+            yield "These photos do not show that the wrong predictions are the unsure ones."
+
+
+def measure_risk_coverage(evaluation: Evaluation) -> RiskCoverage:
+    """Measure what is wrong among the most confident predictions (Geifman and El-Yaniv, 2017).
 
     Args:
-        probabilities: float `(photos, classes)`, rows sum to 1.
-        labels: int `(photos,)`, true labels.
+        evaluation: The evaluation of any photos.
 
     Returns:
-        Confidence, float `(photos,)`, and whether the answer is right, bool `(photos,)`.
+        One point per distinct confidence: predictions of the same confidence are made together.
+    """
+    photos, confidence, is_right = evaluation.photos, evaluation.confidence, evaluation.is_right
+    order = np.argsort(-confidence, kind="stable")
+    last = np.flatnonzero(np.r_[np.diff(confidence[order]) != 0, True])
+    covered, wrong = last + 1, np.cumsum(~is_right[order])[last]
+
+    def measure(weights: np.ndarray) -> np.ndarray:
+        return measure_risk_area(confidence, is_right, weights)
+
+    area = float(measure(np.ones((1, len(photos))))[0])
+    right, count, mistakes = evaluation.accuracy, len(photos), int(wrong[-1])
+    least = np.arange(1, mistakes + 1) / np.arange(count - mistakes + 1, count + 1)
+    return RiskCoverage(
+        coverage=covered / count,
+        risk=wrong / covered,
+        confidence=confidence[order][last],
+        area=find_interval(area, resample_figures(measure, photos), photos),
+        whole_risk=Estimate(1 - right.value, 1 - right.high, 1 - right.low, count),
+        best_area=float(least.sum() / count),
+    )
+
+
+def accuracy_at_coverage(evaluation: Evaluation, *, coverage: float = 0.9) -> Estimate:
+    """Measure the accuracy on the photos with the most confident predictions.
+
+    Args:
+        evaluation: The evaluation of any photos.
+        coverage: Fraction of the photos that are predicted, above 0, up to 1.
+
+    Returns:
+        Accuracy on them, with interval.
 
     Raises:
-        ValueError: If the arrays do not fit together or are empty.
+        ValueError: If `coverage` is out of range.
     """
-    probabilities, labels = np.asarray(probabilities), np.asarray(labels)
-    if probabilities.ndim != 2 or not len(labels) or labels.shape != probabilities.shape[:1]:
-        raise ValueError(
-            "Expected probabilities (photos, classes) and one label per photo. "
-            f"Received: {probabilities.shape} and {labels.shape}."
-        )
-    return probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    if not 0 < coverage <= 1:
+        raise ValueError(f"coverage={coverage} should be above 0 and at most 1.")
+    count = max(1, round(coverage * len(evaluation.photos)))
+    return evaluation.take(np.argsort(-evaluation.confidence, kind="stable")[:count]).accuracy

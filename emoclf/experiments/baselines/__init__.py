@@ -1,15 +1,18 @@
-"""The baseline baselines: from always guessing to the fine-tuned face network, on the same photos.
+"""Baselines: from always guessing to the fine-tuned face network, on the same photos.
 
-`baselines` names the baselines, `colours` and the regression beside it make the simple ones,
-`networks` the others, `estimating` says how long it will take, `baselines` climbs and keeps what is
-done, `result` compares.
+`train_baselines` trains and keeps them, `BaselineComparison` compares them and says what the
+differences mean, `measure_colours` is what the simplest ones know of a photo.
 """
 
-from emoclf.experiments.baselines.baseline import BASELINE_NAMES, Baseline, BaselineName
 from emoclf.experiments.baselines.colours import COLOUR_NAMES, measure_colours
-from emoclf.experiments.baselines.result import BaselineComparison, compare_baselines
-from emoclf.experiments.baselines.running import train_baselines
-from emoclf.experiments.regression import RegressionFit, fit_regression
+from emoclf.experiments.baselines.result import (
+    BASELINE_NAMES,
+    Baseline,
+    BaselineComparison,
+    BaselineName,
+    compare_baselines,
+)
+from emoclf.experiments.baselines.training import train_baselines
 
 __all__ = [
     "BASELINE_NAMES",
@@ -17,9 +20,7 @@ __all__ = [
     "Baseline",
     "BaselineComparison",
     "BaselineName",
-    "RegressionFit",
     "compare_baselines",
-    "fit_regression",
     "measure_colours",
     "train_baselines",
 ]

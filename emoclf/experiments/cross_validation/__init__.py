@@ -1,25 +1,21 @@
-"""Every photo of a small folder answered by a network that has not seen it.
+"""Every photo of a small folder predicted by a network that has not seen it.
 
-`running` trains the folds and keeps each one as soon as it is finished, `learners` is what is
-trained in a fold, `estimating` says before the start how long all of them will take, `result` holds
-the answers and says what they do and do not show.
+`cross_validate` trains the folds and keeps each one as soon as it is finished, `CrossValidation`
+holds the predictions and says what they do and do not show.
 """
 
-from emoclf.config import Learner
-from emoclf.experiments.cross_validation.estimating import TimeEstimate, estimate_time
 from emoclf.experiments.cross_validation.result import (
     CrossValidation,
     FoldScore,
+    Learner,
     load_cross_validation,
 )
-from emoclf.experiments.cross_validation.running import cross_validate
+from emoclf.experiments.cross_validation.training import cross_validate
 
 __all__ = [
     "CrossValidation",
     "FoldScore",
     "Learner",
-    "TimeEstimate",
     "cross_validate",
-    "estimate_time",
     "load_cross_validation",
 ]

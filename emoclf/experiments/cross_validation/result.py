@@ -1,28 +1,25 @@
-"""The answers of all folds, and what they do and do not show."""
+"""The predictions of all folds, and what they do and do not show."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 
 from emoclf.config import Learner
 from emoclf.data.splitting import Folds, make_folds
-from emoclf.evaluation import (
-    Estimate,
-    Evaluation,
-    evaluate_predictions,
-    read_probabilities,
-    share_right,
-)
-from emoclf.photos import Photos
+from emoclf.display import Displayed, Table
+from emoclf.evaluation import ESTIMATE_HEADERS, Estimate, Evaluation, read_evaluation
+from emoclf.photos import UNASSIGNED, Photos
 from emoclf.run import Run
-from emoclf.storage import read_json
+from emoclf.storage import keep_work, read_json
 from emoclf.untrusted import show_text
 
-FACTS_NAME = "cross_validation.json"
+PLAN_NAME = "cross_validation.json"
 """File of a run folder that says what is cross-validated."""
 
 FEW_PHOTOS = 100
@@ -32,20 +29,25 @@ _FOLDS_NAME = "folds"
 _MOST = 1000
 
 
-class Facts(TypedDict):
-    """What is cross-validated: which photos, how often, by whom."""
+class PlanFacts(TypedDict):
+    """What decides about the predictions, beside the settings and the photos."""
 
     learner: Learner
     fold_count: int
     repeats: int
     pixels: dict[str, str | None]
+
+
+class Plan(TypedDict):
+    """What is cross-validated; `files` are the photos, in the order of the predictions."""
+
+    facts: PlanFacts
     files: list[str]
 
 
 class KeptFold(TypedDict):
-    """What the file of a finished fold holds."""
+    """What the file of a finished fold holds beside the positions of its photos."""
 
-    positions: list[int]
     probabilities: list[list[float]]
     best_epoch: int
     collapse: str | None
@@ -54,14 +56,15 @@ class KeptFold(TypedDict):
 
 @dataclass(frozen=True)
 class FoldScore:
-    """How one fold was answered.
+    """How one fold was predicted.
 
     Attributes:
         repeat: Counted from 1.
         fold: Counted from 1.
-        accuracy: Share of right answers on the photos of the fold.
+        accuracy: Of the predictions for the photos of the fold.
         seconds: How long the fold took.
-        collapse: A sentence when its network gave one answer to all validation photos, else None.
+        collapse: A sentence when its network predicted one class for all validation photos, else
+            None.
     """
 
     repeat: int
@@ -72,93 +75,86 @@ class FoldScore:
 
 
 @dataclass(frozen=True, eq=False)
-class CrossValidation:
-    """Every photo answered by networks that have seen neither it nor a copy of it.
+class CrossValidation(Displayed):
+    """Every photo predicted by networks that have seen neither it nor a duplicate of it.
 
     Attributes:
         run_folder: Where it is kept.
         learner: `"network"` or `"face_features"`.
-        folds: The photos, and which fold of which repeat answered which.
-        answers: float64 `(repeats, photos, classes)`: the probabilities of each repeat.
+        folds: The photos, and which fold of which repeat predicted which.
+        probabilities: float64 `(repeats, photos, classes)`: those of each repeat.
         scores: One per fold, in order.
     """
 
     run_folder: Path
     learner: str
     folds: Folds
-    answers: np.ndarray
+    probabilities: np.ndarray
     scores: tuple[FoldScore, ...]
 
     @property
     def photos(self) -> Photos:
-        """The photos that were answered, in the order of `answers`."""
+        """The photos that were predicted, in the order of `probabilities`."""
         return self.folds.photos
 
     @property
     def evaluation(self) -> Evaluation:
-        """The numbers of the answers averaged over the repeats, each photo counted once."""
-        return self._evaluate(self.answers.mean(axis=0))
+        """Predictions averaged over the repeats, each photo counted once, of photos in no part."""
+        photos = self.photos.with_parts([UNASSIGNED] * len(self.photos))
+        return Evaluation(photos, self.probabilities.mean(axis=0))
 
     @property
     def repeat_accuracies(self) -> tuple[Estimate, ...]:
-        """The share of right answers in each repeat, each photo counted once."""
-        right = self.answers.argmax(axis=2) == self.photos.labels
-        return tuple(share_right(each, self.photos.groups) for each in right)
+        """The accuracy of each repeat, each photo counted once."""
+        return tuple(Evaluation(self.photos, each).accuracy for each in self.probabilities)
 
-    def _evaluate(self, probabilities: np.ndarray) -> Evaluation:
-        return evaluate_predictions(
-            self.photos.labels,
-            probabilities,
-            paths=self.photos.paths,
-            class_names=self.photos.class_names,
-            groups=self.photos.groups,
-        )
-
-    def describe(self) -> str:
-        """Return the numbers as a readable text, with what cannot be concluded from them."""
+    def blocks(self) -> Iterable[str | Table]:
+        """Return the numbers, and what cannot be concluded from them."""
         what = "networks" if self.learner == "network" else "regressions on the face features"
-        count = self.folds.fold_count
-        lines = [f"{len(self.photos.labels):,} photos, {len(self.scores)} {what}"]
+        yield f"{len(self.photos):,} photos, {len(self.scores)} {what}"
+        rows = []
         for repeat, pooled in enumerate(self.repeat_accuracies, start=1):
-            lines.append(f"repeat {repeat}, all {count} folds     {pooled}")
-            own = [score for score in self.scores if score.repeat == repeat]
-            lines += [f"    fold {score.fold:<3}             {score.accuracy}" for score in own]
-        if self.folds.repeats > 1:
-            lines.append("answers averaged over the repeats:")
-        lines += [self.evaluation.describe(), "", *self.find_caveats()]
-        return "\n".join(lines)
+            title = f"repeat {repeat}, all {self.folds.fold_count} folds"
+            rows.append((title, *pooled.to_cells()))
+            rows += [
+                (f"repeat {repeat}, fold {score.fold}", *score.accuracy.to_cells())
+                for score in self.scores
+                if score.repeat == repeat
+            ]
+        yield Table(("accuracy of", *ESTIMATE_HEADERS), rows)
+        yield "\npredictions averaged over the repeats:" if self.folds.repeats > 1 else ""
+        yield from (*self.evaluation.blocks(), "", *self.find_caveats())
 
     def find_caveats(self) -> list[str]:
         """Say what cannot be concluded, in sentences computed from the numbers."""
         notes = [
-            "The folds are not independent: any two networks have learned mostly from the same "
+            "The folds are not independent: any two networks were trained mostly on the same "
             "photos, so no interval can be made from the spread of the folds (Bengio and "
-            "Grandvalet, 2004). The intervals above count photos, copies once; they know nothing "
-            "of the chance that lies in a training."
+            "Grandvalet, 2004). The intervals above count photos, duplicates once; they know "
+            "nothing of the chance that lies in a training."
         ]
         collapsed = sum(score.collapse is not None for score in self.scores)
         if collapsed:
             notes.append(
-                f"{collapsed} of {len(self.scores)} networks gave one answer to all validation "
-                "photos: there were too few photos or epochs to learn from."
+                f"{collapsed} of {len(self.scores)} networks predicted one class for all "
+                "validation photos: there were too few photos or epochs to learn from."
             )
-        found = self.evaluation
-        different = [
-            len(np.unique(self.photos.groups[self.photos.labels == label]))
-            for label in range(len(found.class_names))
-        ]
-        fewest = min(different)
+        found, labels = self.evaluation, self.photos.labels
+        fewest = min(
+            len(np.unique(self.photos.groups[labels == label]))
+            for label in range(len(self.photos.class_names))
+        )
         if fewest < FEW_PHOTOS:
             half = (found.accuracy.high - found.accuracy.low) / 2
             notes.append(
                 f"With {fewest} different photos of the smallest class, the accuracy is known to "
                 f"about {100 * half:.0f} points either way: which of two networks or settings is "
-                "better, or how well other photos will be answered, cannot be concluded unless the "
-                "difference is much larger than that."
+                "better, or how well other photos will be predicted, cannot be concluded unless "
+                "the difference is much larger than that."
             )
         if found.accuracy.low <= found.majority_accuracy.value:
             notes.append(
-                f"It is not shown that the answers are better than always saying "
+                "It is not shown that the predictions are better than always predicting "
                 f"{found.majority_class}: that would be right for "
                 f"{found.majority_accuracy.value:.3f} of these photos."
             )
@@ -170,26 +166,45 @@ def find_fold_file(run_folder: Path, repeat: int, fold: int) -> Path:
     return run_folder / _FOLDS_NAME / f"repeat-{repeat + 1}-fold-{fold + 1}.json"
 
 
-def select_photos(photos: Photos, paths: list[str]) -> Photos:
-    """Return a split with these photos alone, in this order.
+def keep_fold(
+    run_folder: Path,
+    folds: Folds,
+    place: tuple[int, int],
+    work: Callable[[], Mapping[str, Any]] | None = None,
+) -> tuple[Evaluation, FoldScore]:
+    """Read a fold that is finished, or do its work and keep it.
 
     Args:
-        photos: A split.
-        paths: Some of its photos.
+        run_folder: The run folder.
+        folds: Which photos the fold predicts.
+        place: Repeat and fold, counted from 0.
+        work: Trains and predicts: returns a `KeptFold`; None when the fold must be finished.
 
     Returns:
-        The smaller split.
+        The predictions for its photos, and its score.
 
     Raises:
-        ValueError: If one of them is not in it.
+        FileNotFoundError: If it is not finished and `work` is None.
+        ValueError: If the file is damaged, or of a fold of other photos.
     """
-    position = {path: index for index, path in enumerate(photos.paths)}
-    missing = [path for path in paths if path not in position]
-    if missing:
-        raise ValueError(
-            f"{missing[0]!r:.200} is not in the split: the files of the run do not fit."
+    path, tested = find_fold_file(run_folder, *place), folds.find_tested(*place)
+
+    def refuse() -> Mapping[str, Any]:
+        raise FileNotFoundError(
+            f"{show_text(path)}, a finished fold, does not exist: start `cross_validate` again, "
+            "with resume=True."
         )
-    return photos.take([position[path] for path in paths])
+
+    value: KeptFold = keep_work(
+        path,
+        work or refuse,
+        facts={"positions": tested.tolist()},
+        what="finished fold",
+        kind=KeptFold,
+    )
+    found = read_evaluation(value["probabilities"], folds.photos.take(tested), name=path)
+    seconds, collapse = value["seconds"], value["collapse"]
+    return found, FoldScore(place[0] + 1, place[1] + 1, found.accuracy, seconds, collapse)
 
 
 def load_cross_validation(run: Run | str | Path) -> CrossValidation:
@@ -199,75 +214,42 @@ def load_cross_validation(run: Run | str | Path) -> CrossValidation:
         run: Its run, or the folder of it.
 
     Returns:
-        The answers of all folds.
+        The predictions of all folds.
 
     Raises:
         FileNotFoundError: If it is no such folder, or some folds are not finished yet.
         ValueError: If its files are damaged.
     """
     folder = run.folder if isinstance(run, Run) else Path(run)
-    facts = load_facts(folder)
-    split = Run(folder).photos
-    places = [
-        (repeat, fold) for repeat in range(facts["repeats"]) for fold in range(facts["fold_count"])
-    ]
-    values = [_load_fold(find_fold_file(folder, *place)) for place in places]
+    plan = _load_plan(folder)
+    facts, photos = plan["facts"], Run(folder).photos
+    position = {path: index for index, path in enumerate(photos.paths)}
     try:
-        photos = select_photos(split, facts["files"])
-        folds = make_folds(photos, fold_count=facts["fold_count"], repeats=facts["repeats"])
+        chosen = photos.take([position[path] for path in plan["files"]])
+        folds = make_folds(chosen, fold_count=facts["fold_count"], repeats=facts["repeats"])
+    except KeyError as error:
+        raise ValueError(
+            f"{show_text(folder / PLAN_NAME)} names {error.args[0]!r:.200}, which is not in the "
+            "split: the files of the run do not belong together."
+        ) from error
     except ValueError as error:
-        raise ValueError(f"{show_text(folder / FACTS_NAME)}: {show_text(error)}") from error
-    answers = np.full((folds.repeats, len(photos), len(split.class_names)), np.nan)
-    scores = [
-        _read_fold(value, find_fold_file(folder, *place), folds, answers[place[0]], place)
-        for place, value in zip(places, values, strict=True)
-    ]
-    return CrossValidation(folder, facts["learner"], folds, answers, tuple(scores))
+        raise ValueError(f"{show_text(folder / PLAN_NAME)}: {show_text(error)}") from error
+    probabilities = np.empty((folds.repeats, len(chosen), len(chosen.class_names)))
+    scores = []
+    for repeat, fold in product(range(folds.repeats), range(folds.fold_count)):
+        found, score = keep_fold(folder, folds, (repeat, fold))
+        probabilities[repeat, folds.find_tested(repeat, fold)] = found.probabilities
+        scores.append(score)
+    return CrossValidation(folder, facts["learner"], folds, probabilities, tuple(scores))
 
 
-def load_facts(run_folder: Path) -> Facts:
-    """Read what is cross-validated.
-
-    Args:
-        run_folder: The run folder.
-
-    Returns:
-        The facts.
-
-    Raises:
-        FileNotFoundError: If it is no folder of a cross-validation.
-        ValueError: If the file is damaged.
-    """
-    path, what = run_folder / FACTS_NAME, "the facts of a cross-validation"
-    facts: Facts = read_json(path, what=what, kind=Facts)
-    counts = (facts["fold_count"], facts["repeats"])
+def _load_plan(run_folder: Path) -> Plan:
+    path, what = run_folder / PLAN_NAME, "the plan of a cross-validation"
+    plan: Plan = read_json(path, what=what, kind=Plan)
+    counts = (plan["facts"]["fold_count"], plan["facts"]["repeats"])
     if not all(1 <= count <= _MOST for count in counts):
         raise ValueError(
             f"{show_text(path)} should hold {what} but was changed (fold_count and repeats are "
             f"{counts!r:.100}). Make it anew."
         )
-    return facts
-
-
-def _load_fold(path: Path) -> KeptFold:
-    what = "a finished fold (start `cross_validate` again)"
-    value: KeptFold = read_json(path, what=what, kind=KeptFold)
-    return value
-
-
-def _read_fold(
-    value: KeptFold, path: Path, folds: Folds, answers: np.ndarray, place: tuple[int, int]
-) -> FoldScore:
-    """Put a fold's answers, `(photos, classes)`, into their rows and return its score."""
-    tested = folds.find_tested(*place)
-    if value["positions"] != tested.tolist():
-        raise ValueError(
-            f"{show_text(path)} holds the answers for other photos than {FACTS_NAME} names. Move "
-            "it away and start again."
-        )
-    shape = (len(tested), answers.shape[1])
-    probabilities = read_probabilities(value["probabilities"], shape, name=path)
-    answers[tested] = probabilities
-    photos = folds.photos.take(tested)
-    accuracy = share_right(probabilities.argmax(axis=1) == photos.labels, photos.groups)
-    return FoldScore(place[0] + 1, place[1] + 1, accuracy, value["seconds"], value["collapse"])
+    return plan

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emoclf.evaluation import CorruptedPhoto
-from emoclf.evaluation.robustness import PredictCorrupted
+from emoclf.evaluation import CorruptedPhoto, PredictCorrupted
 from emoclf.images import load_image, resize_image
 from emoclf.images.faces import Face, FaceDetector, crop_face
 from emoclf.inference import Predictor
@@ -38,7 +37,7 @@ def make_corrupted_prediction(
         search_again: Whether faces are searched for in the corrupted photos, instead of in `files`.
 
     Returns:
-        The function, for `measure_corrupted`, and a sentence about where faces were searched for;
+        The function, for `measure_robustness`, and a sentence about where faces were searched for;
         empty for a network of whole photos.
 
     Raises:

@@ -4,40 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from emoclf.config import SEED
 from emoclf.evaluation import (
-    CORRUPTIONS,
-    WORKING_SIDE,
-    Corruption,
     Evaluation,
     RobustnessReport,
     SliceReport,
-    measure_corrupted,
+    measure_robustness,
     slice_evaluation,
 )
 from emoclf.experiments.error_analysis.answering import make_corrupted_prediction
 from emoclf.experiments.error_analysis.measuring import measure_photos
+from emoclf.images.corruptions import CORRUPTIONS, WORKING_SIDE, Corruption
 from emoclf.images.faces import FaceDetector
 from emoclf.inference import Predictor
+from emoclf.photos import Photos
 
 
 def evaluate_slices(
-    evaluation: Evaluation,
-    root: str | Path,
-    *,
-    detector: FaceDetector | None = None,
-    progress: bool = False,
+    evaluation: Evaluation, *, detector: FaceDetector | None = None, progress: bool = False
 ) -> SliceReport:
     """Measure the photos of an evaluation, and its accuracy by what was measured.
 
     Args:
-        evaluation: The answers, with the paths of the photos: `evaluate(...).evaluation`.
-        root: The folder that the paths are relative to.
+        evaluation: The photos and what was predicted for them: `evaluate(...).evaluation`.
         detector: What finds faces, such as `make_detector()`; None makes no slices by face.
         progress: Whether a progress bar is shown.
 
@@ -49,21 +41,18 @@ def evaluate_slices(
 
     Example:
         >>> test = emoclf.evaluate("logs/first")  # doctest: +SKIP
-        >>> report = evaluate_slices(test.evaluation, "data")  # doctest: +SKIP
-        >>> print(report.describe())  # doctest: +SKIP
+        >>> print(evaluate_slices(test.evaluation))  # doctest: +SKIP
     """
-    paths = [Path(root) / path for path in evaluation.paths]
-    measures = measure_photos(paths, detector=detector, progress=progress)
+    files = evaluation.photos.files
+    measures = measure_photos(files, detector=detector, progress=progress)
     return slice_evaluation(evaluation, measures.to_measures())
 
 
 def evaluate_robustness(
     predictor: Predictor,
-    files: Sequence[str | Path],
+    photos: Photos,
     *,
-    labels: Sequence[int] | np.ndarray,
     corruptions: Sequence[Corruption] = CORRUPTIONS,
-    groups: Sequence[int] | np.ndarray | None = None,
     search_again: bool = False,
     seed: int = SEED,
     working_side_px: int = WORKING_SIDE,
@@ -73,10 +62,8 @@ def evaluate_robustness(
 
     Args:
         predictor: From `Predictor.load` or `Predictor.packaged`.
-        files: Photos that it has not learned from.
-        labels: Their true labels, indices into `predictor.info.class_names`.
+        photos: Photos that it has not learned from, of the classes that it predicts.
         corruptions: What is done to the photos.
-        groups: One number per photo, equal for copies, which count once in the intervals.
         search_again: Whether faces are searched for in the corrupted photos; default: in the clean
             ones, so that the corruption is to the network and not to the detector.
         seed: Seed of everything random.
@@ -89,17 +76,15 @@ def evaluate_robustness(
     Raises:
         UnreadableImageError: If a photo cannot be read.
         FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
-        ValueError: If there is no photo, or a label is missing.
+        ValueError: If there is no photo.
     """
-    answer, note = make_corrupted_prediction(predictor, files, search_again=search_again)
-    return measure_corrupted(
-        answer,
-        files,
-        labels=labels,
+    predict, note = make_corrupted_prediction(predictor, photos.files, search_again=search_again)
+    return measure_robustness(
+        predict,
+        photos,
         corruptions=corruptions,
         seed=seed,
-        groups=groups,
         working_side_px=working_side_px,
-        watch=partial(tqdm, desc="Harming", unit="batch", disable=not progress),
+        watch=partial(tqdm, desc="Corrupting", unit="batch", disable=not progress),
         note=note,
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from emoclf.config import MODEL_FILE_NAME
-from emoclf.experiments.exporting.parity import Parity, compare, describe_parities, score
-from emoclf.experiments.exporting.photos import ParityPhotos, gather_photos
+from emoclf.display import Displayed, Table
+from emoclf.experiments.exporting.parity import Parity, ParityPhotos, Score, gather_photos, score
 from emoclf.images.faces import FaceDetector
 from emoclf.inference.predictor import MakeDetector
 from emoclf.models.formats.formats import FORMATS, ExportFormat, choose_formats, find_unavailable
@@ -21,7 +23,7 @@ from emoclf.models.formats.loading import (
 )
 from emoclf.models.formats.writers import write_export
 from emoclf.models.model_file import MEMBER_NAME, ModelInfo, load_model
-from emoclf.storage import building_folder, find_sha256, read_json, write_json
+from emoclf.storage import building_folder, check_kind, find_sha256, read_json, write_json
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
@@ -32,27 +34,49 @@ EXPORTS_FOLDER_NAME = "exports"
 
 
 @dataclass(frozen=True)
-class ExportReport:
-    """What was exported, how it answers, and what could not be written here.
+class ExportReport(Displayed):
+    """What was exported, how it predicts, and what could not be written here.
 
     Attributes:
-        parities: One comparison per exported format.
+        parities: One comparison per exported format, all of one network and the same photos.
         unavailable: Format to what it needs, of the formats that were left out for that.
     """
 
     parities: tuple[Parity, ...]
-    unavailable: dict[ExportFormat, str]
+    unavailable: dict[ExportFormat, str] = field(default_factory=dict)
 
     @property
     def is_kept(self) -> bool:
-        """Whether every float format answers as the network does."""
+        """Whether every float format predicts as the network does."""
         return all(each.is_kept for each in self.parities if FORMATS[each.format].is_float)
 
-    def describe(self) -> str:
-        """Return the table, and what to install for the formats that are left out."""
-        lines = [describe_parities(self.parities)]
-        lines += [f"Left out: {reason}" for reason in self.unavailable.values()]
-        return "\n".join(lines)
+    def blocks(self) -> Iterable[str | Table]:
+        """Return the table, what is not kept, and what to install for the formats left out."""
+        first = self.parities[0]
+        yield (
+            f"on {first.photos}; the network in Keras takes {first.milliseconds_before:.1f} ms a "
+            "photo"
+        )
+        yield f"accuracy before: {first.accuracy_before}"
+        yield ""
+        yield Table(
+            ("format", "difference", "changed", "MiB", "ms", "accuracy", "95 % interval"),
+            [
+                (
+                    each.format,
+                    f"{each.largest_difference:.1e}",
+                    each.changed_predictions,
+                    each.size_mib,
+                    each.milliseconds,
+                    *each.accuracy_after.to_cells()[:2],
+                )
+                for each in self.parities
+            ],
+        )
+        for each in self.parities:
+            if not each.is_kept:
+                yield (f"Careful: {each.format} does not predict as the network does: {each.rule}.")
+        yield from (f"Left out: {reason}" for reason in self.unavailable.values())
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary that JSON can hold."""
@@ -77,8 +101,8 @@ def export_model(
     """Write the network of a run in other formats and score each file on the run's test photos.
 
     Every format gets a folder with the file, `emoclf.json` (classes, size, resize mode, crop,
-    what goes in and comes out) and `parity.json` (how it answers beside the network). Every file
-    takes raw uint8 RGB and answers float32 probabilities. An export of the same format that emoclf
+    what goes in and comes out) and `parity.json` (how it predicts beside the network). Every file
+    takes raw uint8 RGB and returns float32 probabilities. An export of the same format that emoclf
     wrote and nobody changed is replaced; anything else in its place is left alone.
 
     Args:
@@ -86,7 +110,7 @@ def export_model(
         formats: Some of `"keras"`, `"saved_model"`, `"litert"`, `"litert_int8"`, `"onnx"`; None
             for all that can be written here.
         photos: Instead of the run's photos, a folder with one folder of photos per class; needed
-            for a `.keras` file. Its test share is scored, for the split that `split` would draw.
+            for a `.keras` file. Its test is scored, in the parts that `split` would draw.
         part: `"test"` or `"validation"`: which photos are scored.
         folder: Where the folders of the formats go; default: `exports` in the run folder, or
             beside the file.
@@ -96,7 +120,7 @@ def export_model(
         progress: Whether progress bars are shown.
 
     Returns:
-        A comparison per format; `report.describe()` is the table.
+        A comparison per format; `print` shows the table.
 
     Raises:
         FileNotFoundError: If there is no model, or its photos are gone.
@@ -106,7 +130,7 @@ def export_model(
 
     Example:
         >>> report = export_model("logs/first", ["litert", "onnx"])  # doctest: +SKIP
-        >>> print(report.describe())  # doctest: +SKIP
+        >>> print(report)  # doctest: +SKIP
     """
     path = Path(model)
     chosen = choose_formats(formats)
@@ -156,23 +180,43 @@ def export_network(
     before = score(network, photos)
     parities = []
     for name in chosen:
-        say(f"writing {show_text(Path(folder) / name)}")
         place = Path(folder) / name
-        with building_folder(place, replace=True) as temporary:
-            file = temporary / FORMATS[name].file_name
-            write_export(network, file, name, info=info, calibration=photos.calibration)
-            _describe_export(temporary, name, info)
-            parity = compare(
-                before,
-                score(load_export(temporary), photos),
-                format=name,
-                path=place,
-                size_mib=sum(each.stat().st_size for each in list_export_files(file)) / 2**20,
-                photos=photos.description,
-            )
-            write_json(temporary / PARITY_FILE_NAME, parity.to_dict())
-        parities.append(parity)
+        say(f"writing {show_text(place)}")
+        parities.append(_export(network, info, name, place, photos=photos, before=before))
     return tuple(parities)
+
+
+def _export(
+    network: keras.Model,
+    info: ModelInfo,
+    name: ExportFormat,
+    place: Path,
+    *,
+    photos: ParityPhotos,
+    before: Score,
+) -> Parity:
+    """Write one format, load it again, and compare its score with that of the network."""
+    with building_folder(place, replace=True) as temporary:
+        file = temporary / FORMATS[name].file_name
+        write_export(network, file, name, info=info, calibration=photos.calibration)
+        _describe_export(temporary, name, info)
+        after = score(load_export(temporary), photos)
+        difference = np.abs(after.probabilities - before.probabilities).max()
+        changed = after.probabilities.argmax(axis=1) != before.probabilities.argmax(axis=1)
+        parity = Parity(
+            format=name,
+            path=place,
+            photos=photos.description,
+            largest_difference=1.0 if np.isnan(difference) else float(difference),
+            changed_predictions=int(changed.sum()),
+            accuracy_before=before.accuracy,
+            accuracy_after=after.accuracy,
+            size_mib=sum(each.stat().st_size for each in list_export_files(file)) / 2**20,
+            milliseconds_before=before.milliseconds,
+            milliseconds=after.milliseconds,
+        )
+        write_json(temporary / PARITY_FILE_NAME, parity.to_dict())
+    return parity
 
 
 def _describe_export(folder: Path, name: ExportFormat, info: ModelInfo) -> None:
@@ -211,18 +255,12 @@ def _check_places(folder: Path, formats: Sequence[ExportFormat]) -> None:
 
 def _find_strange_file(place: Path) -> Path | None:
     """Return a file that is not part of an unchanged export; None when there is none."""
-    description = place / MEMBER_NAME
+    description, what = place / MEMBER_NAME, "what an export says of itself"
     if not description.is_file():
         return place
     try:
-        known: _Known = read_json(description, what="what an export says of itself", kind=_Known)
+        known = read_json(description, what=what, kind=dict[str, Any]).get("sha256")
+        sums = check_kind(known, dict[str, str], name=description, what=what)
     except ValueError:
         return description
-    return find_changed_file(place, known.sha256)
-
-
-@dataclass(frozen=True)
-class _Known:
-    """The files of an export, as they were written."""
-
-    sha256: dict[str, str]
+    return find_changed_file(place, sums)

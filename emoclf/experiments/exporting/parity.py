@@ -1,37 +1,170 @@
-"""Does an exported file answer like the network it was made from? On photos, with numbers."""
+"""Does an exported file predict like the network it was made from? On photos, with numbers."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from emoclf.evaluation import BatchModel, Estimate, share_right
-from emoclf.experiments.exporting.photos import ParityPhotos
+from emoclf.config import PARTS
+from emoclf.data.cleaning import find_problems
+from emoclf.data.loading import cache_photos
+from emoclf.data.splitting import split_photos
+from emoclf.evaluation import BatchModel, Estimate, estimate_fraction
+from emoclf.images.faces import FaceDetector
+from emoclf.inference.predictor import MakeDetector
 from emoclf.models.formats.formats import FORMATS, MAX_ACCURACY_LOSS, MAX_DIFFERENCE, ExportFormat
+from emoclf.models.model_file import ModelInfo
+from emoclf.photos import Photos
+from emoclf.run import Run
+from emoclf.untrusted import show_text
+
+CALIBRATION_PHOTOS = 200
+"""Training photos that show the int8 format how large the numbers inside the network become."""
 
 _TIMED_PHOTOS = 50
 _BATCH = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Score:
-    """What a network answers for some photos, and how quickly.
+class ParityPhotos:
+    """Photos of a network's size.
+
+    Attributes:
+        images: uint8 RGB `(photos, height, width, 3)`, 0 to 255: what is scored.
+        photos: The same, with their labels.
+        calibration: uint8 RGB `(others, height, width, 3)`, 0 to 255: training photos, none of
+            which is scored.
+        description: Which photos are scored, in words.
+    """
+
+    images: np.ndarray
+    photos: Photos
+    calibration: np.ndarray
+    description: str
+
+
+def gather_photos(
+    source: str | Path,
+    info: ModelInfo,
+    *,
+    part: str = "test",
+    detector: FaceDetector | MakeDetector | None = None,
+    progress: bool = False,
+) -> ParityPhotos:
+    """Decode the photos that an exported network is scored on, as they were for the training.
+
+    Args:
+        source: A run folder; or a folder with one folder of photos per class, which is cleaned and
+            split first.
+        info: Size, resize mode and crop of the network.
+        part: `"test"` or `"validation"`.
+        detector: What finds faces, or a function that makes it when the network looks at faces;
+            default: `make_detector()`.
+        progress: Whether progress bars are shown.
+
+    Returns:
+        The photos of that part, and up to `CALIBRATION_PHOTOS` of the training's.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, or the photos of the run are gone.
+        UnreadableImageError: If a photo cannot be read any more; the message names it.
+        ValueError: If the part holds no photo, or the classes are not those of the network.
+    """
+    if part not in PARTS[1:]:
+        raise ValueError(
+            f"part={part!r} should be 'test' or 'validation': on the photos that were learned "
+            "from, every network looks good."
+        )
+    photos = _find_photos(Path(source), info, progress)
+    if info.crop == "none":
+        detector = None
+    cache = cache_photos(
+        photos.take(np.r_[photos.find_part(part), _choose_calibration(photos)]),
+        image_size=info.image_size,
+        resize_mode=info.resize_mode,
+        crop=info.crop,
+        detector=detector() if callable(detector) else detector,
+        progress=progress,
+    )
+    scored = cache.photos.part(part)
+    if not len(scored):
+        raise ValueError(
+            f"The {part} part of {show_text(source)} holds no photo that can be scored. Name the "
+            "other part, or a folder with one folder of photos per class."
+        )
+    return ParityPhotos(
+        images=cache.images[cache.photos.find_part(part)],
+        photos=scored,
+        calibration=cache.images[cache.photos.find_part("train")],
+        description=f"{len(scored):,} {part} photos of {show_text(source)}",
+    )
+
+
+def _find_photos(source: Path, info: ModelInfo, progress: bool) -> Photos:
+    """Read the photos of a run, or split those of a folder."""
+    if Run(source).is_there:
+        photos = Run(source).find_photos()
+    else:
+        photos = split_photos(find_problems(source, progress=progress).kept)
+    if photos.class_names != info.class_names:
+        raise ValueError(
+            f"The photos of {show_text(source)} are {', '.join(photos.class_names)}, but the "
+            f"network predicts {', '.join(info.class_names)}. Name photos of the network's classes."
+        )
+    return photos
+
+
+def _choose_calibration(photos: Photos) -> np.ndarray:
+    """Choose training photos evenly over the list, so that every class is among them."""
+    train = photos.find_part("train")
+    count = min(CALIBRATION_PHOTOS, len(train))
+    return train[np.linspace(0, len(train) - 1, count, dtype=int)]
+
+
+class Score(NamedTuple):
+    """What a network predicts for some photos, and how quickly.
 
     Attributes:
         probabilities: float32 `(photos, classes)`.
-        accuracy: Share of right answers; copies of a photo count once.
-        milliseconds: Median time of one photo, asked one at a time.
+        accuracy: Fraction of right predictions; duplicates count once.
+        milliseconds: Median time of one photo, predicted one at a time.
     """
 
     probabilities: np.ndarray
     accuracy: Estimate
     milliseconds: float
+
+
+def score(network: BatchModel, photos: ParityPhotos) -> Score:
+    """Let a network predict photos with known labels.
+
+    Args:
+        network: A Keras model or an `ExportedNetwork`.
+        photos: At least one photo.
+
+    Returns:
+        Its predictions, how many are right, and how long one takes.
+    """
+    images = photos.images
+    network.predict_on_batch(images[:1])  # the first call prepares what the others use
+    times = []
+    for number in range(min(_TIMED_PHOTOS, len(images))):
+        start = time.perf_counter()
+        network.predict_on_batch(images[number : number + 1])
+        times.append(1000 * (time.perf_counter() - start))
+    batches = [
+        np.asarray(network.predict_on_batch(images[start : start + _BATCH]), dtype=np.float32)
+        for start in range(0, len(images), _BATCH)
+    ]
+    probabilities = np.concatenate(batches)
+    is_right = probabilities.argmax(axis=1) == photos.photos.labels
+    accuracy = estimate_fraction(is_right, photos.photos.groups)
+    return Score(probabilities, accuracy, median(times))
 
 
 @dataclass(frozen=True)
@@ -42,8 +175,9 @@ class Parity:
         format: The format.
         path: The folder of the export.
         photos: Which photos, in words.
-        largest_difference: The largest change of any probability, 0 to 1.
-        changed_answers: Photos that are called by another class.
+        largest_difference: The largest change of any probability, 0 to 1; a probability that is no
+            number counts as 1.
+        changed_predictions: Photos for which another class is predicted.
         accuracy_before: Of the network.
         accuracy_after: Of the exported file.
         size_mib: Size of the file in MiB; of a SavedModel, of all its files.
@@ -55,7 +189,7 @@ class Parity:
     path: Path
     photos: str
     largest_difference: float
-    changed_answers: int
+    changed_predictions: int
     accuracy_before: Estimate
     accuracy_after: Estimate
     size_mib: float
@@ -64,7 +198,7 @@ class Parity:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the file answers closely enough: what that means is in `rule`."""
+        """Whether the file predicts closely enough: what that means is in `rule`."""
         if FORMATS[self.format].is_float:
             return self.largest_difference < MAX_DIFFERENCE
         loss = self.accuracy_before.value - self.accuracy_after.value
@@ -80,96 +214,3 @@ class Parity:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary that JSON can hold."""
         return {**asdict(self), "path": str(self.path), "rule": self.rule, "is_kept": self.is_kept}
-
-
-def score(network: BatchModel, photos: ParityPhotos) -> Score:
-    """Ask a network about photos with known labels.
-
-    Args:
-        network: A Keras model or an `ExportedNetwork`.
-        photos: At least one photo.
-
-    Returns:
-        Its answers, how many are right, and how long one takes.
-    """
-    images, labels = photos.images, photos.labels
-    network.predict_on_batch(images[:1])  # the first call prepares what the others use
-    times = []
-    for number in range(min(_TIMED_PHOTOS, len(images))):
-        start = time.perf_counter()
-        network.predict_on_batch(images[number : number + 1])
-        times.append(1000 * (time.perf_counter() - start))
-    parts = [
-        np.asarray(network.predict_on_batch(images[start : start + _BATCH]), dtype=np.float32)
-        for start in range(0, len(images), _BATCH)
-    ]
-    probabilities = np.concatenate(parts)
-    is_right = probabilities.argmax(axis=1) == labels
-    return Score(probabilities, share_right(is_right, photos.groups), median(times))
-
-
-def compare(
-    before: Score,
-    after: Score,
-    *,
-    format: ExportFormat,
-    path: Path,
-    size_mib: float,
-    photos: str,
-) -> Parity:
-    """Compare the answers of an exported file with those of the network.
-
-    Args:
-        before: Of the network.
-        after: Of the exported file, for the same photos.
-        format: Its format.
-        path: The folder of the export.
-        size_mib: Its size in MiB.
-        photos: Which photos, in words.
-
-    Returns:
-        The comparison. A probability that is no number counts as the largest difference there is.
-    """
-    difference = np.abs(after.probabilities - before.probabilities).max()
-    changed = after.probabilities.argmax(axis=1) != before.probabilities.argmax(axis=1)
-    return Parity(
-        format=format,
-        path=path,
-        photos=photos,
-        largest_difference=1.0 if np.isnan(difference) else float(difference),
-        changed_answers=int(changed.sum()),
-        accuracy_before=before.accuracy,
-        accuracy_after=after.accuracy,
-        size_mib=size_mib,
-        milliseconds_before=before.milliseconds,
-        milliseconds=after.milliseconds,
-    )
-
-
-def describe_parities(parities: Sequence[Parity]) -> str:
-    """Return the comparisons as a table, with what is not kept said below.
-
-    Args:
-        parities: At least one, all of one network and the same photos.
-
-    Returns:
-        One line per format, accuracy with its interval and n.
-    """
-    first = parities[0]
-    lines = [
-        f"on {first.photos}; the network in Keras takes {first.milliseconds_before:.1f} ms a photo",
-        f"accuracy before: {first.accuracy_before}",
-        "",
-        f"{'format':12}{'difference':>11}{'changed':>8}{'MiB':>8}{'ms':>7}  accuracy after",
-    ]
-    lines += [
-        f"{each.format:12}{each.largest_difference:11.1e}{each.changed_answers:8,}"
-        f"{each.size_mib:8.2f}{each.milliseconds:7.1f}  {each.accuracy_after}"
-        for each in parities
-    ]
-    lines += [
-        f"Careful: {each.format} does not answer as the network does: {each.rule}."
-        for each in parities
-        if not each.is_kept
-    ]
-    return "\n".join(lines)

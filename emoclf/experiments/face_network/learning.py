@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import numpy as np
 
 from emoclf.config import FACE_SIZE, MODEL_FILE_NAME
 from emoclf.data.sources.fer2013 import EMOTIONS
-from emoclf.experiments.face_network.augmentation import Augmentation
-from emoclf.experiments.face_network.batches import FaceBatches, grey_to_rgb
+from emoclf.experiments.face_network.batches import Augmentation, FaceBatches, grey_to_rgb
 from emoclf.models import build_face_network
 from emoclf.models.model_file import ModelInfo, save_model
 from emoclf.storage import write_json
@@ -35,13 +33,15 @@ class LearningSettings:
         blocks: Residual blocks of each stage.
         epochs: Passes over the training faces.
         batch_size: Faces per step.
-        learning_rate: Largest step size, reached after a tenth of the training.
+        learning_rate: The largest, reached after a tenth of the training.
         weight_decay: Decoupled weight decay (Loshchilov and Hutter, 2019).
         ema_momentum: Momentum of the average of the weights (Polyak and Juditsky, 1992); None for
             the last weights.
-        dropout: Share of the averaged features switched off while training.
+        dropout: Fraction of the averaged features switched off while training.
         augmentation: How far faces are changed; None not at all.
         seed: Seed of the first weights, the order, the changes and the dropout.
+        teacher_weight: Weight of the teachers' predictions in the targets, 0 to 1; the rest are
+            votes and label.
     """
 
     filters: tuple[int, ...] = (24, 48, 96, 160)
@@ -54,6 +54,7 @@ class LearningSettings:
     dropout: float = 0.3
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     seed: int = 1
+    teacher_weight: float = 0.0
 
 
 def train_face_network(
@@ -118,7 +119,7 @@ def predict_emotions(
     flip: bool = True,
     batch_size: int = 256,
 ) -> np.ndarray:
-    """Average the logits of networks on faces and on their mirror images.
+    """Average the logits of networks for faces and for their mirror images.
 
     Args:
         networks: One or several from `train_face_network`.
@@ -141,28 +142,13 @@ def predict_emotions(
     return logits / (len(chosen) * len(views))
 
 
-@contextmanager
-def precision(policy: str = "auto") -> Iterator[str]:
-    """Compute in half precision where that is quicker, and restore the policy afterwards.
-
-    Args:
-        policy: A Keras dtype policy; `"auto"` chooses `"mixed_bfloat16"` on accelerators and on
-            processors with instructions for it, else `"float32"`.
-
-    Yields:
-        The policy in force.
-    """
-    before = keras.config.dtype_policy()
-    chosen = find_quick_precision() if policy == "auto" else policy
-    keras.config.set_dtype_policy(chosen)
-    try:
-        yield chosen
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def find_quick_precision() -> str:
-    """Return the dtype policy that trains quickest here: see `precision`."""
+    """Return the dtype policy that trains quickest here.
+
+    Returns:
+        `"mixed_bfloat16"` on accelerators and on processors with instructions for it, else
+        `"float32"`.
+    """
     devices = keras.distribution.list_devices()
     if any(not device.lower().startswith("cpu") for device in devices):
         return "mixed_bfloat16"
@@ -187,7 +173,7 @@ def _make_optimizer(settings: LearningSettings, steps_per_epoch: int) -> keras.o
 
 
 class _AfterEpoch(keras.callbacks.Callback):
-    """Save the network after every epoch, and add what the watch sees to the log's row."""
+    """Save the network after every epoch, and add the watch's numbers to the log's row."""
 
     def __init__(self, network: keras.Model, folder: Path, watch: Watch | None) -> None:
         super().__init__()

@@ -1,21 +1,144 @@
-"""Make a trained face network small and quick, and write the three packaged files."""
+"""Make a trained face network small, calibrate it, measure it, and write the packaged files."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from emoclf.experiments.exporting import write_onnx
+from emoclf.config import CLASS_NAMES, FACE_SIZE
+from emoclf.data.sources.fer2013 import EMOTIONS, FaceSet
+from emoclf.evaluation import Evaluation, wilson_interval
+from emoclf.evaluation.calibration import (
+    accuracy_at_coverage,
+    expected_calibration_error,
+    fit_temperature,
+)
+from emoclf.experiments.face_network.faces import (
+    HAPPINESS,
+    SADNESS,
+    RecipeFaces,
+    is_happy_or_sad,
+    raters_agree,
+    raters_confirm_label,
+)
+from emoclf.experiments.face_network.learning import predict_emotions
+from emoclf.experiments.face_network.recipe import RecipeSettings
 from emoclf.models import build_face_network
-from emoclf.models.packaged import CARD_FILE_NAME, NETWORK_FILE_NAME, WEIGHTS_FILE_NAME, ModelCard
-from emoclf.storage import replacing, write_json
+from emoclf.models.formats.writers import write_onnx
+from emoclf.models.packaged import (
+    CARD_FILE_NAME,
+    NETWORK_FILE_NAME,
+    WEIGHTS_FILE_NAME,
+    FaceProbabilities,
+    ModelCard,
+    calibrate_logits,
+)
+from emoclf.photos import Photos
+from emoclf.storage import find_sha256, replacing, write_json
 
 _MIN_HALVED_SIZE = 256
 """Smaller arrays stay in single precision inside the ONNX file."""
+
+
+def package_student(
+    student: keras.Model,
+    faces: RecipeFaces,
+    folder: str | Path,
+    *,
+    settings: RecipeSettings | None = None,
+) -> ModelCard:
+    """Make the student compact, calibrate it, measure it and write the packaged files.
+
+    Args:
+        student: From `train_packaged_network`.
+        faces: From `prepare_faces`, with votes.
+        folder: Where the three files go.
+        settings: The recipe that was followed.
+
+    Returns:
+        The card with all figures.
+    """
+    settings = settings or RecipeSettings()
+    card = ModelCard(
+        emotions=EMOTIONS,
+        image_size=FACE_SIZE,
+        temperature=1.0,
+        mirror=settings.mirror,
+        uncertain_below=settings.uncertain_below,
+        neither_above=settings.neither_above,
+        filters=settings.rounds[-1].filters,
+        blocks=settings.rounds[-1].blocks,
+        sha256={},
+        figures={},
+    )
+    compact = compact_network(student, card)
+    card = _calibrate(compact, faces.tuning, card)
+    leakage = faces.leakage
+    figures: dict[str, Any] = {
+        "training_faces": len(faces.training),
+        "duplicates_left_out": {"exact": leakage.exact, "near": leakage.near},
+    }
+    for name, part in (("tuning", faces.tuning), ("confirmation", faces.confirmation)):
+        logits = predict_emotions(compact, part.pixels, flip=card.mirror)
+        figures[name] = judge(calibrate_logits(logits, card), part, card)
+    return save_package(compact, folder, card=replace(card, figures=figures))
+
+
+def _calibrate(network: keras.Model, tuning: FaceSet, card: ModelCard) -> ModelCard:
+    chosen = tuning.take(is_happy_or_sad(tuning))
+    logits = predict_emotions(network, chosen.pixels, flip=card.mirror)[:, [SADNESS, HAPPINESS]]
+    happy = (chosen.labels == HAPPINESS).astype(np.int64)
+    return replace(card, temperature=round(fit_temperature(logits, happy), 4))
+
+
+def judge(predicted: FaceProbabilities, faces: FaceSet, card: ModelCard) -> dict[str, Any]:
+    """Measure a network on validation faces.
+
+    Args:
+        predicted: Its calibrated probabilities for the faces.
+        faces: The same faces, of all emotions, with votes.
+        card: When a prediction is "uncertain".
+
+    Returns:
+        Figures by name; fractions are dictionaries with `value`, `low`, `high` (95 %) and `count`.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    confidence, chosen = predicted.classes.max(axis=1), is_happy_or_sad(faces)
+    certain = (confidence >= card.uncertain_below) & (predicted.neither <= card.neither_above)
+    photos = Photos.make(np.flatnonzero(chosen), faces.labels[chosen] == HAPPINESS)
+    evaluation = Evaluation(photos, predicted.classes[chosen])
+    right, area = evaluation.is_right, evaluation.estimates.roc_auc
+    clear, confirmed = raters_agree(faces)[chosen], raters_confirm_label(faces)[chosen]
+    fractions = {
+        "accuracy": right,
+        "accuracy_where_raters_agree": right[clear],
+        "accuracy_where_raters_confirm_label": right[confirmed],
+        "accuracy_where_raters_do_not_agree": right[~clear],
+        "accuracy_when_certain": right[certain[chosen]],
+        "certain_of_happy_or_sad": certain[chosen],
+        "certain_of_other_emotions": certain[~chosen],
+        "above_0.9_of_happy_or_sad": confidence[chosen] > 0.9,
+        "above_0.9_of_other_emotions": confidence[~chosen] > 0.9,
+        **{
+            f"recall_of_{name}": right[photos.labels == label]
+            for label, name in enumerate(CLASS_NAMES)
+        },
+    }
+    return {
+        "area_under_roc": None if area is None else asdict(area),
+        "calibration_error": expected_calibration_error(evaluation),
+        "accuracy_at_90_percent_coverage": asdict(accuracy_at_coverage(evaluation)),
+        "area_under_roc_of_neither": float(roc_auc_score(~chosen, predicted.neither)),
+        **{
+            name: asdict(wilson_interval(int(hits.sum()), len(hits)))
+            for name, hits in fractions.items()
+        },
+    }
 
 
 def compact_network(network: keras.Model, card: ModelCard) -> keras.Model:
@@ -29,7 +152,7 @@ def compact_network(network: keras.Model, card: ModelCard) -> keras.Model:
         card: What it was built with.
 
     Returns:
-        A network without normalisation that answers the same but for rounding. Its weights are
+        A network without normalisation that predicts the same but for rounding. Its weights are
         float32 with values that half precision can hold.
     """
     compact = build_face_network(
@@ -85,8 +208,7 @@ def save_package(network: keras.Model, folder: str | Path, *, card: ModelCard) -
     with replacing(folder / NETWORK_FILE_NAME) as temporary:
         _export_onnx(network, temporary)
     names = (NETWORK_FILE_NAME, WEIGHTS_FILE_NAME)
-    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}
-    complete = replace(card, sha256=hashes)
+    complete = replace(card, sha256={name: find_sha256(folder / name) for name in names})
     write_json(folder / CARD_FILE_NAME, {"format_version": 1, **asdict(complete)})
     return ModelCard.load(folder)
 

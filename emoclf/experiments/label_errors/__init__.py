@@ -1,8 +1,7 @@
-"""Wrong labels: found, looked at by a person, put right, and what it brought.
+"""Label errors: found, looked at by a person, corrected, and what that brought.
 
-`confident_learning` estimates from out-of-fold answers which labels are wrong, `suspects` makes a
-list of photos with reasons, `sheet` shows it on a page, `decisions` is the table of what was
-decided, `applying` moves the photos, `comparing` trains before and after.
+`finding` lists likely label errors with reasons, `sheet` shows them on a page and keeps the table
+of decisions, `applying` moves the photos, `comparing` trains before and after.
 """
 
 from emoclf.experiments.label_errors.applying import DecisionsResult, apply_decisions
@@ -13,20 +12,20 @@ from emoclf.experiments.label_errors.comparing import (
     correct_labels,
     describe_difference,
 )
-from emoclf.experiments.label_errors.confident_learning import (
-    count_confident_joint,
-    estimate_joint,
-    find_label_errors,
-    find_thresholds,
-)
-from emoclf.experiments.label_errors.decisions import Decision, load_decisions, save_decisions
 from emoclf.experiments.label_errors.finding import (
     LABEL_ERROR_KINDS,
     LabelError,
     LabelReview,
+    find_label_errors,
     rank_label_errors,
 )
-from emoclf.experiments.label_errors.sheet import ReviewSheet, save_review_sheet
+from emoclf.experiments.label_errors.sheet import (
+    Decision,
+    ReviewSheet,
+    load_decisions,
+    save_decisions,
+    save_review_sheet,
+)
 
 __all__ = [
     "LABEL_ERROR_KINDS",
@@ -40,11 +39,8 @@ __all__ = [
     "apply_decisions",
     "compare_corrections",
     "correct_labels",
-    "count_confident_joint",
     "describe_difference",
-    "estimate_joint",
     "find_label_errors",
-    "find_thresholds",
     "load_decisions",
     "rank_label_errors",
     "save_decisions",

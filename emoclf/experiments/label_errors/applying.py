@@ -30,7 +30,7 @@ from emoclf.data.cleaning.manifests import (
 )
 from emoclf.data.cleaning.moving import PATH_ERRORS, carry_out, explain
 from emoclf.data.folders import ClassFolder, find_class_folders
-from emoclf.experiments.label_errors.decisions import Decision, load_decisions
+from emoclf.experiments.label_errors.sheet import Decision, load_decisions
 from emoclf.untrusted import show_text
 
 MAX_NAME_BYTES = 255

@@ -1,14 +1,14 @@
 """How many wrong labels are found, when one in twenty is turned at random?
 
-    python tests/benchmarks/bench_suspects.py drawn
-    python tests/benchmarks/bench_suspects.py FER2013 --per-class 1000 --epochs 15
+    python tests/benchmarks/bench_label_errors.py drawn
+    python tests/benchmarks/bench_label_errors.py FER2013 --per-class 1000 --epochs 15
 
-The faces are split into folds, the lesson's small network answers each fold after it has learned
+The faces are split into folds, the lesson's small network predicts each fold after it has learned
 from the others with the wrong labels among them, and `rank_label_errors` makes its list. Reported
-are the share of the turned labels that are on the list (recall), the share of the list that was
+are which fraction of the turned labels is on the list (recall), which fraction of the list was
 turned (precision), and the same for the top of the list that is as long as there are turned labels;
 each with its Wilson interval. FER2013's own wrong labels count against the precision: there, the
-raters of FER+ tell how many of the other suspects they would not call as they are labelled either.
+raters of FER+ tell how many of the others on it they would not call as they are labelled either.
 The packaged network has learned from FER2013's labels and is not used.
 """
 
@@ -76,14 +76,14 @@ def doubted(paths, votes):
 
 
 def report(review, turned, votes, total):
-    suspects = [each.path for each in review.suspects]
-    print(f"{total} photos, {len(turned)} turned; {len(suspects)} suspects")
-    print(Counter(each.kinds[0] for each in review.suspects), review.noise_shares)
-    chosen = [s.path for s in review.suspects if "confident_learning" in s.kinds]
+    listed = [each.path for each in review.label_errors]
+    print(f"{total} photos, {len(turned)} turned; {len(listed)} listed")
+    print(Counter(each.kinds[0] for each in review.label_errors), review.noise_rates)
+    chosen = [e.path for e in review.label_errors if "confident_learning" in e.kinds]
     lists = (
         ("confident learning", chosen),
-        ("whole list", suspects),
-        (f"first {len(turned)}", suspects[: len(turned)]),
+        ("whole list", listed),
+        (f"first {len(turned)}", listed[: len(turned)]),
     )
     for name, paths in lists:
         hits = len(turned.intersection(paths))
@@ -122,7 +122,7 @@ def main():
             logs=Path(temporary) / "logs",
             say=lambda line: print(line, flush=True),
         )
-        print(result.describe())
+        print(result)
         review = rank_label_errors(result.evaluation, found)
         report(review, turned, votes, len(photos))
 
