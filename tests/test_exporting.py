@@ -413,7 +413,7 @@ def test_a_float_format_that_answers_otherwise_is_an_error(run_folder, tmp_path,
     arguments = ["export", str(run_folder), "--output", str(tmp_path), "--format", "keras"]
     result = call(*arguments)
     assert result.exit_code == 1
-    assert "Careful: keras does not answer as the network does" in result.stdout
+    assert "Careful: keras does not predict as the network does" in result.stdout
 
 
 # --- faces ----------------------------------------------------------------------------------
