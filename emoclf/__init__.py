@@ -6,7 +6,7 @@ Every step of the lesson is a function of this package, and each can be used alo
 
     source = emoclf.find_data("my photos")
     report = emoclf.find_problems(source.folder)
-    print(report.describe())
+    print(report)
 
 Importing the package loads neither TensorFlow nor OpenCV nor matplotlib: a name is looked up in
 its module when it is first used.
@@ -41,6 +41,7 @@ _MODULE_OF_NAME: dict[str, str] = {
         "data.folders": (
             "find_class_folders",
             "list_files",
+            "parse_class_map",
         ),
         "data.loading": (
             "balanced_class_weights",
@@ -58,7 +59,6 @@ _MODULE_OF_NAME: dict[str, str] = {
             "find_data_set",
             "list_data_sets",
             "make_fer2013_folders",
-            "parse_class_map",
             "sample_photos",
             "stage_data",
         ),
@@ -128,7 +128,8 @@ _MODULE_OF_NAME: dict[str, str] = {
         "images": (
             "decode_image",
             "load_image",
-            "load_resized",
+            "ModelInfo",
+            "prepare",
             "resize_image",
             "UnreadableImageError",
         ),
@@ -180,7 +181,6 @@ _MODULE_OF_NAME: dict[str, str] = {
         "models.model_file": (
             "load_info",
             "load_model",
-            "ModelInfo",
             "save_model",
         ),
         "models.networks": ("build_network",),

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tabulate import tabulate
 
 from emoclf.untrusted import show_text
 
@@ -45,6 +44,8 @@ class Table:
 
     def __str__(self) -> str:
         """Return the table as text; its widest column of words is wrapped to fit `WIDTH`."""
+        from tabulate import tabulate  # costs 0.1 s, and a prediction needs no table
+
         cells = self._list_cells()
         return tabulate(
             cells,
@@ -58,6 +59,8 @@ class Table:
 
     def _repr_html_(self) -> str:
         """Return the table as HTML, every cell escaped."""
+        from tabulate import tabulate
+
         written = tabulate(
             self._list_cells(),
             headers=[show_text(header) for header in self.headers],

@@ -19,8 +19,7 @@ SAD = {"Sad": 0.9, "Happy": 0.1}
 
 
 def make_prediction(*faces, file=None):
-    first = faces[0].probabilities if faces else {}
-    return Prediction(None, first, file, faces=faces)
+    return Prediction(file, faces=faces)
 
 
 def make_face(box, answer="Happy", *, is_whole_photo=False):
@@ -89,7 +88,7 @@ def test_label_texts(monkeypatch):
     annotate_photo(photo, make_prediction(make_face((10, 100, 200, 200), UNCERTAIN)))
     annotate_photo(photo, make_prediction(make_face((0, 0, 600, 400), "Sad", is_whole_photo=True)))
     annotate_photo(photo, make_prediction())
-    annotate_photo(photo, Prediction(None, {}, problem="damaged"))
+    annotate_photo(photo, Prediction(problem="damaged"))
     annotate_photo(
         photo, make_prediction(make_face((10, 100, 8, 8)), make_face((90, 9, 8, 8), UNCERTAIN))
     )

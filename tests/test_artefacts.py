@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from emoclf.images import ModelInfo
 from emoclf.models import build_cnn, model_file
-from emoclf.models.model_file import MEMBER_NAME, ModelInfo, load_info, load_model, save_model
+from emoclf.models.model_file import MEMBER_NAME, load_info, load_model, save_model
 
 INFO = ModelInfo(("Sad", "Happy"), (16, 32), "crop")
 

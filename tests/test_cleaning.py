@@ -86,7 +86,7 @@ def test_a_clean_folder_has_no_problem(root):
     ]  # fmt: skip
     assert report.rejects == ()
     assert report.advice == ()
-    assert report.kept == report.records
+    assert report.kept.paths == tuple(record.path for record in report.records)
     assert report.duplicate_groups == {}
     assert report.count_by_kind() == {}
     assert report.unassigned == ()
@@ -347,9 +347,9 @@ def test_what_is_no_file_of_a_class_is_listed(root):
         "sad/.hidden.jpg": "hidden",
         "happy/pipe.jpg": "named pipe",
     }
-    text = report.describe()
-    assert "in no class folder: 1" in text
-    assert "skipped: 4" in text
+    text = [line.split() for line in str(report).splitlines()]
+    assert any(line[:5] == ["in", "no", "class", "folder", "1"] for line in text)
+    assert any(line[:2] == ["skipped", "4"] for line in text)
 
 
 def test_a_file_that_vanishes_is_a_row(root, monkeypatch):
@@ -392,7 +392,7 @@ def test_strange_names_survive_the_report_json_and_csv(root, tmp_path):
     assert loaded == report
     rows = read_table(report.to_csv(tmp_path / "report.csv"), what="a report")
     assert [row["path"] for _, row in rows] == [record.path for record in report.records]
-    text = report.describe(examples=20)
+    text = str(report.make_table(examples=20))
     text.encode("utf-8")
     assert "\u202e" not in text
     assert "\r" not in text
@@ -422,16 +422,19 @@ def test_load_refuses_other_files(tmp_path):
         CleaningReport.load(other)
 
 
-def test_describe_counts_and_names_examples(root):
-    for number in range(3):
+def test_the_report_shows_counts_and_names_examples(root):
+    for number in range(4):
         (root / "sad" / f"empty{number}.jpg").write_bytes(b"")
-    text = examine(root).describe(examples=1)
-    lines = text.splitlines()
-    assert lines[0] == "7 files: 4 kept (0 of them with advice), 3 rejected"
-    assert "  Sad: 5 files, 2 kept" in lines
-    assert any(line.startswith("reject") and line.split()[1:] == ["empty", "3"] for line in lines)
-    assert "sad/empty0.jpg" in text
-    assert "sad/empty1.jpg" not in text
+    report = examine(root)
+    lines = str(report).splitlines()
+    assert lines[0] == "8 files: 4 kept (0 of them with advice), 4 rejected"
+    rows = [line.split() for line in lines]
+    assert ["Sad", "6", "2", "4"] in rows
+    assert any(row[:4] == ["reject", "empty", "4", "sad/empty0.jpg:"] for row in rows)
+    assert "sad/empty1.jpg" in str(report)
+    assert "sad/empty2.jpg" not in str(report)
+    assert "sad/empty1.jpg" not in str(report.make_table(examples=1))
+    assert "sad/empty0.jpg" in report._repr_html_()
 
 
 def test_every_kind_that_is_made_is_known():

@@ -23,9 +23,10 @@ from emoclf.apps.commands.rows import (
     format_rows,
     summarise,
 )
+from emoclf.images import ModelInfo
 from emoclf.images.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import FacePrediction, Prediction, predictor
-from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.models.model_file import save_model
 from emoclf.models.packaged import FACE_MODEL_FOLDER, PackagedNetwork
 from emoclf.untrusted import show_text
 from tests.calls import call
@@ -397,9 +398,7 @@ def test_rows_are_aligned_by_columns_of_the_terminal():
     face = FacePrediction((0, 0, 9, 9), {"Sad": 0.04, "Happy": 0.96}, "Happy")
     names = ["笑顔.jpg", "e\u0301te\u0301.jpg", "a.jpg", "n" * 200]
     layout = choose_layout(names, ["Sad", "Happy", "uncertain"])
-    rows = [
-        next(format_rows(Prediction("Happy", {}, name, faces=(face,)), layout)) for name in names
-    ]
+    rows = [next(format_rows(Prediction(name, faces=(face,)), layout)) for name in names]
     starts = [count_columns(row[: row.index("  Happy  ")]) for row in rows[:3]]
     assert starts == [72, 72, 72]
     assert rows[2].endswith("  Happy      Sad   4%  Happy  96%  face 9x9 at 0,0")
@@ -411,10 +410,10 @@ def test_the_sum_counts_every_photo_once():
     face = FacePrediction((0, 0, 9, 9), shares, "Happy")
     whole = FacePrediction((0, 0, 9, 9), shares, "uncertain", is_whole_photo=True)
     predictions = [
-        Prediction("Happy", shares, "a", faces=(face, face)),
-        Prediction("Happy", shares, "b", faces=(whole,)),
-        Prediction(None, {}, "c", note="No face."),
-        Prediction(None, {}, "d", problem="Damaged."),
+        Prediction("a", faces=(face, face)),
+        Prediction("b", faces=(whole,)),
+        Prediction("c", note="No face."),
+        Prediction("d", problem="Damaged."),
     ]
     assert describe_summary(summarise(predictions)) == (
         "4 photos, 2 faces, 1 answered as a whole: 2 Happy, 1 uncertain; 1 without a face; "

@@ -99,14 +99,14 @@ def test_with_noisy_probabilities_most_wrong_labels_are_found():
     assert (chosen & turned).sum() / chosen.sum() > 0.95
 
 
-def test_with_two_classes_all_methods_agree_and_clean_labels_stay():
+def test_with_two_classes_all_ways_agree_and_clean_labels_stay():
     labels = np.array([0, 0, 1, 1])
     clean = two([0.1, 0.2, 0.9, 0.8])
     wrong = two([0.1, 0.9, 0.9, 0.8])
-    for method in ("class", "noise_rate", "both"):
-        assert not find_label_errors(labels, clean, method=method).any()
+    for way in ("prune_by_class", "prune_by_noise_rate", "both"):
+        assert not find_label_errors(labels, clean, filter_by=way).any()
         assert (
-            find_label_errors(labels, wrong, method=method).tolist() == [False, True] + [False] * 2
+            find_label_errors(labels, wrong, filter_by=way).tolist() == [False, True] + [False] * 2
         )
 
 
@@ -115,5 +115,5 @@ def test_what_does_not_fit_is_refused():
         find_confident_thresholds(np.array([0, 0]), two([0.1, 0.2]))
     with pytest.raises(ValueError, match="Received"):
         find_confident_thresholds(np.array([0]), two([0.1, 0.2]))
-    with pytest.raises(ValueError, match="method='all'"):
-        find_label_errors(np.array([0, 1]), two([0.1, 0.9]), method="all")
+    with pytest.raises(ValueError, match="filter_by='all'"):
+        find_label_errors(np.array([0, 1]), two([0.1, 0.9]), filter_by="all")

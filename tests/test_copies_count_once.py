@@ -15,9 +15,9 @@ from emoclf.evaluation import Evaluation, estimate_fraction
 from emoclf.evaluation.calibration import accuracy_at_coverage
 from emoclf.experiments.cross_validation.result import CrossValidation, keep_fold
 from emoclf.experiments.exporting.parity import ParityPhotos, score
-from emoclf.inference import Prediction
+from emoclf.images import ModelInfo
+from emoclf.inference import FacePrediction, Prediction
 from emoclf.inference.testing import evaluate_folder
-from emoclf.models.model_file import ModelInfo
 from emoclf.photos import Photos
 from tests.evaluations import make_evaluation
 
@@ -114,7 +114,9 @@ class BrightnessPredictor:
     def predict_each(self, files):
         for file in files:
             happy = float(np.asarray(Image.open(file)).mean()) / 255
-            yield Prediction(str(file), {"Sad": 1 - happy, "Happy": happy}), None
+            shares = {"Sad": 1 - happy, "Happy": happy}
+            face = FacePrediction((0, 0, 32, 32), shares, "Happy", is_whole_photo=True)
+            yield Prediction(str(file), faces=(face,)), None
 
 
 def test_a_folder_of_photos(tmp_path):

@@ -155,7 +155,7 @@ def test_ten_photos_of_each_class_work_and_say_what_they_do_not_show(photos, tmp
     small = photos.take(few).with_parts(["train"] * 20, seed=1)
     text = str(cross_validate(small, TINY, repeats=3, logs=tmp_path, name="a"))
     assert "With 10 different photos of the smallest class" in text
-    assert "It is not shown that the predictions are better than always predicting" in text
+    assert "These photos do not show that the accuracy is above that of always" in text
 
 
 def test_the_packaged_features_with_a_regression(photos, tmp_path):
@@ -216,7 +216,7 @@ def test_a_whole_correction_on_the_command_line(drawn_folder, tmp_path):
     before = sorted(path.name for path in data.rglob("*.*"))
     assert "Nothing was moved" in run("apply-decisions", data, tmp_path / "decisions.csv")
     output = run("apply-decisions", data, tmp_path / "decisions.csv", "--move")
-    assert "2 photos moved" in output
+    assert "2 files moved" in output
     assert f"restore '{data}'" in output
     assert not (data / found[0].path).exists()
     output = run("compare-corrections", check, tmp_path / "decisions.csv", *logs)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset, preparing
-from emoclf.images import UnreadableImageError, load_resized
+from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset, photo_cache
+from emoclf.images import UnreadableImageError, load_image, resize_image
 from emoclf.photos import PhotoRow, Photos
 
 
@@ -29,7 +29,7 @@ def test_every_photo_goes_through_the_one_preprocessing(photos, cache):
     assert cache.images.dtype == np.uint8
     assert cache.images.shape == (len(photos), 32, 48, 3)
     for index in (0, 7, 41):
-        photo = load_resized(photos.files[index], (32, 48))
+        photo = resize_image(load_image(photos.files[index]), (32, 48))
         np.testing.assert_array_equal(cache.images[index], photo)
 
 
@@ -72,7 +72,7 @@ def test_disk_cache_holds_the_same_photos_and_is_used_again(tmp_path, monkeypatc
     np.testing.assert_array_equal(
         collect(make_dataset(memory, "test"))[0], collect(make_dataset(disk, "test"))[0]
     )
-    monkeypatch.setattr(preparing, "load_resized", None)
+    monkeypatch.setattr(photo_cache, "prepare", None)
     again = cache_photos(photos, cache_folder=tmp_path / "cache", **arguments)
     assert again.location == disk.location
 

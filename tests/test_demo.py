@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from emoclf.apps.page import PACKAGED_NAME, Models, predict_photo, predicting
+from emoclf.images import ModelInfo
 from emoclf.images.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import Predictor, UncertaintyRule
-from emoclf.models.model_file import ModelInfo
 from tests.calls import call
 
 INFO = ModelInfo(image_size=(16, 16), crop="face")

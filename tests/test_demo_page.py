@@ -16,9 +16,9 @@ from PIL import Image
 
 import emoclf
 from emoclf.apps.page import PACKAGED_NAME, Models, NetworkUnavailableError, serve_page
+from emoclf.images import ModelInfo
 from emoclf.images.faces import make_detector
 from emoclf.inference import Predictor
-from emoclf.models.model_file import ModelInfo
 from tests.test_demo import make_predictor, save
 from tests.test_live_browser import open_browser, write_film
 

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from emoclf.config import CLASS_NAMES
 from emoclf.data.synthetic import data_set, draw_face, make_drawn_faces
 from emoclf.data.synthetic.canvas import HeadPose, ribbon, smooth
-from emoclf.data.synthetic.features import mouth_edges
+from emoclf.data.synthetic.face import mouth_edges
 from emoclf.data.synthetic.flaws import FLAW_COUNTS
 from emoclf.data.synthetic.photo import draw_photo
 from emoclf.data.synthetic.traits import BACKGROUNDS, COVERS, HAIR_STYLES

@@ -56,4 +56,4 @@ def test_a_picture_in_both_classes_is_reported_and_not_used(flawed, report):
     for flaw in flaws:
         for path in flaw.paths:
             assert rejected[path].has_problem("in_both_classes")
-    assert "in_both_classes" in report.describe()
+    assert "in_both_classes" in str(report)

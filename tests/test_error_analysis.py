@@ -15,12 +15,11 @@ from emoclf.experiments.error_analysis import (
     make_corrupted_prediction,
     measure_photos,
 )
-from emoclf.experiments.error_analysis.answering import turn_face
-from emoclf.images import UnreadableImageError, load_image
+from emoclf.experiments.error_analysis.robustness import turn_face
+from emoclf.images import ModelInfo, UnreadableImageError, load_image
 from emoclf.images.corruptions import Corruption
 from emoclf.images.faces import Face
 from emoclf.inference import Predictor
-from emoclf.models.model_file import ModelInfo
 from emoclf.photos import Photos
 from emoclf.plots import plot_robustness, plot_slices
 from tests.calls import call
@@ -75,23 +74,21 @@ def test_photos_are_measured(tmp_path):
         save(tmp_path / "none.png", draw_face("Sad", seed=1, size=(300, 150))),
     ]
     found = measure_photos(paths, detector=GreenDetector())
-    assert found.face_count.tolist() == [1, 0]
-    assert found.face_share[0] == pytest.approx(20)
-    assert np.isnan(found.face_share[1])
-    assert found.short_side_px.tolist() == [100, 150]
+    assert found["face, % of longer side"][0] == pytest.approx(20)
+    assert np.isnan(found["face, % of longer side"][1])
+    assert found["shorter side in pixels"].tolist() == [100, 150]
     green = (0.587 * 255 * 1600 + 40 * (20000 - 1600)) / 20000
-    assert found.brightness[0] == pytest.approx(green, abs=1)
-    measures = found.to_measures()
-    assert measures["face"].tolist() == ["found", "none found"]
-    assert measures["people"].tolist() == ["1", ""]
-    assert "face" not in measure_photos(paths).to_measures()
+    assert found["brightness"][0] == pytest.approx(green, abs=1)
+    assert found["face"].tolist() == ["found", "none found"]
+    assert found["people"].tolist() == ["1", ""]
+    assert "face" not in measure_photos(paths)
 
 
 def test_a_sharper_photo_measures_sharper(tmp_path):
     photo = draw_face("Happy", seed=2, size=(200, 200))
     small = Image.fromarray(photo).resize((12, 12)).resize((200, 200), Image.Resampling.BICUBIC)
     paths = [save(tmp_path / "sharp.png", photo), save(tmp_path / "soft.png", np.asarray(small))]
-    sharp, soft = measure_photos(paths).sharpness
+    sharp, soft = measure_photos(paths)["sharpness"]
     assert sharp > 2 * soft
 
 

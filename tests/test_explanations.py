@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from emoclf.config import Settings
+from emoclf.images import ModelInfo
 from emoclf.inference import Predictor
 from emoclf.inference.explanations import explain, make_grad_cam_maps, make_occlusion_maps
-from emoclf.models.model_file import ModelInfo, load_model, save_model
+from emoclf.models.model_file import load_model, save_model
 from emoclf.models.networks import build_network
 
 SIDE, PATCH = 32, 8

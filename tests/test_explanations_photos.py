@@ -8,6 +8,7 @@ from PIL import Image
 
 import emoclf
 from emoclf import plots
+from emoclf.images import ModelInfo
 from emoclf.images.faces import Face
 from emoclf.inference import Predictor
 from emoclf.inference.explanations import (
@@ -21,7 +22,7 @@ from emoclf.inference.explanations import (
     save_explanation,
     summarise_shares_on_person,
 )
-from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.models.model_file import save_model
 from tests.calls import call
 
 
@@ -159,7 +160,7 @@ def test_another_face_and_another_class_are_explained_when_asked():
     assert (first.class_name, first.note) == ("Sad", "Nothing in the picture speaks for this "
                                               "class, by this method.")  # fmt: skip
     assert not first.map.any()
-    assert "Nothing in the picture" in first.describe()
+    assert "Nothing in the picture" in str(first)
     sad = explain(predictor, photo, face=1, class_name="Sad")
     assert sad.class_name == "Sad"
     assert sad.probability == sad.prediction.faces[1].probabilities["Sad"]
@@ -320,7 +321,7 @@ def make_shares(face_value, count, *, elsewhere=1.0, body_value=None, seed=0):
 )
 def test_the_sentence_follows_from_the_numbers(shares, sentence):
     summary = summarise_shares_on_person([*shares, None])
-    assert sentence in summary.describe()
+    assert sentence in str(summary)
     assert summary.count == len(shares)
     leads = [share.face.lead for share in shares]
     assert summary.face.lead == pytest.approx(np.mean(leads))
@@ -330,7 +331,7 @@ def test_the_sentence_follows_from_the_numbers(shares, sentence):
 
 def test_maps_that_are_near_chance_show_nothing():
     shares = make_shares(0.5, 6) + make_shares(1.5, 6, seed=1)
-    assert "is not shown to look at faces" in summarise_shares_on_person(shares).describe()
+    assert "is not shown to look at faces" in str(summarise_shares_on_person(shares))
 
 
 def test_the_interval_is_students():
@@ -371,7 +372,7 @@ def test_the_shares_are_shown_against_chance():
     assert render(figure).std() > 5
     dots = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 12]
     np.testing.assert_allclose(dots[0].get_ydata(), [s.face.marked for s in shares if s])
-    assert figure.get_supxlabel() == summarise_shares_on_person(shares).describe()
+    assert figure.get_supxlabel() == str(summarise_shares_on_person(shares))
 
 
 # --- the command ----------------------------------------------------------------------------

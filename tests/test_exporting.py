@@ -23,6 +23,7 @@ from emoclf.experiments.exporting import (
     export_network,
     gather_photos,
 )
+from emoclf.images import ModelInfo
 from emoclf.inference import Predictor
 from emoclf.models.formats import (
     FORMATS,
@@ -33,7 +34,7 @@ from emoclf.models.formats import (
     loading,
     writers,
 )
-from emoclf.models.model_file import ModelInfo, load_info, save_model
+from emoclf.models.model_file import load_info, save_model
 from emoclf.photos import Photos
 from tests.calls import call
 
@@ -403,7 +404,7 @@ def test_the_command_prints_a_table_or_json(run_folder, tmp_path):
     assert "validation photos" in export["photos"]
 
 
-def test_a_float_format_that_answers_otherwise_is_an_error(run_folder, tmp_path, monkeypatch):
+def test_a_float_format_that_predicts_otherwise_is_an_error(run_folder, tmp_path, monkeypatch):
     other = emoclf.build_cnn((32, 48), filters=(8, 8))
 
     def write_other(_model, path, *, info):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from emoclf.experiments.exporting import exports
+from emoclf.images import ModelInfo
 from emoclf.models import build_cnn
 from emoclf.models.formats import load_export, loading, writers
-from emoclf.models.model_file import ModelInfo
 
 from .model_files import spoil
 

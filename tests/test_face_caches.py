@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.data.loading import cache_photos, make_dataset, preparing
-from emoclf.images import UnreadableImageError, load_image, load_resized
+from emoclf.data.loading import cache_photos, make_dataset, photo_cache
+from emoclf.images import UnreadableImageError, decode_image, load_image, preparing, resize_image
 from emoclf.images.faces import Face, FaceDetectorUnavailableError, crop_face, make_detector
 from emoclf.photos import PhotoRow, Photos
 
@@ -103,7 +103,7 @@ def test_photos_without_a_face_can_be_taken_whole(photos):
     cache = cache_faces(photos, without_face="whole_photo")
     assert cache.photos.rows == photos.rows
     for number in FACELESS:
-        whole = load_resized(Path(photos.root) / f"{number}.png", SIZE)
+        whole = resize_image(load_image(Path(photos.root) / f"{number}.png"), SIZE)
         np.testing.assert_array_equal(cache.images[number], whole)
     np.testing.assert_array_equal(cache.images[11], cut_by_hand(photos, "11.png"))
     assert len(cache.faces.without_face) == 3
@@ -125,7 +125,9 @@ def test_what_was_left_out_is_not_in_the_split_of_the_run(photos, tmp_path):
 def test_each_photo_is_decoded_and_searched_once(photos, monkeypatch):
     loaded = []
     monkeypatch.setattr(
-        preparing, "load_image", lambda path: (loaded.append(path.name), load_image(path))[1]
+        preparing,
+        "decode_image",
+        lambda path, **options: (loaded.append(path.name), decode_image(path, **options))[1],
     )
     detector = LeftHalfDetector()
     cache_faces(photos, detector)
@@ -188,7 +190,7 @@ def test_no_detector_is_an_error_for_faces_only(photos, monkeypatch):
     def refuse():
         raise FaceDetectorUnavailableError("no detector, do this")
 
-    monkeypatch.setattr(preparing, "make_detector", refuse)
+    monkeypatch.setattr(photo_cache, "make_detector", refuse)
     with pytest.raises(FaceDetectorUnavailableError, match="do this"):
         cache_photos(photos, crop="face", progress=False)
     assert len(cache_photos(photos, image_size=SIZE, progress=False).images) == 12

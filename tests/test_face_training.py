@@ -455,6 +455,6 @@ def test_the_package_measures_itself(package, faces):
     assert card.mirror
     assert ModelCard.load(folder) == card
     happy = faces.take(faces.labels == HAPPY)
-    answers = PackagedNetwork(folder).predict(grey_to_rgb(happy.pixels[:20]))
+    answers = PackagedNetwork(folder).predict_with_neither(grey_to_rgb(happy.pixels[:20]))
     assert (answers.classes[:, 1] > 0.5).mean() > 0.9
     assert answers.neither.max() < 0.6

@@ -20,11 +20,9 @@ from emoclf.images.faces import (
     crop_face,
     detecting,
     find_faces,
-    haar,
     make_detector,
     measure_roll,
     yunet,
-    yunet_download,
     yunet_file,
 )
 from emoclf.images.faces.face import sort_faces
@@ -77,7 +75,7 @@ def no_cache(tmp_path, monkeypatch):
 
     monkeypatch.delenv("EMOCLF_YUNET", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(yunet_download, "open_https", fail)
+    monkeypatch.setattr(yunet_file, "open_https", fail)
     return tmp_path / "emoclf"
 
 
@@ -444,21 +442,21 @@ def test_haar_finds_faces_where_they_are(fer_faces):
         faces = detector.find(enlarge(face, 192, border=96))
         found += faces[:1]
     assert len(found) >= 15
-    assert all(face.landmarks is None and haar.MIN_SCORE <= face.score <= 1 for face in found)
+    assert all(face.landmarks is None and detecting.MIN_SCORE <= face.score <= 1 for face in found)
     boxes = np.array([face.box for face in found])
     np.testing.assert_allclose(np.median(boxes, axis=0), (96, 96, 192, 192), atol=20)
 
 
 @needs_haar
 def test_a_damaged_cascade_is_refused(tmp_path, monkeypatch):
-    (tmp_path / haar._CASCADE_NAME).write_text("<opencv_storage></opencv_storage>")
+    (tmp_path / detecting._CASCADE_NAME).write_text("<opencv_storage></opencv_storage>")
     monkeypatch.setattr(cv2.data, "haarcascades", str(tmp_path))
     with pytest.raises(FaceDetectorUnavailableError, match="damaged"):
         HaarDetector()
 
 
 def test_haar_scores_rise_with_the_weight():
-    scores = [haar._score(weight) for weight in (-5, 0, 2, 5, 10)]
+    scores = [detecting._score(weight) for weight in (-5, 0, 2, 5, 10)]
     assert scores == sorted(scores) and 0 < scores[0] < 0.1 and 0.99 < scores[-1] < 1
 
 

@@ -19,11 +19,14 @@ from emoclf.images.faces import (
     FaceModelError,
     find_cache_folder,
     load_yunet_file,
-    yunet_download,
     yunet_file,
 )
-from emoclf.images.faces.yunet_download import PinnedModel, download_first, open_https
-from emoclf.images.faces.yunet_file import PINNED_MODELS
+from emoclf.images.faces.yunet_file import (
+    PINNED_MODELS,
+    PinnedModel,
+    download_first,
+    open_https,
+)
 
 CONTENT = bytes(range(256)) * 40
 SECOND_CONTENT = CONTENT[::-1] + b"longer"
@@ -97,7 +100,7 @@ def network(monkeypatch):
             return served() if callable(served) else Response(served)
 
     network = Network()
-    monkeypatch.setattr(yunet_download, "open_https", network.open)
+    monkeypatch.setattr(yunet_file, "open_https", network.open)
     return network
 
 
@@ -261,7 +264,7 @@ def test_a_download_that_breaks_off_leaves_nothing_half(cache, network, error):
 
 @pytest.mark.usefixtures("cache")
 def test_a_download_that_trickles_is_given_up(network, monkeypatch):
-    monkeypatch.setattr(yunet_download, "_DEADLINE_SECONDS", -1.0)
+    monkeypatch.setattr(yunet_file, "_DEADLINE_SECONDS", -1.0)
     network.serve(lambda: Response(*[b"x"] * 1000), SECOND_CONTENT)
     with pytest.raises(FaceDetectorUnavailableError, match="not finished"):
         load_yunet_file()
@@ -271,7 +274,7 @@ def test_a_download_that_trickles_is_given_up(network, monkeypatch):
 @pytest.mark.usefixtures("cache")
 def test_both_downloads_share_one_deadline(network, monkeypatch):
     clock = iter([0, 50, 70])
-    monkeypatch.setattr(yunet_download.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(yunet_file.time, "monotonic", lambda: next(clock))
     network.serve(CONTENT[:100], SECOND_CONTENT)
     with pytest.raises(FaceDetectorUnavailableError, match=r"received 100.*not finished after 60"):
         load_yunet_file()
@@ -476,7 +479,7 @@ def local_server():
 def test_a_real_connection_delivers_the_file(local_server, monkeypatch):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     monkeypatch.setattr(
-        yunet_download,
+        yunet_file,
         "open_https",
         lambda _, timeout_seconds: opener.open(f"{local_server}/away", timeout=timeout_seconds),
     )

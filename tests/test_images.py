@@ -27,7 +27,7 @@ from emoclf.images import (
     decode_image,
     files,
     load_image,
-    pillow_warnings,
+    memory,
     quiet_pillow,
     resize_image,
     warn_if_pillow_is_old,
@@ -616,7 +616,7 @@ def test_quiet_pillow_can_be_nested_and_is_undone_by_the_last():
 
 def test_an_old_pillow_is_named_once(monkeypatch):
     monkeypatch.setattr(PIL, "__version__", "11.3.0")
-    monkeypatch.setattr(pillow_warnings, "_old_pillow_warned", threading.Event())
+    monkeypatch.setattr(memory, "_old_pillow_warned", threading.Event())
     with pytest.warns(OldPillowWarning, match=r"Pillow 11\.3\.0 .*install Pillow 13 or newer"):
         decode_image(np.zeros((2, 2), np.uint8))
     with warnings.catch_warnings():
@@ -626,7 +626,7 @@ def test_an_old_pillow_is_named_once(monkeypatch):
 
 def test_a_new_pillow_is_not_named(monkeypatch):
     monkeypatch.setattr(PIL, "__version__", "13.0.0")
-    monkeypatch.setattr(pillow_warnings, "_old_pillow_warned", threading.Event())
+    monkeypatch.setattr(memory, "_old_pillow_warned", threading.Event())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_if_pillow_is_old()

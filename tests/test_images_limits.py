@@ -13,21 +13,18 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from emoclf.data.cleaning import CleaningThresholds
-from emoclf.data.cleaning.checks import examine_file
-from emoclf.data.cleaning.report import FileRecord
+from emoclf.data.cleaning import CleaningThresholds, FileRecord
+from emoclf.data.cleaning.problems import examine_file
 from emoclf.images import (
     UnreadableImageError,
     conversion,
     decode_image,
     load_image,
-    load_resized,
     memory,
     sharing_memory,
 )
-from emoclf.images.avif import find_coded_pixels
 from emoclf.images.costs import explain_excess
-from emoclf.images.jpeg import outline_jpeg
+from emoclf.images.headers import find_coded_pixels, outline_jpeg
 from tests.hostile_pictures import (
     make_avif,
     make_bmp,
@@ -144,10 +141,9 @@ def test_a_smaller_limit_can_be_passed_everywhere(tmp_path):
     path.write_bytes(encode(draw_photo(100, 100), "PNG"))
     needed = 7 * 100 * 100 + path.stat().st_size
     assert load_image(path, max_bytes=needed).shape == (100, 100, 3)
-    assert load_resized(path, (9, 9), max_bytes=needed).shape == (9, 9, 3)
     assert refusal_of(path, max_bytes=needed - 1).kind == "too_large"
     with pytest.raises(UnreadableImageError, match="limit is 0 MB"):
-        load_resized(path, (9, 9), max_bytes=needed - 1)
+        load_image(path, min_size=(9, 9), max_bytes=needed - 1)
     assert refusal_of(draw_photo(100, 100), max_bytes=60_000).kind == "too_large"
 
 
@@ -217,7 +213,7 @@ def test_a_thread_of_pixels_can_be_examined(tmp_path):
     path = tmp_path / "wide.png"
     path.write_bytes(encode(Image.new("RGB", (120_000, 2), (99, 99, 99)), "PNG"))
     record = FileRecord(path.name, "", -1)
-    found = examine_file(path, record, thresholds=CleaningThresholds()).record
+    found, _ = examine_file(path, record, thresholds=CleaningThresholds())
     assert (found.height, found.width, found.brightness) == (2, 120_000, 99.0)
 
 

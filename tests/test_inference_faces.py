@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.images import UnreadableImageError, load_image, resize_image
+from emoclf.images import ModelInfo, UnreadableImageError, load_image, prepare, resize_image
+from emoclf.images import preparing as preparing_module
 from emoclf.images.faces import Face, FaceDetectorUnavailableError, HaarDetector, make_detector
 from emoclf.inference import (
     UNCERTAIN,
@@ -18,10 +19,8 @@ from emoclf.inference import (
     UncertaintyRule,
     predict,
 )
-from emoclf.inference import asking as asking_module
 from emoclf.inference import predictor as predictor_module
-from emoclf.inference import views as views_module
-from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.models.model_file import save_model
 from emoclf.models.packaged import FaceProbabilities, ModelCard, PackagedNetwork
 
 FACE_INFO = ModelInfo(image_size=(16, 16), crop="face")
@@ -62,7 +61,7 @@ class KnownNetwork(PackagedNetwork):
     def __init__(self, happy, neither):
         self.happy, self.neither = happy, neither
 
-    def predict(self, faces):
+    def predict_with_neither(self, faces):
         happy = np.full(len(faces), self.happy, dtype=np.float32)
         return FaceProbabilities(
             np.stack([1 - happy, happy], axis=1), np.full(len(faces), self.neither, np.float32)
@@ -236,7 +235,7 @@ def test_each_photo_is_decoded_once(crop, tmp_path, monkeypatch):
     photo, detector = two_faces()
     Image.fromarray(photo).save(tmp_path / "a.png")
     decoded = []
-    original = views_module.decode_image
+    original = preparing_module.decode_image
 
     def count(source, **options):
         decoded.append(source)
@@ -245,8 +244,8 @@ def test_each_photo_is_decoded_once(crop, tmp_path, monkeypatch):
     def refuse(_source):
         raise AssertionError("decoded twice")
 
-    monkeypatch.setattr(views_module, "decode_image", count)
-    monkeypatch.setattr(views_module, "load_image", refuse)
+    monkeypatch.setattr(preparing_module, "decode_image", count)
+    monkeypatch.setattr(predictor_module, "load_image", refuse)
     info = ModelInfo(image_size=(16, 16), crop=crop)
     predictor = Predictor(BrightnessNetwork(), info, detector=detector)
     predictor.predict([tmp_path / "a.png"] * 2)
@@ -314,21 +313,47 @@ def test_a_saved_face_network_of_a_learner_is_shown_faces(tmp_path):
     assert [face.box for face in answer.faces] == [face.box for face in detector.faces]
     assert {face.answer for face in answer.faces} <= {"Sad", "Happy"}
     assert [face.neither for face in answer.faces] == [None, None]
-    crops = views_module.view_photo(
-        photo,
-        views_module.decode_for(photo, FACE_INFO),
-        info=FACE_INFO,
-        search=views_module.FaceSearch(detector),
-    ).crops
+    crops = prepare(photo, FACE_INFO, detector=detector).crops
     expected = model.predict_on_batch(crops)
     received = [list(face.probabilities.values()) for face in answer.faces]
     np.testing.assert_allclose(received, expected, atol=1e-5)
 
 
+def test_the_optimizer_of_the_training_is_not_loaded(tmp_path):
+    from emoclf.models import build_cnn
+    from emoclf.models.model_file import load_model
+
+    model = build_cnn((16, 16), filters=(4, 4))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.train_on_batch(np.zeros((2, 16, 16, 3), np.uint8), np.array([0, 1]))
+    path = save_model(model, tmp_path / "model.keras", info=FACE_INFO)
+    assert load_model(path)[0].compiled
+    predictor = Predictor.load(path)
+    assert not predictor.model.compiled
+    crops = np.full((1, 16, 16, 3), 90, np.uint8)
+    expected = model.predict_on_batch(crops)
+    np.testing.assert_allclose(predictor.predict_probabilities(crops), expected, atol=1e-6)
+
+
+def test_every_kind_of_network_is_a_network():
+    """One protocol: a Keras model, the packaged network and a plain class answer alike."""
+    from emoclf.models import build_cnn
+
+    size = ModelCard.load().image_size
+    crops = np.full((3, *size, 3), 90, np.uint8)
+    for model in (build_cnn(size, filters=(4, 4)), PackagedNetwork(), BrightnessNetwork()):
+        predictor = Predictor(model, ModelInfo(image_size=size))
+        rows = predictor.predict_probabilities(crops)
+        np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-5)
+        np.testing.assert_array_equal(rows, np.asarray(model.predict_on_batch(crops)))
+        answer = predictor.predict(crops[0])
+        assert (answer.faces[0].neither is not None) == isinstance(model, PackagedNetwork)
+
+
 @pytest.fixture
 def forgotten(monkeypatch):
     """Nothing packaged was loaded before this test."""
-    monkeypatch.setattr(asking_module, "_packaged", [])
+    monkeypatch.setattr(predictor_module, "_packaged", [])
 
 
 @pytest.mark.usefixtures("forgotten")
@@ -391,7 +416,7 @@ def test_answers_are_printed_and_written_as_json():
     assert value["faces"][1]["neither"] == pytest.approx(0.1)
     assert (value["answer"], value["problem"]) == ("Happy", None)
     whole = FacePrediction((0, 0, 9, 9), {"Sad": 0.2, "Happy": 0.8}, "Happy", is_whole_photo=True)
-    photo_answer = Prediction("Happy", whole.probabilities, "a\n.jpg", faces=(whole,), note="N.")
+    photo_answer = Prediction("a\n.jpg", faces=(whole,), note="N.")
     assert str(photo_answer) == "'a\\n.jpg': Happy (Sad 20%, Happy 80%). N."
 
 

@@ -109,9 +109,7 @@ def count_contents(root):
 
 
 def find_kept(root):
-    report = examine(root)
-    kept = set(report.kept.paths)
-    return {(each.path, each.sha256) for each in report.records if each.path in kept}
+    return {(each.path, each.sha256) for each in examine(root).records if not each.rejected}
 
 
 def examine(root):

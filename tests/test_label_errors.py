@@ -2,21 +2,26 @@
 
 import csv
 import hashlib
+import html
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from emoclf.config import Settings
 from emoclf.data.cleaning import find_problems, restore
 from emoclf.evaluation import Evaluation
 from emoclf.experiments.label_errors import (
     Decision,
     apply_decisions,
+    comparing,
     correct_labels,
     load_decisions,
     rank_label_errors,
@@ -24,7 +29,10 @@ from emoclf.experiments.label_errors import (
     save_review_sheet,
 )
 from emoclf.experiments.label_errors.comparing import describe_difference
+from emoclf.images import load_image
+from emoclf.images.faces import Face
 from emoclf.photos import Photos
+from emoclf.run import Run
 from tests.evaluations import make_evaluation
 
 HOSTILE = (
@@ -108,7 +116,7 @@ def test_wrong_predictions_are_listed_the_most_probable_first(root):
     assert (first.class_name, first.suggested_class) == ("Happy", "Sad")
     assert first.kinds == ("confident_learning",)
     assert first.probability == pytest.approx(0.95)
-    assert "say Sad with probability 0.95" in first.reason
+    assert "predict Sad with probability 0.95" in first.reason
     assert first.sha256 == hashlib.sha256((root / "happy/h4.png").read_bytes()).hexdigest()
     assert review.noise_rates["Sad"] == pytest.approx(1 / 11)
     assert "2 are worth a look" in str(review)
@@ -234,10 +242,10 @@ def test_a_dry_run_is_the_default_and_touches_nothing(root, decisions):
     before = sorted(root.rglob("*"))
     result = apply_decisions(root, decisions)
     assert sorted(root.rglob("*")) == before
-    assert dict(result.moved)["sad/1.png"] == "happy/1.png"
+    assert result.targets["sad/1.png"] == "happy/1.png"
     assert result.locations == {}
-    assert (result.kept, result.undecided) == (1, 1)
-    assert "4 photos would be moved" in result.describe()
+    assert result.notes == ("1 stay as decided, 1 are not decided",)
+    assert "4 files would be moved" in str(result)
 
 
 def test_photos_move_to_the_other_class_or_aside_and_all_come_back(root, decisions):
@@ -255,7 +263,7 @@ def test_photos_move_to_the_other_class_or_aside_and_all_come_back(root, decisio
     assert set(again.already_moved) == set(result.moved)
     assert again.locations == result.locations
     back = restore(root)
-    assert len(back.restored) == 4
+    assert len(back.moved) == 4
     assert back.left == ()
     assert hash_files(root) == before
     assert len(apply_decisions(root, decisions, dry_run=False).moved) == 4
@@ -271,7 +279,7 @@ def test_a_photo_that_changed_or_is_gone_stays_and_is_named(root, decisions):
     no_class = Decision("happy/h7.png", "ab", "Happy", "Angry", "move")
     more = (foreign, elsewhere, no_checksum, no_class)
     result = apply_decisions(root, (*decisions, *more), dry_run=False)
-    assert sorted(path for path, _ in result.moved) == ["happy/h1.png", "sad/deep/d.png"]
+    assert sorted(result.moved) == ["happy/h1.png", "sad/deep/d.png"]
     reasons = dict(result.left)
     assert "changed since" in reasons["sad/0.png"]
     assert "gone" in reasons["sad/1.png"]
@@ -288,7 +296,7 @@ def test_names_that_are_taken_get_a_number_even_the_longest(root):
         save_picture(root / folder / name, seed)
     wanted = [decide(root, f"sad/{name}", "move"), decide(root, f"sad/x/{name}", "move")]
     before = hash_files(root)
-    moved = dict(apply_decisions(root, wanted, dry_run=False).moved)
+    moved = apply_decisions(root, wanted, dry_run=False).targets
     assert moved[f"sad/{name}"] == "happy/" + "n" * 247 + " (2).png"
     assert len(set(hash_files(root).values())) == len(set(before.values()))
     restore(root)
@@ -445,6 +453,55 @@ def test_the_difference_counts_photos_that_only_one_answers_rightly():
     assert "do not tell which of the two is right more often" in text
 
 
+class FacesOnTheLeft:
+    """Finds a face in photos whose top left corner is bright, and none in the others."""
+
+    name, description, note = "left", "Finds bright corners.", ""
+
+    def find(self, image):
+        side = float(min(image.shape[:2]))
+        return (Face((0.0, 0.0, side, side), 0.9),) if image[0, 0].mean() > 128 else ()
+
+
+@pytest.mark.parametrize("without_face", ["leave_out", "whole_photo"])
+def test_both_networks_are_tested_on_the_same_photos_with_a_face(
+    root, decisions, tmp_path, monkeypatch, without_face
+):
+    tested = [f"{name}{number}.png" for name in ("sad/", "happy/h") for number in range(4, 10)]
+    detector = FacesOnTheLeft()
+    faces = {path for path in tested if detector.find(load_image(root / path))}
+    assert 0 < len(faces) < 12
+    trained = []
+
+    def train_and_test(cache, settings, *, folder, say):
+        say(f"{settings.epochs} epochs")
+        trained.append(cache.photos)
+        folder.mkdir(parents=True)
+        test = cache.photos.part("test")
+        probabilities = np.tile([0.2, 0.8], (len(test), 1))
+        return SimpleNamespace(run=Run(folder)), Evaluation(test, probabilities)
+
+    monkeypatch.setattr(comparing, "train_and_test", train_and_test)
+    found = comparing.compare_corrections(
+        correct_labels(split_of(root, tested=tested), decisions),
+        Settings(crop="face", image_size=(32, 32), epochs=3),
+        logs=tmp_path,
+        detector=detector,
+        without_face=without_face,
+    )
+    assert set(found.before.photos.paths) == set(found.after.photos.paths) == faces
+    assert set(found.left_out) == set(tested) - faces
+    assert f"{12 - len(faces)} test photos show no face" in str(found)
+    (before, after) = ({row.path: row.label for row in photos.rows} for photos in trained)
+    moved = {each.path for each in decisions if each.action == "move"} & set(before)
+    assert {path for path in after if after[path] != before[path]} == moved
+    for folder in found.run_folders:
+        (access,) = Run(folder).load_access_log().accesses
+        assert access.photos == len(faces)
+    numbers = json.loads((tmp_path / "corrections/comparison.json").read_text())
+    assert (numbers["test_photos"], numbers["moved"]) == (len(faces), 3)
+
+
 # --- the sheet, without a browser -----------------------------------------------------------
 
 
@@ -454,7 +511,7 @@ def test_the_sheet_is_one_page_with_nothing_from_elsewhere(root, tmp_path):
     (root / "happy/h4.png").write_bytes(b"")
     sheet = save_review_sheet(review, tmp_path / "review")
     page = sheet.page.read_text(encoding="utf-8")
-    assert "default-src 'none'" in page.replace("&#x27;", "'")
+    assert "default-src 'none'" in html.unescape(page)
     assert "http://" not in page and "https://" not in page
     assert page.count("data:image/jpeg;base64,") == 1
     assert "No picture: The file has 0 bytes" in page

@@ -20,9 +20,9 @@ from emoclf.apps.camera import (
     read_video,
 )
 from emoclf.apps.camera.session import FaceTracker, PredictionSmoother
+from emoclf.images import ModelInfo
 from emoclf.images.faces import Face, YuNetDetector, make_detector, measure_overlap
 from emoclf.inference import UNCERTAIN, FacePrediction, Prediction, Predictor, UncertaintyRule
-from emoclf.models.model_file import ModelInfo
 from tests.calls import call
 
 BOX = (10.0, 10.0, 40.0, 40.0)
@@ -130,7 +130,7 @@ def test_yunet_follows_a_face_that_moves(real_data):
 def predict_face(happy, *, box=BOX, neither=0.0):
     shares = {"Sad": 1 - happy, "Happy": happy}
     face = FacePrediction(box, shares, max(shares, key=shares.get), neither)
-    return Prediction(face.class_name, shares, faces=(face,))
+    return Prediction(faces=(face,))
 
 
 def test_after_one_half_life_the_past_counts_half():
@@ -171,8 +171,8 @@ def test_two_faces_keep_their_own_past():
         predict_face(1.0).faces[0],
         predict_face(0.0, box=(30.0, 10.0, 40.0, 40.0)).faces[0],
     )
-    both = Prediction("Happy", left.probabilities, faces=(left, right))
-    swapped = Prediction("Sad", right.probabilities, faces=(right, left))
+    both = Prediction(faces=(left, right))
+    swapped = Prediction(faces=(right, left))
     smoother.smooth(both, seconds=0)
     smoothed = smoother.smooth(swapped, seconds=0.1)
     assert [face.probabilities["Happy"] for face in smoothed.faces] == [0.0, 1.0]
@@ -182,7 +182,7 @@ def test_no_half_life_takes_predictions_as_they_are_and_no_face_stays_no_face():
     smoother = PredictionSmoother(half_life_seconds=0)
     smoother.smooth(predict_face(1.0), seconds=0)
     assert smoother.smooth(predict_face(0.2), seconds=0.01).probabilities["Happy"] == 0.2
-    nothing = Prediction(None, {}, note="No face was found.")
+    nothing = Prediction(note="No face was found.")
     assert smoother.smooth(nothing, seconds=0.02) is nothing
     with pytest.raises(ValueError, match="half_life_seconds=-1"):
         PredictionSmoother(half_life_seconds=-1)

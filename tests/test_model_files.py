@@ -12,8 +12,9 @@ import keras
 import numpy as np
 import pytest
 
+from emoclf.images import ModelInfo
 from emoclf.models import build_cnn
-from emoclf.models.model_file import ModelInfo, load_info, load_model, save_model
+from emoclf.models.model_file import load_info, load_model, save_model
 from emoclf.models.pretrained import PretrainedWeightsError, load_weights_file
 
 from .model_files import exchange, find_layer, spoil

@@ -182,7 +182,7 @@ def test_the_tiny_run_finds_wrong_labels_and_compares_before_and_after(tiny):
     assert 0 <= found <= planted <= 2
     review = run_of(folder) / "review"
     assert {path.name for path in review.iterdir()} == {"review.html", "decisions.csv"}
-    assert f"{found} photos would be moved" in printed
+    assert f"{found} files would be moved" in printed
     drawn = list((folder / "data" / "drawn_faces").glob("wrong_labels*/*/*"))
     assert len(drawn) == 40, "nothing was moved"
     assert ("accuracy before" in printed) == (found > 0)

@@ -24,7 +24,7 @@ from emoclf.data.sources import (
     staging,
 )
 from emoclf.data.sources.fer2013 import VOTE_COLUMNS, load_fer2013
-from emoclf.data.sources.fer_plus import check_votes_file
+from emoclf.data.sources.fetching import check_votes_file
 from emoclf.data.synthetic import make_drawn_faces
 from emoclf.images import UnreadableImageError, load_image
 from emoclf.images.faces import FaceModelError, load_yunet_file, make_detector, yunet_file
@@ -413,7 +413,7 @@ def test_names_of_faces_lead_nowhere_else(tmp_path, name):
     except ValueError:
         assert not target.exists()
     else:
-        assert sum(made.counts["Training"].values()) == len(list(target.rglob("*.png"))) == 2
+        assert sum(made.counts.values()) == len(list(target.rglob("*.png"))) == 2
     assert not Path("/evil.png").exists()
     assert not Path("/_evil.png").exists()
 

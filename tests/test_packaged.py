@@ -193,13 +193,13 @@ def test_a_network_of_another_shape_is_refused(copy):
 
 
 def test_answers_have_the_right_shape_and_range(network, faces):
-    found = network.predict(faces)
+    found = network.predict_with_neither(faces)
     assert (found.classes.shape, found.neither.shape) == ((12, 2), (12,))
     np.testing.assert_allclose(found.classes.sum(axis=1), 1, atol=1e-6)
     assert found.classes.min() >= 0
     assert found.neither.min() >= 0
     assert found.neither.max() <= 1
-    none = network.predict(faces[:0])
+    none = network.predict_with_neither(faces[:0])
     assert (none.classes.shape, none.neither.shape) == ((0, 2), (0,))
 
 
@@ -233,7 +233,7 @@ def test_with_the_mirror_image_both_sides_get_the_same_answer(network, faces):
 )
 def test_other_arrays_are_refused(wrong, network):
     with pytest.raises(ValueError, match="crop_face"):
-        network.predict(wrong)
+        network.predict_with_neither(wrong)
 
 
 def test_calibration_of_known_logits():
@@ -265,7 +265,7 @@ def test_opencv_and_keras_agree(network, faces):
 @pytest.mark.parametrize("names", [("Sad", "Happy"), ("Happy", "Sad")])
 def test_the_keras_network_answers_calibrated_in_the_order_asked_for(names, network, faces):
     answers = np.asarray(load_face_network(names).predict_on_batch(faces))
-    expected = network.predict(faces).classes
+    expected = network.predict_with_neither(faces).classes
     columns = [CLASS_NAMES.index(name) for name in names]
     np.testing.assert_allclose(answers, expected[:, columns], atol=1e-4)
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from emoclf.images import ModelInfo
 from emoclf.models import (
     build_cnn,
     build_deep_cnn,
@@ -12,7 +13,7 @@ from emoclf.models import (
     freeze_for_fine_tuning,
     uses_mixed_precision,
 )
-from emoclf.models.model_file import ModelInfo, load_model, save_model
+from emoclf.models.model_file import load_model, save_model
 from emoclf.runtime import Hardware
 from emoclf.training import choose_precision, compile_model, find_learning_rate, use_precision
 from emoclf.training.lr_range_test import _smooth, _suggest

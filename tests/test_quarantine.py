@@ -90,7 +90,7 @@ def test_a_dry_run_is_the_default_and_touches_nothing(root, report):
     assert result.dry_run
     assert set(result.moved) == {"sad/x.jpg", "sad/deep/y.jpg", "happy/z.jpg", "happy/w\n.jpg"}
     assert sorted(root.rglob("*")) == before
-    assert "4 files would be moved" in result.describe()
+    assert "4 files would be moved" in str(result)
 
 
 def test_rejects_are_moved_and_restored_byte_for_byte(root, report):
@@ -102,12 +102,12 @@ def test_rejects_are_moved_and_restored_byte_for_byte(root, report):
     assert (result.folder / "files" / "sad" / "deep" / "y.jpg").read_bytes() == b"no picture 1"
     assert find_problems(root, progress=False).rejects == ()
     back = restore(root)
-    assert set(back.restored) == set(result.moved)
+    assert set(back.moved) == set(result.moved)
     assert hash_files(root) == before
     again = restore(root)
-    assert again.restored == ()
-    assert set(again.already_there) == set(result.moved)
-    assert "4 files were in their place" in again.describe()
+    assert again.moved == ()
+    assert set(again.already_moved) == set(result.moved)
+    assert "4 files were in their place" in str(again)
 
 
 def test_quarantine_restore_quarantine(root, report):
@@ -162,17 +162,17 @@ def test_too_many_flagged_files_stop_everything(tmp_path, bad, good, other, word
     records = [FileRecord(f"sad/{n}.jpg", "Sad", 0, problems=problem) for n in range(bad)]
     records += [FileRecord(f"sad/g{n}.jpg", "Sad", 0) for n in range(good)]
     records += [FileRecord(f"happy/{n}.jpg", "Happy", 1) for n in range(other)]
-    report = CleaningReport(tmp_path, ("Sad", "Happy"), tuple(records))
+    report = CleaningReport(str(tmp_path), ("Sad", "Happy"), tuple(records))
     with pytest.raises(ValueError, match="nothing was moved") as caught:
         quarantine(report)
     assert word in str(caught.value)
-    assert "max_share=0.61" in str(caught.value)
-    assert quarantine(report, max_share=0.61).moved == ()
+    assert "max_fraction=0.61" in str(caught.value)
+    assert quarantine(report, max_fraction=0.61).moved == ()
 
 
-def test_max_share_is_a_share(report):
-    with pytest.raises(ValueError, match="max_share"):
-        quarantine(report, max_share=50)
+def test_max_fraction_is_a_share(report):
+    with pytest.raises(ValueError, match="max_fraction"):
+        quarantine(report, max_fraction=50)
 
 
 def test_files_that_changed_since_the_report_stay(root, report):
@@ -187,8 +187,8 @@ def test_files_that_changed_since_the_report_stay(root, report):
     assert "gone" in reasons["happy/z.jpg"]
     assert "no file" in reasons["sad/deep/y.jpg"]
     assert (root / "sad/x.jpg").read_bytes() == b"a new photo"
-    assert "left in place" in result.describe()
-    result.describe().encode("utf-8")
+    assert "left in place" in str(result)
+    str(result).encode("utf-8")
 
 
 def test_a_file_whose_content_was_never_read_stays(report):
@@ -216,12 +216,12 @@ def test_nothing_is_overwritten_by_restore(root, report):
     (root / "sad/x.jpg").write_bytes(b"a new photo")
     (root / "sad/deep/y.jpg").symlink_to(root / "nowhere")
     back = restore(root)
-    assert set(back.restored) == {"happy/z.jpg", "happy/w\n.jpg"}
+    assert set(back.moved) == {"happy/z.jpg", "happy/w\n.jpg"}
     assert all("in its place" in reason for _, reason in back.left)
     assert (root / "sad/x.jpg").read_bytes() == b"a new photo"
     assert (result.folder / "files/sad/x.jpg").read_bytes() == b"no picture 0"
     (root / "sad/x.jpg").unlink()
-    assert restore(root).restored == ("sad/x.jpg",)
+    assert restore(root).moved == ("sad/x.jpg",)
 
 
 def test_a_file_that_changed_in_quarantine_stays_there(root, report):
@@ -248,7 +248,7 @@ def test_a_tampered_manifest_moves_nothing_outside(root, report, tmp_path, key, 
             line[key] = path
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines) + "rubbish\n[1]\n{}\n")
     back = restore(root)
-    assert len(back.restored) == 3
+    assert len(back.moved) == 3
     reasons = [reason for _, reason in back.left]
     assert reasons.count("the manifest points outside the folder") == 1
     assert reasons.count("not a line of a manifest") == 3
@@ -308,10 +308,10 @@ def test_one_of_several_runs_is_undone(root, report):
     second = quarantine(find_problems(root, progress=False), dry_run=False)
     assert first.folder != second.folder
     back = restore(root, quarantine_id=second.folder.name)
-    assert back.restored == ("sad/new.jpg",)
+    assert back.moved == ("sad/new.jpg",)
     with pytest.raises(FileNotFoundError):
         restore(root, quarantine_id="../x")
-    assert len(restore(root).restored) == 4
+    assert len(restore(root).moved) == 4
 
 
 def test_the_quarantine_is_no_class_folder(root, report):
@@ -348,3 +348,16 @@ def test_a_kill_in_the_middle_can_be_finished_and_undone(
     assert set(before) - set(hash_files(root)) == {record.path for record in report.rejects}
     restore(root)
     assert hash_files(root) == before
+
+
+def test_a_result_shows_itself_with_names_escaped(root, report):
+    (root / "sad/x.jpg").write_bytes(b"another content")
+    result = quarantine(report, dry_run=False)
+    text, page = str(result), result._repr_html_()
+    assert f"{len(result.moved)} files moved to {result.folder}" in text
+    assert "it changed since it was examined" in " ".join(text.split())
+    assert "<table>" in page
+    assert "w\n.jpg" not in text
+    assert result.locations == {
+        path: (result.folder / "files" / path).relative_to(root).as_posix() for path in result.moved
+    }

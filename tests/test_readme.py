@@ -14,7 +14,7 @@ from emoclf.apps.commands.app import COMMANDS, make_app
 from emoclf.apps.commands.pages import list_arguments
 from emoclf.config import Settings
 from emoclf.images.faces import Face
-from emoclf.inference import asking, predictor
+from emoclf.inference import predictor
 from emoclf.models.packaged import ModelCard, describe_card
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -141,7 +141,7 @@ class OneFace:
 @pytest.mark.parametrize("page", ["README.md", "emoclf/inference/README.md"])
 def test_the_first_example_answers(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(asking, "_packaged", [])
+    monkeypatch.setattr(predictor, "_packaged", [])
     monkeypatch.setattr(predictor, "make_detector", OneFace)
     Image.fromarray(emoclf.draw_face("Happy", seed=0)).save("photo.jpg")
     example = find_blocks(page, "python")[0]

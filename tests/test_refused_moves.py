@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import importlib
 import json
 import os
 import shutil
@@ -14,7 +13,14 @@ import pytest
 from PIL import Image
 
 from emoclf.apps.commands.data_set import clean
-from emoclf.data.cleaning import CleaningReport, find_problems, finish_moves, quarantine, restore
+from emoclf.data.cleaning import (
+    CleaningReport,
+    find_problems,
+    finish_moves,
+    moving,
+    quarantine,
+    restore,
+)
 from emoclf.data.cleaning.manifests import read_manifest
 from emoclf.experiments.label_errors import (
     Decision,
@@ -87,12 +93,12 @@ def test_impossible_paths_of_a_report_are_rows(root):
     report = examine(root)
     bad = [replace(report.rejects[0], path=path) for path in IMPOSSIBLE]
     result = quarantine(
-        replace(report, records=(*bad, *report.records)), dry_run=False, max_share=1
+        replace(report, records=(*bad, *report.records)), dry_run=False, max_fraction=1
     )
     assert set(result.moved) == REJECTED
     assert [path for path, _ in result.left] == list(IMPOSSIBLE)
     assert all(reason for _, reason in result.left)
-    result.describe()
+    assert str(result)
 
 
 @pytest.mark.parametrize("key", ["source", "to"])
@@ -101,10 +107,10 @@ def test_impossible_paths_of_a_manifest_are_rows(root, key):
     folder = quarantine(examine(root), dry_run=False).folder
     count = change_lines(folder / "manifest.jsonl", **{key: IMPOSSIBLE})
     back = restore(root)
-    assert set(back.restored) == REJECTED
+    assert set(back.moved) == REJECTED
     assert hash_photos(root) == before
-    assert len(back.left) + len(back.already_there) == count  # a place with the content is right
-    back.describe()
+    assert len(back.left) + len(back.already_moved) == count  # a place with the content is right
+    assert str(back)
     assert examine(root).rejects == tuple(
         each for each in examine(root).records if each.path in REJECTED
     )
@@ -118,9 +124,9 @@ def test_impossible_paths_of_decisions_are_rows(root, tmp_path, action):
     made = [Decision(n, digest.get(n, "ab" * 32), "Sad", "Happy", action) for n in names]
     table = save_decisions(made, tmp_path / "decisions.csv")
     result = apply_decisions(root, table, dry_run=False)
-    assert [path for path, _ in result.moved] == ["sad/0.png", "sad/1.png"]
+    assert result.moved == ("sad/0.png", "sad/1.png")
     assert {path for path, _ in result.left} == set(IMPOSSIBLE)
-    result.describe()
+    assert str(result)
     restore(root)
     assert hash_photos(root) == digest
 
@@ -146,7 +152,7 @@ def test_a_line_of_the_wrong_type_is_a_row(root, line):
         file.write(line + b"\n")
     back = restore(root)
     assert back.left == ((f"{folder.name} line 4", "not a line of a manifest"),)
-    assert set(back.restored) == REJECTED
+    assert set(back.moved) == REJECTED
 
 
 def put(kind, path):
@@ -174,7 +180,7 @@ def test_what_is_no_manifest_is_named_and_the_others_count(root, kind, name):
     report = examine(root)
     assert quarantine(report, dry_run=False).moved == ()
     back = restore(root)
-    assert set(back.restored) == REJECTED
+    assert set(back.moved) == REJECTED
     if name == "manifest.jsonl" and kind != "nowhere":
         ((path, reason),) = back.left
         assert path == "other/manifest.jsonl"
@@ -205,11 +211,11 @@ def test_a_manifest_of_many_lines_is_bounded(root, monkeypatch):
     assert len(found.moves) == 2
     assert found.damaged == ((folder.name, "only the first 2 lines are read"),)
     manifest.write_bytes(whole)
-    assert len(restore(root).restored) == 2
+    assert len(restore(root).moved) == 2
     monkeypatch.setattr("emoclf.data.cleaning.manifests.MAX_MOVES", 1)
     before = hash_photos(root)
     with pytest.raises(ValueError, match="at most 1"):
-        quarantine(examine(root), dry_run=False, include_advice=("near_duplicate",), max_share=1)
+        quarantine(examine(root), dry_run=False, include_advice=("near_duplicate",), max_fraction=1)
     assert hash_photos(root) == before
 
 
@@ -240,8 +246,8 @@ def test_a_twin_that_may_not_be_moved_is_not_learned_from_and_moved_later(
         assert again.moved == ()
         assert [path for path, _ in again.finished[0].left] == ["happy/twin.png"]
     monkeypatch.undo()
-    assert finish_moves(root, dry_run=True)[0].paths == ("happy/twin.png",)
-    assert quarantine(examine(root), dry_run=False).finished[0].paths == ("happy/twin.png",)
+    assert finish_moves(root, dry_run=True)[0].moved == ("happy/twin.png",)
+    assert quarantine(examine(root), dry_run=False).finished[0].moved == ("happy/twin.png",)
     assert examine(root).rejects == ()
     assert finish_moves(root) == ()
     restore(root)
@@ -256,7 +262,7 @@ def test_a_twin_that_may_not_be_brought_back_is_brought_back_later(root, monkeyp
     assert [path for path, _ in restore(root).left] == ["happy/twin.png"]
     assert "sad/big.png" in {each.path for each in examine(root).rejects}
     monkeypatch.undo()
-    assert finish_moves(root)[0].paths == ("happy/twin.png",)
+    assert finish_moves(root)[0].moved == ("happy/twin.png",)
     assert hash_photos(root) == before
 
 
@@ -281,13 +287,12 @@ def test_a_file_that_cannot_be_read_at_the_moment_waits(root, monkeypatch, task)
     before, report = hash_photos(root), examine(root)
     if task == "restore":
         quarantine(report, dry_run=False)
-    for room in ("moving", "restoring"):
-        real = importlib.import_module(f"emoclf.data.cleaning.{room}").hash_file
+    real = moving.hash_file
 
-        def refuse_to_read(path, real=real):
-            return "" if path.name == "twin.png" and path.exists() else real(path)
+    def refuse_to_read(path):
+        return "" if path.name == "twin.png" and path.exists() else real(path)
 
-        monkeypatch.setattr(f"emoclf.data.cleaning.{room}.hash_file", refuse_to_read)
+    monkeypatch.setattr(moving, "hash_file", refuse_to_read)
     result = quarantine(report, dry_run=False) if task == "quarantine" else restore(root)
     ((path, reason),) = result.left
     assert path == "happy/twin.png"
@@ -298,7 +303,7 @@ def test_a_file_that_cannot_be_read_at_the_moment_waits(root, monkeypatch, task)
     else:
         assert "sad/big.png" in {each.path for each in examine(root).rejects}
     (finished,) = finish_moves(root)
-    assert (finished.task, finished.paths) == (
+    assert (finished.task, finished.moved) == (
         "move" if task == "quarantine" else "restore",
         ("happy/twin.png",),
     )
@@ -322,7 +327,7 @@ def test_a_file_that_has_changed_meanwhile_is_left_and_nothing_waits_for_it(root
     monkeypatch.undo()
     (root / "happy/twin.png").write_bytes((root / "happy/1.png").read_bytes() + b"\0")
     (finished,) = finish_moves(root)
-    assert finished.paths == ()
+    assert finished.moved == ()
     assert "changed" in dict(finished.left)["happy/twin.png"]
     assert finish_moves(root) == ()
 
@@ -334,8 +339,8 @@ def test_a_dry_run_says_what_waits_and_touches_nothing(root, monkeypatch, capsys
     before = sorted(root.rglob("*"))
     clean(root)
     assert "An interrupted call has left 1 files to be moved" in capsys.readouterr().out
-    assert "An interrupted call has left 1 files" in quarantine(examine(root)).describe()
-    assert "An interrupted call has left 1 files" in apply_decisions(root, []).describe()
+    assert "An interrupted call has left 1 files" in str(quarantine(examine(root)))
+    assert "An interrupted call has left 1 files" in str(apply_decisions(root, []))
     assert sorted(root.rglob("*")) == before
     clean(root, move=True)
     assert "An interrupted call was finished first: 1 files moved" in capsys.readouterr().out
@@ -353,7 +358,7 @@ def test_a_mark_without_its_manifest_is_named(root, monkeypatch, tmp_path):
     assert path.endswith("unfinished.json")
     assert "If it was removed on purpose" in reason
     (tmp_path / "moved").rename(tmp_path / "aside")
-    assert finish_moves(root)[0].paths == ("happy/twin.png",)
+    assert finish_moves(root)[0].moved == ("happy/twin.png",)
     assert not (root / "quarantine").exists()
 
 

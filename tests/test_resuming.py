@@ -300,7 +300,8 @@ def test_the_history_file_forgets_epochs_that_come_again(tmp_path):
 def test_averaged_weights_are_judged_saved_and_left(tmp_path):
     """What Keras' own callback leaves behind are the raw weights."""
     from emoclf.config import CHECKPOINT_FILE_NAME
-    from emoclf.models.model_file import ModelInfo, load_model
+    from emoclf.images import ModelInfo
+    from emoclf.models.model_file import load_model
     from emoclf.training import make_callbacks
 
     class Look(keras.callbacks.Callback):

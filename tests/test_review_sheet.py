@@ -31,7 +31,8 @@ def hostile(tmp_path_factory):
     for number in range(4):
         save_picture(root / "happy" / f"{number}.png", 50 + number)
     report = find_problems(root, progress=False)
-    wrong = {record.path for record in report.kept if record.class_name == "Sad"}
+    kept = report.kept
+    wrong = {row.path for row in kept.rows if kept.class_names[row.label] == "Sad"}
     review = rank_label_errors(answer(report, wrong), report, mistakes=100)
     assert {each.path for each in review.label_errors} == wrong
     assert len(wrong) == len(HOSTILE)

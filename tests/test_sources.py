@@ -5,7 +5,16 @@ import pytest
 from PIL import Image
 
 from emoclf.data.folders import find_class_folders, list_files
-from emoclf.data.sources import DRIVE_DATA_FOLDER, find_data, finding, sample_photos
+from emoclf.data.photo_folder import PhotoFolder
+from emoclf.data.sources import (
+    DRIVE_DATA_FOLDER,
+    extract_archive,
+    find_data,
+    finding,
+    sample_photos,
+    stage_data,
+)
+from emoclf.data.synthetic import make_drawn_faces
 
 
 def put_photos(folder, names=("sad", "happy")):
@@ -20,7 +29,7 @@ def test_a_named_folder_is_used(tmp_path):
     source = find_data(folder, local_folder=tmp_path / "data")
     assert source.folder == folder
     assert not source.is_drawn
-    assert str(folder) in source.description
+    assert str(folder) in str(source)
 
 
 def test_a_named_folder_that_is_missing_or_wrong_is_refused(tmp_path):
@@ -35,7 +44,7 @@ def test_data_is_used_when_there_is_no_drive(tmp_path):
     put_photos(tmp_path / "data", ["SAD people", "Happy_images"])
     source = find_data(local_folder=tmp_path / "data")
     assert source.folder == tmp_path / "data"
-    assert DRIVE_DATA_FOLDER in source.description
+    assert DRIVE_DATA_FOLDER in str(source)
 
 
 def test_drawn_faces_are_the_last_resort_and_are_drawn_once(tmp_path):
@@ -44,7 +53,7 @@ def test_drawn_faces_are_the_last_resort_and_are_drawn_once(tmp_path):
     arguments = {"local_folder": tmp_path / "data", "drawn_per_class": 3, "with_flaws": False}
     source = find_data(**arguments)
     assert source.is_drawn
-    assert "built-in drawn faces" in source.description
+    assert "built-in drawn faces" in str(source)
     entries = find_class_folders(source.folder).folders
     assert [len(list_files(entry.path).files) for entry in entries] == [3, 3]
     pictures = sorted(source.folder.rglob("*.jpg"))
@@ -74,10 +83,10 @@ def test_an_archive_is_staged_once(tmp_path):
         "Sad",
         "Happy",
     ]
-    assert "staged and verified" in source.description
+    assert "staged and verified" in str(source)
     again = find_data(archive, local_folder=tmp_path / "data", progress=False)
     assert again.folder == source.folder
-    assert "were staged before" in again.description
+    assert "were staged before" in str(again)
 
 
 def test_in_colab_a_folder_on_drive_is_staged_and_only_read(tmp_path, monkeypatch):
@@ -100,7 +109,7 @@ def test_none_means_look_locally(tmp_path):
     put_photos(tmp_path / "data")
     source = find_data(None, local_folder=tmp_path / "data")
     assert source.folder == Path(tmp_path / "data")
-    assert "Drive" not in source.description
+    assert "Drive" not in str(source)
 
 
 def test_sample_photos_come_from_every_class_and_skip_what_is_no_photo(tmp_path):
@@ -112,3 +121,23 @@ def test_sample_photos_come_from_every_class_and_skip_what_is_no_photo(tmp_path)
     assert sorted(names) == [("Happy", "photo.jpg"), ("Happy", "wide.png"), ("Sad", "photo.jpg")]
     assert samples[0].pixels.shape == (60, 60, 3)
     assert len(sample_photos(folder, per_class=1)) == 2
+
+
+def test_every_way_to_a_folder_of_photos_shows_itself_alike(tmp_path):
+    mine = put_photos(tmp_path / "mine")
+    archive = shutil.make_archive(str(tmp_path / "photos"), "zip", mine, ".")
+    drawn = make_drawn_faces(tmp_path / "drawn", photos_per_class=2, wrong_labels=1)
+    made = [
+        find_data(mine, local_folder=tmp_path / "data"),
+        stage_data(mine, tmp_path / "staged", progress=False),
+        extract_archive(archive, tmp_path / "unpacked", progress=False),
+        drawn,
+    ]
+    assert {type(each) for each in made} == {PhotoFolder}
+    for each in made:
+        assert str(each.folder) in str(each)
+        assert "<p>" in each._repr_html_()
+    assert [each.files for each in made] == [None, 2, 2, None]
+    assert [each.is_drawn for each in made] == [False, False, False, True]
+    assert dict(drawn.counts) == {"Sad": 2, "Happy": 2}
+    assert "2 flaws were planted" in str(drawn)

@@ -49,7 +49,7 @@ def test_pictures_come_out_byte_for_byte(tmp_path, suffix):
     archive = write_archive(tmp_path / f"photos{suffix}", contents)
     copied = extract_archive(archive, tmp_path / "data", progress=False)
     assert read_tree(tmp_path / "data") == contents
-    assert [file.path for file in copied.files] == sorted(contents)
+    assert copied.files == len(contents)
     assert copied.bytes == sum(map(len, contents.values()))
     assert copied.left_out == ()
 
@@ -77,7 +77,7 @@ def test_an_archive_may_name_its_own_folder(tmp_path, root):
 
 def test_the_name_of_an_archive_does_not_matter(tmp_path):
     archive = write_tar(tmp_path / "photos.zip", name_pictures())
-    assert len(extract_archive(archive, tmp_path / "data", progress=False).files) == 6
+    assert extract_archive(archive, tmp_path / "data", progress=False).files == 6
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -185,7 +185,7 @@ def test_no_changed_byte_brings_out_another_picture(tmp_path, suffix):
             continue
         if suffix != ".tar":  # an uncompressed tar has no checksum of the content
             assert set(read_tree(target).values()) <= set(contents.values())
-        assert len(copied.files) <= len(contents)
+        assert copied.files <= len(contents)
     assert not list(tmp_path.glob(".*"))
 
 

@@ -7,23 +7,24 @@ import sys
 import threading
 import types
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.data import sources
 from emoclf.data.cleaning import find_problems
 from emoclf.data.folders import find_class_folders, list_files
 from emoclf.data.sources import (
     check_fer2013_counts,
-    fer2013_counts,
+    fer2013_folders,
     fetch_fer2013_from_kaggle,
     fetch_fer_plus_votes,
+    fetching,
+    find_data_set,
     make_fer2013_folders,
 )
 from emoclf.data.sources.fer2013 import CSV_LABELS, EMOTIONS, VOTE_COLUMNS, FaceSet, load_fer2013
-from emoclf.data.sources.registry import FER2013_PARTS
 from emoclf.data.splitting import split_as_published
 from emoclf.images import load_image
 
@@ -36,6 +37,7 @@ FOLDER_NAMES = {
     "surprise": "surprise",
     "neutral": "neutral",
 }
+FER2013_PARTS = find_data_set("fer2013").parts
 SMALL_PARTS = {
     usage: {emotion: 1 + (count // 120) // scale for emotion, count in counts.items()}
     for scale, (usage, counts) in zip((4, 1, 1), FER2013_PARTS.items(), strict=True)
@@ -45,7 +47,9 @@ SMALL_PARTS = {
 @pytest.fixture
 def small_parts(monkeypatch):
     """A FER2013 of some 200 faces."""
-    monkeypatch.setattr(fer2013_counts, "FER2013_PARTS", SMALL_PARTS)
+    small = replace(find_data_set("fer2013"), parts=SMALL_PARTS)
+    for module in (fer2013_folders, fetching):
+        monkeypatch.setattr(module, "find_data_set", lambda _name: small)
 
 
 @pytest.fixture(scope="module")
@@ -171,11 +175,13 @@ def test_every_form_gives_the_same_class_folders(tmp_path, faces):
         made = make_fer2013_folders(path, tmp_path / str(number), progress=False)
         assert read_faces(made.folder) == expected, form
         assert made.counts == {
-            usage: {"Sad": counts["sadness"], "Happy": counts["happiness"]}
+            f"{name}/{usage}": counts[emotion]
             for usage, counts in SMALL_PARTS.items()
+            for name, emotion in (("Sad", "sadness"), ("Happy", "happiness"))
         }, form
-        assert sum(sum(c.values()) for c in made.counts.values()) + made.other_faces == len(faces)
-    assert "PublicTest" in made.describe()
+        assert made.files == sum(made.counts.values())
+        assert f"{len(faces) - made.files} other faces" in str(made)
+    assert "PublicTest" in str(made)
 
 
 def test_the_published_counts_are_those_of_the_paper():
@@ -201,7 +207,7 @@ def test_the_whole_set_passes_and_the_other_order_is_recognised():
     check_fer2013_counts(whole)
     meant = {
         EMOTIONS.index(folder): EMOTIONS.index(number)
-        for number, folder in zip(CSV_LABELS, fer2013_counts.FOLDER_LABELS, strict=True)
+        for number, folder in zip(CSV_LABELS, fer2013_folders.FOLDER_LABELS, strict=True)
     }
     labels = np.array([meant[label] for label in whole.labels])
     swapped = FaceSet(whole.pixels, labels, whole.votes, whole.usages, whole.names)
@@ -212,7 +218,7 @@ def test_the_whole_set_passes_and_the_other_order_is_recognised():
 
 @pytest.mark.usefixtures("small_parts")
 def test_a_csv_in_the_order_of_the_folders_is_refused(tmp_path, faces):
-    path = write_csv(tmp_path / "fer2013.csv", faces, order=fer2013_counts.FOLDER_LABELS)
+    path = write_csv(tmp_path / "fer2013.csv", faces, order=fer2013_folders.FOLDER_LABELS)
     with pytest.raises(ValueError, match=r"4 = neutral"):
         make_fer2013_folders(path, tmp_path / "out", progress=False)
     assert not (tmp_path / "out").exists()
@@ -252,7 +258,10 @@ def test_faces_can_be_labelled_by_the_votes(tmp_path, faces):
     made = make_fer2013_folders(
         csv_file, tmp_path / "out", votes=votes_file, label_by="votes", progress=False
     )
-    counted = {name: sum(c[name] for c in made.counts.values()) for name in ("Sad", "Happy")}
+    counted = {
+        name: sum(n for folder, n in made.counts.items() if folder.startswith(f"{name}/"))
+        for name in ("Sad", "Happy")
+    }
     happy = int((faces.labels == EMOTIONS.index("happiness")).sum())
     assert counted == {"Sad": len(sad) - 2, "Happy": happy + 1}
     with pytest.raises(ValueError, match="no votes"):
@@ -361,8 +370,8 @@ def server(tmp_path):
         running.shutdown()
 
 
-def test_the_votes_are_fetched_once_and_checked(tmp_path, server, faces, monkeypatch):
-    monkeypatch.setattr(sources.fer_plus, "FER2013_PARTS", SMALL_PARTS)
+@pytest.mark.usefixtures("small_parts")
+def test_the_votes_are_fetched_once_and_checked(tmp_path, server, faces):
     folder, address = server
     write_votes(folder / "fer2013new.csv", faces)
     path = fetch_fer_plus_votes(tmp_path / "votes", address=f"{address}/fer2013new.csv")

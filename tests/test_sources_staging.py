@@ -60,8 +60,8 @@ def test_every_form_brings_the_same_photos(tmp_path, drive, form):
     assert (staged.files, staged.bytes) == (30, sum(map(len, contents.values())))
     assert staged.left_out == (("notes.txt", "no picture"),)
     assert not staged.was_there
-    assert "30 files" in staged.describe()
-    assert "notes.txt" in staged.describe()
+    assert "30 files" in str(staged)
+    assert "notes.txt" in str(staged)
 
 
 def test_the_checksum_does_not_depend_on_the_form(tmp_path, drive):
@@ -90,7 +90,7 @@ def test_a_second_call_opens_nothing(tmp_path, drive, form, monkeypatch):
     second = stage_data(source, tmp_path / "data", progress=False)
     assert second.was_there
     assert (second.files, second.sha256, second.folder) == (6, first.sha256, first.folder)
-    assert "staged before" in second.describe()
+    assert "staged before" in str(second)
 
 
 def test_a_second_call_says_what_is_gone(tmp_path, drive):
@@ -99,7 +99,7 @@ def test_a_second_call_says_what_is_gone(tmp_path, drive):
     (tmp_path / "data" / "sad" / "0002.png").unlink()
     second = stage_data(source, tmp_path / "data", progress=False)
     assert second.gone == ("sad/0002.png",)
-    assert "1 of them were moved or deleted" in second.describe()
+    assert "1 of them were moved or deleted" in str(second)
 
 
 @pytest.mark.parametrize("form", FORMS)

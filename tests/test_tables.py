@@ -73,7 +73,7 @@ def test_the_table_of_clean_holds_no_formula_and_gives_the_names_back(tmp_path):
         )
         for number, name in enumerate(NAMES)
     )
-    report = CleaningReport(tmp_path, NAMES, records)
+    report = CleaningReport(str(tmp_path), NAMES, records)
     rows = read_table(report.to_csv(tmp_path / "a.csv"), what="a report")
     check_cells(tmp_path / "a.csv")
     for (_, row), record in zip(rows, records, strict=True):

@@ -8,8 +8,9 @@ import pytest
 from emoclf.config import Settings
 from emoclf.data.loading import make_dataset
 from emoclf.evaluation import Evaluation, evaluate_model
+from emoclf.images import ModelInfo
 from emoclf.models import build_cnn
-from emoclf.models.model_file import ModelInfo, load_info, load_model
+from emoclf.models.model_file import load_info, load_model
 from emoclf.photos import Photos
 from emoclf.training import (
     BestCheckpoint,

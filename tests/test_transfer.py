@@ -10,6 +10,7 @@ import pytest
 
 from emoclf.config import Settings
 from emoclf.data.loading import make_dataset
+from emoclf.images import ModelInfo
 from emoclf.inference.testing import evaluate
 from emoclf.models import (
     PretrainedWeightsError,
@@ -20,7 +21,7 @@ from emoclf.models import (
     freeze_for_fine_tuning,
 )
 from emoclf.models.freezing import walk_layers
-from emoclf.models.model_file import ModelInfo, load_info, load_model, save_model
+from emoclf.models.model_file import load_info, load_model, save_model
 from emoclf.models.networks import build_network
 from emoclf.training import Stage, describe_stage, plan_stages, start_run, train_model
 from emoclf.training.classifier import train

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emoclf.models.model_file import ModelInfo
+from emoclf.images import ModelInfo
 from emoclf.photos import Photos
 from emoclf.untrusted import (
     check_class_names,

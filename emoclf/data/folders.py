@@ -91,6 +91,44 @@ def match_class_name(folder_name: str, *, class_names: tuple[str, ...] = CLASS_N
     return named[0] if len(named) == 1 and not _is_overruled(folder_name) else None
 
 
+def parse_class_map(text: str, *, class_names: tuple[str, ...] = CLASS_NAMES) -> dict[str, str]:
+    """Read a class map as it stands on the command line.
+
+    Args:
+        text: `folder=class` pairs with commas between them. A folder may lie deeper
+            (`train/joy=Happy`); an empty class leaves a folder out (`sad_drawings=`).
+        class_names: Names in label order.
+
+    Returns:
+        Folder -> class name as it is spelt in `class_names`, or "" for a folder to leave out; for
+        the argument `class_map` of `find_class_folders` and `find_problems`.
+
+    Raises:
+        ValueError: If a pair cannot be read, a folder is named twice, or a class is unknown.
+
+    Example:
+        >>> parse_class_map("joy=happy, gloom=Sad, sad_drawings=")
+        {'joy': 'Happy', 'gloom': 'Sad', 'sad_drawings': ''}
+    """
+    spelling = {name.casefold(): name for name in (*class_names, "")}
+    found: dict[str, str] = {}
+    for pair in text.split(","):
+        folder, sign, name = (part.strip() for part in pair.rpartition("="))
+        if not (folder and sign):
+            raise ValueError(
+                f"{pair!r} is no pair folder=class. Expected for example: joy=Happy,gloom=Sad"
+            )
+        if folder in found:
+            raise ValueError(f"The folder {folder!r} is named twice in {text!r}. Keep one pair.")
+        if name.casefold() not in spelling:
+            raise ValueError(
+                f"{pair.strip()!r}: there is no class {name!r}. Expected one of "
+                f"{', '.join(class_names)}, or nothing after the = to leave the folder out."
+            )
+        found[folder] = spelling[name.casefold()]
+    return found
+
+
 def find_class_folders(
     folder: str | Path,
     *,
@@ -118,21 +156,18 @@ def find_class_folders(
             `class_map` does not exist, lies outside, or its class is unknown.
     """
     root = _check_folder(folder)
-    mapped = _find_mapped(root, class_map or {}, class_names)
-    folders = [ClassFolder(path, n, class_names.index(n)) for path, n in mapped.items() if n]
+    named = _find_mapped(root, class_map or {}, class_names)
     unassigned: list[tuple[Path, str]] = []
     for entry in sorted(root.iterdir(), key=lambda path: path.name):
-        if entry.name.startswith(".") or mapped.get(entry):
+        if entry.name.startswith(".") or named.get(entry):
             continue
-        if entry in mapped:
+        if entry in named:
             unassigned.append((entry, "left out by the class map"))
-            continue
-        reason = _explain_unassigned(entry, class_names)
-        name = match_class_name(entry.name, class_names=class_names)
-        if reason is None and name is not None:
-            folders.append(ClassFolder(entry, name, class_names.index(name)))
+        elif reason := _explain_unassigned(entry, class_names):
+            unassigned.append((entry, reason))
         else:
-            unassigned.append((entry, reason or "no class name"))
+            (named[entry],) = _find_named_classes(entry.name, class_names)
+    folders = [ClassFolder(path, n, class_names.index(n)) for path, n in named.items() if n]
     folders.sort(key=lambda found: (found.label, found.path.as_posix()))
     _check_apart(folders)
     found = ClassFolders(root, tuple(folders), tuple(unassigned))

@@ -14,7 +14,6 @@ from emoclf.evaluation.estimates import (
     wilson_interval,
 )
 from emoclf.evaluation.evaluation import (
-    BatchModel,
     Evaluation,
     collect_predictions,
     evaluate_model,
@@ -33,7 +32,6 @@ from emoclf.evaluation.slices import SliceReport, slice_evaluation
 
 __all__ = [
     "ESTIMATE_HEADERS",
-    "BatchModel",
     "Comparison",
     "CorruptedPhoto",
     "CorruptionCurve",

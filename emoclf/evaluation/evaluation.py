@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from emoclf.evaluation.scores import (
     measure_curves,
     score_classes,
 )
+from emoclf.images import Network
 from emoclf.photos import Photos
 from emoclf.storage.tables import write_table
 from emoclf.untrusted import show_text
@@ -35,13 +36,6 @@ FEW_PHOTOS = 30
 
 WIDE_INTERVAL = 0.1
 """An accuracy whose interval is wider than this hides most differences between networks."""
-
-
-class BatchModel(Protocol):
-    """Anything with Keras' `predict_on_batch`."""
-
-    def predict_on_batch(self, x: Any) -> Any:
-        """Return probabilities `(batch, classes)` for a batch of photos."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,7 +264,7 @@ class Evaluation(Displayed):
 
 
 def evaluate_model(
-    model: BatchModel, dataset: Iterable[tuple[Any, Any]], photos: Photos
+    model: Network, dataset: Iterable[tuple[Any, Any]], photos: Photos
 ) -> Evaluation:
     """Run a network over a data set once, and evaluate what it predicts.
 
@@ -301,7 +295,7 @@ def evaluate_model(
 
 
 def collect_predictions(
-    model: BatchModel, dataset: Iterable[tuple[Any, Any]]
+    model: Network, dataset: Iterable[tuple[Any, Any]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run a network over a data set once, keeping labels and probabilities side by side.
 

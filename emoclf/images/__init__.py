@@ -1,30 +1,39 @@
-"""One image: a path, bytes, a PIL image or an array becomes uint8 RGB `(height, width, 3)`.
+"""One image: a path, bytes, a PIL image or an array becomes uint8 RGB, and a network's input.
 
-The only room of the project that decodes pictures. `decoding` is the way through, `formats` judges
-bytes by their content, `files` reads them, `conversion` turns every colour mode into upright RGB,
-`repair` salvages truncated files, `resizing` brings a photo to one size. `costs` tells from headers
-what decoding would take (`jpeg` and `avif` know these files' parts), `memory` shares it out, and
-`loading` keeps to it.
+The only room of the project that decodes pictures, and `prepare` the one way from a photo to what a
+network is shown. `decoding` is the way through, `files` reads bytes and judges them by their
+content, `conversion` turns every colour mode into upright RGB, `repair` salvages truncated files,
+`preparing` resizes a photo or cuts its faces out. `costs` tells from `headers` what decoding would
+take, `memory` shares it out among threads; `corruptions` blurs and darkens; `faces` finds faces.
 """
 
-from emoclf.images.decoding import (
-    MAX_LOST_SHARE,
-    DecodedImage,
-    decode_image,
-    load_image,
-    load_resized,
-)
-from emoclf.images.files import MAX_FILE_BYTES, read_image_bytes
-from emoclf.images.formats import (
+from emoclf.images.decoding import MAX_LOST_SHARE, DecodedImage, decode_image, load_image
+from emoclf.images.files import (
     FORMAT_EXTENSIONS,
     IMAGE_EXTENSIONS,
+    MAX_FILE_BYTES,
     UnreadableImageError,
     explain_unknown_content,
     find_format,
+    read_image_bytes,
 )
-from emoclf.images.memory import MAX_BYTES, sharing_memory
-from emoclf.images.pillow_warnings import OldPillowWarning, quiet_pillow, warn_if_pillow_is_old
-from emoclf.images.resizing import PADDING_GREY, Placement, find_placement, resize_image
+from emoclf.images.memory import (
+    MAX_BYTES,
+    OldPillowWarning,
+    quiet_pillow,
+    sharing_memory,
+    warn_if_pillow_is_old,
+)
+from emoclf.images.preparing import (
+    PADDING_GREY,
+    ModelInfo,
+    Network,
+    Photo,
+    Prepared,
+    decode_for,
+    prepare,
+    resize_image,
+)
 
 __all__ = [
     "FORMAT_EXTENSIONS",
@@ -34,15 +43,18 @@ __all__ = [
     "MAX_LOST_SHARE",
     "PADDING_GREY",
     "DecodedImage",
+    "ModelInfo",
+    "Network",
     "OldPillowWarning",
-    "Placement",
+    "Photo",
+    "Prepared",
     "UnreadableImageError",
+    "decode_for",
     "decode_image",
     "explain_unknown_content",
     "find_format",
-    "find_placement",
     "load_image",
-    "load_resized",
+    "prepare",
     "quiet_pillow",
     "read_image_bytes",
     "resize_image",

@@ -51,8 +51,8 @@ def convert_to_rgb(image: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
         image: A PIL image of any mode but floating point; it is loaded, else left unchanged.
 
     Returns:
-        uint8 array of shape (height, width, 3), values 0 to 255, channels red-green-blue; and
-        what was done, for example `("EXIF rotation applied",)`.
+        uint8 RGB `(height, width, 3)`, 0 to 255; and what was done, for example
+        `("EXIF rotation applied",)`.
 
     Raises:
         TypeError: If the image holds floating-point values or integers beyond 16 bits.
@@ -68,14 +68,7 @@ def convert_to_rgb(image: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def count_frames(image: Image.Image) -> tuple[str, ...]:
-    """Note that only the current frame of several is used.
-
-    Args:
-        image: A PIL image, opened or loaded.
-
-    Returns:
-        `("first frame of 3",)`, for example; nothing for a single frame.
-    """
+    """Note that only the current frame of several is used, as `("first frame of 3",)`."""
     try:
         frames = getattr(image, "n_frames", 1)
     except _METADATA_ERRORS:
@@ -85,9 +78,6 @@ def count_frames(image: Image.Image) -> tuple[str, ...]:
 
 def read_orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
     """Read how the camera was held.
-
-    Args:
-        image: A PIL image, opened or loaded.
 
     Returns:
         The EXIF orientation, 1 (upright) to 8; 1 when there is none or it is none of these. And
@@ -106,12 +96,11 @@ def convert_array(array: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Check an array and bring it to RGB.
 
     Args:
-        array: uint8 of shape (height, width, 3) RGB, (height, width, 4) RGBA, (height, width) or
-            (height, width, 1) grey; or bool of one of these shapes, True is 255.
+        array: uint8 `(height, width, 3)` RGB, `(height, width, 4)` RGBA, `(height, width)` or
+            `(height, width, 1)` grey; or bool of one of these shapes, True is 255.
 
     Returns:
-        A new uint8 array of shape (height, width, 3), values 0 to 255, channels red-green-blue;
-        and what was done.
+        A new uint8 RGB `(height, width, 3)`, 0 to 255; and what was done.
 
     Raises:
         TypeError: If the dtype is neither uint8 nor bool.

@@ -52,7 +52,7 @@ CORRUPTIONS: tuple[Corruption, ...] = (
 def corrupt_photo(
     photo: np.ndarray, name: CorruptionName, *, severity: float, seed: int = SEED
 ) -> np.ndarray:
-    """Corruption a photo.
+    """Corrupt a photo.
 
     Args:
         photo: uint8 RGB `(height, width, 3)`, 0 to 255.

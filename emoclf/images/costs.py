@@ -10,8 +10,12 @@ import struct
 
 from PIL import Image
 
-from emoclf.images.avif import find_coded_pixels, has_deep_colours
-from emoclf.images.jpeg import MAX_SEGMENTS, JpegOutline
+from emoclf.images.headers import (
+    MAX_SEGMENTS,
+    JpegOutline,
+    find_coded_pixels,
+    has_deep_colours,
+)
 
 PIXEL_BYTES = 7
 """Once decoded, 4 bytes of a pixel are Pillow's and 3 are ours; resizing needs as many."""
@@ -99,8 +103,7 @@ def estimate_bytes(
 def has_excessive_exif(block: bytes) -> bool:
     """Tell whether reading an EXIF block's main directory would copy far more than it holds.
 
-    Args:
-        block: The block, with or without `Exif` in front; damaged ones are Pillow's to refuse.
+    The block may begin with `Exif`; damaged ones are Pillow's to refuse.
     """
     if not block:
         return False

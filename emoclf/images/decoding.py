@@ -7,6 +7,7 @@ the way is written down in `DecodedImage.notes`; what cannot be read is refused 
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,30 +16,35 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from emoclf.config import MAX_PIXELS, ResizeMode
-from emoclf.images.conversion import (
-    convert_array,
-    convert_to_rgb,
-    count_frames,
-    read_orientation,
-)
-from emoclf.images.costs import explain_excess
-from emoclf.images.files import read_image_bytes
-from emoclf.images.formats import (
+from emoclf.config import MAX_PIXELS
+from emoclf.images.conversion import convert_array, convert_to_rgb, count_frames, read_orientation
+from emoclf.images.costs import estimate_bytes, explain_excess
+from emoclf.images.files import (
     UnreadableImageError,
     explain_unknown_content,
     find_format,
+    read_image_bytes,
 )
-from emoclf.images.jpeg import outline_jpeg
-from emoclf.images.loading import FIRST_TURNED, Content, Wish, fit_into_memory, load_content
-from emoclf.images.memory import MAX_BYTES, sharing_memory
-from emoclf.images.pillow_warnings import quiet_pillow, warn_if_pillow_is_old
+from emoclf.images.headers import JpegOutline, outline_jpeg
+from emoclf.images.memory import (
+    MAX_BYTES,
+    quiet_pillow,
+    sharing_memory,
+    take_pixel_memory,
+    warn_if_pillow_is_old,
+)
 from emoclf.images.repair import repair_truncated
-from emoclf.images.resizing import resize_image
 from emoclf.untrusted import show_text
 
 MAX_LOST_SHARE: float = 0.05
 """Largest share of its rows that a truncated file may lack and still be used."""
+
+_FIRST_TURNED = 5
+"""EXIF orientations from 5 on swap height and width."""
+
+_JPEG_SCALES = (1, 2, 4, 8)
+_KEEPING_FORMATS = frozenset({"WEBP", "AVIF"})
+"""Their decoders keep what they need for the next frame until the file is closed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +52,7 @@ class DecodedImage:
     """A picture, upright and in colour, and what was done to it on the way.
 
     Attributes:
-        pixels: uint8 array of shape (height, width, 3), values 0 to 255, channels red-green-blue.
+        pixels: uint8 RGB `(height, width, 3)`, 0 to 255.
         format: "JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF"; "array" or "PIL" for those sources.
         size: `(height, width)` of the upright picture when it is decoded without `min_size`: that
             of the file, or a part of it if a JPEG would not fit into memory. `pixels` is smaller
@@ -62,6 +68,16 @@ class DecodedImage:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Request:
+    """What messages call a picture, and the arguments of `decode_image`."""
+
+    source: str
+    min_size: tuple[int, int] | None
+    max_pixels: int
+    max_bytes: int
+
+
 def load_image(
     source: bytes | str | Path | Image.Image | np.ndarray,
     *,
@@ -69,16 +85,10 @@ def load_image(
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
 ) -> np.ndarray:
-    """Return the pixels of a picture: `decode_image` without the report.
-
-    Args:
-        source: As for `decode_image`.
-        min_size: As for `decode_image`.
-        max_pixels: As for `decode_image`.
-        max_bytes: As for `decode_image`.
+    """Return the pixels of a picture: `decode_image` without the report, with the same arguments.
 
     Returns:
-        uint8 array of shape (height, width, 3), values 0 to 255, channels red-green-blue.
+        uint8 RGB `(height, width, 3)`, 0 to 255.
 
     Raises:
         UnreadableImageError: If a file or bytes cannot become a picture.
@@ -136,80 +146,127 @@ def decode_image(
         (40, 30)
     """
     warn_if_pillow_is_old()
-    wish = Wish(min_size, max_pixels, max_bytes)
+    limits = (min_size, max_pixels, max_bytes)
     with sharing_memory():
         if isinstance(source, np.ndarray):
             pixels, notes = convert_array(source)
             return DecodedImage(pixels, "array", pixels.shape[:2], notes=notes)
         if isinstance(source, Image.Image):
-            return _decode_pil(source, wish)
+            return _decode_pil(source, _Request("PIL image", *limits))
         if isinstance(source, (bytes, bytearray, memoryview)):
             data = bytes(source)
-            return _decode_bytes(data, f"{len(data)} bytes", wish)
+            return _decode_bytes(data, _Request(f"{len(data)} bytes", *limits))
         if isinstance(source, (str, os.PathLike)):
-            return _decode_bytes(read_image_bytes(source), os.fspath(source), wish)
+            return _decode_bytes(read_image_bytes(source), _Request(os.fspath(source), *limits))
     raise TypeError(
         "source: expected a path, bytes, a PIL image or a NumPy array, received "
         f"{type(source).__name__}. A TensorFlow tensor becomes an array with `.numpy()`."
     )
 
 
-def _decode_bytes(data: bytes, source: str, wish: Wish) -> DecodedImage:
+def _decode_bytes(data: bytes, request: _Request) -> DecodedImage:
     """Decode bytes, repair them if they are only cut off, refuse them with a reason otherwise."""
     if not data:
-        raise UnreadableImageError(source, "empty", "Received 0 bytes. Read the file again.")
+        reason = "Received 0 bytes. Read the file again."
+        raise UnreadableImageError(request.source, "empty", reason)
     format_name = find_format(data)
     if format_name is None:
-        raise UnreadableImageError(source, *explain_unknown_content(data))
+        raise UnreadableImageError(request.source, *explain_unknown_content(data))
     with quiet_pillow():
         try:
-            return _decode_known(data, format_name, source, wish)
+            return _decode_known(data, format_name, request)
         except UnreadableImageError:
             raise
         except Exception as error:  # hostile bytes raise anything: every one becomes our refusal
             kind, reason = _explain_decoder_error(error, data, format_name)
             if kind != "truncated":
-                raise UnreadableImageError(source, kind, reason) from error
-        return _decode_truncated(data, format_name, source, wish)
+                raise UnreadableImageError(request.source, kind, reason) from error
+        return _decode_truncated(data, format_name, request)
 
 
-def _decode_known(data: bytes, format_name: str, source: str, wish: Wish) -> DecodedImage:
+def _decode_known(data: bytes, format_name: str, request: _Request) -> DecodedImage:
     """Decode bytes of a known format; whatever Pillow raises is passed on."""
     outline = outline_jpeg(data) if format_name == "JPEG" else None
     if reason := explain_excess(data, format_name, outline):
-        raise UnreadableImageError(source, "too_large", reason)
-    image, (width, height), notes = load_content(Content(data, format_name, source, outline), wish)
-    pixels, colour_notes = convert_to_rgb(image)
-    is_turned = read_orientation(image)[0] >= FIRST_TURNED
-    size = (width, height) if is_turned else (height, width)
+        raise UnreadableImageError(request.source, "too_large", reason)
+    with Image.open(io.BytesIO(data), formats=[format_name]) as image:
+        scale = _fit_into_memory(image, request, data=data, outline=outline)
+        width, height = (-(-side // scale) for side in image.size)
+        if outline is not None and (scale > 1 or request.min_size is not None):
+            _draft(image, scale, request.min_size)
+        image.load()
+        notes = count_frames(image)
+        if scale > 1:
+            notes += (f"read at 1/{scale} of its size, which is very large",)
+        image.load()  # to count a GIF's frames unloads it
+        loaded = image.copy() if format_name in _KEEPING_FORMATS else image
+    pixels, colour_notes = convert_to_rgb(loaded)
+    size = (width, height) if _is_turned(loaded) else (height, width)
     return DecodedImage(pixels, format_name, size, notes=notes + colour_notes)
 
 
-def _decode_truncated(data: bytes, format_name: str, source: str, wish: Wish) -> DecodedImage:
+def _fit_into_memory(
+    image: Image.Image, request: _Request, *, data: bytes = b"", outline: JpegOutline | None = None
+) -> int:
+    """Take the memory for a picture that is opened and not loaded, or refuse it.
+
+    Returns:
+        The divisor of its size at which it fits: 1, or 2, 4 or 8 for a JPEG.
+    """
+    said = f"The picture has {image.height} x {image.width} pixels"
+    if image.width * image.height > request.max_pixels:
+        reason = f"{said}; the limit is {request.max_pixels:,}. Make it smaller."
+        raise UnreadableImageError(request.source, "too_large", reason)
+    for scale in (1,) if outline is None else _JPEG_SCALES:
+        needed = estimate_bytes(image, data, scale=scale, outline=outline)
+        if needed <= request.max_bytes:
+            take_pixel_memory(needed)
+            return scale
+    raise UnreadableImageError(
+        request.source,
+        "too_large",
+        f"{said} and takes {needed / 1e6:,.0f} MB to decode; the limit is "
+        f"{request.max_bytes / 1e6:,.0f} MB. Make it smaller, or save it as a plain JPEG.",
+    )
+
+
+def _draft(image: Image.Image, scale: int, min_size: tuple[int, int] | None) -> None:
+    """Let Pillow decode a JPEG at 1/`scale` of its size, or smaller still if that suffices."""
+    height, width = image.height // scale, image.width // scale
+    if min_size is not None:
+        wanted = min_size[::-1] if _is_turned(image) else min_size
+        height, width = min(height, wanted[0]), min(width, wanted[1])
+    image.draft(None, (width, height))
+
+
+def _is_turned(image: Image.Image) -> bool:
+    return read_orientation(image)[0] >= _FIRST_TURNED
+
+
+def _decode_truncated(data: bytes, format_name: str, request: _Request) -> DecodedImage:
     """Decode what is left of a truncated file if it lacks few enough rows."""
     reason = "The file is cut off. Download it again."
     try:
         repair = repair_truncated(
-            data, format_name, max_pixels=wish.max_pixels, max_bytes=wish.max_bytes
+            data, format_name, max_pixels=request.max_pixels, max_bytes=request.max_bytes
         )
-        if repair is not None and repair.lost_share <= MAX_LOST_SHARE:
-            decoded = _decode_known(repair.data, format_name, source, wish)
-            note = f"truncated: {repair.lost_share:.1%} of the rows lost"
+        if repair is not None and repair[1] <= MAX_LOST_SHARE:
+            decoded = _decode_known(repair[0], format_name, request)
+            note = f"truncated: {repair[1]:.1%} of the rows lost"
             return replace(decoded, repaired=True, notes=(*decoded.notes, note))
     except UnreadableImageError:
         raise
     except Exception as error:  # hostile bytes raise anything: every one becomes our refusal
-        raise UnreadableImageError(source, "truncated", reason) from error
+        raise UnreadableImageError(request.source, "truncated", reason) from error
     if repair is not None:
-        lost = f"{repair.lost_share:.0%} of its rows lack data"
+        lost = f"{repair[1]:.0%} of its rows lack data"
         reason = f"The file is cut off and {lost}. Download it again."
-    raise UnreadableImageError(source, "truncated", reason)
+    raise UnreadableImageError(request.source, "truncated", reason)
 
 
-def _decode_pil(image: Image.Image, wish: Wish) -> DecodedImage:
+def _decode_pil(image: Image.Image, request: _Request) -> DecodedImage:
     """Convert a PIL image, which may be a file that is not decoded yet."""
-    source = "PIL image"
-    fit_into_memory(image, Content(b"", str(image.format), source), wish)
+    _fit_into_memory(image, request)
     with quiet_pillow():
         try:
             image.load()
@@ -219,7 +276,7 @@ def _decode_pil(image: Image.Image, wish: Wish) -> DecodedImage:
             raise
         except Exception as error:  # the file behind it raises anything, as above
             raise UnreadableImageError(
-                source, "damaged", f"Pillow says: {show_text(error)}."
+                request.source, "damaged", f"Pillow says: {show_text(error)}."
             ) from error
     return DecodedImage(pixels, "PIL", pixels.shape[:2], notes=notes + colour_notes)
 
@@ -249,37 +306,3 @@ def _is_cut_off(data: bytes, format_name: str) -> bool:
     if format_name == "BMP":
         return int.from_bytes(data[2:6], "little") > len(data)
     return False
-
-
-def load_resized(
-    source: bytes | str | Path | Image.Image | np.ndarray,
-    size: tuple[int, int],
-    *,
-    mode: ResizeMode = "pad",
-    max_pixels: int = MAX_PIXELS,
-    max_bytes: int = MAX_BYTES,
-) -> np.ndarray:
-    """Decode a picture and bring it to one size: the whole way from a photo to a network.
-
-    Training and prediction both come through here. A large JPEG is decoded at a reduced scale
-    that is still at least twice `size`, so that the final shrinking averages over real pixels.
-
-    Args:
-        source: As for `decode_image`.
-        size: `(height, width)` of the result in pixels.
-        mode: As for `resize_image`.
-        max_pixels: As for `decode_image`.
-        max_bytes: As for `decode_image`.
-
-    Returns:
-        uint8 array of shape (height, width, 3) in `size`, values 0 to 255, channels red-green-blue.
-
-    Raises:
-        UnreadableImageError: If a file or bytes cannot become a picture.
-        TypeError: If the source is of another type, or an array of another dtype.
-        ValueError: If an array has another shape, or `size` or `mode` is out of range.
-    """
-    min_size = (2 * size[0], 2 * size[1])
-    with sharing_memory():
-        photo = load_image(source, min_size=min_size, max_pixels=max_pixels, max_bytes=max_bytes)
-        return resize_image(photo, size, mode=mode)

@@ -1,19 +1,141 @@
-"""Read the bytes of a regular file; anything else at a path is refused unopened."""
+"""What lies at a path: which format the bytes are in, and why they cannot become a picture.
+
+A file is judged by its first bytes, never by its extension: scraped photos carry the wrong one
+often, and a web page saved as `.jpg` is no photo. Only regular files are read.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 from typing import BinaryIO
 
-from emoclf.images.formats import UnreadableImageError
 from emoclf.images.memory import take_file_memory
 from emoclf.storage import describe_irregular, open_regular
 from emoclf.untrusted import show_text
 
 MAX_FILE_BYTES: int = 128 * 2**20
 """Largest file that is read into memory: 128 MiB."""
+
+FORMAT_EXTENSIONS: dict[str, tuple[str, ...]] = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "BMP": (".bmp", ".dib"),
+    "AVIF": (".avif",),
+}
+"""Every format that is read, by Pillow's name, with the file extensions that belong to it."""
+
+IMAGE_EXTENSIONS: tuple[str, ...] = tuple(
+    extension for extensions in FORMAT_EXTENSIONS.values() for extension in extensions
+)
+"""All extensions of the formats that are read, in lower case and with the dot."""
+
+_HEIC_BRANDS = rb"heic|heix|heim|heis|hevc|hevx|mif1|msf1"
+
+_READ_FORMATS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
+    ("JPEG", re.compile(rb"\xff\xd8\xff")),
+    ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("GIF", re.compile(rb"GIF8[79]a")),
+    ("WEBP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
+    ("AVIF", re.compile(rb".{4}ftypavi[fs]", re.DOTALL)),
+    ("BMP", re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00", re.DOTALL)),
+)
+
+_OTHER_PICTURES: tuple[tuple[str, re.Pattern[bytes]], ...] = (
+    ("a TIFF picture", re.compile(rb"II[\x2a\x2b]\x00|MM\x00[\x2a\x2b]")),
+    ("an HEIC picture", re.compile(rb".{4}ftyp(" + _HEIC_BRANDS + rb")", re.DOTALL)),
+    ("an icon (ICO)", re.compile(rb"\x00\x00[\x01\x02]\x00")),
+    ("a JPEG 2000 picture", re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51")),
+    ("a JPEG XL picture", re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL ")),
+    ("a Photoshop file", re.compile(rb"8BPS")),
+)
+
+_NO_PICTURES: tuple[tuple[str, re.Pattern[bytes]], ...] = (
+    ("a PDF document", re.compile(rb"%PDF")),
+    ("a ZIP archive", re.compile(rb"PK\x03\x04")),
+    ("a gzip archive", re.compile(rb"\x1f\x8b")),
+    ("a video", re.compile(rb".{4}ftyp|\x1aE\xdf\xa3|RIFF.{4}AVI ", re.DOTALL)),
+)
+
+_SVG = re.compile(rb"<(\w+:)?svg[\s>]", re.IGNORECASE)
+_WEB_PAGE = re.compile(rb"<!doctype html|<html[\s>]|<head[\s>]|<body[\s>]", re.IGNORECASE)
+_SNIFFED_BYTES = 4096
+
+
+class UnreadableImageError(ValueError):
+    """Say why a file or some bytes cannot become a picture.
+
+    Attributes:
+        source: The path as text, or how many bytes were given.
+        kind: One of "missing", "not_a_file", "no_permission", "empty", "not_an_image",
+            "unsupported_format", "truncated", "damaged", "too_large".
+        reason: One or two sentences for the reader: what was found, and what to do next.
+    """
+
+    def __init__(self, source: str, kind: str, reason: str) -> None:
+        """Keep the three parts of the refusal."""
+        super().__init__(source, kind, reason)
+        self.source = source
+        self.kind = kind
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """Return the source, with control characters escaped, and the reason."""
+        return f"{self.source!r}: {self.reason}"
+
+
+def find_format(data: bytes) -> str | None:
+    """Return the format that the first bytes announce: a key of `FORMAT_EXTENSIONS`, or None.
+
+    The rest of the file may still be damaged.
+
+    Example:
+        >>> find_format(b"GIF89a...")
+        'GIF'
+    """
+    return next((name for name, pattern in _READ_FORMATS if pattern.match(data)), None)
+
+
+def explain_unknown_content(data: bytes) -> tuple[str, str]:
+    """Say what content is that is in none of the formats we read.
+
+    Returns:
+        The kind ("unsupported_format" or "not_an_image") and a reason with the next step.
+
+    Example:
+        >>> explain_unknown_content(b"%PDF-1.7")[0]
+        'not_an_image'
+    """
+    for name, pattern in _OTHER_PICTURES:
+        if pattern.match(data):
+            return "unsupported_format", f"This is {name}. Convert it to JPEG or PNG."
+    for name, pattern in _NO_PICTURES:
+        if pattern.match(data):
+            return "not_an_image", f"This is {name}, not a photo. Remove it from the folder."
+    return _explain_text(data[:_SNIFFED_BYTES])
+
+
+def _explain_text(beginning: bytes) -> tuple[str, str]:
+    """Tell drawings and web pages from other content that is no picture."""
+    svg, page = _SVG.search(beginning), _WEB_PAGE.search(beginning)
+    if svg and not (page and page.start() < svg.start()):
+        return "unsupported_format", "This is an SVG drawing, not a photo. Export it as PNG."
+    if page:
+        return (
+            "not_an_image",
+            "This is a web page, not a photo. Open it in a browser and "
+            "download the picture itself.",
+        )
+    names = ", ".join(FORMAT_EXTENSIONS)
+    return (
+        "not_an_image",
+        f"The content is no picture that we know. Expected one of {names}; "
+        "check the file or download it again.",
+    )
 
 
 def read_image_bytes(path: str | Path) -> bytes:

@@ -1,4 +1,4 @@
-"""One budget of memory for all threads that read pictures, so that many at once stay bounded.
+"""What all threads that read pictures share: one budget of memory, and Pillow's warnings.
 
 A picture's bytes and its pixels are taken from two shares, always in this order, and whoever holds
 pixels never waits again. So nobody waits in a circle: those who wait for room in the files' share
@@ -10,9 +10,13 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import PIL
 
 MAX_BYTES: int = 520_000_000
 """Most memory that one picture may need while it is decoded."""
@@ -29,13 +33,19 @@ _LARGE_BYTES = 100_000_000
 _SECONDS_BETWEEN_LOOKS = 1.0
 """A wait without an end cannot be interrupted on every system."""
 
+_SAFE_PILLOW: int = 13
+"""Pillow 13.0.0 closed an overflow in its decoders."""
+
+_lock = threading.Lock()
+_quiet: dict[str, Any] = {"users": 0, "filters": None}
+_old_pillow_warned = threading.Event()
+
 
 class MemoryShare:
     """Bytes that threads take in turn, first come, first served.
 
-    Args:
-        limit: Bytes that are taken at most at the same time. Whoever needs more waits until nobody
-            else holds any.
+    At most `limit` bytes are taken at the same time. Whoever needs more waits until nobody else
+    holds any.
 
     Example:
         >>> share = MemoryShare(100)
@@ -64,12 +74,7 @@ class MemoryShare:
         return self._held.get(threading.get_ident(), 0)
 
     def take(self, amount: int, *, wait: bool = True) -> None:
-        """Take bytes for this thread, beside those that it holds.
-
-        Args:
-            amount: How many.
-            wait: Whether to wait until there is room; one that holds some must not.
-        """
+        """Take bytes for this thread, beside those it holds; one that holds some must not wait."""
         me, ticket = threading.get_ident(), object()
         with self._turn:
             self._queue.append(ticket)
@@ -125,21 +130,13 @@ def sharing_memory() -> Iterator[None]:
 
 
 def take_file_memory(amount: int) -> None:
-    """Wait until a file of this size may be read; outside `sharing_memory` nothing is counted.
-
-    Args:
-        amount: Its bytes.
-    """
+    """Wait until a file of so many bytes may be read; only counted in `sharing_memory`."""
     if getattr(_scope, "is_open", False):
         _files.take(amount, wait=not (_files.held or _pixels.held))
 
 
 def take_pixel_memory(amount: int) -> None:
-    """Wait until a picture may be decoded; outside `sharing_memory` nothing is counted.
-
-    Args:
-        amount: The bytes that it needs at most.
-    """
+    """Wait until a picture that needs so many bytes may be decoded; counted likewise."""
     if getattr(_scope, "is_open", False):
         _pixels.take(amount, wait=not _pixels.held)
 
@@ -150,3 +147,46 @@ def _hand_back_freed_memory() -> None:
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)
+
+
+class OldPillowWarning(UserWarning):
+    """The installed Pillow is older than the version that closed a known hole."""
+
+
+def warn_if_pillow_is_old() -> None:
+    """Warn once per process when this Pillow is older than 13.0.0.
+
+    An older one works, but a picture made for the purpose can attack it.
+    """
+    if int(PIL.__version__.split(".")[0]) >= _SAFE_PILLOW or _old_pillow_warned.is_set():
+        return
+    _old_pillow_warned.set()
+    warnings.warn(
+        f"Pillow {PIL.__version__} has a known security hole in its decoders: "
+        'install Pillow 13 or newer with `pip install "pillow>=13"` before you open photos '
+        "from strangers.",
+        OldPillowWarning,
+        stacklevel=2,
+    )
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Keep Pillow's warnings about strange files to ourselves, in all threads.
+
+    `warnings.catch_warnings` alone is not safe when several threads decode. Here the first to
+    enter sets the filters and the last to leave restores them.
+    """
+    with _lock:
+        if _quiet["users"] == 0:
+            _quiet["filters"] = warnings.catch_warnings()
+            _quiet["filters"].__enter__()
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+        _quiet["users"] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _quiet["users"] -= 1
+            if _quiet["users"] == 0:
+                _quiet["filters"].__exit__(None, None, None)

@@ -21,14 +21,13 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from emoclf.config import MAX_PIXELS
 from emoclf.images.costs import estimate_bytes
-from emoclf.images.jpeg import (
+from emoclf.images.headers import (
     FRAME_MARKERS,
     START_OF_SCAN,
     JpegOutline,
@@ -63,26 +62,13 @@ _ADAM7 = (
 )
 
 
-@dataclass(frozen=True)
-class RepairedBytes:
-    """A file whose end was missing, closed so that it decodes.
-
-    Attributes:
-        data: The bytes to decode instead of the file's own.
-        lost_share: Share of the rows that lack data, 0.0 (only the end mark was missing) to 1.0.
-    """
-
-    data: bytes
-    lost_share: float
-
-
 def repair_truncated(
     data: bytes,
     format_name: str,
     *,
     max_pixels: int = MAX_PIXELS,
     max_bytes: int = MAX_BYTES,
-) -> RepairedBytes | None:
+) -> tuple[bytes, float] | None:
     """Close a truncated file and measure how many rows it lacks.
 
     Args:
@@ -92,13 +78,13 @@ def repair_truncated(
         max_bytes: Most memory that may be needed.
 
     Returns:
-        The closed bytes and the share of rows lost, or None when nothing useful is left, or when
-        to find out would take too much memory or time.
+        Bytes that decode, and the fraction of the rows that lack data, 0.0 (only the end mark was
+        missing) to 1.0; None when nothing useful is left, or when to find out would take too much
+        memory or time.
 
     Raises:
-        OSError: If Pillow cannot decode even the closed bytes.
-        zlib.error: If the packed rows of a PNG are damaged as well.
-        PIL.Image.DecompressionBombError: If the picture has too many pixels.
+        Exception: Whatever Pillow or zlib raise when even the closed bytes cannot be decoded, or
+            the picture has too many pixels.
     """
     if format_name == "JPEG":
         return _repair_jpeg(data, max_pixels, max_bytes)
@@ -107,7 +93,7 @@ def repair_truncated(
     return None
 
 
-def _repair_jpeg(data: bytes, max_pixels: int, max_bytes: int) -> RepairedBytes | None:
+def _repair_jpeg(data: bytes, max_pixels: int, max_bytes: int) -> tuple[bytes, float] | None:
     """Close a JPEG and compare two endings to find the first row that lacks data."""
     kept = _cut_to_complete_scans(data)
     if kept is None:
@@ -125,7 +111,7 @@ def _repair_jpeg(data: bytes, max_pixels: int, max_bytes: int) -> RepairedBytes 
         pairs = enumerate(zip(closed, continued or (), strict=True))
         first = next((row for row, (one, other) in pairs if one != other), len(closed))
         whole_rows = min(whole_rows, first)
-    return RepairedBytes(kept + _END_OF_IMAGE, 1 - whole_rows / len(closed))
+    return kept + _END_OF_IMAGE, 1 - whole_rows / len(closed)
 
 
 def _end_with_noise(noise: np.ndarray, first_restart: int) -> bytes:
@@ -189,7 +175,7 @@ def _note_scan(segment: bytes, lowest_bit: dict[int, list[int]]) -> None:
                 lowest_bit[component][coefficient] = bits & 0x0F
 
 
-def _repair_png(data: bytes, max_pixels: int, max_bytes: int) -> RepairedBytes | None:
+def _repair_png(data: bytes, max_pixels: int, max_bytes: int) -> tuple[bytes, float] | None:
     """Unpack the rows that are there, fill up with zeros and pack them again."""
     chunks = list(_iterate_chunks(data))
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
@@ -207,10 +193,8 @@ def _repair_png(data: bytes, max_pixels: int, max_bytes: int) -> RepairedBytes |
     whole_rows = len(row_lengths) if interlaced else count // row_lengths[0]
     kept = [(name, body) for name, body in chunks if name in _PNG_KEPT_CHUNKS]
     closed = [*kept, (b"IDAT", packed), (b"IEND", b"")]
-    return RepairedBytes(
-        _PNG_SIGNATURE + b"".join(_pack_chunk(name, body) for name, body in closed),
-        1 - whole_rows / len(row_lengths),
-    )
+    content = b"".join(_pack_chunk(name, body) for name, body in closed)
+    return _PNG_SIGNATURE + content, 1 - whole_rows / len(row_lengths)
 
 
 def _pack_again(packed: bytes, expected: int, row_length: int) -> tuple[bytes, int]:

@@ -1,28 +1,26 @@
-"""The network answers: a photo in, Sad or Happy out, for each face or for the photo as a whole.
+"""A photo in, Sad or Happy out, for each face or for the photo as a whole.
 
-`views` cuts out what the network is shown, `predictor` asks it, `answers` is what comes out,
-`asking` is the one call that does it all.
+`predictor` prepares a photo for its network and runs it, `predictions` is what comes out,
+`annotation` draws that onto the photo, `explanations` shows what speaks for it, `testing` predicts
+photos with known classes.
 """
 
-from emoclf.inference.answers import (
+from emoclf.inference.predictions import (
     UNCERTAIN,
     FacePrediction,
     Prediction,
     UncertaintyRule,
     find_most_probable,
 )
-from emoclf.inference.asking import predict
-from emoclf.inference.predictor import Predictor
-from emoclf.inference.views import Photo, View
+from emoclf.inference.predictor import MakeDetector, Predictor, predict
 
 __all__ = [
     "UNCERTAIN",
     "FacePrediction",
-    "Photo",
+    "MakeDetector",
     "Prediction",
     "Predictor",
     "UncertaintyRule",
-    "View",
     "find_most_probable",
     "predict",
 ]

@@ -1,7 +1,7 @@
-"""Draw the answers onto a photo: a box and a label per face, readable at every size.
+"""Draw predictions onto a photo: a box and a label per face, readable at every size.
 
 Sad is blue, Happy orange, uncertain grey with a broken line. The three can be told apart by readers
-who are colour-blind, and every label says its answer in words too.
+who are colour-blind, and every label says it in words too.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ _Box = tuple[float, float, float, float]
 
 
 def annotate_photo(photo: np.ndarray, prediction: Prediction) -> np.ndarray:
-    """Draw the answer for every face onto a photo.
+    """Draw the prediction for every face onto a photo.
 
     Args:
-        photo: uint8 RGB `(height, width, 3)`, 0 to 255: the upright photo that was asked about.
-        prediction: What was answered.
+        photo: uint8 RGB `(height, width, 3)`, 0 to 255: the upright photo that was predicted.
+        prediction: For this photo.
 
     Returns:
         uint8 RGB `(height, width, 3)`, 0 to 255: a new picture. A photo of less than
         `MIN_SIDE_PX` pixels is enlarged, a very narrow one gets a grey margin. A photo without
-        an answer is marked "no face".
+        a face is marked "no face".
 
     Raises:
         ValueError: If `photo` has another shape or dtype.
@@ -77,11 +77,11 @@ def annotate_photo(photo: np.ndarray, prediction: Prediction) -> np.ndarray:
 
 
 def save_annotated(photo: np.ndarray, prediction: Prediction, *, folder: str | Path) -> Path:
-    """Write a photo with its answers drawn onto it into a folder.
+    """Write a photo with its predictions drawn onto it into a folder.
 
     Args:
         photo: As for `annotate_photo`.
-        prediction: What was answered. Its `file` names the picture: `sunny.jpg` becomes
+        prediction: For this photo. Its `file` names the picture: `sunny.jpg` becomes
             `sunny.jpg`, other formats than JPEG become PNG; without a `file` it is `photo.png`.
         folder: Where to; made when it is missing.
 
@@ -180,43 +180,27 @@ def _draw_box(
 ) -> None:
     """Draw a frame with a dark edge, so that it shows on light and on coloured ground."""
     width = max(2, round(max(canvas.size) / 320))
-    draw.rectangle(_grow(box, 1), outline="black", width=width + 2)
+    draw.rectangle(
+        (box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1), outline="black", width=width + 2
+    )
     if not is_broken:
         draw.rectangle(box, outline=colour, width=width)
         return
-    for dash in _find_dashes(box, 4.0 * width):
-        draw.rectangle(_thicken(dash, box, width), fill=colour)
+    for dash in _find_dashes(box, 4.0 * width, width):
+        draw.rectangle(dash, fill=colour)
 
 
-def _grow(box: _Box, by: float) -> _Box:
-    return (box[0] - by, box[1] - by, box[2] + by, box[3] + by)
-
-
-def _find_dashes(box: _Box, length: float) -> Iterator[_Box]:
-    """Yield every second piece of the four sides, as lines without width."""
+def _find_dashes(box: _Box, length: float, width: int) -> Iterator[_Box]:
+    """Yield every second piece of the four sides, as thick as `width` towards the inside."""
     left, top, right, bottom = box
-    for start in np.arange(left, right, 2 * length):
-        for y in (top, bottom):
-            yield (float(start), y, min(float(start) + length, right), y)
-    for start in np.arange(top, bottom, 2 * length):
-        for x in (left, right):
-            yield (x, float(start), x, min(float(start) + length, bottom))
-
-
-def _thicken(dash: _Box, box: _Box, width: int) -> _Box:
-    """Give a piece of a side its width, towards the inside of the box."""
-    left, top, right, bottom = dash
-    if top == bottom:
-        return (
-            (left, top, right, top + width - 1)
-            if top == box[1]
-            else (left, top - width + 1, right, top)
-        )
-    return (
-        (left, top, left + width - 1, bottom)
-        if left == box[0]
-        else (left - width + 1, top, left, bottom)
-    )
+    for start in np.arange(left, right, 2 * length).tolist():
+        end = min(start + length, right)
+        yield (start, top, end, top + width - 1)
+        yield (start, bottom - width + 1, end, bottom)
+    for start in np.arange(top, bottom, 2 * length).tolist():
+        end = min(start + length, bottom)
+        yield (left, start, left + width - 1, end)
+        yield (right - width + 1, start, right, end)
 
 
 def _draw_label(

@@ -1,56 +1,76 @@
-"""A network and all it needs to answer: classes, size, preprocessing, a face detector."""
+"""A network and all it needs to predict: classes, size, preprocessing, a face detector."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from emoclf.config import CLASS_NAMES, MODEL_FILE_NAME
 from emoclf.data.folders import list_files
-from emoclf.images import DecodedImage, UnreadableImageError, sharing_memory
+from emoclf.images import (
+    DecodedImage,
+    ModelInfo,
+    Network,
+    Photo,
+    Prepared,
+    UnreadableImageError,
+    decode_for,
+    load_image,
+    prepare,
+    sharing_memory,
+)
 from emoclf.images.faces import FaceDetector, FaceDetectorUnavailableError, make_detector
-from emoclf.inference.answers import (
+from emoclf.inference.predictions import (
     FacePrediction,
     Prediction,
     UncertaintyRule,
     find_most_probable,
 )
-from emoclf.inference.views import (
-    FaceSearch,
-    Photo,
-    View,
-    decode_for,
-    load_full_pixels,
-    view_nothing,
-    view_photo,
-)
-from emoclf.models.model_file import ModelInfo, load_model
+from emoclf.models.model_file import load_model
 from emoclf.models.packaged import FACE_MODEL_FOLDER, NETWORK_FILE_NAME, PackagedNetwork
-
-if TYPE_CHECKING:
-    import keras
 
 MakeDetector = Callable[[], FaceDetector]
 """Makes a face detector when one is first needed."""
 
+NO_FACE_NOTE = (
+    "No face was found. Take a photo in which the face is larger, sharper and seen from the "
+    "front, or ask for the whole photo instead: whole_photo=True (--whole-photo)."
+)
+WHOLE_PHOTO_NOTE = (
+    "No face was found, so the prediction is for the whole photo. The network learnt from faces "
+    "alone: unless the photo is a face that was cut out, this is no more than a guess."
+)
+
+_packaged_lock = threading.Lock()
+_packaged: list[Predictor] = []
+
+
+class _Search(NamedTuple):
+    """How one call searches for faces: with what, and why there is no detector."""
+
+    detector: FaceDetector | None
+    whole_photo: bool
+    problem: str = ""
+
 
 class Predictor:
-    """A network and all it needs to answer, for photos of any size and format.
+    """A network and all it needs to predict, for photos of any size and format.
 
-    A network that learnt from faces (`info.crop` is "face") is shown every face of a photo, cut
-    out as in training; a network that learnt from whole photos is shown the whole photo. Several
-    threads may share one predictor: they take turns at the network.
+    A network of faces (`info.crop` is "face") is shown every face of a photo, cut out as in
+    training; a network of whole photos is shown the whole photo. Several threads may share one
+    predictor: they take turns at the network.
 
     Args:
         model: A Keras model from raw uint8 RGB to probabilities, or the packaged network.
-        info: Its classes, size and resize mode, and what it looks at.
+        info: Its classes, and what it is shown.
         detector: What finds faces, or a function that makes it when it is first needed; None stands
             for `emoclf.make_detector`.
-        rule: When an answer is "uncertain"; None answers with a class always.
+        rule: When a prediction is "uncertain"; None names a class always.
         file: The file that the network was loaded from; None when it comes from elsewhere.
 
     Attributes:
@@ -67,7 +87,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: keras.Model | PackagedNetwork,
+        model: Network,
         info: ModelInfo,
         *,
         detector: FaceDetector | MakeDetector | None = None,
@@ -101,7 +121,7 @@ class Predictor:
         """
         path = Path(path)
         path = path / MODEL_FILE_NAME if path.is_dir() else path
-        model, info = load_model(path)
+        model, info = load_model(path, compiled=False)
         return cls(model, info, detector=detector, file=path)
 
     @classmethod
@@ -113,7 +133,7 @@ class Predictor:
     ) -> Predictor:
         """Load the face network that comes with emoclf; TensorFlow is not needed.
 
-        It answers "uncertain" where its card says that it should: when the larger of the two
+        It predicts "uncertain" where its card says that it should: when the larger of the two
         probabilities is below `rule.uncertain_below`, or the probability that the face is neither
         sad nor happy is above `rule.neither_above`.
 
@@ -161,9 +181,9 @@ class Predictor:
             photos: A path, the bytes of a file, a PIL image, or an array (uint8 RGB
                 `(height, width, 3)`, 0 to 255); a list of these; or a folder, which is searched
                 with its sub-folders.
-            whole_photo: Whether a photo without a face is answered as a whole, marked
+            whole_photo: Whether a photo without a face is predicted as a whole, marked
                 `is_whole_photo`, instead of not at all. Then no face detector is needed either.
-            batch_size: Photos that are decoded and answered at a time.
+            batch_size: Photos that are decoded and predicted at a time.
 
         Returns:
             One `Prediction` for one photo, else a list in the given order. In a list or a folder a
@@ -185,12 +205,33 @@ class Predictor:
             return self._predict_many(found, whole_photo, batch_size)
         if isinstance(photos, Sequence) and not isinstance(photos, (str, bytes, bytearray)):
             return self._predict_many(photos, whole_photo, batch_size)
-        return self.answer(self.view(photos, whole_photo=whole_photo))
+        return self.predict_prepared(photos, whole_photo=whole_photo)[0]
+
+    def predict_prepared(
+        self, photo: Photo, *, whole_photo: bool = False
+    ) -> tuple[Prediction, Prepared]:
+        """Predict one photo, and hand out what the network was shown of it.
+
+        Args:
+            photo: One photo, as for `predict`.
+            whole_photo: As for `predict`.
+
+        Returns:
+            The prediction, and the crops in the order of its `faces`.
+
+        Raises:
+            UnreadableImageError: If the photo cannot be read.
+            FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
+        """
+        with sharing_memory():
+            decoded = decode_for(photo, self.info)
+            begun, prepared = self._begin(photo, decoded, self._make_search(whole_photo))
+        return self._finish([(begun, prepared)])[0], prepared
 
     def predict_each(
         self, photos: Iterable[Photo], *, whole_photo: bool = False, keep_pixels: bool = False
     ) -> Iterator[tuple[Prediction, np.ndarray | None]]:
-        """Answer photo by photo, so that answers can be shown as they come.
+        """Predict photo by photo, so that predictions can be shown as they come.
 
         Args:
             photos: As in the lists that `predict` takes; read one by one.
@@ -198,40 +239,18 @@ class Predictor:
             keep_pixels: Whether to hand out the decoded photos too, to draw on.
 
         Yields:
-            The answer and the upright photo, uint8 RGB `(height, width, 3)`, 0 to 255. None
+            The prediction and the upright photo, uint8 RGB `(height, width, 3)`, 0 to 255. None
             instead of the photo when it was not asked for or could not be read; in the second
-            case the answer's `problem` says why.
+            case the prediction's `problem` says why.
 
         Raises:
             FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
         """
-        search = self._prepare_search(whole_photo)
+        search = self._make_search(whole_photo)
         for photo in photos:
-            view, decoded = self._look(photo, search)
-            pixels = load_full_pixels(photo, decoded) if keep_pixels and decoded else None
-            yield self._answer([view])[0], pixels
-
-    def view(self, photo: Photo, *, whole_photo: bool = False) -> View:
-        """Cut out what the network is shown of a photo.
-
-        Args:
-            photo: One photo, as for `predict`.
-            whole_photo: As for `predict`.
-
-        Returns:
-            The whole photo or its faces at the network's size, and where they lie in the photo.
-
-        Raises:
-            UnreadableImageError: If the photo cannot be read.
-            FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
-        """
-        with sharing_memory():
-            decoded, search = decode_for(photo, self.info), self._prepare_search(whole_photo)
-            return view_photo(photo, decoded, info=self.info, search=search)
-
-    def answer(self, view: View) -> Prediction:
-        """Answer for what `view` cut out of a photo."""
-        return self._answer([view])[0]
+            begun, prepared, decoded = self._try_to_begin(photo, search)
+            pixels = _load_full_pixels(photo, decoded) if keep_pixels and decoded else None
+            yield self._finish([(begun, prepared)])[0], pixels
 
     def predict_probabilities(self, images: np.ndarray) -> np.ndarray:
         """Run the network on photos or face crops that already have its size.
@@ -242,81 +261,159 @@ class Predictor:
         Returns:
             float32 `(photos, classes)`, in the order of `info.class_names`.
         """
-        return self._ask(images)[0]
+        return self._run(images)[0]
 
-    def _ask(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return float32 probabilities (n, classes), and (n,) of neither where it is known."""
+        with_neither: Any = getattr(self.model, "predict_with_neither", None)
         with self._lock:
-            if isinstance(self.model, PackagedNetwork):
-                found = self.model.predict(images)
-                return found.classes, found.neither
+            if with_neither is not None:
+                classes, neither = with_neither(images)
+                return classes, neither
             return np.asarray(self.model.predict_on_batch(images)), None
 
     def _predict_many(
         self, photos: Sequence[Photo], whole_photo: bool, batch_size: int
     ) -> list[Prediction]:
-        answers: list[Prediction] = []
-        search = self._prepare_search(whole_photo) if len(photos) else None
+        found: list[Prediction] = []
+        search = self._make_search(whole_photo) if len(photos) else _Search(None, whole_photo)
         for start in range(0, len(photos), batch_size):
             batch = photos[start : start + batch_size]
-            answers += self._answer([self._look(photo, search)[0] for photo in batch])
-        return answers
+            found += self._finish([self._try_to_begin(photo, search)[:2] for photo in batch])
+        return found
 
-    def _prepare_search(self, whole_photo: bool) -> FaceSearch | None:
+    def _make_search(self, whole_photo: bool) -> _Search:
         """Get the detector ready, once per call: to look for one may take a while."""
         if self.info.crop == "none":
-            return None
+            return _Search(None, whole_photo)
         try:
-            return FaceSearch(self.detector, whole_photo)
+            return _Search(self.detector, whole_photo)
         except FaceDetectorUnavailableError as error:
             if not whole_photo:
                 raise
-            return FaceSearch(None, whole_photo, str(error))
+            return _Search(None, whole_photo, str(error))
 
-    def _look(self, photo: Photo, search: FaceSearch | None) -> tuple[View, DecodedImage | None]:
+    def _try_to_begin(
+        self, photo: Photo, search: _Search
+    ) -> tuple[Prediction, Prepared | None, DecodedImage | None]:
+        """Do the same as `_begin`, or say in the prediction why the photo cannot be read."""
         with sharing_memory():
             try:
                 decoded = decode_for(photo, self.info)
             except UnreadableImageError as error:
-                return view_nothing(photo, str(error), info=self.info), None
-            return view_photo(photo, decoded, info=self.info, search=search), decoded
+                return Prediction(_name_file(photo), problem=str(error)), None, None
+            return *self._begin(photo, decoded, search), decoded
 
-    def _answer(self, views: list[View]) -> list[Prediction]:
-        """Ask the network about all crops at once and give each photo its answers."""
-        crops = np.concatenate([view.crops for view in views])
-        faces: list[FacePrediction] = []
-        if len(crops):
-            faces = self._name_faces(views, *self._ask(crops))
-        answers = []
-        for view in views:
-            own, faces = tuple(faces[: len(view.crops)]), faces[len(view.crops) :]
-            answers.append(
-                Prediction(
-                    class_name=own[0].class_name if own else None,
-                    probabilities=own[0].probabilities if own else {},
-                    file=view.file,
-                    problem=view.problem,
-                    faces=own,
-                    note=view.note,
-                    detector=view.detector,
-                )
+    def _begin(
+        self, photo: Photo, decoded: DecodedImage, search: _Search
+    ) -> tuple[Prediction, Prepared]:
+        """Prepare a photo; the prediction lacks what the network has to say."""
+        prepared = prepare(
+            decoded, self.info, detector=search.detector, whole_photo=search.whole_photo
+        )
+        note = None
+        if search.problem:
+            note = (
+                "The whole photo was looked at, because no face can be searched for: "
+                f"{search.problem}"
             )
-        return answers
+        elif search.detector and not prepared.faces:
+            note = WHOLE_PHOTO_NOTE if search.whole_photo else NO_FACE_NOTE
+        detector = search.detector.description if search.detector else None
+        return Prediction(_name_file(photo), note=note, detector=detector), prepared
+
+    def _finish(self, begun: list[tuple[Prediction, Prepared | None]]) -> list[Prediction]:
+        """Run the network on all crops at once and give each photo its predictions."""
+        shown = [prepared for _, prepared in begun if prepared and len(prepared.crops)]
+        rows: Iterator[tuple[np.ndarray, float | None]] = iter(())
+        if shown:
+            classes, neither = self._run(np.concatenate([each.crops for each in shown]))
+            others = [None] * len(classes) if neither is None else neither.tolist()
+            rows = zip(classes, others, strict=True)
+        return [
+            replace(prediction, faces=tuple(self._name_faces(prepared, rows)))
+            if prepared
+            else prediction
+            for prediction, prepared in begun
+        ]
 
     def _name_faces(
-        self, views: list[View], classes: np.ndarray, neither: np.ndarray | None
-    ) -> list[FacePrediction]:
-        """Turn rows of probabilities into answers, one for each crop of the views in turn."""
-        places = [
-            (box, score, view.is_whole_photo)
-            for view in views
-            for box, score in zip(view.boxes, view.scores, strict=True)
-        ]
-        found = []
-        for number, (box, score, is_whole_photo) in enumerate(places):
-            row = [float(value) for value in classes[number]]
-            shares = dict(zip(self.info.class_names, row, strict=True))
-            other = None if neither is None else float(neither[number])
-            answer = self.rule.decide(shares, other) if self.rule else find_most_probable(shares)
-            found.append(FacePrediction(box, shares, answer, other, score, is_whole_photo))
-        return found
+        self, prepared: Prepared, rows: Iterator[tuple[np.ndarray, float | None]]
+    ) -> Iterator[FacePrediction]:
+        """Yield a prediction for each crop, from as many of the network's rows."""
+        height, width = prepared.size
+        whole = (0.0, 0.0, float(width), float(height))
+        for face in prepared.faces or [None] * len(prepared.crops):
+            row, neither = next(rows)
+            shares = dict(zip(self.info.class_names, map(float, row), strict=True))
+            answer = self.rule.decide(shares, neither) if self.rule else find_most_probable(shares)
+            if face is None:
+                yield FacePrediction(whole, shares, answer, neither, is_whole_photo=True)
+            else:
+                yield FacePrediction(face.box, shares, answer, neither, face.score)
+
+
+def predict(
+    photos: Photo | Sequence[Photo],
+    *,
+    model: str | Path | Predictor | None = None,
+    whole_photo: bool = False,
+    detector: FaceDetector | None = None,
+) -> Prediction | list[Prediction]:
+    """Say of each face in a photo whether it looks sad or happy.
+
+    The packaged network is loaded at the first call and kept, and so is the face detector. A face
+    is "Sad", "Happy" or "uncertain"; `UncertaintyRule` says when it is the last.
+
+    Args:
+        photos: One photo, a list of photos or a folder, as for `Predictor.predict`.
+        model: None for the packaged network; a run folder or a `.keras` file that emoclf saved,
+            which is loaded at every call; or a `Predictor` that you keep.
+        whole_photo: Whether a photo without a face is predicted as a whole, and marked.
+        detector: What finds faces; None for the best that is there. With a `Predictor` as `model`,
+            give the detector to that instead.
+
+    Returns:
+        One `Prediction` for one photo, else a list in the given order, as of `Predictor.predict`.
+
+    Raises:
+        UnreadableImageError: If a single photo cannot be read.
+        FileNotFoundError: If a folder holds no file, or there is no model at `model`.
+        ValueError: If the model file is damaged or was not saved by emoclf, or a `detector` is
+            given beside a `Predictor`.
+        FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
+
+    Example:
+        >>> print(emoclf.predict("photo.jpg"))  # doctest: +SKIP
+        photo.jpg: Happy (Sad 4%, Happy 96%, neither 1%)
+    """
+    if isinstance(model, Predictor) and detector is not None:
+        raise ValueError(
+            "detector: expected None beside a Predictor, which has its own. Give it to "
+            "Predictor.load(..., detector=...) or Predictor.packaged(detector=...)."
+        )
+    if isinstance(model, Predictor):
+        predictor = model
+    elif model is not None:
+        predictor = Predictor.load(model, detector=detector)
+    elif detector is not None:
+        predictor = Predictor.packaged(detector=detector)
+    else:
+        predictor = _keep_packaged()
+    return predictor.predict(photos, whole_photo=whole_photo)
+
+
+def _keep_packaged() -> Predictor:
+    with _packaged_lock:
+        if not _packaged:
+            _packaged.append(Predictor.packaged())
+        return _packaged[0]
+
+
+def _name_file(photo: Photo) -> str | None:
+    return str(photo) if isinstance(photo, (str, Path)) else None
+
+
+def _load_full_pixels(photo: Photo, decoded: DecodedImage) -> np.ndarray:
+    """Return a photo in full size, which a large one was not decoded in for a small network."""
+    return load_image(photo) if decoded.pixels.shape[:2] != decoded.size else decoded.pixels

@@ -13,14 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emoclf.config import (
-    CHECKPOINT_FILE_NAME,
-    CLASS_NAMES,
-    IMAGE_SIZE,
-    MODEL_FILE_NAME,
-    Crop,
-    ResizeMode,
-)
+from emoclf.config import CHECKPOINT_FILE_NAME, MODEL_FILE_NAME, Crop, ResizeMode
+from emoclf.images import ModelInfo
 from emoclf.models.safe_loading import load_keras_file, read_extra
 from emoclf.storage import parse_json, replacing, tidy_temporaries
 from emoclf.untrusted import check_class_names, show_text
@@ -35,28 +29,6 @@ FORMAT_VERSION = 1
 
 _MAX_DESCRIPTION_BYTES = 64 * 2**10
 _MAX_SIDE = 4096
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a caller must know to feed a model and to read its answer.
-
-    Attributes:
-        class_names: Names in the order of the model's outputs.
-        image_size: `(height, width)` in pixels of the input.
-        resize_mode: How a photo of any shape becomes that size: `"pad"` or `"crop"`.
-        crop: What was shown to the model: `"none"`, or `"face"` for faces cut out by
-            `emoclf.crop_face`.
-    """
-
-    class_names: tuple[str, ...] = CLASS_NAMES
-    image_size: tuple[int, int] = IMAGE_SIZE
-    resize_mode: ResizeMode = "pad"
-    crop: Crop = "none"
-
-    def __post_init__(self) -> None:
-        """Refuse names that could not be shown."""
-        check_class_names(self.class_names)
 
 
 def save_model(model: keras.Model, path: str | Path, *, info: ModelInfo) -> Path:

@@ -199,7 +199,7 @@ def plot_shares_on_person(shares: Sequence[PersonShare | None]) -> Figure:
     left, right = figure.subplots(1, 2)
     _draw_boxes(left, "faces", [share.face for share in found], summary.face)
     _draw_boxes(right, "bodies", [share.body for share in found], summary.body)
-    figure.supxlabel(summary.describe(), fontsize=9, wrap=True)
+    figure.supxlabel(str(summary), fontsize=9, wrap=True)
     return figure
 
 

@@ -2,7 +2,7 @@
 
 `writing` writes under a temporary name, `temporary` knows those names and removes what a killed
 process has left, `reading` opens what has a name from outside, `kept` keeps finished work, `tables`
-and `zips` read and measure files of their kind.
+and `archives` read and measure files of their kind.
 """
 
 from emoclf.storage.kept import ResumeRefusedError, keep_work, refuse_another

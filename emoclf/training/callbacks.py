@@ -10,7 +10,8 @@ from pathlib import Path
 import keras
 
 from emoclf.config import CHECKPOINT_FILE_NAME
-from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.images import ModelInfo
+from emoclf.models.model_file import save_model
 from emoclf.storage import open_regular, replacing
 from emoclf.training.ema import EMAWeights
 from emoclf.training.event_files import EventFiles

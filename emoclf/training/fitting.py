@@ -11,8 +11,8 @@ import keras
 
 from emoclf.config import Settings
 from emoclf.data.loading import balanced_class_weights
+from emoclf.images import ModelInfo
 from emoclf.models import freeze_for_fine_tuning
-from emoclf.models.model_file import ModelInfo
 from emoclf.run import Run
 from emoclf.storage import naming_full_disk
 from emoclf.training.callbacks import make_callbacks

@@ -21,8 +21,9 @@ import numpy as np
 
 from emoclf.config import MODEL_FILE_NAME, Settings
 from emoclf.data.loading import PhotoCache, balanced_class_weights, make_dataset, take_order
+from emoclf.images import ModelInfo
 from emoclf.models import synchronise_normalisation
-from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.models.model_file import save_model
 from emoclf.storage import check_kind, parse_json, refuse_another
 from emoclf.training.fitting import compile_model, make_learning_rate
 from emoclf.training.locking import hold_run

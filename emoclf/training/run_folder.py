@@ -11,7 +11,8 @@ import numpy as np
 
 from emoclf.config import Settings
 from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
-from emoclf.models.model_file import ModelInfo, load_model, save_model
+from emoclf.images import ModelInfo
+from emoclf.models.model_file import load_model, save_model
 from emoclf.photos import Photos
 from emoclf.run import SETTINGS_FILE_NAME, Run, check_run_name, make_run_folder
 from emoclf.runtime import find_versions

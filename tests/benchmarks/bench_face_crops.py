@@ -28,9 +28,10 @@ from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset
 from emoclf.data.splitting import split_photos
 from emoclf.evaluation import Evaluation, evaluate_model
+from emoclf.images import ModelInfo
 from emoclf.images.faces import make_detector
 from emoclf.models import build_cnn, freeze_for_fine_tuning
-from emoclf.models.model_file import ModelInfo, load_model
+from emoclf.models.model_file import load_model
 from emoclf.models.packaged import PackagedNetwork, load_face_network
 from emoclf.photos import Photos
 from emoclf.runtime import set_seeds
@@ -90,7 +91,7 @@ def run_packaged(cache, *_):
     """Ask the packaged network as it comes; it is not trained here."""
     crops = cache.images[cache.photos.find_part("test")]
     start = time.perf_counter()
-    probabilities = PackagedNetwork().predict(crops).classes
+    probabilities = PackagedNetwork().predict_on_batch(crops)
     seconds = time.perf_counter() - start
     return dict(zip(cache.photos.part("test").paths, probabilities, strict=True)), seconds
 

@@ -32,8 +32,9 @@ from emoclf.experiments.face_network.faces import (
     is_happy_or_sad,
 )
 from emoclf.experiments.face_network.learning import find_quick_precision
+from emoclf.images import ModelInfo
 from emoclf.models import build_deep_cnn
-from emoclf.models.model_file import ModelInfo, load_model, save_model
+from emoclf.models.model_file import load_model, save_model
 from emoclf.photos import Photos
 from emoclf.runtime import set_seeds
 from emoclf.storage import write_json

@@ -114,12 +114,7 @@ class PredictionSmoother:
         self._known = [(face, seconds) for face in faces] + known
         if not faces:
             return prediction
-        return replace(
-            prediction,
-            faces=tuple(faces),
-            probabilities=faces[0].probabilities,
-            class_name=faces[0].class_name,
-        )
+        return replace(prediction, faces=tuple(faces))
 
     def _average(
         self, before: FacePrediction, now: FacePrediction, seconds: float

@@ -25,7 +25,7 @@ from emoclf.config import SEED
 from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
-    from emoclf.data.cleaning import CleaningReport, QuarantineResult
+    from emoclf.data.cleaning import CleaningReport, MoveResult
 
 
 @stopping("Stopped. The same command goes on from here.")
@@ -93,21 +93,22 @@ def clean(
       python -m emoclf clean data --csv problems.csv
       python -m emoclf clean data --move
     """
-    from emoclf.data.cleaning import describe_finished, find_problems, finish_moves, quarantine
+    from emoclf.data.cleaning import find_problems, finish_moves, quarantine
 
     refuse_existing(csv, "--csv")
     finished = finish_moves(folder, dry_run=not move)
-    for line in [] if as_json else describe_finished(finished):
-        echo(line)
+    for each in finished:
+        if not as_json and (each.moves or each.left):
+            echo(each)
     report = find_problems(folder, class_map=class_map, progress=is_watched())
     if not as_json:
-        echo(report.describe())
+        echo(report)
     if csv is not None:
         report.to_csv(csv)
     result = quarantine(report, dry_run=False) if move else None
     if as_json:
         document = _make_document(report, result)
-        document["finished"] = [path for each in finished for path in each.paths]
+        document["finished"] = [path for each in finished for path in each.moved]
         echo_json(document)
     elif result is not None:
         _show_moves(result, folder)
@@ -115,17 +116,17 @@ def clean(
         echo("\nNothing was moved. Add --move to set the rejected files aside.")
 
 
-def _show_moves(result: QuarantineResult, folder: Path) -> None:
+def _show_moves(result: MoveResult, folder: Path) -> None:
     """Say what was set aside, and how to undo it."""
     there_was = result.moved or result.left
-    echo(f"\n{result.describe() if there_was else 'There was nothing to move.'}")
+    echo(f"\n{result if there_was else 'There was nothing to move.'}")
     if result.moved:
         echo(f"Undo it: python -m emoclf restore {quote_argument(folder)}")
 
 
-def _make_document(report: CleaningReport, result: QuarantineResult | None) -> dict[str, Any]:
+def _make_document(report: CleaningReport, result: MoveResult | None) -> dict[str, Any]:
     return {
-        "folder": str(report.root),
+        "folder": report.root,
         "files": len(report.records),
         "kept": len(report.kept),
         "rejected": len(report.rejects),
@@ -148,7 +149,7 @@ def restore(
     """
     from emoclf.data.cleaning import restore as restore_files
 
-    echo(restore_files(folder, quarantine_id=quarantine_id).describe())
+    echo(restore_files(folder, quarantine_id=quarantine_id))
 
 
 def split(

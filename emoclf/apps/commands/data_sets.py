@@ -23,7 +23,7 @@ from emoclf.config import LabelSource
 from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
-    from emoclf.data.sources import StagedData
+    from emoclf.data.photo_folder import PhotoFolder
 
 
 def data_sets(name: str | None = None, /, *, as_json: AsJson = False) -> None:
@@ -42,7 +42,7 @@ def data_sets(name: str | None = None, /, *, as_json: AsJson = False) -> None:
     if as_json:
         echo_json([each.to_dict() for each in found])
     else:
-        echo("\n\n".join(each.describe() for each in found))
+        echo("\n\n".join(map(str, found)))
 
 
 @stopping("Stopped. Nothing was kept; the same command begins again.")
@@ -121,7 +121,7 @@ def fetch(
             whole=not part,
             progress=is_watched(),
         )
-        echo(made.describe())
+        echo(made)
         echo(f"Next: python -m emoclf split {quote_argument(folder)} --as-published")
 
     fetchers: dict[str, tuple[Callable[[], None], set[str]]] = {
@@ -132,7 +132,7 @@ def fetch(
     }
     data_set = find_data_set(name)
     if data_set.name not in fetchers:
-        raise ValueError(f"{data_set.name} is not fetched.\n\n{data_set.describe()}")
+        raise ValueError(f"{data_set.name} is not fetched.\n\n{data_set}")
     fetch_it, allowed = fetchers[data_set.name]
     for option in find_given("--link", "--from", "--votes", "--label-by", "--part"):
         if option not in allowed:
@@ -162,7 +162,7 @@ def _fetch_drawn(folder: Path) -> None:
 
 
 def _show_staged(
-    staged: StagedData, class_map: dict[str, str] | None, *, as_json: bool = False
+    staged: PhotoFolder, class_map: dict[str, str] | None, *, as_json: bool = False
 ) -> None:
     """Show what was staged, and the classes that are found in it."""
     from emoclf.data.folders import find_class_folders, list_files
@@ -175,7 +175,7 @@ def _show_staged(
     if as_json:
         echo_json({**asdict(staged), "folder": str(staged.folder), "classes": counts})
         return
-    echo(staged.describe())
+    echo(staged)
     for name, count in counts.items():
         echo(f"  {name}: {count:,}")
     for path, reason in found.unassigned[:10]:

@@ -109,7 +109,7 @@ def _explain(
         echo(f"{show_text(photo)}: not explained. {show_text(error)}")
         return None
     written = save_explanation(load_image(photo), found, folder=output)
-    echo(f"{show_text(photo)}: {found.describe()} {show_text(written)}")
+    echo(f"{show_text(photo)}: {found} {show_text(written)}")
     return found
 
 
@@ -128,6 +128,6 @@ def _print_person(shares: Sequence[PersonShare | None]) -> None:
     if not shares:
         return
     if any(shares):
-        echo(summarise_shares_on_person(shares).describe())
+        echo(str(summarise_shares_on_person(shares)))
     else:
         echo("No photo has both a face and something marked, so nothing can be said of the person.")

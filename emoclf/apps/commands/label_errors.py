@@ -178,7 +178,7 @@ def apply_decisions(
     from emoclf.experiments.label_errors import apply_decisions as apply
 
     result = apply(folder, decisions, dry_run=not move, class_map=class_map)
-    echo(result.describe())
+    echo(result)
     if not move and result.moved:
         echo("\nNothing was moved. Add --move to do it.")
     elif result.moved:

@@ -47,7 +47,7 @@ def _expect_folder(_type: Any, path: Path | None) -> None:
 
 def read_class_map(_type: Any, tokens: Sequence[Token]) -> dict[str, str]:
     """Read `joy=Happy,gloom=Sad`: folder -> class name."""
-    from emoclf.data.sources import parse_class_map
+    from emoclf.data.folders import parse_class_map
 
     return parse_class_map(tokens[0].value)
 

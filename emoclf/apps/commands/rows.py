@@ -42,7 +42,7 @@ def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
         if not found.files:
             held = f"only what is skipped ({'; '.join(skipped)})" if skipped else "no file"
             problem = f"The folder holds {held}. Put photos into it, or give another."
-            problems.append(Prediction(None, {}, str(path), problem))
+            problems.append(Prediction(str(path), problem))
         elif set(skipped) - {"hidden"}:
             echo(f"Skipped in {str(path)!r}: {'; '.join(skipped)}.", err=True)
     return photos, problems

@@ -149,7 +149,7 @@ def predict_photo(
         explanation = explain(predictor, photo, whole_photo=whole_photo)
         map_picture = _shrink(draw_explanation(photo, explanation))
         of = "the whole photo" if prediction.faces[0].is_whole_photo else "face 1"
-        said = _escape(explanation.describe())
+        said = _escape(str(explanation))
         text = f"{text}\n\n**What speaks for the prediction, {of}.** {said}"
     picture = _shrink(annotate_photo(photo, prediction))
     return PagePrediction(text, picture, prediction.probabilities, map_picture)

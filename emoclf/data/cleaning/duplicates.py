@@ -1,20 +1,25 @@
-"""Which pictures are the same one, re-encoded, resized or mirrored.
+"""Which pictures are the same one, re-encoded, resized or mirrored, and what that means.
 
 Two tests must agree. The perceptual hash (pHash, by way of the ImageHash library) looks at the
 signs of the 64 lowest frequencies and finds candidates fast; the correlation of two 32 x 32
 thumbnails then confirms them. The hash alone chains look-alikes together: aligned portraits and
-drawings on white share most of their low frequencies. Copies that were cropped, or that got a
+drawings on white share most of their low frequencies. Duplicates that were cropped, or that got a
 banner added, are mostly not found.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
-THUMBNAIL_SIDE: int = 32
+from emoclf.data.cleaning.report import PROBLEM_KINDS, FileRecord, Problem
+from emoclf.untrusted import show_text
+
+_THUMBNAIL_SIDE = 32
 _BLOCK_ROWS = 512
 
 
@@ -34,23 +39,17 @@ class Signature:
 
 
 def make_signature(grey: np.ndarray) -> Signature:
-    """Make a picture's signature.
+    """Make the signature of a picture: grey values 0 to 255, uint8 `(height, width)`."""
+    import imagehash
 
-    Args:
-        grey: uint8 array of shape (height, width), grey values 0 to 255.
-
-    Returns:
-        The thumbnail and the two hashes.
-    """
-    thumbnail = Image.fromarray(grey).resize(
-        (THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS
-    )
+    thumbnail = Image.fromarray(grey).resize((_THUMBNAIL_SIDE,) * 2, Image.Resampling.LANCZOS)
     mirrored = thumbnail.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return Signature(np.asarray(thumbnail), _hash(thumbnail), _hash(mirrored))
+    own, other = (int(str(imagehash.phash(image)), 16) for image in (thumbnail, mirrored))
+    return Signature(np.asarray(thumbnail), own, other)
 
 
 def find_near_pairs(
-    signatures: list[Signature], *, max_distance: int, min_similarity: float
+    signatures: Sequence[Signature], *, max_distance: int, min_similarity: float
 ) -> np.ndarray:
     """Find the pairs of pictures that look the same, mirrored or not.
 
@@ -103,17 +102,113 @@ def group_pairs(pairs: np.ndarray, count: int) -> np.ndarray:
     return groups
 
 
-def _hash(thumbnail: Image.Image) -> int:
-    """Return the perceptual hash of a 32 x 32 grey picture."""
-    import imagehash
+def mark_duplicates(
+    records: Sequence[FileRecord],
+    signatures: Sequence[Signature | None],
+    *,
+    max_distance: int,
+    min_similarity: float,
+) -> tuple[FileRecord, ...]:
+    """Add the duplicate groups and the problems that only show between files.
 
-    return int(str(imagehash.phash(thumbnail)), 16)
+    Args:
+        records: One per file, with what is wrong with it by itself.
+        signatures: One per file; None for a file that is compared byte by byte only.
+        max_distance: As for `find_near_pairs`.
+        min_similarity: As for `find_near_pairs`.
+
+    Returns:
+        The records in the same order, the problems of each in the order of `PROBLEM_KINDS`.
+    """
+    same = _find_exact_duplicates(records)
+    # One file speaks for its exact duplicates.
+    compared = [(each[0], found) for each in same if (found := signatures[each[0]]) is not None]
+    positions = np.array([position for position, _ in compared], dtype=np.int64)
+    pairs = positions[
+        find_near_pairs(
+            [signature for _, signature in compared],
+            max_distance=max_distance,
+            min_similarity=min_similarity,
+        )
+    ]
+    links = [(each[0], other) for each in same for other in each[1:]]
+    joined = np.array(links, dtype=np.int64).reshape(-1, 2)
+    groups = group_pairs(np.concatenate([joined, pairs]), len(records))
+    added: defaultdict[int, list[Problem]] = defaultdict(list)
+    for position, problem in [*_judge_same(records, same), *_judge_pairs(records, same, pairs)]:
+        added[position].append(problem)
+    return tuple(
+        replace(
+            record,
+            problems=tuple(sorted([*record.problems, *added[position]], key=_find_rank_of_problem)),
+            duplicate_group=int(groups[position]),
+        )
+        for position, record in enumerate(records)
+    )
 
 
-def _normalise(signatures: list[Signature]) -> np.ndarray:
+def _normalise(signatures: Sequence[Signature]) -> np.ndarray:
     """Return float32 thumbnails (n, 32, 32) of mean 0 and length 1: products are correlations."""
-    shape = (len(signatures), THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    shape = (len(signatures), _THUMBNAIL_SIDE, _THUMBNAIL_SIDE)
     stacked = np.array([signature.thumbnail for signature in signatures], dtype=np.float32)
     centred = stacked.reshape(shape) - stacked.reshape(shape).mean(axis=(1, 2), keepdims=True)
     lengths = np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True))
     return centred / np.maximum(lengths, np.float32(1e-6))
+
+
+def _find_rank_of_problem(problem: Problem) -> int:
+    return PROBLEM_KINDS.index(problem.kind)
+
+
+def _find_exact_duplicates(records: Sequence[FileRecord]) -> list[list[int]]:
+    """Return the positions of pictures by content; one list per content, the best-placed first.
+
+    That is the one with the fewest problems, then the shortest name (`a.jpg`, `a (1).jpg`).
+    """
+    by_content: defaultdict[str, list[int]] = defaultdict(list)
+    for position, record in enumerate(records):
+        if record.format:
+            by_content[record.sha256].append(position)
+
+    def rank(position: int) -> tuple[int, int, str]:
+        record = records[position]
+        return len(record.problems), len(record.path), record.path
+
+    return [sorted(positions, key=rank) for positions in by_content.values()]
+
+
+def _judge_same(
+    records: Sequence[FileRecord], same: list[list[int]]
+) -> Iterator[tuple[int, Problem]]:
+    """Yield what is wrong with files that have the same content."""
+    for positions in same:
+        labels = {records[position].label for position in positions}
+        for order, position in enumerate(positions):
+            if len(labels) > 1:
+                other = next(p for p in positions if records[p].label != records[position].label)
+                reason = f"The same file is in the other class: {show_text(records[other].path)}."
+                yield position, Problem("in_both_classes", "reject", reason)
+            elif order > 0:
+                reason = f"The same file as {show_text(records[positions[0]].path)}."
+                yield position, Problem("exact_duplicate", "reject", reason)
+
+
+def _judge_pairs(
+    records: Sequence[FileRecord], same: list[list[int]], pairs: np.ndarray
+) -> Iterator[tuple[int, Problem]]:
+    """Yield the advice for files that look like others, once per file."""
+    look_alikes: defaultdict[int, list[int]] = defaultdict(list)
+    for first, second in pairs.tolist():
+        look_alikes[first].append(second)
+        look_alikes[second].append(first)
+    for positions in same:
+        others = look_alikes.get(positions[0], [])
+        for position in positions if others else []:
+            label = records[position].label
+            reason = f"Looks like {show_text(records[others[0]].path)}."
+            yield position, Problem("near_duplicate", "advice", reason)
+            other = next((each for each in others if records[each].label != label), None)
+            if other is not None:
+                name, place = records[other].class_name, show_text(records[other].path)
+                reason = f"Looks like {place}, which is in {name}: check both labels."
+                yield position, Problem("in_both_classes", "advice", reason)

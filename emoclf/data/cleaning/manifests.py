@@ -1,11 +1,19 @@
-"""The list of what is moved: one line per file, written before the first move, read with care."""
+"""What is moved, and what is under way: a manifest before the first move, a mark until the last.
+
+A manifest has one line per file. Where the files are does not tell whether it is being carried out
+or undone when its process is killed, so a mark says it. The mark lies in the data set's own
+quarantine, also when the files go elsewhere, so that no later call can miss it.
+
+    DATA/quarantine/3f9c1a2b7d4e/manifest.jsonl     one line per file: from, to, SHA-256, reason
+    DATA/quarantine/3f9c1a2b7d4e/unfinished.json    {"task": "move", "folder": ""}
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -13,25 +21,29 @@ from typing import Literal
 
 import msgspec
 
-from emoclf.storage import open_regular, replacing
+from emoclf.storage import open_regular, read_json, replacing, write_json
 from emoclf.untrusted import show_text
 
-QUARANTINE_NAME: str = "quarantine"
-"""Folder beside the class folders; `find_class_folders` never takes it for one of them."""
-
+QUARANTINE_NAME = "quarantine"  # `find_class_folders` never takes it for a class folder
 MANIFEST_NAME = "manifest.jsonl"
+MARK_NAME = "unfinished.json"
 FILES_NAME = "files"
 
 MAX_MANIFEST_BYTES = 128 * 2**20
 MAX_MOVES = 500_000
-"""Largest manifest that is written and read."""
-
+_MAX_MARK_BYTES = 2**16
 _ID_DIGITS = 12
 _NAMED_LINES = 20
 _WHAT = "the list of the files that were moved"
 
-Place = Literal["quarantine", "data"]
-"""What the target of a move is relative to: the folder of its manifest, or the data set's."""
+PATH_ERRORS = (OSError, ValueError, RuntimeError)
+"""What a path from outside can bring up: a system's no, a null character, a circle of links."""
+
+Task = Literal["move", "restore"]
+"""What is under way: the moves of a manifest, or their undoing."""
+
+Reasons = tuple[tuple[str, str], ...]
+"""What could not be done: a path or a line, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,41 +55,32 @@ class Move:
         to: Where it goes.
         sha256: Of its content.
         reason: Why.
-        place: What `to` is relative to.
+        place: What `to` is relative to: the manifest's folder, or the data set's.
     """
 
     source: str
     to: str
     sha256: str
     reason: str
-    place: Place = "quarantine"
+    place: Literal["quarantine", "data"] = "quarantine"
 
     def find_target(self, root: Path, folder: Path) -> Path:
         """Return where the file goes, given the data set's folder and the manifest's."""
-        return self._find_base(root, folder) / self.to
+        return (root if self.place == "data" else folder) / self.to
 
     def is_inside(self, root: Path, folder: Path) -> bool:
         """Tell whether both ends stay inside the folders they are relative to, links included."""
-        base = self._find_base(root, folder)
+        base = root if self.place == "data" else folder
         return _is_inside(self.source, root) and _is_inside(self.to, base)
-
-    def _find_base(self, root: Path, folder: Path) -> Path:
-        return root if self.place == "data" else folder
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest as it was read.
-
-    Attributes:
-        folder: The folder it is in.
-        moves: Its lines.
-        damaged: Lines that are none, each with the reason.
-    """
+    """A manifest as it was read: its folder, its lines, and what is no line, with the reason."""
 
     folder: Path
     moves: tuple[Move, ...]
-    damaged: tuple[tuple[str, str], ...] = ()
+    damaged: Reasons = ()
 
 
 def make_id(plan: object) -> str:
@@ -124,25 +127,97 @@ def read_manifest(path: Path) -> Manifest:
         OSError: If it cannot be read.
         ValueError: If it is no file, or too large.
     """
-    folder = path.parent
+    folder, bad = path.parent, 0
     moves: list[Move] = []
     damaged: list[tuple[str, str]] = []
-    bad = 0
     with open_regular(path, what=_WHAT, max_bytes=MAX_MANIFEST_BYTES) as file:
         for number, line in enumerate(file, start=1):
-            move = _parse_line(line)
             if number > MAX_MOVES:
                 damaged.append((folder.name, f"only the first {MAX_MOVES:,} lines are read"))
                 break
-            if move is not None:
-                moves.append(move)
-                continue
-            bad += 1
-            if bad <= _NAMED_LINES:
-                damaged.append((f"{folder.name} line {number}", "not a line of a manifest"))
+            try:
+                moves.append(msgspec.convert(json.loads(line), Move))
+            except (ValueError, RecursionError):  # msgspec's error is a ValueError, too
+                bad += 1
+                if bad <= _NAMED_LINES:
+                    damaged.append((f"{folder.name} line {number}", "not a line of a manifest"))
     if bad > _NAMED_LINES:
         damaged.append((folder.name, f"{bad - _NAMED_LINES:,} more are no lines of a manifest"))
     return Manifest(folder, tuple(moves), tuple(damaged))
+
+
+def find_manifests(base: Path, quarantine_id: str | None) -> list[Path]:
+    """Return the manifests in the folders of `base`, or in that one folder, the newest first.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    found = _sort_by_age(base.glob(f"*/{MANIFEST_NAME}"))
+    if quarantine_id is not None:
+        found = [manifest for manifest in found if manifest.parent.name == quarantine_id]
+    if not found:
+        raise FileNotFoundError(
+            f"There is no quarantine to restore: expected {str(base)!r} to hold a folder with "
+            f"{MANIFEST_NAME}. Pass the data set's folder, and the destination if you chose one."
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """What a mark holds: the task, and the manifest's folder, "" when it lies beside the mark."""
+
+    task: Task
+    folder: str = ""
+
+    def __post_init__(self) -> None:
+        if self.folder and not Path(self.folder).is_absolute():
+            raise ValueError("the folder is not absolute")
+
+
+def set_mark(root: Path, folder: Path, task: Task) -> None:
+    """Note that the moves of the manifest in `folder` are begun, or their undoing."""
+    path = root / QUARANTINE_NAME / folder.name / MARK_NAME
+    is_beside = path.parent.resolve() == folder.resolve()
+    write_json(path, asdict(_Mark(task, "" if is_beside else str(folder.absolute()))))
+
+
+def clear_mark(root: Path, folder: Path) -> None:
+    """Note that nothing of the manifest in `folder` is under way any more."""
+    path = root / QUARANTINE_NAME / folder.name / MARK_NAME
+    path.unlink(missing_ok=True)
+    for made in (path.parent, path.parent.parent):
+        with suppress(OSError):  # not empty: there is more than the mark
+            made.rmdir()
+
+
+def read_unfinished(root: Path) -> tuple[list[Manifest], list[Manifest], Reasons]:
+    """Find what is under way in a data set's folder.
+
+    Returns:
+        The manifests that are being undone and those that are being carried out, the newest first,
+        and the marks that lead to none, with the reason.
+    """
+    read: dict[Path, tuple[Task, Manifest]] = {}
+    failed: list[tuple[str, str]] = []
+    for file in sorted((root / QUARANTINE_NAME).glob(f"*/{MARK_NAME}")):
+        name = file.relative_to(root).as_posix()
+        try:
+            mark = read_json(
+                file, what="what is being moved", kind=_Mark, max_bytes=_MAX_MARK_BYTES
+            )
+        except (OSError, ValueError) as error:
+            failed.append((name, str(error)))
+            continue
+        path = (Path(mark.folder) if mark.folder else file.parent) / MANIFEST_NAME
+        try:
+            read[path] = mark.task, read_manifest(path)
+        except PATH_ERRORS as error:
+            step = f"If it was removed on purpose, remove {MARK_NAME} there, too."
+            failed.append((name, f"{explain(error)} {step}"))
+    found = [read[path] for path in _sort_by_age(read)]
+    restores = [manifest for task, manifest in found if task == "restore"]
+    return restores, [manifest for task, manifest in found if task == "move"], tuple(failed)
 
 
 def exists(path: Path) -> bool:
@@ -154,6 +229,19 @@ def exists(path: Path) -> bool:
     return True
 
 
+def explain(error: Exception) -> str:
+    """Return in a few words why a path cannot be used."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, ValueError) and "null" in str(error):
+        return "no file can have this name"
+    return show_text(error)
+
+
+def _sort_by_age(manifests: Iterable[Path]) -> list[Path]:
+    return sorted(manifests, key=lambda path: (-path.lstat().st_mtime_ns, path.parent.name))
+
+
 def _write_line(move: Move) -> str:
     value = asdict(move)
     if move.place == "quarantine":
@@ -161,16 +249,7 @@ def _write_line(move: Move) -> str:
     return json.dumps(value)
 
 
-def _parse_line(line: bytes) -> Move | None:
-    """Return the move that a manifest's line describes, or None if it describes none."""
-    try:
-        return msgspec.convert(json.loads(line), Move)
-    except (ValueError, RecursionError):  # msgspec's error is a ValueError, too
-        return None
-
-
 def _is_inside(relative: str, folder: Path) -> bool:
-    """Tell whether a manifest's relative path stays below its folder, links included."""
     pure = PurePosixPath(relative)
     if pure.is_absolute() or ".." in pure.parts or not pure.parts:
         return False

@@ -1,34 +1,69 @@
 """From a folder to a report of what is wrong with its files, and why. Nothing is changed.
 
-Every file is read exactly once. What the report rejects is moved aside, never deleted, by
-`emoclf.quarantine()`.
+Every file is read exactly once, decoded small and measured; what is wrong between files is found
+by `duplicates`. What the report rejects is moved aside, never deleted, by `emoclf.quarantine()`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from emoclf.config import CLASS_NAMES
-from emoclf.data.cleaning.checks import CleaningThresholds, ExaminedFile, examine_file
-from emoclf.data.cleaning.duplicates import find_near_pairs, group_pairs
-from emoclf.data.cleaning.finishing import find_unfinished
-from emoclf.data.cleaning.report import (
-    PROBLEM_KINDS,
-    UNFINISHED_KIND,
-    CleaningReport,
-    FileRecord,
-    Problem,
-)
+from emoclf.data.cleaning.duplicates import Signature, make_signature, mark_duplicates
+from emoclf.data.cleaning.moving import find_unfinished
+from emoclf.data.cleaning.report import UNFINISHED_KIND, CleaningReport, FileRecord, Problem
 from emoclf.data.folders import find_class_folders, list_files
-from emoclf.images import quiet_pillow, warn_if_pillow_is_old
+from emoclf.images import (
+    FORMAT_EXTENSIONS,
+    DecodedImage,
+    UnreadableImageError,
+    decode_image,
+    quiet_pillow,
+    read_image_bytes,
+    sharing_memory,
+    warn_if_pillow_is_old,
+)
 from emoclf.untrusted import show_text
+
+_MEASURED_SIDE = 128  # the short side at which brightness, contrast and sharpness are measured
+_MEASURED_LENGTH = 32_000
+_STRIP_PIXELS = 1 << 17
+
+_UNREADABLE_KINDS = frozenset({"missing", "not_a_file", "no_permission"})
+
+
+@dataclass(frozen=True)
+class CleaningThresholds:
+    """Where each check draws its line; the defaults were measured on scraped photos.
+
+    Attributes:
+        min_side_px: A picture with a shorter side is rejected: no face can be seen in it.
+        max_aspect: Advice when the long side is more than this many times the short one.
+        blank_contrast: Reject below this contrast: one colour, or noise around it.
+        dark_brightness: Advice below this brightness.
+        blurred_sharpness: Advice below this sharpness.
+        compared_contrast: Below this contrast two pictures are compared byte by byte only,
+            because empty pictures all look the same.
+        max_hash_distance: Largest number of differing hash bits of near-duplicates, 0 to 64.
+        min_similarity: Smallest thumbnail correlation of near-duplicates.
+    """
+
+    min_side_px: int = 32
+    max_aspect: float = 3.0
+    blank_contrast: float = 3.0
+    dark_brightness: float = 20.0
+    blurred_sharpness: float = 0.12
+    compared_contrast: float = 8.0
+    max_hash_distance: int = 12
+    min_similarity: float = 0.9
 
 
 def find_problems(
@@ -63,40 +98,37 @@ def find_problems(
         ValueError: If a class has no folder, or `workers` is no positive number.
 
     Example:
-        >>> print(find_problems("data").describe())  # doctest: +SKIP
+        >>> print(find_problems("data"))  # doctest: +SKIP
     """
     if workers is not None and workers < 1:
         raise ValueError(f"workers: expected 1 or more, received {workers}.")
     thresholds = thresholds or CleaningThresholds()
     found = find_class_folders(folder, class_names=class_names, class_map=class_map)
+
+    def name(path: Path) -> str:
+        return path.relative_to(found.root).as_posix()
+
     paths: list[tuple[Path, FileRecord]] = []
     skipped: list[tuple[str, str]] = []
-    for class_folder in found.folders:
-        listing = list_files(class_folder.path)
-        for path in listing.files:
-            name = path.relative_to(found.root).as_posix()
-            paths.append((path, FileRecord(name, class_folder.class_name, class_folder.label)))
-        skipped += [(_name(path, found.root), reason) for path, reason in listing.skipped]
+    for each in found.folders:
+        listing = list_files(each.path)
+        paths += [
+            (path, FileRecord(name(path), each.class_name, each.label)) for path in listing.files
+        ]
+        skipped += [(name(path), reason) for path, reason in listing.skipped]
     paths.sort(key=lambda pair: pair[1].path)
     examined = _examine_files(paths, thresholds, workers=workers, progress=progress)
     unfinished, unread = find_unfinished(found.root)
-    if unfinished:
-        examined = [_reject_unfinished(each, unfinished) for each in examined]
-    return CleaningReport(
-        root=found.root,
-        class_names=tuple(class_names),
-        records=_mark_duplicates(examined, thresholds),
-        unassigned=(
-            *((_name(path, found.root), reason) for path, reason in found.unassigned),
-            *unread,
-        ),
-        skipped=tuple(sorted(skipped)),
+    records = mark_duplicates(
+        [_reject_unfinished(record, unfinished) for record, _ in examined],
+        [signature for _, signature in examined],
+        max_distance=thresholds.max_hash_distance,
+        min_similarity=thresholds.min_similarity,
     )
-
-
-def _name(path: Path, root: Path) -> str:
-    """Return a path relative to the data set's folder, with forward slashes."""
-    return path.relative_to(root).as_posix()
+    unassigned = [(name(path), reason) for path, reason in found.unassigned]
+    return CleaningReport(
+        str(found.root), tuple(class_names), records, (*unassigned, *unread), tuple(sorted(skipped))
+    )
 
 
 def _examine_files(
@@ -105,7 +137,7 @@ def _examine_files(
     *,
     workers: int | None,
     progress: bool,
-) -> list[ExaminedFile]:
+) -> list[tuple[FileRecord, Signature | None]]:
     """Examine files in several threads and return them in the order given."""
     from tqdm import tqdm
 
@@ -117,117 +149,135 @@ def _examine_files(
         return list(bar)
 
 
-def _reject_unfinished(
-    examined: ExaminedFile, unfinished: Mapping[tuple[str, str], str]
-) -> ExaminedFile:
+def _reject_unfinished(record: FileRecord, unfinished: Mapping[tuple[str, str], str]) -> FileRecord:
     """Reject a file that an interrupted call was to move, or has brought back without others."""
-    record = examined.record
     why = unfinished.get((record.path, record.sha256))
     if why is None:
-        return examined
+        return record
     reason = (
         "It belongs to an interrupted move or restore, which `clean --move` finishes. "
         f"It is moved for this reason: {show_text(why)}"
     )
-    problems = (*record.problems, Problem(UNFINISHED_KIND, "reject", reason))
-    return replace(examined, record=replace(record, problems=problems))
+    return replace(record, problems=(*record.problems, Problem(UNFINISHED_KIND, "reject", reason)))
 
 
-def _mark_duplicates(
-    examined: list[ExaminedFile], thresholds: CleaningThresholds
-) -> tuple[FileRecord, ...]:
-    """Add the duplicate groups and the problems that only show between files."""
-    records = [each.record for each in examined]
-    copies = _find_exact_copies(records)
-    pairs = _find_look_alikes(examined, copies, thresholds)
-    links = [(each[0], other) for each in copies for other in each[1:]]
-    joined = np.array(links, dtype=np.int64).reshape(-1, 2)
-    groups = group_pairs(np.concatenate([joined, pairs]), len(records))
-    added: defaultdict[int, list[Problem]] = defaultdict(list)
-    for position, problem in [
-        *_judge_copies(records, copies),
-        *_judge_pairs(records, copies, pairs),
-    ]:
-        added[position].append(problem)
-    return tuple(
-        replace(
-            record,
-            problems=_sort_problems([*record.problems, *added[position]]),
-            duplicate_group=int(groups[position]),
-        )
-        for position, record in enumerate(records)
+def examine_file(
+    path: Path, record: FileRecord, *, thresholds: CleaningThresholds
+) -> tuple[FileRecord, Signature | None]:
+    """Read a file once and find what is wrong with it by itself.
+
+    Args:
+        path: The file.
+        record: Its record with path, class name and label filled in.
+        thresholds: Where each check draws its line.
+
+    Returns:
+        The completed record, and the file's signature if it takes part in the search for
+        near-duplicates. Whatever is wrong, nothing is raised: a file that vanished or cannot be
+        read has the problem "unreadable".
+    """
+    with sharing_memory():
+        try:
+            data = read_image_bytes(path)
+        except UnreadableImageError as error:
+            digest = hashlib.sha256(b"").hexdigest() if error.kind == "empty" else ""
+            return _reject(replace(record, sha256=digest), error), None
+        record = replace(record, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+        try:
+            image = decode_image(data, min_size=(_MEASURED_SIDE, _MEASURED_SIDE))
+        except UnreadableImageError as error:
+            return _reject(record, error), None
+        return _examine_image(image, record, thresholds)
+
+
+def _reject(record: FileRecord, error: UnreadableImageError) -> FileRecord:
+    """Return the record of a file that is not or cannot become a picture."""
+    kind = "unreadable" if error.kind in _UNREADABLE_KINDS else error.kind
+    return replace(record, problems=(Problem(kind, "reject", error.reason),))
+
+
+def _examine_image(
+    image: DecodedImage, record: FileRecord, thresholds: CleaningThresholds
+) -> tuple[FileRecord, Signature | None]:
+    """Measure a decoded picture and hold the values against the thresholds."""
+    grey = _shrink(_find_grey(image.pixels))
+    signature = make_signature(grey)
+    contrast = float(grey.std())
+    record = replace(
+        record,
+        format=image.format,
+        height=image.size[0],
+        width=image.size[1],
+        perceptual_hash=f"{signature.own:016x}",
+        brightness=round(float(grey.mean()), 2),
+        contrast=round(contrast, 2),
+        sharpness=round(_measure_sharpness(grey, contrast), 4),
     )
+    problems = (*_check_file(image, record), *_check_values(record, thresholds))
+    is_compared = contrast >= thresholds.compared_contrast
+    return replace(record, problems=problems), signature if is_compared else None
 
 
-def _find_exact_copies(records: list[FileRecord]) -> list[list[int]]:
-    """Return the positions of pictures by content; one list per content, the best-placed first."""
-    by_content: defaultdict[str, list[int]] = defaultdict(list)
-    for position, record in enumerate(records):
-        if record.format:
-            by_content[record.sha256].append(position)
-    for positions in by_content.values():
-        positions.sort(key=lambda each: _rank_copy(records[each]))
-    return list(by_content.values())
+def _find_grey(pixels: np.ndarray) -> Image.Image:
+    """Return a grey picture; strip by strip, because a large one exists once already."""
+    height, width = pixels.shape[:2]
+    rows = max(_STRIP_PIXELS // width, 1)
+    grey = np.empty((height, width), dtype=np.uint8)
+    for top in range(0, height, rows):
+        strip = Image.fromarray(pixels[top : top + rows])
+        grey[top : top + rows] = np.asarray(strip.convert("L"))
+    return Image.fromarray(grey)
 
 
-def _rank_copy(record: FileRecord) -> tuple[int, int, str]:
-    """Order copies: the fewest problems first, then the shortest name (`a.jpg`, `a (1).jpg`)."""
-    return len(record.problems), len(record.path), record.path
+def _shrink(grey: Image.Image) -> np.ndarray:
+    """Return grey values 0 to 255, uint8 (height, width), with a short side of at most 128."""
+    scale = _MEASURED_SIDE / min(grey.size)
+    if max(grey.size) > _MEASURED_LENGTH:  # a thread of pixels that would not get small otherwise
+        scale = min(scale, _MEASURED_LENGTH / max(grey.size))
+    if scale < 1:
+        size = (max(round(grey.width * scale), 1), max(round(grey.height * scale), 1))
+        grey = grey.resize(size, Image.Resampling.BOX)
+    return np.asarray(grey)
 
 
-def _find_look_alikes(
-    examined: list[ExaminedFile], copies: list[list[int]], thresholds: CleaningThresholds
-) -> np.ndarray:
-    """Return pairs (n, 2) of positions of near-duplicates; one file speaks for its exact copies."""
-    compared = [each[0] for each in copies if examined[each[0]].signature is not None]
-    signatures = [each for position in compared if (each := examined[position].signature)]
-    pairs = find_near_pairs(
-        signatures,
-        max_distance=thresholds.max_hash_distance,
-        min_similarity=thresholds.min_similarity,
-    )
-    return np.array(compared, dtype=np.int64)[pairs] if len(pairs) else pairs
+def _measure_sharpness(grey: np.ndarray, contrast: float) -> float:
+    """Return the standard deviation of the Laplacian, relative to the contrast."""
+    if min(grey.shape) < 3 or contrast == 0:
+        return 0.0
+    values = grey.astype(np.float32)
+    middle, above, below = values[1:-1, 1:-1], values[:-2, 1:-1], values[2:, 1:-1]
+    laplacian = above + below + values[1:-1, :-2] + values[1:-1, 2:] - 4 * middle
+    return float(laplacian.std()) / contrast
 
 
-def _judge_copies(
-    records: list[FileRecord], copies: list[list[int]]
-) -> Iterator[tuple[int, Problem]]:
-    """Yield what is wrong with files that have the same content."""
-    for positions in copies:
-        labels = {records[position].label for position in positions}
-        for order, position in enumerate(positions):
-            if len(labels) > 1:
-                other = next(
-                    each for each in positions if records[each].label != records[position].label
-                )
-                reason = f"The same file is in the other class: {show_text(records[other].path)}."
-                yield position, Problem("in_both_classes", "reject", reason)
-            elif order > 0:
-                reason = f"The same file as {show_text(records[positions[0]].path)}."
-                yield position, Problem("exact_duplicate", "reject", reason)
+def _check_file(image: DecodedImage, record: FileRecord) -> Iterator[Problem]:
+    """Find what is wrong with the file around a picture that can be used."""
+    if image.repaired:
+        reason = f"The end is missing and was filled up ({image.notes[-1]})."
+        yield Problem("truncated", "advice", reason)
+    extension = Path(record.path).suffix.lower()
+    if extension not in FORMAT_EXTENSIONS[image.format]:
+        named = f"{extension!a}" if extension else "no extension"
+        reason = f"The content is {image.format}, the name says {named}; read by its content."
+        yield Problem("wrong_extension", "advice", reason)
 
 
-def _judge_pairs(
-    records: list[FileRecord], copies: list[list[int]], pairs: np.ndarray
-) -> Iterator[tuple[int, Problem]]:
-    """Yield the advice for files that look like others, once per file."""
-    look_alikes: defaultdict[int, list[int]] = defaultdict(list)
-    for first, second in pairs.tolist():
-        look_alikes[first].append(second)
-        look_alikes[second].append(first)
-    for positions in copies:
-        others = look_alikes.get(positions[0], [])
-        for position in positions if others else []:
-            label = records[position].label
-            reason = f"Looks like {show_text(records[others[0]].path)}."
-            yield position, Problem("near_duplicate", "advice", reason)
-            other = next((each for each in others if records[each].label != label), None)
-            if other is not None:
-                name, place = records[other].class_name, show_text(records[other].path)
-                reason = f"Looks like {place}, which is in {name}: check both labels."
-                yield position, Problem("in_both_classes", "advice", reason)
-
-
-def _sort_problems(problems: list[Problem]) -> tuple[Problem, ...]:
-    """Return problems in the order of `PROBLEM_KINDS`."""
-    return tuple(sorted(problems, key=lambda problem: PROBLEM_KINDS.index(problem.kind)))
+def _check_values(record: FileRecord, thresholds: CleaningThresholds) -> Iterator[Problem]:
+    """Hold a picture's size and measures against the thresholds."""
+    size = f"{record.height} x {record.width} pixels"
+    short, long = sorted((record.height, record.width))
+    if short < thresholds.min_side_px:
+        limit = f"the short side has fewer than {thresholds.min_side_px}"
+        yield Problem("too_small", "reject", f"{size}: {limit}.")
+        return
+    if (record.contrast or 0) < thresholds.blank_contrast:
+        yield Problem("blank", "reject", f"One colour only (contrast {record.contrast}).")
+        return
+    if long > thresholds.max_aspect * short:
+        yield Problem("extreme_aspect", "advice", f"{size}: very long; a strip or a banner?")
+    if (record.brightness or 0) < thresholds.dark_brightness:
+        reason = f"Very dark (brightness {record.brightness} of 255): is the face visible?"
+        yield Problem("very_dark", "advice", reason)
+    if (record.sharpness or 0) < thresholds.blurred_sharpness:
+        reason = f"Very blurred (sharpness {record.sharpness}): is the expression visible?"
+        yield Problem("very_blurred", "advice", reason)

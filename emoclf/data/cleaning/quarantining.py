@@ -1,8 +1,8 @@
 """Move rejected files aside, and bring them back. Nothing is ever deleted or overwritten.
 
-`quarantine` writes a manifest before it moves the first file, and every move is one renaming on
-the same disk. So a process that is killed leaves each file whole, in its old place or in its new
-one: the next `quarantine` finishes the work before it begins its own, `restore` undoes it.
+A manifest is written before the first file is moved, and every move is one renaming on the same
+disk. So a process that is killed leaves each file whole, in its old place or in its new one: the
+next `quarantine` finishes the work before it begins its own, `restore` undoes it.
 
     DATA/quarantine/3f9c1a2b7d4e/manifest.jsonl    one line per file: from, to, SHA-256, reason
     DATA/quarantine/3f9c1a2b7d4e/files/sad/a.jpg   the file, with its path below DATA
@@ -11,48 +11,28 @@ one: the next `quarantine` finishes the work before it begins its own, `restore`
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from emoclf.data.cleaning.finishing import FinishedMoves, describe_finished, finish_moves
-from emoclf.data.cleaning.manifests import FILES_NAME, QUARANTINE_NAME, Move, make_id
-from emoclf.data.cleaning.moving import carry_out
+from emoclf.data.cleaning.manifests import (
+    FILES_NAME,
+    PATH_ERRORS,
+    QUARANTINE_NAME,
+    Manifest,
+    Move,
+    explain,
+    find_manifests,
+    make_id,
+    read_manifest,
+)
+from emoclf.data.cleaning.moving import MoveResult, carry_out, finish_moves, undo
 from emoclf.data.cleaning.report import PROBLEM_KINDS, UNFINISHED_KIND, CleaningReport, FileRecord
-from emoclf.untrusted import show_text
 
-_OF_COPIES = {"exact_duplicate", "in_both_classes", UNFINISHED_KIND}
-_STALE = "a copy of it was moved when an interrupted call was finished; examine the folder again"
-
-
-@dataclass(frozen=True)
-class QuarantineResult:
-    """What `quarantine` did, or would do.
-
-    Attributes:
-        folder: Where the files are, or would be.
-        dry_run: Whether nothing was touched.
-        moved: Paths, relative to the data set's folder, that were moved (or would be).
-        already_moved: Paths that an interrupted run had moved before.
-        left: Paths that stay where they are, each with the reason.
-        finished: What interrupted calls had begun and was finished first (or would be).
-    """
-
-    folder: Path
-    dry_run: bool
-    moved: tuple[str, ...]
-    already_moved: tuple[str, ...] = ()
-    left: tuple[tuple[str, str], ...] = ()
-    finished: tuple[FinishedMoves, ...] = ()
-
-    def describe(self) -> str:
-        """Return the result as text for reading."""
-        verb = "would be moved to" if self.dry_run else "moved to"
-        lines = describe_finished(self.finished)
-        lines.append(f"{len(self.moved):,} files {verb} {show_text(self.folder)}")
-        if self.already_moved:
-            lines.append(f"{len(self.already_moved):,} files had been moved there before")
-        lines += [f"left in place: {show_text(path)}: {reason}" for path, reason in self.left]
-        return "\n".join(lines)
+_OF_DUPLICATES = {"exact_duplicate", "in_both_classes", UNFINISHED_KIND}
+_STALE = (
+    "a duplicate of it was moved when an interrupted call was finished; examine the folder again"
+)
 
 
 def quarantine(
@@ -60,9 +40,9 @@ def quarantine(
     *,
     dry_run: bool = True,
     destination: str | Path | None = None,
-    max_share: float = 0.5,
+    max_fraction: float = 0.5,
     include_advice: tuple[str, ...] = (),
-) -> QuarantineResult:
+) -> MoveResult:
     """Move the rejected files out of the class folders.
 
     What an interrupted call has begun, this function, `apply_decisions` or `restore`, is finished
@@ -74,7 +54,7 @@ def quarantine(
         dry_run: Whether only to say what would be moved. This is the default.
         destination: Folder to move to, on the same disk; None takes `quarantine` in the data
             set's folder.
-        max_share: Refuse when more than this share of all files, or of one class, is flagged.
+        max_fraction: Refuse when more than this fraction of all files, or of one class, is flagged.
         include_advice: Kinds of problems that are only advice but shall be moved too, for
             example `("very_dark",)`.
 
@@ -82,61 +62,91 @@ def quarantine(
         What was moved, and what was left in place because it changed since the report.
 
     Raises:
-        ValueError: If too many files are flagged, `max_share` is no share, or `include_advice`
+        ValueError: If too many files are flagged, `max_fraction` is none, or `include_advice`
             names an unknown kind.
         FileExistsError: If the manifest of an interrupted run was changed.
         OSError: If the destination is on another disk; nothing has been moved then. If the disk
             is full: the next call goes on.
 
     Example:
-        >>> print(quarantine(report).describe())  # doctest: +SKIP
+        >>> print(quarantine(report))  # doctest: +SKIP
         >>> quarantine(report, dry_run=False)  # doctest: +SKIP
     """
     unknown = [kind for kind in include_advice if kind not in PROBLEM_KINDS]
     if unknown:
         raise ValueError(f"include_advice: expected kinds of {PROBLEM_KINDS}, received {unknown}.")
     flagged = [record for record in report.records if _is_flagged(record, include_advice)]
-    _check_share(report, flagged, max_share)
+    _check_fraction(report, flagged, max_fraction)
     root = Path(report.root)
+    base = root / QUARANTINE_NAME if destination is None else Path(destination)
+    finished = finish_moves(root, dry_run=dry_run, but=base / _name_plan(flagged))
+    flagged, stale = _leave_out_finished(flagged, finished)
     moves = [_plan_move(record) for record in flagged]
-    base = Path(destination) if destination is not None else root / QUARANTINE_NAME
-    folder = _find_folder(base, moves)
-    finished = finish_moves(root, dry_run=dry_run, but=folder)
-    stale: tuple[tuple[str, str], ...] = ()
-    if finished:
-        moves, stale = _leave_out_finished(flagged, finished)
-        folder = _find_folder(base, moves)
-    result = carry_out(moves, root, folder=folder, dry_run=dry_run)
-    return QuarantineResult(
-        folder=folder,
-        dry_run=dry_run,
-        moved=tuple(move.source for move in result.waiting),
-        already_moved=tuple(move.source for move in result.moved),
-        left=(*stale, *((move.source, state) for move, state in result.left)),
-        finished=finished,
-    )
+    result = carry_out(moves, root, folder=base / _name_plan(flagged), dry_run=dry_run)
+    left = (*((record.path, _STALE) for record in stale), *result.left)
+    return replace(result, left=left, finished=finished)
+
+
+def restore(
+    folder: str | Path,
+    *,
+    destination: str | Path | None = None,
+    quarantine_id: str | None = None,
+) -> MoveResult:
+    """Bring files that `quarantine` or `apply_decisions` moved back to where they were.
+
+    Files whose place is taken, or whose content is no longer the one that was moved, stay where
+    they are and are named. The manifests stay too. Where a file was moved more than once, the
+    newest move is undone first.
+
+    Args:
+        folder: The data set's folder.
+        destination: The folder that was given to `quarantine`; None takes `quarantine` in the
+            data set's folder.
+        quarantine_id: Name of one folder in there, to undo only this run; None undoes all.
+
+    Returns:
+        What was restored and what was not.
+
+    Raises:
+        FileNotFoundError: If there is no such quarantine.
+
+    Example:
+        >>> print(restore("data"))  # doctest: +SKIP
+    """
+    root = Path(folder)
+    base = root / QUARANTINE_NAME if destination is None else Path(destination)
+    manifests: list[Manifest] = []
+    unread: list[tuple[str, str]] = []
+    for path in find_manifests(base, quarantine_id):
+        try:
+            manifests.append(read_manifest(path))
+        except PATH_ERRORS as error:
+            unread.append((f"{path.parent.name}/{path.name}", explain(error)))
+    result = undo(manifests, root)
+    return replace(result, folder=base, left=(*unread, *result.left))
 
 
 def _leave_out_finished(
-    flagged: list[FileRecord], finished: tuple[FinishedMoves, ...]
-) -> tuple[list[Move], tuple[tuple[str, str], ...]]:
-    """Return the moves that remain, and the files whose copies have moved since the report."""
-    done = [move for each in finished for move in each.moves]
-    gone = {(move.source, move.sha256) for move in done}
-    contents = {move.sha256 for move in done}
-    rest = [record for record in flagged if (record.path, record.sha256) not in gone]
-    stale = {
-        record.path: _STALE
+    flagged: list[FileRecord], finished: Sequence[MoveResult]
+) -> tuple[list[FileRecord], list[FileRecord]]:
+    """Return what remains to be moved, and what has a duplicate that was moved since the report."""
+    moves = [each for each in finished if each.task == "move"]
+    done = {(m.source, m.sha256) for each in moves for m in (*each.earlier, *each.moves)}
+    contents = {sha256 for _, sha256 in done}
+    rest = [record for record in flagged if (record.path, record.sha256) not in done]
+    is_stale = [
+        record.sha256 in contents and _find_reject_kinds(record) <= _OF_DUPLICATES
         for record in rest
-        if record.sha256 in contents and _find_reject_kinds(record) <= _OF_COPIES
-    }
-    moves = [_plan_move(record) for record in rest if record.path not in stale]
-    return moves, tuple(stale.items())
+    ]
+    pairs = list(zip(rest, is_stale, strict=True))
+    return [record for record, stale in pairs if not stale], [r for r, stale in pairs if stale]
 
 
-def _find_folder(base: Path, moves: list[Move]) -> Path:
-    """Return the folder of a plan's manifest, named after the plan."""
-    return base / make_id([_list_facts(move) for move in moves])
+def _name_plan(flagged: Sequence[FileRecord]) -> str:
+    """Return the name of the folder for the moves of these files."""
+    plan = [asdict(_plan_move(record)) for record in flagged]
+    return make_id([{name: each[name] for name in each if name != "place"} for each in plan])
 
 
 def _is_flagged(record: FileRecord, include_advice: tuple[str, ...]) -> bool:
@@ -149,19 +159,19 @@ def _find_reject_kinds(record: FileRecord) -> set[str]:
     return {problem.kind for problem in record.problems if problem.severity == "reject"}
 
 
-def _check_share(report: CleaningReport, flagged: list[FileRecord], max_share: float) -> None:
+def _check_fraction(report: CleaningReport, flagged: list[FileRecord], max_fraction: float) -> None:
     """Refuse to empty a data set: so many bad files are rather a bad threshold."""
-    if not 0 <= max_share <= 1:
-        raise ValueError(f"max_share: expected a share from 0 to 1, received {max_share}.")
+    if not 0 <= max_fraction <= 1:
+        raise ValueError(f"max_fraction: expected a fraction from 0 to 1, received {max_fraction}.")
     total = Counter(record.class_name for record in report.records)
     bad = Counter(record.class_name for record in flagged)
     groups = [(f"class {name}", bad[name], total[name]) for name in total]
     for name, count, of in [("all", len(flagged), len(report.records)), *groups]:
-        if count > max_share * of:
+        if count > max_fraction * of:
             raise ValueError(
-                f"max_share: {count} of {of} files ({name}) are flagged, which is more than "
-                f"{max_share:.0%}; nothing was moved. Read `report.describe()`. If it is right, "
-                f"pass max_share={min(count / of + 0.01, 1):.2f}."
+                f"max_fraction: {count} of {of} files ({name}) are flagged, which is more than "
+                f"{max_fraction:.0%}; nothing was moved. Read the report. If it is right, "
+                f"pass max_fraction={min(count / of + 0.01, 1):.2f}."
             )
 
 
@@ -169,8 +179,3 @@ def _plan_move(record: FileRecord) -> Move:
     """Return where a file goes, and why."""
     reason = "; ".join(f"{problem.kind}: {problem.reason}" for problem in record.problems)
     return Move(record.path, f"{FILES_NAME}/{record.path}", record.sha256, reason)
-
-
-def _list_facts(move: Move) -> dict[str, str]:
-    """Return what the folder's name is made from, the same as in earlier versions."""
-    return {name: value for name, value in asdict(move).items() if name != "place"}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
 
+from emoclf.display import Displayed, Table
 from emoclf.photos import Photos
-from emoclf.storage import read_json, write_json
+from emoclf.storage import check_keys, check_kind, read_json, write_json
 from emoclf.storage.tables import write_table
 from emoclf.untrusted import show_text
 
@@ -17,30 +18,17 @@ Severity = Literal["reject", "advice"]
 """A rejected file must not be trained on; advice is for you to judge."""
 
 PROBLEM_KINDS: tuple[str, ...] = (
-    "unreadable",
-    "empty",
-    "not_an_image",
-    "unsupported_format",
-    "truncated",
-    "damaged",
-    "too_large",
-    "too_small",
-    "blank",
-    "unfinished_move",
-    "in_both_classes",
-    "exact_duplicate",
-    "near_duplicate",
-    "wrong_extension",
-    "extreme_aspect",
-    "very_dark",
-    "very_blurred",
+    *("unreadable", "empty", "not_an_image", "unsupported_format", "truncated", "damaged"),
+    *("too_large", "too_small", "blank", "unfinished_move", "in_both_classes"),
+    *("exact_duplicate", "near_duplicate", "wrong_extension", "extreme_aspect"),
+    *("very_dark", "very_blurred"),
 )
 """Everything that `find_problems` can find, in the order in which it is reported."""
 
 UNFINISHED_KIND = "unfinished_move"
 """Of a file that an interrupted call was to move, or had begun to bring back with others."""
 
-_JSON_FORMAT: Literal["emoclf cleaning report 1"] = "emoclf cleaning report 1"
+_Format = Literal["emoclf cleaning report 1"]
 
 
 @dataclass(frozen=True)
@@ -107,7 +95,7 @@ class FileRecord:
 
 
 @dataclass(frozen=True)
-class CleaningReport:
+class CleaningReport(Displayed):
     """Every file of a data set's class folders and what is wrong with it.
 
     Attributes:
@@ -118,11 +106,20 @@ class CleaningReport:
         skipped: Entries below the class folders that are no plain files, each with the reason.
     """
 
-    root: Path
+    root: str
     class_names: tuple[str, ...]
     records: tuple[FileRecord, ...]
     unassigned: tuple[tuple[str, str], ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a file whose label is not that of its class."""
+        names = dict(enumerate(self.class_names))
+        for record in self.records:
+            if names.get(record.label) != record.class_name:
+                raise ValueError(
+                    f"{show_text(record.path)}: the label is not that of {record.class_name}"
+                )
 
     @property
     def rejects(self) -> tuple[FileRecord, ...]:
@@ -166,47 +163,48 @@ class CleaningReport:
 
     def count_by_kind(self) -> dict[str, int]:
         """Return how many files have each kind of problem, in the order of `PROBLEM_KINDS`."""
-        counts = Counter(kind for record in self.records for kind in _list_kinds(record))
+        counts = Counter(
+            kind for record in self.records for kind in {each.kind for each in record.problems}
+        )
         return {kind: counts[kind] for kind in PROBLEM_KINDS if counts[kind]}
 
-    def describe(self, *, examples: int = 2) -> str:
-        """Return the report as a table for reading.
+    def blocks(self) -> Iterable[str | Table]:
+        """Return how many files are kept by class, and what is wrong, with two examples of each."""
+        kept, advice = len(self.records) - len(self.rejects), len(self.advice)
+        yield (
+            f"{len(self.records):,} files: {kept:,} kept ({advice:,} of them with advice), "
+            f"{len(self.rejects):,} rejected"
+        )
+        files = Counter(record.class_name for record in self.records)
+        rejected = Counter(record.class_name for record in self.rejects)
+        rows = [(n, files[n], files[n] - rejected[n], rejected[n]) for n in self.class_names]
+        yield Table(("class", "files", "kept", "rejected"), rows)
+        if self.count_by_kind() or self.unassigned or self.skipped:
+            yield self.make_table()
+
+    def make_table(self, *, examples: int = 2) -> Table:
+        """Return what is wrong, by kind.
 
         Args:
             examples: How many files to name for each kind of problem.
 
         Returns:
-            Several lines of text.
+            A table with a row for each example.
         """
-        lines = [
-            f"{len(self.records):,} files: {len(self.kept):,} kept "
-            f"({len(self.advice):,} of them with advice), {len(self.rejects):,} rejected"
-        ]
-        for name in self.class_names:
-            own = [record for record in self.records if record.class_name == name]
-            kept = sum(not record.rejected for record in own)
-            lines.append(f"  {name}: {len(own):,} files, {kept:,} kept")
-        for kind in self.count_by_kind():
-            lines += self._describe_kind(kind, examples)
-        lines += _describe_entries("in no class folder", self.unassigned, examples)
-        lines += _describe_entries("skipped", self.skipped, examples)
-        return "\n".join(lines)
-
-    def _describe_kind(self, kind: str, examples: int) -> list[str]:
-        """Return the lines of the table about one kind of problem."""
-        lines = []
-        for severity in ("reject", "advice"):
-            found = [
-                (record, problem)
-                for record in self.records
-                for problem in record.problems
-                if problem.kind == kind and problem.severity == severity
-            ]
-            if found:
-                lines.append(f"{severity}  {kind:<18} {len(found):>6,}")
-            for record, problem in found[:examples]:
-                lines.append(f"          {show_text(record.path)}: {problem.reason}")
-        return lines
+        found: dict[tuple[str, str], list[tuple[str, str]]] = {
+            (kind, severity): [] for kind in PROBLEM_KINDS for severity in ("reject", "advice")
+        }
+        for record in self.records:
+            for each in record.problems:
+                found.setdefault((each.kind, each.severity), []).append((record.path, each.reason))
+        found["in no class folder", ""] = list(self.unassigned)
+        found["skipped", ""] = list(self.skipped)
+        rows: list[tuple[object, ...]] = []
+        for (kind, severity), entries in found.items():
+            shown = [f"{show_text(path)}: {reason}" for path, reason in entries[:examples]]
+            heads = [(severity, kind, len(entries)), *[(None, None, None)] * (len(shown) - 1)]
+            rows += [(*head, text) for head, text in zip(heads, shown or [""], strict=True)]
+        return Table(("", "problem", "files", "for example"), [row for row in rows if row[2] != 0])
 
     def save(self, path: str | Path) -> Path:
         """Write the whole report as JSON.
@@ -217,7 +215,8 @@ class CleaningReport:
         Returns:
             The path.
         """
-        return write_json(path, {"format": _JSON_FORMAT, **asdict(self), "root": str(self.root)})
+        (format_name,) = get_args(_Format)
+        return write_json(path, {"format": format_name, **asdict(self)})
 
     @classmethod
     def load(cls, path: str | Path) -> CleaningReport:
@@ -234,10 +233,11 @@ class CleaningReport:
             ValueError: If it holds anything else.
         """
         what = "a cleaning report that `find_problems` made and `save` wrote"
-        value = read_json(path, what=what, kind=_Document)
-        return cls(
-            Path(value.root), value.class_names, value.records, value.unassigned, value.skipped
-        )
+        value = read_json(path, what=what, kind=dict[str, Any])
+        check_keys(value, ["format", *(each.name for each in fields(cls))], name=path, what=what)
+        check_kind(value.pop("format"), _Format, name=path, what=what)
+        report: CleaningReport = check_kind(value, cls, name=path, what=what)
+        return report
 
     def to_csv(self, path: str | Path) -> Path:
         """Write one line per file, for a spreadsheet.
@@ -251,28 +251,12 @@ class CleaningReport:
             The path.
         """
         names = [field.name for field in fields(FileRecord)]
-        rows = (_list_cells(record, names) for record in self.records)
-        return write_table(path, [*names, "rejected"], rows)
-
-
-@dataclass(frozen=True)
-class _Document:
-    """What `CleaningReport.save` writes."""
-
-    format: Literal["emoclf cleaning report 1"]
-    root: str
-    class_names: tuple[str, ...]
-    records: tuple[FileRecord, ...]
-    unassigned: tuple[tuple[str, str], ...]
-    skipped: tuple[tuple[str, str], ...]
-
-    def __post_init__(self) -> None:
-        names = dict(enumerate(self.class_names))
+        rows = []
         for record in self.records:
-            if names.get(record.label) != record.class_name:
-                raise ValueError(
-                    f"{show_text(record.path)}: the label is not that of {record.class_name}"
-                )
+            problems = "; ".join(f"{each.kind}: {each.reason}" for each in record.problems)
+            values = {**vars(record), "problems": problems}
+            rows.append([*(values[name] for name in names), record.rejected])
+        return write_table(path, [*names, "rejected"], rows)
 
 
 def make_photos(report: CleaningReport, records: Iterable[FileRecord]) -> Photos:
@@ -293,25 +277,3 @@ def make_photos(report: CleaningReport, records: Iterable[FileRecord]) -> Photos
         root=report.root,
         class_names=report.class_names,
     )
-
-
-def _list_cells(record: FileRecord, names: Sequence[str]) -> list[object]:
-    """Return a record's line of the table, its problems as one text."""
-    problems = "; ".join(f"{each.kind}: {each.reason}" for each in record.problems)
-    values = [problems if name == "problems" else getattr(record, name) for name in names]
-    return [*values, record.rejected]
-
-
-def _list_kinds(record: FileRecord) -> set[str]:
-    """Return the kinds of a file's problems, each once."""
-    return {problem.kind for problem in record.problems}
-
-
-def _describe_entries(
-    heading: str, entries: tuple[tuple[str, str], ...], examples: int
-) -> list[str]:
-    """Return the lines of the table about entries that are no files of a class."""
-    if not entries:
-        return []
-    shown = [f"          {show_text(entry)}: {reason}" for entry, reason in entries[:examples]]
-    return [f"{heading}: {len(entries):,}", *shown]

@@ -1,8 +1,7 @@
-"""Manifest in, batches out: every photo is decoded and resized once, then only copied.
+"""Photos in, batches out: every photo is decoded and prepared once, then only copied.
 
-`preparing` turns one file into one block of pixels, the whole photo or the face cut out of it;
-`photo_cache` keeps the blocks of all photos, in memory or in a file on disk; `batches` hands them
-to TensorFlow.
+`photo_cache` keeps the pixels of all photos, in memory or in a file on disk (`stored`); `batches`
+hands them to TensorFlow.
 """
 
 from emoclf.data.loading.batches import (
@@ -16,9 +15,9 @@ from emoclf.data.loading.photo_cache import (
     MEMORY_LIMIT_MIB,
     FaceSearchReport,
     PhotoCache,
+    WithoutFace,
     cache_photos,
 )
-from emoclf.data.loading.preparing import WithoutFace
 
 __all__ = [
     "MEMORY_LIMIT_MIB",

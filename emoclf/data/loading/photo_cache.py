@@ -12,23 +12,25 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from tqdm import tqdm
 
-from emoclf.config import IMAGE_SIZE, Crop, ResizeMode
-from emoclf.data.loading.preparing import Preparation, WithoutFace
+from emoclf.config import IMAGE_SIZE, Crop, ResizeMode, WithoutFace
 from emoclf.data.loading.stored import StoredPhotos
 from emoclf.display import Displayed, Table
-from emoclf.images import sharing_memory
-from emoclf.images.faces import FaceDetector
+from emoclf.images import ModelInfo, prepare, sharing_memory
+from emoclf.images.faces import FaceDetector, make_detector
 from emoclf.photos import Photos
 from emoclf.storage import read_json, remove_leftovers, replacing, write_json
 from emoclf.untrusted import show_text
 
 MEMORY_LIMIT_MIB = 1024
 """Decoded photos up to this size stay in memory; more than that goes to disk."""
+
+_CROP_FORMAT = 1
+"""Raise it when the same face comes out of `prepare` otherwise: old caches are then made anew."""
 
 
 @dataclass(frozen=True)
@@ -150,12 +152,8 @@ def cache_photos(
         ... )
         >>> print(faces)  # doctest: +SKIP
     """
-    preparation = Preparation.choose(
-        crop,
-        detector,
-        image_size=image_size,
-        resize_mode=resize_mode,
-        without_face=without_face,
+    preparation = _choose_preparation(
+        ModelInfo(photos.class_names, image_size, resize_mode, crop), detector, without_face
     )
     remove_leftovers(cache_folder)
     shape = (len(photos), *image_size, 3)
@@ -170,17 +168,46 @@ def cache_photos(
     return _describe_search(photos, images, preparation, found, location)
 
 
+class _Preparation(NamedTuple):
+    """How every photo is prepared; without a detector for whole photos."""
+
+    info: ModelInfo
+    detector: FaceDetector | None
+    without_face: WithoutFace
+
+    def list_facts(self) -> list[Any]:
+        """Return all that decides about the pixels, to tell one cache on disk from another."""
+        facts: list[Any] = [self.info.image_size, self.info.resize_mode]
+        if self.detector is not None:
+            facts += ["face", _CROP_FORMAT, self.detector.description, self.without_face]
+        return facts
+
+
+def _choose_preparation(
+    info: ModelInfo, detector: FaceDetector | None, without_face: WithoutFace
+) -> _Preparation:
+    """Check the choices and make a detector where one is needed and none is given."""
+    for name, value, choices in (
+        ("crop", info.crop, get_args(Crop)),
+        ("without_face", without_face, get_args(WithoutFace)),
+    ):
+        if value not in choices:
+            raise ValueError(f"{name}={value!r} should be one of {choices}.")
+    finder = (detector or make_detector()) if info.crop == "face" else None
+    return _Preparation(info, finder, without_face)
+
+
 def _describe_search(
     photos: Photos,
     images: np.ndarray | StoredPhotos,
-    preparation: Preparation,
+    preparation: _Preparation,
     found: np.ndarray,
     location: str,
 ) -> PhotoCache:
     """Put together what is kept and what is known of it; `found` is bool `(photos,)`."""
     detector = preparation.detector
     if detector is None:
-        return PhotoCache(images, photos, preparation.resize_mode, location)
+        return PhotoCache(images, photos, preparation.info.resize_mode, location)
     without = photos.take(~found)
     search = FaceSearchReport(
         detector.description, detector.note, len(photos), without, preparation.without_face
@@ -195,13 +222,13 @@ def _describe_search(
             f"({detector.description}) Look at some of them; take whole photos with crop='none' or "
             "without_face='whole_photo'."
         )
-    return PhotoCache(images, photos, preparation.resize_mode, location, search)
+    return PhotoCache(images, photos, preparation.info.resize_mode, location, search)
 
 
 def _prepare_all(
     photos: Photos,
     images: np.ndarray | StoredPhotos,
-    preparation: Preparation,
+    preparation: _Preparation,
     workers: int | None,
     progress: bool,
 ) -> np.ndarray:
@@ -209,19 +236,23 @@ def _prepare_all(
 
     When photos without a face are left out, the others move up to the front of `images`.
     """
+    files, (info, detector, without_face) = photos.files, preparation
+    is_kept_whole = without_face == "whole_photo"
 
-    def prepare(index: int) -> bool:
+    def fill(index: int) -> bool:
         with sharing_memory():
-            images[index], has_face = preparation.prepare(photos.files[index])
-        return has_face
+            found = prepare(files[index], info, detector=detector, whole_photo=is_kept_whole)
+            if len(found.crops):
+                images[index] = found.crops[0]
+        return bool(found.faces) or detector is None
 
-    task = "decoding" if preparation.detector is None else "finding faces"
+    task = "decoding" if detector is None else "finding faces"
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        jobs = pool.map(prepare, range(len(images)))
+        jobs = pool.map(fill, range(len(images)))
         found = np.array(
             list(tqdm(jobs, task, len(images), unit="photo", disable=not progress)), dtype=bool
         )
-    if preparation.without_face == "leave_out":
+    if without_face == "leave_out":
         for position, index in enumerate(np.flatnonzero(found).tolist()):
             images[position] = images[index]
     return found
@@ -230,7 +261,7 @@ def _prepare_all(
 def _prepare_on_disk(
     photos: Photos,
     path: Path,
-    preparation: Preparation,
+    preparation: _Preparation,
     workers: int | None,
     progress: bool,
 ) -> np.ndarray:
@@ -239,7 +270,7 @@ def _prepare_on_disk(
     Beside the array lies a list of 0 and 1: in which photos a face was found.
     """
     list_path = path.with_suffix(".json")
-    shape = (len(photos), *preparation.image_size, 3)
+    shape = (len(photos), *preparation.info.image_size, 3)
     if path.is_file() and list_path.is_file():
         found: list[Literal[0, 1]] = read_json(
             list_path, what="the list of photos with a face", kind=list[Literal[0, 1]]
@@ -257,7 +288,7 @@ def _prepare_on_disk(
     return has_face
 
 
-def _fingerprint(photos: Photos, preparation: Preparation) -> str:
+def _fingerprint(photos: Photos, preparation: _Preparation) -> str:
     """Return a name for exactly these pixels: of these files, unchanged, prepared in this way."""
     stats = [file.stat() for file in photos.files]
     facts = [

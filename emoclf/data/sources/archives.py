@@ -10,34 +10,32 @@ from __future__ import annotations
 import errno
 import gzip
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
 from tqdm import tqdm
 
-from emoclf.data.sources.archive_entries import (
-    READ_ERRORS,
-    Entry,
-    find_archive_kind,
-    list_tar_entries,
-    list_zip_entries,
-    open_tar,
-)
+from emoclf.data.photo_folder import PhotoFolder
 from emoclf.data.sources.copying import (
     BEGINNING_BYTES,
-    CopiedFile,
-    CopiedFiles,
+    ArchiveLimits,
+    Copied,
     copy_stream,
     explain_left_out,
 )
-from emoclf.data.sources.limits import ArchiveLimits
 from emoclf.storage import building_folder, open_regular
-from emoclf.storage.zips import ArchiveRefusedError, open_zip
+from emoclf.storage.archives import (
+    READ_ERRORS,
+    ArchiveRefusedError,
+    Entry,
+    find_archive_kind,
+    list_entries,
+)
 from emoclf.untrusted import show_text
 
-ARCHIVE_EXTENSIONS = (".zip", ".tar", ".tar.gz", ".tgz")
+ARCHIVE_EXTENSIONS = ".zip, .tar, .tar.gz, .tgz"
 """How the archives that are unpacked are called, as a rule."""
 
 _MAX_DEPTH = 20
@@ -53,7 +51,7 @@ def extract_archive(
     limits: ArchiveLimits | None = None,
     also: Collection[str] = (),
     progress: bool = True,
-) -> CopiedFiles:
+) -> PhotoFolder:
     """Unpack the pictures of a `.zip`, `.tar` or `.tar.gz` into a new folder, all or nothing.
 
     Args:
@@ -86,7 +84,13 @@ def extract_archive(
         building_folder(folder) as temporary,
         naming_archive(archive),
     ):
-        return fill_from_archive(file, temporary, limits=limits, also=also, progress=progress)
+        files, left_out = fill_from_archive(
+            file, temporary, limits=limits, also=also, progress=progress
+        )
+    size = sum(each.bytes for each in files)
+    return PhotoFolder(
+        Path(folder), str(archive), files=len(files), bytes=size, left_out=tuple(left_out)
+    )
 
 
 def fill_from_archive(
@@ -96,7 +100,7 @@ def fill_from_archive(
     limits: ArchiveLimits,
     also: Collection[str] = (),
     progress: bool = False,
-) -> CopiedFiles:
+) -> Copied:
     """Unpack into a folder that is empty and that the caller removes when this raises.
 
     Args:
@@ -114,21 +118,17 @@ def fill_from_archive(
     """
     size = archive.seek(0, 2)
     with _unzipping(archive, folder, limits) as (plain, is_zip):
-        with _listing(plain, limits, is_zip=is_zip) as entries:
+        with list_entries(plain, is_zip=is_zip, max_entries=limits.entries) as entries:
             count = _check_entries(entries, limits, size)
-        files: list[CopiedFile] = []
-        left_out: list[tuple[str, str]] = []
-        with _listing(plain, limits, is_zip=is_zip) as entries:
-            bar = tqdm(entries, total=count, desc="Unpacking", unit=" files", disable=not progress)
-            for entry in bar:
-                copied = _copy_entry(entry, folder, also)
-                if isinstance(copied, CopiedFile):
-                    files.append(copied)
-                elif copied:
-                    left_out.append((entry.name, copied))
-    if not files:
+        copied = Copied([], [])
+        with list_entries(plain, is_zip=is_zip, max_entries=limits.entries) as entries:
+            for entry in tqdm(
+                entries, total=count, desc="Unpacking", unit=" files", disable=not progress
+            ):
+                _copy_entry(entry, folder, also, copied)
+    if not copied.files:
         raise ArchiveRefusedError(f"none of its {count:,} entries is a picture")
-    return CopiedFiles(tuple(sorted(files, key=lambda file: file.path)), tuple(sorted(left_out)))
+    return Copied(sorted(copied.files, key=lambda file: file.path), sorted(copied.left_out))
 
 
 def read_safe_path(name: str) -> PurePosixPath:
@@ -183,7 +183,7 @@ def _unzipping(
     kind = find_archive_kind(archive)
     if kind is None:
         raise ArchiveRefusedError(
-            f"its content is none of {', '.join(ARCHIVE_EXTENSIONS)}. Pack it as one of these"
+            f"its content is none of {ARCHIVE_EXTENSIONS}. Pack it as one of these"
         )
     if kind != "tar.gz":
         yield archive, kind == "zip"
@@ -210,17 +210,7 @@ def _unzip(archive: BinaryIO, plain: BinaryIO, limits: ArchiveLimits) -> None:
         raise ArchiveRefusedError("what is compressed in it is no tar archive")
 
 
-@contextmanager
-def _listing(file: BinaryIO, limits: ArchiveLimits, *, is_zip: bool) -> Iterator[Iterator[Entry]]:
-    if is_zip:
-        with open_zip(file, max_entries=limits.entries) as archive:
-            yield list_zip_entries(archive)
-    else:
-        with open_tar(file) as tar:
-            yield list_tar_entries(tar)
-
-
-def _check_entries(entries: Iterator[Entry], limits: ArchiveLimits, archive_bytes: int) -> int:
+def _check_entries(entries: Iterable[Entry], limits: ArchiveLimits, archive_bytes: int) -> int:
     """Look at every entry, write nothing, and return how many there are."""
     count = total = 0
     for entry in entries:
@@ -239,17 +229,17 @@ def _check_entries(entries: Iterator[Entry], limits: ArchiveLimits, archive_byte
     return count
 
 
-def _copy_entry(entry: Entry, folder: Path, also: Collection[str]) -> CopiedFile | str | None:
-    """Write one file, or return the reason why it is left out, or None for a folder."""
+def _copy_entry(entry: Entry, folder: Path, also: Collection[str], copied: Copied) -> None:
+    """Write one file, or note why it is left out; a folder is made when a file is in it."""
     if entry.open is None:
-        return None
+        return
     path = read_safe_path(entry.name)
     with entry.open() as stream:
         beginning = stream.read(BEGINNING_BYTES)
-        reason = explain_left_out(path, beginning, also=also)
-        if reason:
-            return reason
+        if reason := explain_left_out(path, beginning, also=also):
+            copied.left_out.append((entry.name, reason))
+            return
         try:
-            return copy_stream(stream, folder, path, beginning=beginning)
+            copied.files.append(copy_stream(stream, folder, path, beginning=beginning))
         except (FileExistsError, NotADirectoryError) as error:
             raise ArchiveRefusedError(f"it holds {entry.name!r} twice") from error

@@ -10,21 +10,57 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, NamedTuple
 
 from tqdm import tqdm
 
 from emoclf.data.folders import FileList
-from emoclf.data.sources.limits import ArchiveLimits
 from emoclf.images import IMAGE_EXTENSIONS, explain_unknown_content, find_format
 from emoclf.storage import find_sha256, make_folder, open_regular
+from emoclf.storage.archives import ArchiveRefusedError
 from emoclf.untrusted import show_text
 
 BEGINNING_BYTES = 4096
 """How much of a file is looked at to see what it is."""
 
 _PIECE_BYTES = 1 << 18
+_GIB = 1 << 30
 _THREADS = 16
+
+
+@dataclass(frozen=True)
+class ArchiveLimits:
+    """What an archive may hold at most.
+
+    Attributes:
+        entries: Files and folders.
+        bytes: All files together, unpacked.
+        file_bytes: One file, unpacked.
+        ratio: How many times larger than the archive all files together may be, once they are
+            above 64 MiB. Photos are compressed already: a large ratio is a bomb.
+    """
+
+    entries: int = 200_000
+    bytes: int = 20 * _GIB
+    file_bytes: int = _GIB
+    ratio: float = 100.0
+
+    def check_total(self, size: int, archive_bytes: int) -> None:
+        """Refuse a total that is too large.
+
+        Args:
+            size: Bytes of all files together, unpacked.
+            archive_bytes: Size of the archive.
+
+        Raises:
+            ArchiveRefusedError: If it is beyond a limit.
+        """
+        if size > self.bytes:
+            raise ArchiveRefusedError(f"unpacked it has more than {self.bytes:,} bytes")
+        if size > max(_GIB >> 4, self.ratio * archive_bytes):
+            raise ArchiveRefusedError(
+                f"unpacked it is more than {self.ratio:.0f} times as large: no archive of photos is"
+            )
 
 
 @dataclass(frozen=True)
@@ -48,22 +84,11 @@ class CopiedFile:
         f"{self.path}{self.sha256}".encode(errors="surrogateescape")
 
 
-@dataclass(frozen=True)
-class CopiedFiles:
-    """What was taken from a folder or an archive.
+class Copied(NamedTuple):
+    """What was taken from a folder or an archive, and what was not, each with the reason."""
 
-    Attributes:
-        files: The files that were written, by path.
-        left_out: Names of what was not taken, each with the reason.
-    """
-
-    files: tuple[CopiedFile, ...]
-    left_out: tuple[tuple[str, str], ...]
-
-    @property
-    def bytes(self) -> int:
-        """The size of all files together."""
-        return sum(file.bytes for file in self.files)
+    files: list[CopiedFile]
+    left_out: list[tuple[str, str]]
 
 
 def explain_left_out(
@@ -86,18 +111,13 @@ def explain_left_out(
         >>> explain_left_out(PurePosixPath("sad/notes.txt"), b"remember")
         'no picture'
     """
-    if is_hidden(path):
+    if any(part.startswith(".") or part == "__MACOSX" for part in path.parts):
         return "hidden"
     extension = path.suffix.lower()
     if extension in IMAGE_EXTENSIONS or extension in also or find_format(beginning):
         return None
     kind, reason = explain_unknown_content(beginning)
     return reason if kind == "unsupported_format" else "no picture"
-
-
-def is_hidden(path: PurePosixPath) -> bool:
-    """Return whether a path leads through what macOS and others hide."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
 
 
 def copy_stream(
@@ -125,20 +145,47 @@ def copy_stream(
     """
     target = folder.joinpath(*path.parts)
     make_folder(target.parent)
-    digest, size, piece = hashlib.sha256(), 0, beginning
     with target.open("xb") as file:
-        while piece:
-            file.write(piece)
-            digest.update(piece)
-            size += len(piece)
-            left = _PIECE_BYTES if max_bytes is None else max(0, max_bytes - size)
-            piece = stream.read(min(_PIECE_BYTES, left))
-    return CopiedFile(path.as_posix(), size, digest.hexdigest())
+        size, digest = write_stream(stream, file, beginning=beginning, max_bytes=max_bytes)
+    return CopiedFile(path.as_posix(), size, digest)
+
+
+def write_stream(
+    stream: IO[bytes],
+    file: IO[bytes],
+    *,
+    beginning: bytes = b"",
+    max_bytes: int | None = None,
+    tell: Callable[[int], object] | None = None,
+) -> tuple[int, str]:
+    """Write a stream into a file, piece by piece.
+
+    Args:
+        stream: The content after `beginning`.
+        file: Where it goes.
+        beginning: The content that was read from the stream before.
+        max_bytes: How much is written at most; None for all.
+        tell: Called with the size of every piece that was written.
+
+    Returns:
+        How much was written, and its SHA-256.
+    """
+    digest, size, piece = hashlib.sha256(), 0, beginning
+    while True:
+        file.write(piece)
+        digest.update(piece)
+        size += len(piece)
+        if tell is not None:
+            tell(len(piece))
+        left = _PIECE_BYTES if max_bytes is None else max(0, max_bytes - size)
+        piece = stream.read(min(_PIECE_BYTES, left))
+        if not piece:
+            return size, digest.hexdigest()
 
 
 def copy_folder(
     source: Path, listing: FileList, target: Path, *, limits: ArchiveLimits, progress: bool
-) -> CopiedFiles:
+) -> Copied:
     """Copy the pictures of a folder with several threads: most of the time is waiting.
 
     Args:
@@ -159,46 +206,41 @@ def copy_folder(
         raise ValueError(
             f"{show_text(source)} has {len(files):,} files, more than {limits.entries:,}."
         )
-
-    def copy(file: Path) -> tuple[str, CopiedFile | str]:
-        path = PurePosixPath(file.relative_to(source).as_posix())
-        with open_regular(file, what="a picture") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            if size > limits.file_bytes:
-                return str(path), f"{size:,} bytes, more than {limits.file_bytes:,}"
-            beginning = stream.read(min(BEGINNING_BYTES, size))
-            reason = explain_left_out(path, beginning)
-            return str(path), reason or copy_stream(
-                stream, target, path, beginning=beginning, max_bytes=size
-            )
-
-    bar = tqdm(total=len(files), desc="Copying", unit=" files", disable=not progress)
-    copied: list[CopiedFile] = []
+    names = [PurePosixPath(file.relative_to(source).as_posix()) for file in files]
     left_out = [(path.relative_to(source).as_posix(), why) for path, why in listing.skipped]
+    copied = Copied([], left_out)
+    bar = tqdm(total=len(files), desc="Copying", unit=" files", disable=not progress)
     with bar, ThreadPoolExecutor(_THREADS) as pool:
-        for name, result in pool.map(partial(_copy_if_short, copy, source), files):
+        copy = partial(_copy_file, target=target, max_bytes=limits.file_bytes)
+        results = pool.map(copy, files, names)
+        for name, result in zip(names, results, strict=True):
             bar.update()
             if isinstance(result, CopiedFile):
-                copied.append(result)
+                copied.files.append(result)
             else:
-                left_out.append((name, result))
-    if not copied:
+                copied.left_out.append((str(name), result))
+    if not copied.files:
         raise ValueError(
             f"{show_text(source)} holds no picture: {len(files):,} files were looked at."
         )
-    return CopiedFiles(tuple(sorted(copied, key=lambda file: file.path)), tuple(left_out))
+    return Copied(sorted(copied.files, key=lambda file: file.path), copied.left_out)
 
 
-def _copy_if_short(
-    copy: Callable[[Path], tuple[str, CopiedFile | str]], source: Path, file: Path
-) -> tuple[str, CopiedFile | str]:
-    """Copy a file; in the new place, the path of a deep one may be longer than a path may be."""
+def _copy_file(file: Path, path: PurePosixPath, target: Path, max_bytes: int) -> CopiedFile | str:
+    """Copy a file if it is a picture, or return the reason why it is left out."""
     try:
-        return copy(file)
+        with open_regular(file, what="a picture") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > max_bytes:
+                return f"{size:,} bytes, more than {max_bytes:,}"
+            beginning = stream.read(min(BEGINNING_BYTES, size))
+            return explain_left_out(path, beginning) or copy_stream(
+                stream, target, path, beginning=beginning, max_bytes=size
+            )
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        return file.relative_to(source).as_posix(), "its path would be too long here"
+        return "its path would be too long here"  # that of a deep file, in the new place
 
 
 def verify_copies(folder: Path, files: Iterable[CopiedFile]) -> None:

@@ -9,28 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from emoclf.config import FACE_SIZE
 from emoclf.data.folders import list_files
-from emoclf.images import load_resized
+from emoclf.images import ModelInfo, prepare
 from emoclf.storage import open_regular
+from emoclf.storage.archives import ZIP_ERRORS, check_small_zip, open_zip
 from emoclf.storage.tables import open_table
-from emoclf.storage.zips import ZIP_ERRORS, check_small_zip, open_zip
 from emoclf.untrusted import show_text
 
 EMOTIONS: tuple[str, ...] = (
-    "neutral",
-    "happiness",
-    "surprise",
-    "sadness",
-    "anger",
-    "disgust",
-    "fear",
-    "contempt",
+    *("neutral", "happiness", "surprise", "sadness"),
+    *("anger", "disgust", "fear", "contempt"),
 )
 """What the raters of FER+ could choose, in the order of its columns."""
 
@@ -38,27 +32,13 @@ VOTE_COLUMNS: tuple[str, ...] = (*EMOTIONS, "unknown", "not a face")
 """All ten columns of votes."""
 
 CSV_LABELS: tuple[str, ...] = (
-    "anger",
-    "disgust",
-    "fear",
-    "happiness",
-    "sadness",
-    "surprise",
-    "neutral",
+    *("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"),
 )
 """Meaning of the numbers 0 to 6 in the CSV. The alphabetical order of the folders differs."""
 
 _EMOTION_OF_NAME = {
-    "angry": "anger",
-    "anger": "anger",
-    "disgust": "disgust",
-    "fear": "fear",
-    "happy": "happiness",
-    "happiness": "happiness",
-    "sad": "sadness",
-    "sadness": "sadness",
-    "surprise": "surprise",
-    "neutral": "neutral",
+    **{name: name for name in CSV_LABELS},
+    **{"angry": "anger", "happy": "happiness", "sad": "sadness"},
 }
 _FOLDER_USAGE = {"train": "Training", "test": "PublicTest"}
 _USAGES = ("Training", "PublicTest", "PrivateTest")
@@ -115,13 +95,7 @@ class FaceSet:
         Returns:
             A smaller set.
         """
-        return FaceSet(
-            self.pixels[chosen],
-            self.labels[chosen],
-            self.votes[chosen],
-            self.usages[chosen],
-            self.names[chosen],
-        )
+        return FaceSet(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 def join_face_sets(*parts: FaceSet) -> FaceSet:
@@ -133,8 +107,8 @@ def join_face_sets(*parts: FaceSet) -> FaceSet:
     Returns:
         One set.
     """
-    fields = ("pixels", "labels", "votes", "usages", "names")
-    return FaceSet(*(np.concatenate([getattr(part, name) for part in parts]) for name in fields))
+    columns = ([getattr(part, each.name) for part in parts] for each in fields(FaceSet))
+    return FaceSet(*map(np.concatenate, columns))
 
 
 def load_fer2013(path: str | Path, *, votes: str | Path | None = None) -> FaceSet:
@@ -209,13 +183,7 @@ def _take_arrays(file: Mapping[str, np.ndarray], name: str) -> FaceSet:
     usages = file["usage"].astype(str)
     for usage in np.unique(usages):
         _parse_usage(str(usage), "usage")
-    return FaceSet(
-        pixels,
-        np.array(labels, dtype=np.int64),
-        votes,
-        usages,
-        file["name"].astype(str),
-    )
+    return FaceSet(pixels, np.array(labels, np.int64), votes, usages, file["name"].astype(str))
 
 
 def _load_csv(path: Path, votes: str | Path | None) -> FaceSet:
@@ -236,13 +204,23 @@ def _load_csv(path: Path, votes: str | Path | None) -> FaceSet:
             labels.append(_parse_label(cells.get("emotion", ""), where))
             usages.append(_parse_usage(cells.get("Usage", ""), where))
     names = [f"fer{number:07d}.png" for number in range(len(pixels))]
-    counted = np.zeros((len(pixels), len(VOTE_COLUMNS)), dtype=np.uint8)
-    if votes is not None:
-        counted = _load_votes(Path(votes), len(pixels))
+    counted = None if votes is None else _load_votes(Path(votes), len(pixels))
+    return _make_set(pixels, labels, usages, names, votes=counted)
+
+
+def _make_set(
+    pixels: list[np.ndarray],
+    labels: list[int],
+    usages: list[str],
+    names: list[str],
+    *,
+    votes: np.ndarray | None = None,
+) -> FaceSet:
+    no_votes = np.zeros((len(pixels), len(VOTE_COLUMNS)), dtype=np.uint8)
     return FaceSet(
         np.array(pixels, dtype=np.uint8).reshape(-1, *FACE_SIZE),
         np.array(labels, dtype=np.int64),
-        counted,
+        no_votes if votes is None else votes,
         np.array(usages, dtype=str),
         np.array(names, dtype=str),
     )
@@ -300,31 +278,20 @@ def _load_votes(path: Path, count: int) -> np.ndarray:
     return np.array(votes, dtype=np.uint8).reshape(count, columns)
 
 
-def _find_usage(file_name: str, usage: str) -> str:
-    """Return the usage that a file's name begins with, else that of its folder."""
-    named = file_name.partition("_")[0]
-    return named if named in _USAGES else usage
-
-
 def _load_folders(path: Path) -> FaceSet:
     pixels, labels, usages, names = [], [], [], []
     for part, usage in _FOLDER_USAGE.items():
         for folder in sorted(entry for entry in (path / part).glob("*") if entry.is_dir()):
             label = _emotion_index(folder.name, str(folder))
             for file in list_files(folder).files:
-                pixels.append(load_resized(file, FACE_SIZE)[:, :, 0])
+                pixels.append(prepare(file, ModelInfo(image_size=FACE_SIZE)).crops[0, :, :, 0])
                 labels.append(label)
-                usages.append(_find_usage(file.name, usage))
+                named = file.name.partition("_")[0]
+                usages.append(named if named in _USAGES else usage)
                 names.append(str(file.relative_to(path)))
     if not pixels:
         raise ValueError(
             f"{show_text(path)} holds neither .npz files nor train/ and test/ folders of class "
             "folders (angry, disgust, fear, happy, neutral, sad, surprise)."
         )
-    return FaceSet(
-        np.stack(pixels),
-        np.array(labels, dtype=np.int64),
-        np.zeros((len(pixels), len(VOTE_COLUMNS)), dtype=np.uint8),
-        np.array(usages, dtype=str),
-        np.array(names, dtype=str),
-    )
+    return _make_set(pixels, labels, usages, names)

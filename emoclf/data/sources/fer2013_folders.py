@@ -1,10 +1,13 @@
-"""FER2013 in any form to class folders of PNG files, as the rest of emoclf takes them."""
+"""FER2013 in any form to class folders of PNG files, compared with the published counts.
+
+The counts tell whether this is FER2013, and whether its labels are read in the right order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +16,10 @@ from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES, LabelSource
 from emoclf.data.folders import list_files
+from emoclf.data.photo_folder import PhotoFolder
 from emoclf.data.sources.archives import extract_archive, read_safe_path
-from emoclf.data.sources.fer2013 import EMOTIONS, FaceSet, load_fer2013
-from emoclf.data.sources.fer2013_counts import check_fer2013_counts
+from emoclf.data.sources.fer2013 import CSV_LABELS, EMOTIONS, FaceSet, load_fer2013
+from emoclf.data.sources.finding import find_data_set
 from emoclf.storage import building_folder, temporary_folder
 from emoclf.untrusted import show_text
 
@@ -26,29 +30,12 @@ _CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 _PLAIN_EXTENSIONS = (".csv", ".npz")
 
 
-@dataclass(frozen=True)
-class FaceFolders:
-    """FER2013 as class folders.
+FOLDER_LABELS: tuple[str, ...] = tuple(sorted(CSV_LABELS))
+"""The emotions in the alphabetical order of the folders (angry, ..., surprise): 4 is neutral."""
 
-    Attributes:
-        folder: Holds a folder per class, each with a folder per usage.
-        counts: Usage -> class name -> faces.
-        other_faces: Faces with other emotions, which were not written.
-    """
+_BOTH_TESTS = "PublicTest and PrivateTest"
 
-    folder: Path
-    counts: dict[str, dict[str, int]]
-    other_faces: int
-
-    def describe(self) -> str:
-        """Return the counts as text for reading."""
-        lines = [
-            f"{show_text(self.folder)}, 48 x 48 pixels, {self.other_faces:,} other faces left out"
-        ]
-        for usage, counts in self.counts.items():
-            said = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-            lines.append(f"  {usage}: {said}")
-        return "\n".join(lines)
+Counts = Mapping[tuple[str, str], int]
 
 
 def make_fer2013_folders(
@@ -59,12 +46,12 @@ def make_fer2013_folders(
     label_by: LabelSource = "fer2013",
     whole: bool = True,
     progress: bool = True,
-) -> FaceFolders:
+) -> PhotoFolder:
     """Write the happy and sad faces of FER2013 as PNG files into class folders.
 
     A face is written to `Happy/Training/fer0000007.png`: `Training`, `PublicTest` and
     `PrivateTest` stay apart, so that `split_as_published` can use the published split. FER2013
-    holds copies across its parts; the cleaning step finds them.
+    holds duplicates across its parts; the cleaning step finds them.
 
     Args:
         source: `fer2013.csv` or `icml_face_data.csv`; a folder with `train` and `test`; `.npz`
@@ -93,16 +80,61 @@ def make_fer2013_folders(
         for index in tqdm(chosen, desc="Writing", unit=" faces", disable=not progress):
             place = temporary / classes[index] / str(faces.usages[index])
             place.mkdir(parents=True, exist_ok=True)
-            file = place / _name_file(str(faces.names[index]))
+            parts = read_safe_path(str(faces.names[index])).with_suffix(".png").parts
+            file = place / "_".join(parts)  # a name may come from anywhere
             with file.open("xb") as content:  # never two faces in one file
                 Image.fromarray(faces.pixels[index]).save(content, "PNG")
-    return FaceFolders(Path(folder), _count(faces, classes), len(faces) - len(chosen))
+    counts = {
+        f"{name}/{usage}": int(((faces.usages == usage) & (classes == name)).sum())
+        for usage in sorted(set(faces.usages.tolist()), reverse=True)
+        for name in CLASS_NAMES
+    }
+    note = f"Faces of 48 x 48 pixels; {len(faces) - len(chosen):,} other faces were left out."
+    return PhotoFolder(Path(folder), str(source), (note,), files=len(chosen), counts=counts)
 
 
-def _name_file(name: str) -> str:
-    """Return a name for a face's file; that of the face may come from anywhere."""
-    parts = read_safe_path(name).with_suffix(".png").parts
-    return "_".join(parts)
+def check_fer2013_counts(faces: FaceSet, *, whole: bool = True) -> None:
+    """Compare the faces of every usage and emotion with the published counts.
+
+    A CSV whose numbers follow the alphabetical order of the folders (4 = neutral) instead of the
+    original (4 = sad) is recognised by its counts, and so is one with missing or added rows. A part
+    of FER2013 that holds as many of each emotion cannot be told apart by counting.
+
+    Args:
+        faces: From `load_fer2013`.
+        whole: Whether every face must be there. Otherwise fewer are accepted, more are not.
+
+    Raises:
+        ValueError: If the counts differ; the message lists the differences.
+    """
+    emotions = [EMOTIONS[label] for label in faces.labels.tolist()]
+    received: Counts = Counter(zip(faces.usages.tolist(), emotions, strict=True))
+    has_private = any(usage == "PrivateTest" for usage, _ in received)
+    expected: Counts = {
+        (usage, emotion): count
+        for usage, counts in find_data_set("fer2013").parts.items()
+        for emotion, count in counts.items()
+    }
+    if not has_private:  # a folder `test` holds both, and its file names need not say which
+        expected = _join_tests(expected)
+        received = _join_tests(received)
+    differences = _find_differences(received, expected, whole=whole)
+    if not differences:
+        return
+    as_folders = _renumber(received)
+    if not _find_differences(as_folders, expected, whole=whole):
+        raise ValueError(
+            "The labels are numbered in the alphabetical order of FER2013's folders (4 = neutral), "
+            "but the numbers of fer2013.csv mean 4 = sad: the counts only fit the former "
+            f"({differences[0]}). Use the original fer2013.csv, or the folders themselves."
+        )
+    step = (
+        "Get the whole file again, or say that it is a part (whole=False, --part)."
+        if all(received.get(key, 0) <= count for key, count in expected.items())
+        else "It is another file, changed, or its labels are in another order: get it again."
+    )
+    shown = "; ".join(differences[:6]) + ("; ..." if len(differences) > 6 else "")
+    raise ValueError(f"These are not the counts of FER2013 ({len(faces):,} faces): {shown}. {step}")
 
 
 def _choose_classes(faces: FaceSet, label_by: LabelSource) -> np.ndarray:
@@ -122,13 +154,26 @@ def _choose_classes(faces: FaceSet, label_by: LabelSource) -> np.ndarray:
     return classes
 
 
-def _count(faces: FaceSet, classes: np.ndarray) -> dict[str, dict[str, int]]:
-    return {
-        str(usage): {
-            name: int(((faces.usages == usage) & (classes == name)).sum()) for name in CLASS_NAMES
-        }
-        for usage in sorted(set(faces.usages.tolist()), reverse=True)
-    }
+def _join_tests(counts: Counts) -> Counts:
+    joined: Counter[tuple[str, str]] = Counter()
+    for (usage, emotion), count in counts.items():
+        joined[_BOTH_TESTS if usage.endswith("Test") else usage, emotion] += count
+    return joined
+
+
+def _find_differences(received: Counts, expected: Counts, *, whole: bool) -> list[str]:
+    found = []
+    for usage, emotion in sorted({*expected, *received}):
+        has, should = received.get((usage, emotion), 0), expected.get((usage, emotion), 0)
+        if has > should or (whole and has < should):
+            found.append(f"{show_text(usage)} {emotion} {has:,}, published {should:,}")
+    return found
+
+
+def _renumber(counts: Counts) -> Counts:
+    """Return the counts as if the numbers had been in the order of the folders."""
+    meant = dict(zip(CSV_LABELS, FOLDER_LABELS, strict=True))
+    return {(usage, meant.get(emotion, emotion)): n for (usage, emotion), n in counts.items()}
 
 
 @contextmanager

@@ -1,20 +1,32 @@
-"""Where a data set comes from: the folder you name, Google Drive, `data/`, or drawn faces."""
+"""Which photos to work on: the folder you name, Google Drive, `data/`, or drawn faces.
+
+What emoclf knows of published data sets, where each is from and on what terms, is in
+`data_sets.toml`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
 from emoclf.config import CLASS_NAMES, SEED
 from emoclf.data.folders import find_class_folders, list_files
+from emoclf.data.photo_folder import PhotoFolder
 from emoclf.data.sources.staging import stage_data
 from emoclf.data.synthetic import PHOTOS_PER_CLASS, make_drawn_faces
+from emoclf.display import Displayed, Table
 from emoclf.images import UnreadableImageError, load_image
 from emoclf.runtime import DRIVE_MOUNT_POINT, in_colab, mount_drive
 from emoclf.untrusted import show_text
+
+PROJECT_DRIVE_LINK = "https://drive.google.com/drive/folders/1zWFnDQt2xOoRCO4GqhhCw3B6s8pHFKq1"
+"""The project's public folder on Google Drive."""
 
 DRIVE_DATA_FOLDER = "/content/drive/MyDrive/Image Classifier/data"
 """Where the lesson looks on a mounted Google Drive."""
@@ -26,19 +38,100 @@ STAGED_FOLDER_NAME = "staged"
 """Sub-folder of the local data folder that holds a copy of what lies on Drive or in an archive."""
 
 
+Access = Literal["built_in", "open", "login", "request"]
+"""Built in, open to everybody, after a login, or on request to the owners (never fetched)."""
+
+_WORDS_ACCESS: dict[Access, str] = {
+    "built_in": "drawn on your machine",
+    "open": "no login",
+    "login": "a free Kaggle account, as a rule",
+    "request": "on request to the owners; emoclf never fetches it",
+}
+
+
 @dataclass(frozen=True)
-class DataSource:
-    """The folder a lesson works on, and why this one.
+class DataSet(Displayed):
+    """What is known about a data set.
 
     Attributes:
-        folder: Holds one folder per class.
-        is_drawn: Whether it holds the built-in drawn faces.
-        description: One or two sentences: what was looked for, what was found.
+        name: What the commands call it.
+        title: What it is, in a line.
+        origin: Where it comes from: an address, with the paper where there is one.
+        terms: Licence and terms in a sentence.
+        access: Who may have it.
+        classes: Its own class names.
+        how: How to get it, in a sentence.
+        photos: How many photos it holds, or None where that is not fixed.
+        parts: Published counts: part -> class -> photos; empty where none are published.
     """
 
-    folder: Path
-    is_drawn: bool
-    description: str
+    name: str
+    title: str
+    origin: str
+    terms: str
+    access: Access
+    classes: tuple[str, ...]
+    how: str
+    photos: int | None = None
+    parts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def count_class(self, class_name: str) -> int:
+        """Return the published count of a class over all parts, 0 where none is published."""
+        return sum(counts.get(class_name, 0) for counts in self.parts.values())
+
+    def blocks(self) -> Iterable[str | Table]:
+        """Return what is known, as a table."""
+        total = f"{self.photos:,} in all: " if self.photos else ""
+        classes = ", ".join(
+            f"{name} {count:,}" if (count := self.count_class(name)) else name
+            for name in self.classes
+        )
+        rows = {
+            "what": self.title,
+            "from": self.origin,
+            "terms": self.terms,
+            "access": _WORDS_ACCESS[self.access],
+            "holds": f"{total}{classes}",
+            "get it": self.how,
+        }
+        yield Table(("", self.name), list(rows.items()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same as what JSON can hold."""
+        return asdict(self)
+
+
+@cache
+def list_data_sets() -> tuple[DataSet, ...]:
+    """Return every data set that emoclf knows, those that can be had at once first."""
+    content = Path(__file__).with_name("data_sets.toml").read_bytes()
+    return msgspec.toml.decode(content, type=dict[str, tuple[DataSet, ...]])["data_sets"]
+
+
+def find_data_set(name: str) -> DataSet:
+    """Look up a data set.
+
+    Args:
+        name: Its name, in upper or lower case.
+
+    Returns:
+        What is known about it.
+
+    Raises:
+        ValueError: If there is none of this name; the message lists those there are.
+
+    Example:
+        >>> find_data_set("fer2013").count_class("sadness")
+        6077
+    """
+    for data_set in list_data_sets():
+        if data_set.name == name.lower():
+            return data_set
+    names = ", ".join(each.name for each in list_data_sets())
+    raise ValueError(
+        f"There is no data set {name!r} in the registry. It has: {names}. A folder of your own "
+        "needs no entry: pass the folder itself."
+    )
 
 
 def find_data(
@@ -51,7 +144,7 @@ def find_data(
     with_flaws: bool = True,
     seed: int = SEED,
     progress: bool = True,
-) -> DataSource:
+) -> PhotoFolder:
     """Find photos to work on: the folder asked for, else `data/`, else draw faces.
 
     In Colab, Google Drive is mounted first when the folder lies on it, and its photos are copied
@@ -70,7 +163,7 @@ def find_data(
         progress: Whether a progress bar is shown while drawing or copying.
 
     Returns:
-        The folder and how it was found.
+        The folder, and how it was found.
 
     Raises:
         FileNotFoundError: If a folder that you named does not exist.
@@ -78,40 +171,38 @@ def find_data(
         ArchiveRefusedError: If an archive is damaged, unsafe or too large.
         ValueError: If a folder that you named does not hold one folder per class.
     """
-    notes = []
+    missing = []
     if folder is not None:
         is_on_drive = in_colab() and Path(folder).is_relative_to(DRIVE_MOUNT_POINT)
         if is_on_drive:
             mount_drive()
         if Path(folder).exists() or str(folder) != DRIVE_DATA_FOLDER:
-            notes.append(f"Using the photos in {show_text(folder)}.")
-            if not Path(folder).is_file():
+            note = f"Using the photos in {show_text(folder)}."
+            is_archive = Path(folder).is_file()
+            if not is_archive:
                 find_class_folders(folder, class_names=class_names, class_map=class_map)
-            if is_on_drive or Path(folder).is_file():
-                staged_folder = Path(local_folder) / STAGED_FOLDER_NAME
-                staged = stage_data(
-                    folder, staged_folder, class_names=class_names, progress=progress
-                )
-                find_class_folders(staged.folder, class_names=class_names, class_map=class_map)
-                folder = staged.folder
-                notes.append(f"Copied to this machine: {staged.describe()}")
-            return DataSource(Path(folder), False, " ".join(notes))
-        notes.append(f"There is no folder {show_text(folder)}.")
+            if not (is_on_drive or is_archive):
+                return PhotoFolder(Path(folder), str(folder), (note,))
+            place = Path(local_folder) / STAGED_FOLDER_NAME
+            staged = stage_data(folder, place, class_names=class_names, progress=progress)
+            find_class_folders(staged.folder, class_names=class_names, class_map=class_map)
+            return replace(staged, notes=(f"{note} They are copied to this machine:",))
+        missing.append(f"There is no folder {show_text(folder)}.")
     if _holds_photos(Path(local_folder), class_names):
-        notes.append(f"Using the photos in {show_text(Path(local_folder))}.")
-        return DataSource(Path(local_folder), False, " ".join(notes))
-    notes.append(f"{show_text(local_folder)} holds no photos of {' and '.join(class_names)}.")
+        note = f"Using the photos in {show_text(Path(local_folder))}."
+        return PhotoFolder(Path(local_folder), str(local_folder), (*missing, note))
+    missing.append(f"{show_text(local_folder)} holds no photos of {' and '.join(class_names)}.")
     name = f"{drawn_per_class}_per_class_seed_{seed}"
     target = Path(local_folder) / DRAWN_FACES_FOLDER_NAME / name
-    make_drawn_faces(
+    drawn = make_drawn_faces(
         target,
         photos_per_class=drawn_per_class,
         seed=seed,
         with_flaws=with_flaws,
         progress=progress,
     )
-    notes.append(f"Using the built-in drawn faces, in {show_text(target)}.")
-    return DataSource(target, True, " ".join(notes))
+    note = f"Using the built-in drawn faces, in {show_text(target)}."
+    return replace(drawn, notes=(*missing, note))
 
 
 @dataclass(frozen=True, eq=False)

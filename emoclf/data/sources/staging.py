@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -21,17 +21,18 @@ from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES
 from emoclf.data.folders import FileList, find_class_folders, list_files
-from emoclf.data.sources.archive_entries import find_archive_kind
+from emoclf.data.photo_folder import PhotoFolder
 from emoclf.data.sources.archives import ARCHIVE_EXTENSIONS, fill_from_archive, naming_archive
 from emoclf.data.sources.copying import (
+    ArchiveLimits,
+    Copied,
     CopiedFile,
-    CopiedFiles,
     copy_folder,
     verify_copies,
+    write_stream,
 )
-from emoclf.data.sources.limits import ArchiveLimits
 from emoclf.storage import building_folder, describe_irregular, open_regular, read_json, write_json
-from emoclf.storage.zips import ArchiveRefusedError
+from emoclf.storage.archives import ArchiveRefusedError, find_archive_kind
 from emoclf.untrusted import show_text
 
 RECORD_NAME = ".staged.json"
@@ -39,8 +40,6 @@ RECORD_NAME = ".staged.json"
 
 _Format = Literal["emoclf staged data 1"]
 _FORMAT: _Format = "emoclf staged data 1"
-_PIECE_BYTES = 1 << 20
-_NAMED_FILES = 3
 
 
 @dataclass(frozen=True)
@@ -54,46 +53,6 @@ class _Record:
     left_out: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class StagedData:
-    """A data set on this machine.
-
-    Attributes:
-        folder: Where the class folders are: the folder asked for, or the one inside it that an
-            archive has wrapped around them.
-        source: Where it came from.
-        files: How many files were staged.
-        bytes: Their size together.
-        sha256: Of all paths and contents together, in hexadecimal digits.
-        left_out: What was not copied, each with the reason.
-        was_there: Whether it had been staged before, and nothing was copied now.
-        gone: Staged files that are not where they were put: moved or deleted since.
-    """
-
-    folder: Path
-    source: str
-    files: int
-    bytes: int
-    sha256: str
-    left_out: tuple[tuple[str, str], ...] = ()
-    was_there: bool = False
-    gone: tuple[str, ...] = ()
-
-    def describe(self) -> str:
-        """Return the result as text for reading."""
-        verb = "were staged before" if self.was_there else "staged and verified"
-        size = self.bytes / 2**20
-        lines = [f"{self.files:,} files, {size:,.1f} MiB, {verb}: {show_text(self.folder)}"]
-        lines.append(f"SHA-256 of all of them: {self.sha256}")
-        if self.gone:
-            lines.append(f"{len(self.gone):,} of them were moved or deleted here since.")
-        if self.left_out:
-            named = ", ".join(f"{n!r} ({why})" for n, why in self.left_out[:_NAMED_FILES])
-            more = ", ..." if len(self.left_out) > _NAMED_FILES else ""
-            lines.append(f"{len(self.left_out):,} files left out: {named}{more}")
-        return "\n".join(lines)
-
-
 def stage_data(
     source: str | Path,
     local_folder: str | Path,
@@ -102,7 +61,7 @@ def stage_data(
     limits: ArchiveLimits | None = None,
     class_names: tuple[str, ...] = CLASS_NAMES,
     progress: bool = True,
-) -> StagedData:
+) -> PhotoFolder:
     """Copy the pictures of a folder or an archive to this machine, once.
 
     Every file is read again after it was written and compared with what was read. Only when all
@@ -152,10 +111,10 @@ def stage_data(
     listing = list_files(source) if source.is_dir() else FileList((source,), ())
     limits = limits or ArchiveLimits()
 
-    def fill(temporary: Path) -> CopiedFiles:
-        if source.is_dir():
-            return copy_folder(source, listing, temporary, limits=limits, progress=progress)
-        return _copy_archive(source, temporary, limits, sha256, progress)
+    def fill(temporary: Path) -> Copied:
+        if not source.is_dir():
+            return _copy_archive(source, temporary, limits, sha256, progress)
+        return copy_folder(source, listing, temporary, limits=limits, progress=progress)
 
     return stage_with(
         fill,
@@ -168,14 +127,14 @@ def stage_data(
 
 
 def stage_with(
-    fill: Callable[[Path], CopiedFiles],
+    fill: Callable[[Path], Copied],
     local_folder: Path,
     *,
     source: str,
     fingerprint: str,
     class_names: tuple[str, ...] = CLASS_NAMES,
     progress: bool = True,
-) -> StagedData:
+) -> PhotoFolder:
     """Fill a folder once: verified, recorded, whole or not there.
 
     Args:
@@ -192,13 +151,28 @@ def stage_with(
     Raises:
         FileExistsError: If something else is in the local folder, or the source has changed.
     """
-    if (local_folder / RECORD_NAME).is_file():
-        return _find_staged(local_folder, source, fingerprint, class_names)
-    with building_folder(local_folder) as temporary:
-        copied = fill(temporary)
-        verify_copies(temporary, tqdm(copied.files, desc="Verifying", disable=not progress))
-        _write_record(temporary, source, fingerprint, copied)
-    return _describe_staged(local_folder, source, copied, class_names)
+    was_there = (local_folder / RECORD_NAME).is_file()
+    if was_there:
+        record = _read_record(local_folder, source, fingerprint)
+    else:
+        with building_folder(local_folder) as temporary:
+            files, left_out = fill(temporary)
+            verify_copies(temporary, tqdm(files, desc="Verifying", disable=not progress))
+            record = _Record(_FORMAT, source, fingerprint, tuple(files), tuple(left_out))
+            write_json(temporary / RECORD_NAME, asdict(record))
+    digest = hashlib.sha256()
+    for file in record.files:
+        digest.update(f"{file.path}\0{file.sha256}\n".encode(errors="surrogateescape"))
+    return PhotoFolder(
+        _find_class_root(local_folder, class_names),
+        source,
+        files=len(record.files),
+        bytes=sum(file.bytes for file in record.files),
+        sha256=digest.hexdigest(),
+        left_out=record.left_out,
+        was_there=was_there,
+        gone=tuple(f.path for f in record.files if not os.path.isfile(local_folder / f.path)),  # noqa: PTH113 - says no for impossible names, too
+    )
 
 
 def _check_apart(source: Path, local_folder: Path) -> None:
@@ -223,7 +197,7 @@ def _fingerprint(source: Path, files: Iterable[Path], sha256: str | None) -> str
 
 def _copy_archive(
     source: Path, target: Path, limits: ArchiveLimits, sha256: str | None, progress: bool
-) -> CopiedFiles:
+) -> Copied:
     """Copy an archive in one piece, compare its checksum, unpack it here."""
     with (
         open_regular(source, what="an archive", max_bytes=limits.bytes) as stream,
@@ -232,7 +206,7 @@ def _copy_archive(
         if find_archive_kind(stream) is None:
             raise ArchiveRefusedError(
                 f"{show_text(source)} is not unpacked: its content is none of "
-                f"{', '.join(ARCHIVE_EXTENSIONS)}. Pack it as one of these."
+                f"{ARCHIVE_EXTENSIONS}. Pack it as one of these."
             )
         received = _copy_stream(stream, local, progress=progress)
         if sha256 and received != sha256.lower():
@@ -249,33 +223,20 @@ def _copy_archive(
 
 def _copy_stream(stream: BinaryIO, local: BinaryIO, *, progress: bool) -> str:
     """Copy as many bytes as a file has now, and return their SHA-256: it may grow meanwhile."""
-    digest, left = hashlib.sha256(), stream.seek(0, 2)
+    size = stream.seek(0, 2)
     stream.seek(0)
-    with tqdm(total=left, desc="Copying", unit="B", unit_scale=True, disable=not progress) as bar:
-        while piece := stream.read(min(_PIECE_BYTES, left)):
-            local.write(piece)
-            digest.update(piece)
-            left -= len(piece)
-            bar.update(len(piece))
-    return digest.hexdigest()
+    with tqdm(total=size, desc="Copying", unit="B", unit_scale=True, disable=not progress) as bar:
+        return write_stream(stream, local, max_bytes=size, tell=bar.update)[1]
 
 
-def _write_record(folder: Path, source: str, fingerprint: str, copied: CopiedFiles) -> None:
-    record = _Record(_FORMAT, source, fingerprint, copied.files, copied.left_out)
-    write_json(folder / RECORD_NAME, asdict(record))
-
-
-def _find_staged(
-    folder: Path, source: str, fingerprint: str, class_names: tuple[str, ...]
-) -> StagedData:
+def _read_record(folder: Path, source: str, fingerprint: str) -> _Record:
     """Return what an earlier call has staged, if it is the same."""
     try:
         record: _Record = read_json(folder / RECORD_NAME, what="what was staged", kind=_Record)
     except ValueError as error:
         raise ValueError(
             f"{show_text(folder / RECORD_NAME)} was not written by this emoclf "
-            f"({show_text(error)}): delete "
-            f"{show_text(folder)}."
+            f"({show_text(error)}): delete {show_text(folder)}."
         ) from error
     if (record.source, record.fingerprint) != (source, fingerprint):
         was = "an earlier state of it" if record.source == source else show_text(record.source)
@@ -283,26 +244,7 @@ def _find_staged(
             f"{show_text(folder)} holds what was staged from {was}, not {show_text(source)} as it "
             "is now. Stage into another folder, or delete this one first."
         )
-    copied = CopiedFiles(record.files, record.left_out)
-    staged = _describe_staged(folder, source, copied, class_names)
-    gone = tuple(file.path for file in record.files if not os.path.isfile(folder / file.path))  # noqa: PTH113 - says no for impossible names, too
-    return replace(staged, was_there=True, gone=gone)
-
-
-def _describe_staged(
-    folder: Path, source: str, copied: CopiedFiles, class_names: tuple[str, ...]
-) -> StagedData:
-    digest = hashlib.sha256()
-    for file in copied.files:
-        digest.update(f"{file.path}\0{file.sha256}\n".encode(errors="surrogateescape"))
-    return StagedData(
-        _find_class_root(folder, class_names),
-        source,
-        len(copied.files),
-        copied.bytes,
-        digest.hexdigest(),
-        copied.left_out,
-    )
+    return record
 
 
 def _find_class_root(folder: Path, class_names: tuple[str, ...]) -> Path:

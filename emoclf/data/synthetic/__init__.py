@@ -1,16 +1,11 @@
 """The built-in data set: drawn happy and sad faces, so that everything runs with no download.
 
 `data_set` writes pictures to disk, `flaws` plants what the cleaning lesson looks for, `photo` puts
-one picture together from the other modules: what can vary (`traits`), what chance chooses
-(`chance`), how it is drawn (`canvas`, `head`, `features`, `hair`, `clothes`, `scene`).
+one picture together: of what can vary and what chance chooses (`traits`), drawn by `face` and
+`hair` on a `canvas`.
 """
 
-from emoclf.data.synthetic.data_set import (
-    PHOTOS_PER_CLASS,
-    DrawnFaces,
-    draw_face,
-    make_drawn_faces,
-)
+from emoclf.data.synthetic.data_set import PHOTOS_PER_CLASS, draw_face, make_drawn_faces
 from emoclf.data.synthetic.flaws import PlantedFlaw
 
-__all__ = ["PHOTOS_PER_CLASS", "DrawnFaces", "PlantedFlaw", "draw_face", "make_drawn_faces"]
+__all__ = ["PHOTOS_PER_CLASS", "PlantedFlaw", "draw_face", "make_drawn_faces"]

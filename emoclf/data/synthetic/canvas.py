@@ -7,7 +7,6 @@ points into pixels, so position, size, roll, yaw and pitch are dealt with in one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,13 +98,7 @@ class Canvas:
         self._pen = ImageDraw.Draw(image, "RGBA")
 
     def fill(self, pixels: Points, colour: Colour, *, opacity: float = 1.0) -> None:
-        """Fill a polygon given in pixels.
-
-        Args:
-            pixels: float64, shape (n, 2), pixels.
-            colour: Red, green, blue, 0 to 255.
-            opacity: 0 (invisible) to 1 (covers what is below).
-        """
+        """Fill a polygon given in pixels, with an opacity of 0 (invisible) to 1 (covering)."""
         if opacity > 0.0:
             self._pen.polygon(pixels.ravel().tolist(), fill=(*colour, round(255 * opacity)))
 
@@ -121,69 +114,71 @@ class Canvas:
         """Fill a polygon that lies on the face; see `HeadPose.surface`."""
         self.fill(self.pose.surface(points, depth=depth), colour, opacity=opacity)
 
+    def stroke(
+        self,
+        line: Points,
+        width: float,
+        colour: Colour,
+        *,
+        taper: float = 0.7,
+        depth: float = 0.8,
+        opacity: float = 1.0,
+    ) -> None:
+        """Draw a brush stroke on the face; see `ribbon` and `surface`."""
+        self.surface(ribbon(line, width, taper=taper), colour, depth=depth, opacity=opacity)
 
-def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """Mix two colours.
+    def stroke_flat(
+        self, line: Points, width: float, colour: Colour, *, taper: float = 0.7, depth: float = 0.0
+    ) -> None:
+        """Draw a brush stroke in a flat layer; see `ribbon` and `flat`."""
+        self.flat(ribbon(line, width, taper=taper), colour, depth=depth)
 
-    Args:
-        first: Red, green, blue, 0 to 255.
-        second: Red, green, blue, 0 to 255.
-        share: Share of the second colour, 0 to 1.
 
-    Returns:
-        The mixed colour.
+def mix(first: Colour, second: Colour, fraction: float) -> Colour:
+    """Mix two colours, with a fraction of 0 to 1 of the second.
 
     Example:
         >>> mix((0, 0, 0), (200, 100, 50), 0.5)
         (100, 50, 25)
     """
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
+    red, green, blue = (round(a + (b - a) * fraction) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
 def darker(colour: Colour, factor: float) -> Colour:
-    """Multiply a colour by a factor and keep it within 0 to 255.
-
-    Args:
-        colour: Red, green, blue, 0 to 255.
-        factor: Below 1 darkens, above 1 lightens.
-
-    Returns:
-        The new colour.
-    """
+    """Multiply a colour by a factor, which below 1 darkens, and keep it within 0 to 255."""
     red, green, blue = (min(255, max(0, round(value * factor))) for value in colour)
     return red, green, blue
 
 
 def ellipse(x: float, y: float, radius_x: float, radius_y: float, *, tilt: float = 0.0) -> Points:
-    """Return the outline of an ellipse.
-
-    Args:
-        x: Centre.
-        y: Centre.
-        radius_x: Half width.
-        radius_y: Half height.
-        tilt: Radians, clockwise on the screen.
-
-    Returns:
-        float64, shape (32, 2).
-    """
+    """Return the outline of an ellipse around `(x, y)`, tilted clockwise by radians: (32, 2)."""
     across, down = radius_x * np.cos(_CIRCLE), radius_y * np.sin(_CIRCLE)
     cosine, sine = np.cos(tilt), np.sin(tilt)
     return np.stack([x + across * cosine - down * sine, y + across * sine + down * cosine], axis=1)
 
 
-def smooth(points: Points | Sequence[tuple[float, float]], *, closed: bool = True) -> Points:
+def parse(points: str) -> Points:
+    """Read points as SVG writes them: `"0.1,0.2 0.3,-0.4"` are two.
+
+    Returns:
+        float64, shape (n, 2).
+    """
+    return np.array([pair.split(",") for pair in points.split()], dtype=np.float64)
+
+
+def smooth(*points: str | Points | tuple[float, float], closed: bool = True) -> Points:
     """Draw a smooth curve through points (a Catmull-Rom spline).
 
     Args:
-        points: float64, shape (n, 2): the points to pass through.
+        *points: The points to pass through: pairs, a text for `parse`, or float64 `(n, 2)`.
         closed: Whether the last point is joined to the first.
 
     Returns:
         float64, shape (about 7 n, 2).
     """
-    knots = np.asarray(points, dtype=np.float64)
+    found = [parse(each) if isinstance(each, str) else np.atleast_2d(each) for each in points]
+    knots = np.concatenate(found).astype(np.float64)
     if closed:
         before, after, beyond = (np.roll(knots, shift, axis=0) for shift in (1, -1, -2))
         start = knots
@@ -199,6 +194,11 @@ def smooth(points: Points | Sequence[tuple[float, float]], *, closed: bool = Tru
     )
     flat = curve.reshape(-1, 2)
     return flat if closed else np.concatenate([flat, knots[-1:]])
+
+
+def curve(*points: str | Points | tuple[float, float]) -> Points:
+    """Draw a smooth curve through points, from the first to the last; see `smooth`."""
+    return smooth(*points, closed=False)
 
 
 def ribbon(points: Points, width: float, *, taper: float = 0.7) -> Points:

@@ -20,8 +20,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES, SEED
-from emoclf.data.synthetic.arguments import check_size, check_whole_number, find_label
-from emoclf.data.synthetic.flaws import COPIES_PER_CLASS, PlantedFlaw, SourceFace, flawed_files
+from emoclf.data.photo_folder import DRAWN_FACES, PhotoFolder
+from emoclf.data.synthetic.flaws import COPIES_PER_CLASS, PlantedFlaw, flawed_files
 from emoclf.data.synthetic.photo import DrawnPhoto, draw_photo
 from emoclf.storage import read_json, replacing
 from emoclf.untrusted import show_text
@@ -36,6 +36,8 @@ WRONG_LABEL: str = "wrong_label"
 """Kind of a planted flaw: the picture shows the other expression."""
 
 _FORMAT = 1
+_MIN_SIDE_PX = 32
+_MAX_SIDE_PX = 1024
 _WRONG_NOTE = "The picture shows the other expression: its label is wrong."
 _DIRECTIONS = (-1.0, 1.0)
 _FLAW_INDEX = 1_000_000_000
@@ -48,22 +50,6 @@ _NAME_PATTERNS = (
     "download ({number}).jpg",
     "{number:08x}.jpg",
 )
-
-
-@dataclass(frozen=True)
-class DrawnFaces:
-    """The built-in data set on disk.
-
-    Attributes:
-        folder: Holds one folder per class, named like the class in lower case.
-        counts: Ordinary pictures that are there now, by class name, in label order; planted
-            flaws are not counted.
-        planted_flaws: What was planted for the lesson: flaws, wrong labels; empty without.
-    """
-
-    folder: Path
-    counts: Mapping[str, int]
-    planted_flaws: tuple[PlantedFlaw, ...]
 
 
 def draw_face(
@@ -95,15 +81,21 @@ def draw_face(
         >>> draw_face("Happy", seed=1).shape
         (128, 128, 3)
     """
-    label = find_label(class_name)
-    check_size(size)
-    check_whole_number("seed", seed, minimum=0)
+    names = [name.lower() for name in CLASS_NAMES]
+    if not isinstance(class_name, str) or class_name.lower() not in names:
+        raise ValueError(
+            f"Expected `class_name` to be one of {', '.join(CLASS_NAMES)}. "
+            f"Received: class_name={class_name!r}."
+        )
+    _check_size(size)
+    _check_whole_number("seed", seed, minimum=0)
     if strength is not None and not 0.0 <= strength <= 1.0:
         raise ValueError(
             f"Expected `strength` from 0 (no expression) to 1 (a clear one), or None to draw it "
             f"by chance. Received: strength={strength!r}."
         )
-    return draw_photo(_DIRECTIONS[label], seed=int(seed), size=size, strength=strength).pixels
+    direction = _DIRECTIONS[names.index(class_name.lower())]
+    return draw_photo(direction, seed=int(seed), size=size, strength=strength).pixels
 
 
 def make_drawn_faces(
@@ -115,7 +107,7 @@ def make_drawn_faces(
     with_flaws: bool = False,
     wrong_labels: int = 0,
     progress: bool = False,
-) -> DrawnFaces:
+) -> PhotoFolder:
     """Draw the built-in data set into `folder/sad` and `folder/happy`.
 
     Nothing is overwritten. A data set that was already drawn there with the same settings is
@@ -126,14 +118,15 @@ def make_drawn_faces(
         photos_per_class: Ordinary pictures of each class, at least 1.
         seed: 0 or more; the same seed gives the same files.
         size: `(height, width)` in pixels, each from 32 to 1024.
-        with_flaws: Whether to plant what a scraped folder suffers from: copies, damaged files,
-            files that are no pictures.
+        with_flaws: Whether to plant what a scraped folder suffers from: duplicates, damaged
+            files, files that are no pictures.
         wrong_labels: How many of the pictures of each class show the other expression, for trying
             to find them; they are named among the planted flaws.
         progress: Whether to show a progress bar.
 
     Returns:
-        Where the pictures are, how many, and which flaws were planted.
+        The folder, with one class folder each in lower case; `counts` are the ordinary pictures
+        that are there now, `planted_flaws` the flaws and wrong labels.
 
     Raises:
         FileExistsError: If a class folder holds files that were not drawn with these settings.
@@ -146,24 +139,21 @@ def make_drawn_faces(
         >>> faces.counts  # doctest: +SKIP
         {'Sad': 2, 'Happy': 2}
     """
-    check_whole_number(
+    _check_whole_number(
         "photos_per_class", photos_per_class, minimum=COPIES_PER_CLASS if with_flaws else 1
     )
-    check_whole_number("wrong_labels", wrong_labels, minimum=0, maximum=photos_per_class)
-    check_whole_number("seed", seed, minimum=0)
-    check_size(size)
+    _check_whole_number("wrong_labels", wrong_labels, minimum=0, maximum=photos_per_class)
+    _check_whole_number("seed", seed, minimum=0)
+    _check_size(size)
     root = Path(folder)
     if root.exists() and not root.is_dir():
         raise NotADirectoryError(
             f"Expected `folder` to be a folder, or a path where one can be made. "
             f"Received: {show_text(root)}, which is a file. Choose another name."
         )
-    settings = {
-        "format": _FORMAT,
-        "photos_per_class": int(photos_per_class),
-        "seed": int(seed),
-        "size": (int(size[0]), int(size[1])),
-        "with_flaws": bool(with_flaws),
+    settings: dict[str, Any] = {
+        **{"format": _FORMAT, "photos_per_class": int(photos_per_class), "seed": int(seed)},
+        **{"size": (int(size[0]), int(size[1])), "with_flaws": bool(with_flaws)},
         **({"wrong_labels": int(wrong_labels)} if wrong_labels else {}),
     }
     wrong = _choose_wrong_labels(settings)
@@ -177,27 +167,44 @@ def make_drawn_faces(
             _write_whole(root / places[key], _encode(picture))
         flaws = _plant_flaws(root, settings, places) if with_flaws else ()
         flaws += tuple(PlantedFlaw(WRONG_LABEL, (places[key],), _WRONG_NOTE) for key in wrong)
-        record = _Record(settings, complete=True, flaws=flaws)
-        _save_record(root, record)
+        record = _save_record(root, _Record(settings, complete=True, planted_flaws=flaws))
     counts = {
         name: sum((root / place).exists() for key, place in places.items() if key[0] == label)
         for label, name in enumerate(CLASS_NAMES)
     }
-    return DrawnFaces(folder=root, counts=counts, planted_flaws=record.flaws)
+    note = f"Faces drawn into {show_text(root)}."
+    return PhotoFolder(
+        root, DRAWN_FACES, (note,), counts=counts, planted_flaws=record.planted_flaws
+    )
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    """Refuse a size that is not two whole numbers in range."""
+    is_pair = isinstance(size, (tuple, list)) and len(size) == 2
+    if not is_pair or not all(
+        isinstance(side, (int, np.integer)) and _MIN_SIDE_PX <= side <= _MAX_SIDE_PX
+        for side in size
+    ):
+        raise ValueError(
+            f"Expected `size` as (height, width) in whole pixels, each from {_MIN_SIDE_PX} to "
+            f"{_MAX_SIDE_PX}, such as (128, 128). Received: size={size!r}."
+        )
+
+
+def _check_whole_number(name: str, value: int, *, minimum: int, maximum: int | None = None) -> None:
+    """Refuse what is not a whole number of at least `minimum`, or is above `maximum`."""
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not is_whole or value < minimum or (maximum is not None and value > maximum):
+        most = "" if maximum is None else f" and at most {maximum}"
+        raise ValueError(
+            f"Expected `{name}` to be a whole number of at least {minimum}{most}. "
+            f"Received: {name}={value!r}."
+        )
 
 
 @dataclass(frozen=True)
 class _Record:
     """What `SETTINGS_NAME` holds: how the faces were drawn, whether all are, which are flawed."""
-
-    settings: Mapping[str, Any]
-    complete: bool
-    flaws: tuple[PlantedFlaw, ...]
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """A record as it is written."""
 
     settings: dict[str, bool | int | tuple[int, int]]
     complete: bool
@@ -206,10 +213,11 @@ class _Stored:
 
 def _choose_wrong_labels(settings: Mapping[str, Any]) -> list[tuple[int, int]]:
     """Return label and index of the pictures that show the other expression."""
-    count, chosen = settings.get("wrong_labels", 0), []
+    chosen = []
     for label in range(len(CLASS_NAMES)):
         generator = np.random.default_rng(np.random.SeedSequence((settings["seed"], label, 2)))
         order = generator.permutation(settings["photos_per_class"])
+        count = settings.get("wrong_labels", 0)
         chosen += [(label, int(index)) for index in sorted(order[:count])]
     return chosen
 
@@ -219,9 +227,8 @@ def _picture(
 ) -> DrawnPhoto:
     """Draw one picture of a data set; a turned one shows the other expression."""
     state = np.random.SeedSequence((settings["seed"], label, index)).generate_state(2, np.uint64)
-    height, width = settings["size"]
     direction = -_DIRECTIONS[label] if is_turned else _DIRECTIONS[label]
-    return draw_photo(direction, seed=int(state[0]), size=(height, width))
+    return draw_photo(direction, seed=int(state[0]), size=settings["size"])
 
 
 def _relative_path(seed: int, label: int, index: int) -> str:
@@ -255,9 +262,9 @@ def _plant_flaws(
     def extra_face(label: int, number: int) -> Image.Image:
         return Image.fromarray(_picture(settings, label, _FLAW_INDEX + number).pixels)
 
-    def ordinary_face(label: int, number: int) -> SourceFace:
+    def ordinary_face(label: int, number: int) -> tuple[str, bytes]:
         place = places[label, number % settings["photos_per_class"]]
-        return SourceFace(place, (root / place).read_bytes())
+        return place, (root / place).read_bytes()
 
     flaws = []
     for flaw, content in flawed_files(extra_face, ordinary_face):
@@ -267,10 +274,14 @@ def _plant_flaws(
     return tuple(flaws)
 
 
-def _open_record(root: Path, settings: Mapping[str, Any]) -> _Record:
+def _open_record(root: Path, settings: dict[str, Any]) -> _Record:
     """Return how far the data set is; refuse a folder that holds something else."""
     class_folders = [root / name.lower() for name in CLASS_NAMES]
-    filled = [folder for folder in class_folders if folder.is_dir() and _holds_files(folder)]
+    filled = [
+        folder
+        for folder in class_folders
+        if folder.is_dir() and any(entry.name[0] != "." for entry in folder.iterdir())
+    ]
     found = _read_record(root / SETTINGS_NAME)
     if found is not None and found.settings == settings and (filled or not found.complete):
         return found
@@ -282,11 +293,9 @@ def _open_record(root: Path, settings: Mapping[str, Any]) -> _Record:
             f"{_describe(settings)}. Received: {content} ({show_text((filled + foreign)[0])}). "
             "Nothing was changed: choose another `folder`, or move what is there away first."
         )
-    record = _Record(settings, complete=False, flaws=())
     for folder in class_folders:
         folder.mkdir(parents=True, exist_ok=True)
-    _save_record(root, record)
-    return record
+    return _save_record(root, _Record(settings, complete=False, planted_flaws=()))
 
 
 def _describe(settings: Mapping[str, Any]) -> str:
@@ -295,25 +304,16 @@ def _describe(settings: Mapping[str, Any]) -> str:
     return show_text(", ".join(f"{key}={value}" for key, value in shown.items()))
 
 
-def _holds_files(folder: Path) -> bool:
-    """Return whether a folder holds anything but hidden files such as `.gitkeep`."""
-    return any(not entry.name.startswith(".") for entry in folder.iterdir())
-
-
 def _read_record(path: Path) -> _Record | None:
     """Return how a folder was drawn; None if it was not drawn by us."""
     try:
-        found: _Stored = read_json(path, what="how faces were drawn", kind=_Stored)
+        found: _Record = read_json(path, what="how faces were drawn", kind=_Record)
     except (FileNotFoundError, ValueError):
         return None
-    return _Record(found.settings, complete=found.complete, flaws=found.planted_flaws)
+    return found
 
 
-def _save_record(root: Path, record: _Record) -> None:
-    """Write the record beside the class folders."""
-    value = {
-        "settings": dict(record.settings),
-        "complete": record.complete,
-        "planted_flaws": [asdict(flaw) for flaw in record.flaws],
-    }
-    _write_whole(root / SETTINGS_NAME, f"{json.dumps(value, indent=1)}\n".encode())
+def _save_record(root: Path, record: _Record) -> _Record:
+    """Write the record beside the class folders, and return it."""
+    _write_whole(root / SETTINGS_NAME, f"{json.dumps(asdict(record), indent=1)}\n".encode())
+    return record

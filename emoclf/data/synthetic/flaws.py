@@ -16,25 +16,40 @@ from PIL import Image, ImageOps
 from emoclf.config import CLASS_NAMES
 from emoclf.images import load_image
 
-FLAW_COUNTS: dict[str, int] = {
-    "truncated": 4,
-    "web_page": 2,
-    "empty": 2,
-    "unsupported_format": 2,
-    "stray_file": 2,
-    "wrong_extension": 4,
-    "too_small": 2,
-    "blank": 2,
-    "sideways": 4,
-    "exact_copy": 6,
-    "resized_copy": 6,
-    "mirrored_copy": 4,
-    "in_both_classes": 4,
-}
-"""How many files are planted of each kind: even numbers, half of them in each class folder."""
-
 COPIES_PER_CLASS: int = 10
 """How many different ordinary pictures of each class are copied."""
+
+_KINDS = {
+    "truncated": (4, "A download that broke off: the lower part of the picture is missing."),
+    "web_page": (2, "A web page (an error message) saved as .jpg."),
+    "empty": (2, "A file of 0 bytes."),
+    "unsupported_format": (2, "A vector drawing, which is no photo."),
+    "stray_file": (2, "A file that is no picture and does not claim to be one."),
+    "wrong_extension": (4, "A PNG file whose name ends in .jpg: readable, if read by its content."),
+    "too_small": (2, "An icon of 16 by 16 pixels."),
+    "blank": (2, "A placeholder: one colour from edge to edge."),
+    "sideways": (4, "Stored sideways, with an EXIF entry that turns it upright."),
+    "exact_copy": (6, "The same file twice: the copy could end up in the test set."),
+    "resized_copy": (6, "The same picture, smaller and compressed again: the bytes differ."),
+    "mirrored_copy": (4, "The same picture, mirrored."),
+    "in_both_classes": (4, "The same picture in both classes: one of the two labels is wrong."),
+}
+FLAW_COUNTS: dict[str, int] = {kind: count for kind, (count, _) in _KINDS.items()}
+"""How many files are planted of each kind: even numbers, half of them in each class folder."""
+
+_COPIES = {"exact_copy", "resized_copy", "mirrored_copy", "in_both_classes"}
+_DRAWN = {"truncated", "wrong_extension", "too_small", "sideways"}
+_ORIENTATION = 0x0112
+_WEB_PAGE = (
+    b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head>\n"
+    b"<body><h1>Not Found</h1><p>The picture is no longer here.</p></body></html>\n"
+)
+_DRAWING = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64">'
+    b'<circle cx="32" cy="32" r="28" fill="#f2c14e"/></svg>\n'
+)
+_NOTES = b"Search words used: face, portrait. To do: look for more pictures.\n"
+_THUMBNAILS = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504)
 
 
 @dataclass(frozen=True)
@@ -53,149 +68,82 @@ class PlantedFlaw:
     note: str
 
 
-@dataclass(frozen=True)
-class SourceFace:
-    """An ordinary picture of the data set that is copied.
-
-    Attributes:
-        path: Relative to the data set's folder.
-        content: The bytes of its JPEG file.
-    """
-
-    path: str
-    content: bytes
-
-
-ExtraFace = Callable[[int, int], Image.Image]
-"""Draws face `number` of class `label` that is no ordinary picture of the data set."""
-
-OrdinaryFace = Callable[[int, int], SourceFace]
-"""Reads ordinary face `number`, modulo their count, of class `label`."""
-
-
 def flawed_files(
-    extra_face: ExtraFace, ordinary_face: OrdinaryFace
+    extra_face: Callable[[int, int], Image.Image],
+    ordinary_face: Callable[[int, int], tuple[str, bytes]],
 ) -> Iterator[tuple[PlantedFlaw, bytes]]:
     """Make every flawed file.
 
     Args:
-        extra_face: Draws a face for a flaw of its own: `(label, number)` to a Pillow picture.
-        ordinary_face: Reads an ordinary face that is copied: `(label, number)`.
+        extra_face: Draws face `number` of class `label`, given both, that is no ordinary picture
+            of the data set.
+        ordinary_face: Gives path and JPEG bytes of ordinary face `number`, modulo their count, of
+            class `label`, to be copied.
 
     Yields:
         The record of a flaw and the bytes of the file `paths[0]`.
     """
-    number = 0
-    for kind, count in FLAW_COUNTS.items():
-        for position in range(count):
-            label = position % len(CLASS_NAMES)
-            number += 1
-            if kind in _COPIES:
-                source = ordinary_face(label, number // len(CLASS_NAMES))
-                yield _copy(kind, label, number, source)
-            elif kind in _DRAWN:
-                yield _drawn(kind, label, number, extra_face(label, number))
-            else:
-                yield _not_drawn(kind, label, position)
+    planted = [(kind, position) for kind, n in FLAW_COUNTS.items() for position in range(n)]
+    for number, (kind, position) in enumerate(planted, start=1):
+        label = position % len(CLASS_NAMES)
+        sources: tuple[str, ...] = ()
+        folder = CLASS_NAMES[label].lower()
+        if kind in _COPIES:
+            source, whole = ordinary_face(label, number // len(CLASS_NAMES))
+            name, content = _copy(kind, number, source.rpartition("/")[2], whole)
+            folder = CLASS_NAMES[1 - label].lower() if kind == "in_both_classes" else folder
+            sources = (source,)
+        elif kind in _DRAWN:
+            name, content = _spoil(kind, number, extra_face(label, number))
+        else:
+            name, content = _make_faceless(kind, position)
+        yield PlantedFlaw(kind, (f"{folder}/{name}", *sources), _KINDS[kind][1]), content
 
 
-def _copy(kind: str, label: int, number: int, source: SourceFace) -> tuple[PlantedFlaw, bytes]:
+def _copy(kind: str, number: int, name: str, content: bytes) -> tuple[str, bytes]:
     """Copy an ordinary picture: as it is, smaller, mirrored or into the other class."""
-    image = Image.fromarray(load_image(source.content))
-    stem, dot, extension = source.path.rpartition("/")[2].rpartition(".")
-    folder = CLASS_NAMES[label].lower()
+    image = Image.fromarray(load_image(content))
+    stem, _, extension = name.rpartition(".")
     if kind == "exact_copy":
-        name, content = f"{stem} (1){dot}{extension}", source.content
-    elif kind == "resized_copy":
+        return f"{stem} (1).{extension}", content
+    if kind == "resized_copy":
         smaller = image.resize((round(image.width * 0.75), round(image.height * 0.75)))
-        name, content = f"{stem}-small.jpg", _jpeg(smaller, quality=72)
-    elif kind == "mirrored_copy":
-        name, content = f"{stem}_flip.jpg", _jpeg(ImageOps.mirror(image), quality=88)
-    else:
-        folder = CLASS_NAMES[1 - label].lower()
-        name, content = f"repost-{number}-{stem}{dot}{extension}", source.content
-    return PlantedFlaw(kind, (f"{folder}/{name}", source.path), _COPIES[kind]), content
+        return f"{stem}-small.jpg", _encode(smaller, quality=72)
+    if kind == "mirrored_copy":
+        return f"{stem}_flip.jpg", _encode(ImageOps.mirror(image), quality=88)
+    return f"repost-{number}-{name}", content
 
 
-def _drawn(kind: str, label: int, number: int, face: Image.Image) -> tuple[PlantedFlaw, bytes]:
+def _spoil(kind: str, number: int, face: Image.Image) -> tuple[str, bytes]:
     """Store a face of its own in a flawed way."""
     if kind == "truncated":
-        whole = _jpeg(face, quality=90)
-        name, content = f"partial-{number}.jpg", whole[: int(len(whole) * (0.35 + 0.05 * number))]
-    elif kind == "wrong_extension":
-        name, content = f"screenshot-{number}.jpg", _encode(face, "PNG")
-    elif kind == "too_small":
-        name, content = f"favicon-{number}.png", _encode(face.resize((16, 16)), "PNG")
-    else:
-        name, content = f"phone-{number}.jpg", _sideways(face, clockwise=number % 2 == 0)
-    path = f"{CLASS_NAMES[label].lower()}/{name}"
-    return PlantedFlaw(kind, (path,), _DRAWN[kind]), content
+        whole = _encode(face, quality=90)
+        return f"partial-{number}.jpg", whole[: int(len(whole) * (0.35 + 0.05 * number))]
+    if kind == "wrong_extension":
+        return f"screenshot-{number}.jpg", _encode(face, "PNG")
+    if kind == "too_small":
+        return f"favicon-{number}.png", _encode(face.resize((16, 16)), "PNG")
+    is_clockwise, exif = number % 2 == 0, Image.Exif()
+    exif[_ORIENTATION] = 6 if is_clockwise else 8
+    turn = Image.Transpose.ROTATE_90 if is_clockwise else Image.Transpose.ROTATE_270
+    return f"phone-{number}.jpg", _encode(face.transpose(turn), quality=90, exif=exif)
 
 
-def _not_drawn(kind: str, label: int, position: int) -> tuple[PlantedFlaw, bytes]:
+def _make_faceless(kind: str, position: int) -> tuple[str, bytes]:
     """Make a file without a face in it."""
-    if kind == "web_page":
-        name, content = f"image-{position}.jpg", _WEB_PAGE
-    elif kind == "empty":
-        name, content = f"download-{position}.jpg", b""
-    elif kind == "unsupported_format":
-        name, content = f"icon-{position}.svg", _DRAWING
-    elif kind == "stray_file":
-        name, content = ("notes.txt", _NOTES) if position else ("Thumbs.db", _THUMBNAILS)
-    else:
+    if kind == "blank":
         grey = Image.new("RGB", (128, 128), (255, 255, 255) if position else (96, 98, 102))
-        name, content = f"placeholder-{position}.jpg", _jpeg(grey, quality=90)
-    path = f"{CLASS_NAMES[label].lower()}/{name}"
-    return PlantedFlaw(kind, (path,), _FACELESS[kind]), content
+        return f"placeholder-{position}.jpg", _encode(grey, quality=90)
+    return {
+        "web_page": (f"image-{position}.jpg", _WEB_PAGE),
+        "empty": (f"download-{position}.jpg", b""),
+        "unsupported_format": (f"icon-{position}.svg", _DRAWING),
+        "stray_file": ("notes.txt", _NOTES) if position else ("Thumbs.db", _THUMBNAILS),
+    }[kind]
 
 
-def _sideways(face: Image.Image, *, clockwise: bool) -> bytes:
-    """Store a face turned by a quarter, with the EXIF entry that tells how to turn it back."""
-    turn = Image.Transpose.ROTATE_90 if clockwise else Image.Transpose.ROTATE_270
-    exif = Image.Exif()
-    exif[_ORIENTATION] = 6 if clockwise else 8
-    return _encode(face.transpose(turn), "JPEG", quality=90, exif=exif)
-
-
-def _jpeg(image: Image.Image, *, quality: int) -> bytes:
-    """Return a picture as JPEG bytes."""
-    return _encode(image, "JPEG", quality=quality)
-
-
-def _encode(image: Image.Image, file_format: str, **options: Any) -> bytes:
+def _encode(image: Image.Image, file_format: str = "JPEG", **options: Any) -> bytes:
     """Return a picture as the bytes of a file."""
     buffer = io.BytesIO()
     image.save(buffer, format=file_format, **options)
     return buffer.getvalue()
-
-
-_ORIENTATION = 0x0112
-_COPIES = {
-    "exact_copy": "The same file twice: the copy could end up in the test set.",
-    "resized_copy": "The same picture, smaller and compressed again: the bytes differ.",
-    "mirrored_copy": "The same picture, mirrored.",
-    "in_both_classes": "The same picture in both classes: one of the two labels is wrong.",
-}
-_DRAWN = {
-    "truncated": "A download that broke off: the lower part of the picture is missing.",
-    "wrong_extension": "A PNG file whose name ends in .jpg: readable, if read by its content.",
-    "too_small": "An icon of 16 by 16 pixels.",
-    "sideways": "Stored sideways, with an EXIF entry that turns it upright.",
-}
-_FACELESS = {
-    "web_page": "A web page (an error message) saved as .jpg.",
-    "empty": "A file of 0 bytes.",
-    "unsupported_format": "A vector drawing, which is no photo.",
-    "stray_file": "A file that is no picture and does not claim to be one.",
-    "blank": "A placeholder: one colour from edge to edge.",
-}
-_WEB_PAGE = (
-    b"<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head>\n"
-    b"<body><h1>Not Found</h1><p>The picture is no longer here.</p></body></html>\n"
-)
-_DRAWING = (
-    b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64">'
-    b'<circle cx="32" cy="32" r="28" fill="#f2c14e"/></svg>\n'
-)
-_NOTES = b"Search words used: face, portrait. To do: look for more pictures.\n"
-_THUMBNAILS = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504)

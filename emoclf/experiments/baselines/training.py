@@ -223,7 +223,7 @@ class _Training:
                 f"{show_text(self.folder)}"
             )
         if left:
-            waiting = [name for name in left if not self.is_trained(name)]
+            waiting = [name for name in left if not self.find_run(name)]
             seconds = estimate_seconds(
                 self.photos, self.settings, baselines=waiting, detector=self.detector
             )
@@ -235,10 +235,10 @@ class _Training:
     def find_file(self, name: BaselineName) -> Path:
         return self.folder / f"baseline-{name}.json"
 
-    def is_trained(self, name: BaselineName) -> bool:
-        """Whether the network of the run is this baseline, so that it is not trained again."""
+    def find_run(self, name: BaselineName) -> Run | None:
+        """Return the run whose network is this baseline, so that it is not trained again."""
         own: BaselineName = "fine_tuned" if self.settings.network == "face" else "network"
-        return self.trained is not None and name == own
+        return self.trained if name == own else None
 
     def find_baseline(self, name: BaselineName) -> Baseline:
         """Read a baseline that is done, or train and keep it."""
@@ -258,10 +258,8 @@ class _Training:
         """Train a baseline; a test access of the run is logged before anything is kept."""
         self.say(f"{self.find_title(name)} ...")
         probabilities, seconds, note = self.train(name)
-        if self.trained and self.is_trained(name):
-            self.trained.log_test_access(
-                self.test, probabilities, model_file=self.trained.model_file
-            )
+        if run := self.find_run(name):
+            run.log_test_access(self.test, probabilities, model_file=run.model_file)
         return {
             "probabilities": probabilities.tolist(),
             "seconds": seconds,
@@ -275,8 +273,8 @@ class _Training:
         has_faces = choose_network_settings(self.settings).crop == "face"
         if self.detector and (name in FACE_BASELINES or (name == "network" and has_faces)):
             facts["detector"] = self.detector.description
-        if self.trained and self.is_trained(name):
-            facts["model"] = find_sha256(self.trained.model_file)
+        if run := self.find_run(name):
+            facts["model"] = find_sha256(run.model_file)
         return facts
 
     def find_title(self, name: BaselineName) -> str:
@@ -309,9 +307,9 @@ class _Training:
         """Train a network, or take the one of the run."""
         chosen = _SETTINGS_OF[name](self.settings)
         cache = self.find_cache(chosen.image_size, chosen.crop)
-        if self.trained and self.is_trained(name):
-            note = f"trained before, in {show_text(self.trained.folder)}"
-            return predict_test(cache, self.trained).probabilities, None, note
+        if run := self.find_run(name):
+            note = f"trained before, in {show_text(run.folder)}"
+            return predict_test(cache, run).probabilities, None, note
         folder = self.folder / name
         is_new, start = not folder.exists(), time.perf_counter()
         result, evaluation = train_and_test(

@@ -14,9 +14,10 @@ from emoclf.config import Learner
 from emoclf.data.splitting import Folds, make_folds
 from emoclf.display import Displayed, Table
 from emoclf.evaluation import ESTIMATE_HEADERS, Estimate, Evaluation, read_evaluation
+from emoclf.evaluation.bootstrap import count_different
 from emoclf.photos import UNASSIGNED, Photos
 from emoclf.run import Run
-from emoclf.storage import keep_work, read_json
+from emoclf.storage import ResumeRefusedError, keep_work, read_json
 from emoclf.untrusted import show_text
 
 PLAN_NAME = "cross_validation.json"
@@ -126,7 +127,7 @@ class CrossValidation(Displayed):
         yield from (*self.evaluation.blocks(), "", *self.find_caveats())
 
     def find_caveats(self) -> list[str]:
-        """Say what cannot be concluded, in sentences computed from the numbers."""
+        """Say what the folds do not show, beside `Evaluation.find_limits`."""
         notes = [
             "The folds are not independent: any two networks were trained mostly on the same "
             "photos, so no interval can be made from the spread of the folds (Bengio and "
@@ -139,24 +140,15 @@ class CrossValidation(Displayed):
                 f"{collapsed} of {len(self.scores)} networks predicted one class for all "
                 "validation photos: there were too few photos or epochs to learn from."
             )
-        found, labels = self.evaluation, self.photos.labels
-        fewest = min(
-            len(np.unique(self.photos.groups[labels == label]))
-            for label in range(len(self.photos.class_names))
-        )
+        fewest = min(count_different(self.photos).values())
         if fewest < FEW_PHOTOS:
-            half = (found.accuracy.high - found.accuracy.low) / 2
+            accuracy = self.evaluation.accuracy
+            half = (accuracy.high - accuracy.low) / 2
             notes.append(
                 f"With {fewest} different photos of the smallest class, the accuracy is known to "
                 f"about {100 * half:.0f} points either way: which of two networks or settings is "
                 "better, or how well other photos will be predicted, cannot be concluded unless "
                 "the difference is much larger than that."
-            )
-        if found.accuracy.low <= found.majority_accuracy.value:
-            notes.append(
-                "It is not shown that the predictions are better than always predicting "
-                f"{found.majority_class}: that would be right for "
-                f"{found.majority_accuracy.value:.3f} of these photos."
             )
         return notes
 
@@ -237,7 +229,12 @@ def load_cross_validation(run: Run | str | Path) -> CrossValidation:
     probabilities = np.empty((folds.repeats, len(chosen), len(chosen.class_names)))
     scores = []
     for repeat, fold in product(range(folds.repeats), range(folds.fold_count)):
-        found, score = keep_fold(folder, folds, (repeat, fold))
+        try:
+            found, score = keep_fold(folder, folds, (repeat, fold))
+        except ResumeRefusedError as error:
+            raise ValueError(
+                f"{show_text(folder / PLAN_NAME)} names other photos than its folds: {error}"
+            ) from error
         probabilities[repeat, folds.find_tested(repeat, fold)] = found.probabilities
         scores.append(score)
     return CrossValidation(folder, facts["learner"], folds, probabilities, tuple(scores))

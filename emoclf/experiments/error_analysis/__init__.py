@@ -1,16 +1,16 @@
 """Where a network is weak: its test photos measured one by one, and corrupted.
 
-`measuring` says of a photo how bright, sharp and large it is and how many faces it shows;
-`answering` lets a predictor answer corrupted photos; `reports` puts both together with the
-statistics of `evaluation`.
+`slices` measures how bright, sharp and large a photo is and how many faces it shows, and gives the
+accuracy by that; `robustness` lets a network predict corrupted photos.
 """
 
-from emoclf.experiments.error_analysis.answering import make_corrupted_prediction
-from emoclf.experiments.error_analysis.measuring import PhotoMeasures, measure_photos
-from emoclf.experiments.error_analysis.reports import evaluate_robustness, evaluate_slices
+from emoclf.experiments.error_analysis.robustness import (
+    evaluate_robustness,
+    make_corrupted_prediction,
+)
+from emoclf.experiments.error_analysis.slices import evaluate_slices, measure_photos
 
 __all__ = [
-    "PhotoMeasures",
     "evaluate_robustness",
     "evaluate_slices",
     "make_corrupted_prediction",

@@ -12,8 +12,9 @@ import numpy as np
 from emoclf.config import MODEL_FILE_NAME
 from emoclf.display import Displayed, Table
 from emoclf.experiments.exporting.parity import Parity, ParityPhotos, Score, gather_photos, score
+from emoclf.images import ModelInfo
 from emoclf.images.faces import FaceDetector
-from emoclf.inference.predictor import MakeDetector
+from emoclf.inference import MakeDetector
 from emoclf.models.formats.formats import FORMATS, ExportFormat, choose_formats, find_unavailable
 from emoclf.models.formats.loading import (
     PARITY_FILE_NAME,
@@ -22,7 +23,7 @@ from emoclf.models.formats.loading import (
     load_export,
 )
 from emoclf.models.formats.writers import write_export
-from emoclf.models.model_file import MEMBER_NAME, ModelInfo, load_model
+from emoclf.models.model_file import MEMBER_NAME, load_model
 from emoclf.storage import building_folder, check_kind, find_sha256, read_json, write_json
 from emoclf.untrusted import show_text
 

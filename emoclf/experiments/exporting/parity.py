@@ -14,11 +14,11 @@ from emoclf.config import PARTS
 from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import cache_photos
 from emoclf.data.splitting import split_photos
-from emoclf.evaluation import BatchModel, Estimate, estimate_fraction
+from emoclf.evaluation import Estimate, estimate_fraction
+from emoclf.images import ModelInfo, Network
 from emoclf.images.faces import FaceDetector
-from emoclf.inference.predictor import MakeDetector
+from emoclf.inference import MakeDetector
 from emoclf.models.formats.formats import FORMATS, MAX_ACCURACY_LOSS, MAX_DIFFERENCE, ExportFormat
-from emoclf.models.model_file import ModelInfo
 from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.untrusted import show_text
@@ -140,7 +140,7 @@ class Score(NamedTuple):
     milliseconds: float
 
 
-def score(network: BatchModel, photos: ParityPhotos) -> Score:
+def score(network: Network, photos: ParityPhotos) -> Score:
     """Let a network predict photos with known labels.
 
     Args:

@@ -12,8 +12,9 @@ import numpy as np
 from emoclf.config import FACE_SIZE, MODEL_FILE_NAME
 from emoclf.data.sources.fer2013 import EMOTIONS
 from emoclf.experiments.face_network.batches import Augmentation, FaceBatches, grey_to_rgb
+from emoclf.images import ModelInfo
 from emoclf.models import build_face_network
-from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.models.model_file import save_model
 from emoclf.storage import write_json
 from emoclf.training import HistoryFile, make_learning_rate
 

@@ -4,7 +4,7 @@
 of decisions, `applying` moves the photos, `comparing` trains before and after.
 """
 
-from emoclf.experiments.label_errors.applying import DecisionsResult, apply_decisions
+from emoclf.experiments.label_errors.applying import apply_decisions
 from emoclf.experiments.label_errors.comparing import (
     CorrectedSplit,
     CorrectionComparison,
@@ -32,7 +32,6 @@ __all__ = [
     "CorrectedSplit",
     "CorrectionComparison",
     "Decision",
-    "DecisionsResult",
     "LabelError",
     "LabelReview",
     "ReviewSheet",

@@ -13,22 +13,24 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from emoclf.config import CLASS_NAMES
-from emoclf.data.cleaning import FinishedMoves, describe_finished, finish_moves
+from emoclf.data.cleaning import MoveResult, finish_moves
 from emoclf.data.cleaning.manifests import (
     FILES_NAME,
     MANIFEST_NAME,
+    PATH_ERRORS,
     QUARANTINE_NAME,
     Move,
     exists,
+    explain,
     make_changed,
     make_id,
     read_manifest,
 )
-from emoclf.data.cleaning.moving import PATH_ERRORS, carry_out, explain
+from emoclf.data.cleaning.moving import carry_out
 from emoclf.data.folders import ClassFolder, find_class_folders
 from emoclf.experiments.label_errors.sheet import Decision, load_decisions
 from emoclf.untrusted import show_text
@@ -37,48 +39,6 @@ MAX_NAME_BYTES = 255
 """What most file systems allow for a name."""
 
 _LEFT_BEFORE = "an earlier call with these decisions left it out; `restore`, then apply them again"
-
-
-@dataclass(frozen=True)
-class DecisionsResult:
-    """What `apply_decisions` did, or would do.
-
-    Attributes:
-        folder: Where the manifest and the photos set aside are, or would be.
-        dry_run: Whether nothing was touched.
-        moved: Old and new path, relative to the data set's folder, of each photo that was moved to
-            another class or set aside (or would be).
-        already_moved: The same for photos that an earlier call had moved.
-        left: Photos that stay where they are although something else was decided, with the reason.
-        kept: How many were decided to stay.
-        undecided: How many have no decision; they stay, too.
-        finished: What interrupted calls had begun and was finished first (or would be).
-    """
-
-    folder: Path
-    dry_run: bool
-    moved: tuple[tuple[str, str], ...]
-    already_moved: tuple[tuple[str, str], ...] = ()
-    left: tuple[tuple[str, str], ...] = ()
-    kept: int = 0
-    undecided: int = 0
-    finished: tuple[FinishedMoves, ...] = ()
-
-    @property
-    def locations(self) -> dict[str, str]:
-        """Old path -> where the photo is now, for the photos that were moved."""
-        return dict(self.already_moved if self.dry_run else (*self.already_moved, *self.moved))
-
-    def describe(self) -> str:
-        """Return the result as text for reading."""
-        would = "would be moved" if self.dry_run else "moved"
-        lines = [*describe_finished(self.finished), f"{len(self.moved):,} photos {would}"]
-        lines += [f"    {show_text(path)} -> {show_text(to)}" for path, to in self.moved]
-        if self.already_moved:
-            lines.append(f"{len(self.already_moved):,} photos had been moved before")
-        lines.append(f"{self.kept:,} stay as decided, {self.undecided:,} are not decided")
-        lines += [f"left in place: {show_text(path)}: {reason}" for path, reason in self.left]
-        return "\n".join(lines)
 
 
 @dataclass
@@ -99,7 +59,7 @@ def apply_decisions(
     dry_run: bool = True,
     class_names: tuple[str, ...] = CLASS_NAMES,
     class_map: Mapping[str, str] | None = None,
-) -> DecisionsResult:
+) -> MoveResult:
     """Move photos to the class that was decided, or set them aside.
 
     A photo that is to change its class keeps its place below the class folder; where that name is
@@ -122,7 +82,7 @@ def apply_decisions(
         ValueError: If the CSV is no such file, or a class has no folder.
 
     Example:
-        >>> print(apply_decisions("data", "decisions.csv").describe())  # doctest: +SKIP
+        >>> print(apply_decisions("data", "decisions.csv"))  # doctest: +SKIP
         >>> apply_decisions("data", "decisions.csv", dry_run=False)  # doctest: +SKIP
     """
     if isinstance(decisions, (str, Path)):
@@ -145,23 +105,9 @@ def apply_decisions(
         plan.moves = begun
     result = carry_out(plan.moves, found.root, folder=home, dry_run=dry_run)
     actions = Counter(each.action for each in decisions)
-    return DecisionsResult(
-        folder=home,
-        dry_run=dry_run,
-        moved=_list_places(result.waiting, home, found.root),
-        already_moved=_list_places(result.moved, home, found.root),
-        left=(*plan.left, *((move.source, reason) for move, reason in result.left)),
-        kept=actions["keep"],
-        undecided=actions[""],
-        finished=finished,
-    )
-
-
-def _list_places(moves: Sequence[Move], home: Path, root: Path) -> tuple[tuple[str, str], ...]:
-    """Return the old and the new path of every move, relative to the data set's folder."""
-    return tuple(
-        (move.source, move.find_target(root, home).relative_to(root).as_posix()) for move in moves
-    )
+    note = f"{actions['keep']:,} stay as decided, {actions['']:,} are not decided"
+    left = (*plan.left, *result.left)
+    return replace(result, left=left, finished=finished, notes=(note,), is_listed=True)
 
 
 def _read_manifest(home: Path) -> list[Move] | None:

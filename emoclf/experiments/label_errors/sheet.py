@@ -23,7 +23,7 @@ from typing import Any, Literal, cast, get_args
 from PIL import Image
 
 from emoclf.experiments.label_errors.finding import LabelError, LabelReview
-from emoclf.images import UnreadableImageError, load_resized
+from emoclf.images import ModelInfo, UnreadableImageError, prepare
 from emoclf.storage import replacing
 from emoclf.storage.tables import encode_cells, read_table, write_table
 from emoclf.untrusted import show_text
@@ -156,7 +156,7 @@ def _write_page(
 def _load_picture(path: Path, side: int) -> dict[str, Any]:
     """Return a small picture of a photo, decoded like every other; or why there is none."""
     try:
-        pixels = load_resized(path, (side, side))
+        pixels = prepare(path, ModelInfo(image_size=(side, side))).crops[0]
     except UnreadableImageError as error:
         return {"jpeg": None, "problem": error.reason}
     buffer = io.BytesIO()

@@ -9,13 +9,11 @@ height and 0.36 of the width apart; half of those faces are tilted by less than 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from emoclf.config import FACE_SIZE
-from emoclf.images.faces.face import Face, check_image
-from emoclf.images.faces.squares import cut_square
+from emoclf.images.faces.face import Face, check_image, import_opencv
 
 MAX_ROLL_DEGREES: float = 60.0
 """Beyond this tilt the landmarks are not trusted and the face is not turned."""
@@ -27,20 +25,7 @@ _HAAR_SHARE, _HAAR_CENTRE = 0.975, 0.5
 _MIN_EYE_DISTANCE = 0.2
 """Eyes closer than this share of the box belong to a profile: their line says nothing of tilt."""
 
-
-@dataclass(frozen=True)
-class Square:
-    """The turned square around a face that `crop_face` cuts out.
-
-    Attributes:
-        centre: x and y in pixels of the photo, counted from its corner.
-        side: In pixels of the photo.
-        roll: By how much it is turned, in radians clockwise.
-    """
-
-    centre: tuple[float, float]
-    side: float
-    roll: float
+_MAX_OVERSAMPLING = 4
 
 
 def crop_face(
@@ -58,7 +43,7 @@ def crop_face(
     over all source pixels.
 
     Args:
-        image: uint8 array of shape (height, width, 3), values 0 to 255, channels red-green-blue:
+        image: uint8 RGB `(height, width, 3)`, 0 to 255:
             the photo in which the face was found.
         face: Where the face is.
         size: `(height, width)` of the result in pixels. When it is not square, the longer side
@@ -68,8 +53,7 @@ def crop_face(
         align: Whether to turn the face upright.
 
     Returns:
-        uint8 array of shape (height, width, 3) in `size`, values 0 to 255, channels
-        red-green-blue.
+        uint8 RGB `(height, width, 3)` in `size`, 0 to 255.
 
     Raises:
         TypeError: If `image` is no uint8 array.
@@ -83,40 +67,31 @@ def crop_face(
     """
     check_image(image)
     _check_crop(image, face, size, margin)
-    square = find_square(face, margin=margin, align=align)
-    return cut_square(image, square.centre, side=square.side, size=size, roll=square.roll)
+    centre, side, roll = _find_square(face, margin=margin, align=align)
+    return cut_square(image, centre, side=side, size=size, roll=roll)
 
 
-def find_square(face: Face, *, margin: float = 0.0, align: bool = True) -> Square:
-    """Find the square around a face that `crop_face` cuts out.
+def map_face(face: Face, size: tuple[int, int]) -> np.ndarray:
+    """Say where in the photo each point of `crop_face`'s result lies.
 
     Args:
         face: Where the face is.
-        margin: As for `crop_face`.
-        align: As for `crop_face`.
+        size: As for `crop_face`.
 
     Returns:
-        The square.
+        float64 `(2, 3)`: `matrix @ (x, y, 1)` is the point of the photo that the point `(x, y)` of
+        the crop shows, both counted from the corner.
+
+    Example:
+        >>> map_face(Face((40.0, 30.0, 19.5, 19.5), 0.9), (10, 10)).round(6) @ (5, 5, 1)
+        array([49.75, 39.75])
     """
-    share, centre_height = (
-        (_HAAR_SHARE, _HAAR_CENTRE) if face.landmarks is None else (_YUNET_SHARE, _YUNET_CENTRE)
-    )
-    left, top, width, height = face.box
-    face_side = math.sqrt(width * height) / share
-    roll = math.radians(measure_roll(face) if align else 0.0)
-    down = (0.5 - centre_height) * face_side
-    centre = (
-        left + width / 2 - down * math.sin(roll),
-        top + height / 2 + down * math.cos(roll),
-    )
-    return Square(centre, face_side * (1 + 2 * margin), roll)
+    centre, side, roll = _find_square(face)
+    return _map_square(centre, side=side, size=size, roll=roll)
 
 
 def measure_roll(face: Face) -> float:
     """Measure how far a face is tilted, by the line through the eyes.
-
-    Args:
-        face: A face, with or without landmarks.
 
     Returns:
         Degrees clockwise, as seen in the photo; 0 without landmarks, in a profile, where the eyes
@@ -129,6 +104,24 @@ def measure_roll(face: Face) -> float:
         return 0.0
     roll = math.degrees(math.atan2(down, across))
     return roll if abs(roll) <= MAX_ROLL_DEGREES else 0.0
+
+
+def _find_square(
+    face: Face, *, margin: float = 0.0, align: bool = True
+) -> tuple[tuple[float, float], float, float]:
+    """Return centre (x, y) and side in pixels of the photo, and the turn in radians clockwise."""
+    share, centre_height = (
+        (_HAAR_SHARE, _HAAR_CENTRE) if face.landmarks is None else (_YUNET_SHARE, _YUNET_CENTRE)
+    )
+    left, top, width, height = face.box
+    face_side = math.sqrt(width * height) / share
+    roll = math.radians(measure_roll(face) if align else 0.0)
+    down = (0.5 - centre_height) * face_side
+    centre = (
+        left + width / 2 - down * math.sin(roll),
+        top + height / 2 + down * math.cos(roll),
+    )
+    return centre, face_side * (1 + 2 * margin), roll
 
 
 def _check_crop(image: np.ndarray, face: Face, size: tuple[int, int], margin: float) -> None:
@@ -154,3 +147,80 @@ def _check_crop(image: np.ndarray, face: Face, size: tuple[int, int], margin: fl
             f"face: the box {face.box} lies outside of the photo of {image.shape[0]} x "
             f"{image.shape[1]} pixels. Pass the photo in which the face was found."
         )
+
+
+def cut_square(
+    image: np.ndarray,
+    centre: tuple[float, float],
+    *,
+    side: float,
+    size: tuple[int, int],
+    roll: float = 0.0,
+) -> np.ndarray:
+    """Bring a square of a photo to a size; beyond the border the outermost pixels are repeated.
+
+    Shrinking averages over all source pixels: in whole steps first, then by cutting out up to
+    four times as fine as needed and averaging that.
+
+    Args:
+        image: uint8 RGB `(height, width, 3)`, 0 to 255.
+        centre: x and y of the square's centre in pixels, counted from the photo's corner, so that
+            the first pixel reaches from 0 to 1.
+        side: Side of the square in pixels of the photo.
+        size: `(height, width)` of the result in pixels. The square fills its shorter side.
+        roll: By how much the square is turned, in radians clockwise.
+
+    Returns:
+        uint8 RGB `(height, width, 3)` in `size`, 0 to 255.
+    """
+    cv2 = import_opencv()
+    patch, origin = _cut_patch(image, centre, side * max(size) / min(size))
+    shrinkage = max(1, math.ceil(side / min(size) / _MAX_OVERSAMPLING))
+    if shrinkage > 1:
+        inner = [max(1, round(length / shrinkage)) for length in patch.shape[1::-1]]
+        scale = np.divide(inner, patch.shape[1::-1])
+        patch = cv2.resize(patch, inner, interpolation=cv2.INTER_AREA)
+    else:
+        scale = np.ones(2)
+    pixels = side / shrinkage / min(size)
+    oversampling = min(max(1, math.ceil(pixels)), _MAX_OVERSAMPLING)
+    height, width = (length * oversampling for length in size)
+    on_patch = (float(centre[0] - origin[0]), float(centre[1] - origin[1]))
+    matrix = _map_square(on_patch, side=side, size=(height, width), roll=roll) * scale[:, None]
+    matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
+    method = cv2.INTER_CUBIC if oversampling == 1 else cv2.INTER_LINEAR
+    cut = cv2.warpAffine(
+        patch,
+        matrix,
+        (width, height),
+        flags=method | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    if oversampling == 1:
+        return cut
+    return cv2.resize(cut, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+
+
+def _map_square(
+    centre: tuple[float, float], *, side: float, size: tuple[int, int], roll: float
+) -> np.ndarray:
+    """Return float64 `(2, 3)`: from a point of the result to that of the photo, from the corner."""
+    step = side / min(size)
+    turn = step * np.array([[math.cos(roll), -math.sin(roll)], [math.sin(roll), math.cos(roll)]])
+    return np.column_stack([turn, np.asarray(centre) - turn @ (size[1] / 2, size[0] / 2)])
+
+
+def _cut_patch(
+    image: np.ndarray, centre: tuple[float, float], side: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the part of the photo that a turned square can reach, and its corner (x, y)."""
+    reach = side / math.sqrt(2) + 2
+    limits = image.shape[1::-1]
+    first = [
+        int(min(max(0, c - reach), limit - 1)) for c, limit in zip(centre, limits, strict=True)
+    ]
+    last = [
+        int(min(max(f + 1, math.ceil(c + reach)), limit))
+        for c, f, limit in zip(centre, first, limits, strict=True)
+    ]
+    return image[first[1] : last[1], first[0] : last[0]], np.array(first, dtype=float)

@@ -1,12 +1,16 @@
-"""A face in a photo, what every detector offers, and the errors they share."""
+"""A face in a photo, what all detectors share, and OpenCV, imported when a face is looked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+
+from emoclf.untrusted import show_text
 
 
 class FaceDetectorUnavailableError(RuntimeError):
@@ -39,50 +43,26 @@ class Face:
 
 
 class FaceDetector(Protocol):
-    """Anything that finds faces, for example what `make_detector` returns.
-
-    Attributes:
-        name: "YuNet" or "Haar cascade".
-        description: One sentence for the user: which detector, which file, which OpenCV.
-        note: What the user should know about this choice, for example why it is not YuNet and
-            how to get it; empty when there is nothing to say.
-    """
+    """Anything that finds faces, for example what `make_detector` returns."""
 
     @property
     def name(self) -> str:
-        """The detector's name."""
+        """The detector's name: "YuNet" or "Haar cascade"."""
 
     @property
     def description(self) -> str:
-        """Which detector, which file, which OpenCV."""
+        """One sentence for the user: which detector, which file, which OpenCV."""
 
     @property
     def note(self) -> str:
-        """What the user should know about this choice, or nothing."""
+        """What the user should know about this choice, such as why it is not YuNet; else empty."""
 
     def find(self, image: np.ndarray) -> tuple[Face, ...]:
-        """Find the faces in a photo.
-
-        Args:
-            image: uint8 array of shape (height, width, 3), values 0 to 255, channels
-                red-green-blue.
-
-        Returns:
-            The faces, the largest first.
-        """
+        """Return the faces in a photo, uint8 RGB `(height, width, 3)`, the largest first."""
 
 
 def check_image(image: np.ndarray) -> None:
-    """Refuse what is no photo.
-
-    Args:
-        image: Expected: uint8 array of shape (height, width, 3), values 0 to 255, channels
-            red-green-blue.
-
-    Raises:
-        TypeError: If it is no uint8 array.
-        ValueError: If it has another shape or no pixels.
-    """
+    """Refuse what is no uint8 RGB `(height, width, 3)`: TypeError or ValueError."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         received = getattr(image, "dtype", type(image).__name__)
         raise TypeError(
@@ -101,7 +81,7 @@ def sort_faces(faces: Iterable[Face], image: np.ndarray) -> tuple[Face, ...]:
 
     Args:
         faces: Faces in any order; boxes may hold anything a detector came up with.
-        image: uint8 array of shape (height, width, 3), the photo.
+        image: uint8 `(height, width, 3)`, the photo.
 
     Returns:
         The faces with a finite box whose centre lies in the photo, by falling area, then by
@@ -125,7 +105,7 @@ def sort_faces(faces: Iterable[Face], image: np.ndarray) -> tuple[Face, ...]:
 def measure_overlap(
     first: tuple[float, float, float, float], second: tuple[float, float, float, float]
 ) -> float:
-    """Return the share of their union that two boxes have in common (intersection over union).
+    """Return how much of their union two boxes have in common (intersection over union).
 
     Args:
         first: `(left, top, width, height)`, width and height above 0.
@@ -138,3 +118,45 @@ def measure_overlap(
     height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
     common = max(0.0, width) * max(0.0, height)
     return common / (first[2] * first[3] + second[2] * second[3] - common)
+
+
+def import_opencv() -> Any:
+    """Return the module `cv2`, or raise FaceDetectorUnavailableError with the way to get it."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise FaceDetectorUnavailableError(
+            f"Finding faces needs OpenCV, which cannot be imported ({show_text(error)}). Install "
+            "it with `pip install opencv-python`; on a machine without a display, with `pip "
+            "install opencv-python-headless`."
+        ) from error
+    return cv2
+
+
+@contextmanager
+def silence_opencv() -> Iterator[None]:
+    """Keep OpenCV from writing log lines to the screen; its errors are raised all the same.
+
+    FFmpeg, which reads videos for it, is kept quiet from the first time on.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    logging = import_opencv().utils.logging
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)
+
+
+def scale_to_side(image: np.ndarray, side: int, *, max_enlargement: float) -> np.ndarray:
+    """Bring a picture's longest side to `side` pixels, its aspect kept, without aliasing.
+
+    A small picture is enlarged by `max_enlargement` at most; each side has at least 1 pixel.
+    """
+    cv2 = import_opencv()
+    height, width = image.shape[:2]
+    scale = min(side / max(height, width), max_enlargement)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return cv2.resize(image, size, interpolation=method)

@@ -23,9 +23,17 @@ from typing import Any
 
 import numpy as np
 
-from emoclf.images.faces.face import Face, FaceModelError, check_image, measure_overlap, sort_faces
-from emoclf.images.faces.opencv import import_opencv, scale_to_side, silence_opencv
-from emoclf.images.faces.squares import cut_square
+from emoclf.images.faces.cropping import cut_square
+from emoclf.images.faces.face import (
+    Face,
+    FaceModelError,
+    check_image,
+    import_opencv,
+    measure_overlap,
+    scale_to_side,
+    silence_opencv,
+    sort_faces,
+)
 from emoclf.images.faces.yunet_file import PINNED_MODELS, YuNetFile, explain_remedy
 from emoclf.untrusted import show_text
 
@@ -64,17 +72,10 @@ detector.detect(numpy.zeros((64, 64, 3), numpy.uint8))
 
 
 class YuNetDetector:
-    """Finds faces and five landmarks with YuNet.
-
-    One detector may be used from several threads: they take turns.
+    """Finds faces and five landmarks with YuNet; threads that share it take turns.
 
     Args:
         file: The model file, from `load_yunet_file`.
-
-    Attributes:
-        name: "YuNet".
-        description: Which file and which OpenCV.
-        note: What happened to the file on the way, or nothing.
 
     Raises:
         FaceModelError: If the file is no YuNet model, is damaged, or is none for this OpenCV.
@@ -99,15 +100,12 @@ class YuNetDetector:
         """Find the faces in a photo.
 
         Args:
-            image: uint8 array of shape (height, width, 3), values 0 to 255, channels
-                red-green-blue.
+            image: uint8 RGB `(height, width, 3)`, 0 to 255.
 
         Returns:
             The faces with a score of at least `MIN_SCORE`, the largest first, with landmarks.
 
         Raises:
-            TypeError: If `image` is no uint8 array.
-            ValueError: If `image` has another shape.
             FaceModelError: If OpenCV fails at this photo's size with this model file.
         """
         check_image(image)

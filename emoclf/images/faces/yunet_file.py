@@ -5,6 +5,10 @@ SHA-256. They hold the same weights. That of May 2026 takes pictures of any size
 says 640 by 640, which OpenCV overrides, except an OpenCV 5 that was built to run networks with ONNX
 Runtime (opencv/opencv#28769). The zoo keeps both in git-lfs: `media.githubusercontent.com` serves
 the files themselves, where a "raw" address may serve a text that stands for them.
+
+What comes back is read up to the size that is expected, within a deadline, and compared with the
+pinned SHA-256. When one file cannot be had, the next is tried, but not when no server answered:
+then the next would only keep the user waiting once more.
 """
 
 from __future__ import annotations
@@ -14,17 +18,29 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from emoclf.images.faces.face import (
     FaceDetectorUnavailableError,
     FaceModelError,
     FaceModelNotFoundError,
 )
-from emoclf.images.faces.yunet_download import PinnedModel, download_first
 from emoclf.storage import describe_irregular, open_regular, read_json, replacing, write_json
 from emoclf.untrusted import show_text
+
+
+@dataclass(frozen=True)
+class PinnedModel:
+    """A model file: what it is called there and in the cache, its https address, size and hash."""
+
+    name: str
+    url: str
+    bytes: int
+    sha256: str
+
 
 _ZOO = "https://media.githubusercontent.com/media/opencv/opencv_zoo"
 
@@ -52,10 +68,19 @@ MODEL_VARIABLE: str = "EMOCLF_YUNET"
 RETRY_SECONDS: float = 24 * 3600
 """How long a failed download is remembered before the next start tries again."""
 
+_TIMEOUT_SECONDS, _DEADLINE_SECONDS = 10.0, 60.0
 _MAX_MODEL_BYTES = 20_000_000
 _MAX_FAILURE_BYTES = 64 * 2**10
 _FAILURE_NAME = "yunet_download_failed.json"
 _download_lock = threading.Lock()
+
+
+class _DownloadError(Exception):
+    """A file was not delivered; `is_offline` tells that no server answered in time."""
+
+    def __init__(self, said: str, *, is_offline: bool = False) -> None:
+        super().__init__(said)
+        self.is_offline = is_offline
 
 
 @dataclass(frozen=True)
@@ -86,9 +111,8 @@ class YuNetFile:
 def find_cache_folder() -> Path:
     r"""Return the folder where emoclf keeps what it downloads; it need not exist.
 
-    Returns:
-        `$XDG_CACHE_HOME/emoclf` where that is set, else the system's own place:
-        `%LOCALAPPDATA%\emoclf\Cache`, `~/Library/Caches/emoclf` or `~/.cache/emoclf`.
+    It is `$XDG_CACHE_HOME/emoclf` where that is set, else the system's own place:
+    `%LOCALAPPDATA%\emoclf\Cache`, `~/Library/Caches/emoclf` or `~/.cache/emoclf`.
     """
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "emoclf"
@@ -208,16 +232,16 @@ def _fetch(folder: Path, damage: str, *, retry: bool) -> YuNetFile:
     if remembered:
         raise FaceDetectorUnavailableError(f"{said}{remembered} {explain_remedy()}")
     try:
-        found = download_first(PINNED_MODELS)
+        model, content, failures = download_first(PINNED_MODELS)
     except FaceDetectorUnavailableError as error:
         kept = _remember_failure(failure_path, str(error))
         raise FaceDetectorUnavailableError(
             f"{said}{show_text(error)}{kept} {explain_remedy()}"
         ) from error
-    if said or found.failures:
-        said += f"{found.failures} Downloaded: {found.model.name}.".lstrip()
-    unkept = _keep(folder / found.model.name, found.content, failure_path)
-    return YuNetFile(folder / found.model.name, found.content, f"{said} {unkept}".strip())
+    if said or failures:
+        said += f"{failures} Downloaded: {model.name}.".lstrip()
+    unkept = _keep(folder / model.name, content, failure_path)
+    return YuNetFile(folder / model.name, content, f"{said} {unkept}".strip())
 
 
 def _keep(path: Path, content: bytes, failure_path: Path) -> str:
@@ -252,3 +276,97 @@ def _recall_failure(path: Path) -> str | None:
     if not 0 <= age < RETRY_SECONDS:
         return None
     return f"{reason} The next try is a day later; delete {str(path)!r} to try at the next start."
+
+
+def download_first(models: Sequence[PinnedModel]) -> tuple[PinnedModel, bytes, str]:
+    """Fetch the first of several files that can be had, the preferred one first.
+
+    Returns:
+        That file, its content, checked, and in sentences why those before it were not delivered.
+
+    Raises:
+        FaceDetectorUnavailableError: If there is none; the message says what happened with each.
+    """
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    failures: list[str] = []
+    for model in models:
+        try:
+            return model, _download(model, deadline), " ".join(failures)
+        except _DownloadError as error:
+            failures.append(str(error))
+            if error.is_offline:
+                break
+    untried = models[len(failures) :]
+    failures += [f"{each.name} comes from the same place and was not tried." for each in untried]
+    raise FaceDetectorUnavailableError(" ".join(failures))
+
+
+def open_https(url: str, *, timeout_seconds: float) -> Any:
+    """Open an address over https; a redirection to anything else is refused as well.
+
+    Returns:
+        A context manager whose `read1(count)` returns the next bytes, as soon as there are any.
+
+    Raises:
+        OSError: If the address cannot be opened or is not https.
+    """
+    from urllib import request  # costs 0.1 s, and most starts find the file in the cache
+
+    opener = request.OpenerDirector()
+    for handler in (
+        request.ProxyHandler,
+        request.HTTPSHandler,
+        request.HTTPRedirectHandler,
+        request.HTTPDefaultErrorHandler,
+        request.HTTPErrorProcessor,
+        request.UnknownHandler,
+    ):
+        opener.add_handler(handler())
+    return opener.open(url, timeout=timeout_seconds)
+
+
+def _download(model: PinnedModel, deadline: float) -> bytes:
+    """Return one file, checked."""
+    from http.client import HTTPException
+
+    try:
+        content = _read_address(model, deadline)
+    except (OSError, HTTPException, ValueError) as error:
+        raise _DownloadError(
+            f"{model.name} could not be downloaded ({_describe(error)}).",
+            is_offline=_is_offline(error),
+        ) from error
+    received = hashlib.sha256(content).hexdigest()
+    if received != model.sha256:
+        raise _DownloadError(
+            f"{model.name} was downloaded but is not the file that was expected, so it was not "
+            f"kept: expected {model.bytes:,} bytes with SHA-256 {model.sha256}, received "
+            f"{'more' if len(content) > model.bytes else f'{len(content):,}'} with {received}."
+        )
+    return content
+
+
+def _read_address(model: PinnedModel, deadline: float) -> bytes:
+    """Read the address, one byte more than the file has at most."""
+    content = b""
+    with open_https(model.url, timeout_seconds=_TIMEOUT_SECONDS) as response:
+        while len(content) <= model.bytes:
+            part = response.read1(model.bytes + 1 - len(content))
+            if not part:
+                break
+            content += part
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not finished after {_DEADLINE_SECONDS:.0f} seconds")
+    return content
+
+
+def _is_offline(error: Exception) -> bool:
+    """Tell whether no server answered in time: urllib wraps what fails before an answer."""
+    return isinstance(error, TimeoutError) or isinstance(getattr(error, "reason", None), OSError)
+
+
+def _describe(error: Exception) -> str:
+    """Return what an error says, in a few words."""
+    is_answer = hasattr(error, "code")  # "HTTP Error 404: Not Found", whose reason lacks the number
+    said = str(error if is_answer else getattr(error, "reason", None) or error)
+    return said or type(error).__name__

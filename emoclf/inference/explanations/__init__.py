@@ -1,19 +1,16 @@
-"""Why this answer? Maps of what in a photo speaks for it, and whether that is the person.
+"""Why this prediction? Maps of what in a photo speaks for it, and whether that is the person.
 
-`grad_cam` looks into a Keras network, `occlusion` hides one place after the other from any network;
-`explaining` asks either about a photo and lays the map onto it, `overlays` draws it, `person`
-measures how much of it lies on the people.
+`maps` makes them (Grad-CAM, occlusion), `explaining` lays one onto its photo, `overlays` draws it,
+`person` measures how much of it lies on the people.
 """
 
 from emoclf.inference.explanations.explaining import (
-    HIDDEN_SHARE,
     Explanation,
     Method,
     NothingToExplainError,
     explain,
 )
-from emoclf.inference.explanations.grad_cam import make_grad_cam_maps
-from emoclf.inference.explanations.occlusion import make_occlusion_maps
+from emoclf.inference.explanations.maps import make_grad_cam_maps, make_occlusion_maps
 from emoclf.inference.explanations.overlays import (
     blend_map,
     draw_explanation,
@@ -21,26 +18,21 @@ from emoclf.inference.explanations.overlays import (
     save_explanation,
 )
 from emoclf.inference.explanations.person import (
-    BODY_BOX,
     BoxShare,
     BoxSummary,
     PersonShare,
-    PersonSummary,
     find_body_box,
     find_share_on_person,
     summarise_shares_on_person,
 )
 
 __all__ = [
-    "BODY_BOX",
-    "HIDDEN_SHARE",
     "BoxShare",
     "BoxSummary",
     "Explanation",
     "Method",
     "NothingToExplainError",
     "PersonShare",
-    "PersonSummary",
     "blend_map",
     "draw_explanation",
     "draw_ramp",

@@ -1,31 +1,31 @@
-"""From a photo to a map that lies on it: what speaks for the answer, and what hiding that does."""
+"""From a photo to a map that lies on it: what speaks for a class, and what hiding that does."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from PIL import Image
 
 from emoclf.config import Method
-from emoclf.images import PADDING_GREY
-from emoclf.inference import Photo, Prediction, Predictor, View
-from emoclf.inference.explanations.grad_cam import make_grad_cam_maps
-from emoclf.inference.explanations.occlusion import make_occlusion_maps
+from emoclf.display import Displayed
+from emoclf.images import PADDING_GREY, Photo, Prepared
+from emoclf.inference import Prediction, Predictor
+from emoclf.inference.explanations.maps import make_grad_cam_maps, make_occlusion_maps
 
 HIDDEN_SHARE = 0.1
-"""The share of what the network saw that is hidden to put a map to the test."""
+"""The fraction of what the network was shown that is hidden to put a map to the test."""
 
 NOTHING_NOTE = "Nothing in the picture speaks for this class, by this method."
 
 
 class NothingToExplainError(ValueError):
-    """There is no answer to explain: no face was found."""
+    """There is no prediction to explain: no face was found."""
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Displayed):
     """What in a photo speaks for a class.
 
     Attributes:
@@ -36,7 +36,7 @@ class Explanation:
         probability: What the network gives this class, 0 to 1.
         method: "grad-cam" or "occlusion".
         corners: float64 `(4, 2)`, x and y in pixels of the photo: the corners of what the network
-            was shown, clockwise from the upper left as the network sees it. May reach past the
+            was shown, clockwise from the upper left of its input. May reach past the
             photo.
         share_on_photo: Share of the map that lies on the photo, 0 to 1; the rest lies on the grey
             that fills the network's picture, or beyond the border. 0 where nothing is marked.
@@ -44,8 +44,8 @@ class Explanation:
             picture that is marked most is grey.
         probability_hiding_least: Likewise for the tenth that is marked least. Only when the former
             is clearly lower does the map say something about this network.
-        prediction: The answer for the photo.
-        face: Which face of the answer was explained, the largest is 0.
+        prediction: The prediction for the photo.
+        face: Which of its faces was explained, the largest is 0.
         note: What to know, else None.
     """
 
@@ -70,14 +70,14 @@ class Explanation:
         left, top, right, bottom = (float(value) for value in (*first, *last))
         return (left, top, right - left, bottom - top)
 
-    def describe(self) -> str:
+    def blocks(self) -> list[str]:
         """Return what was found in two sentences."""
         most, least = self.probability_hiding_most, self.probability_hiding_least
         text = (
             f"{self.class_name} {self.probability:.0%} ({self.method}). With the most marked tenth "
             f"of the picture hidden: {most:.0%}; with the least marked tenth: {least:.0%}."
         )
-        return f"{text} {self.note}" if self.note else text
+        return [f"{text} {self.note}" if self.note else text]
 
 
 def explain(
@@ -89,10 +89,10 @@ def explain(
     face: int = 0,
     whole_photo: bool = False,
 ) -> Explanation:
-    """Show what in a photo speaks for the answer of a network.
+    """Show what in a photo speaks for the prediction of a network.
 
     A map shows where the network looked, not why, and not whether it is right: believe it only
-    when hiding what it marks changes the answer more than hiding other places.
+    when hiding what it marks changes the prediction more than hiding other places.
 
     Args:
         predictor: The network: a run's, or the packaged one.
@@ -102,8 +102,7 @@ def explain(
             network; "grad-cam" (`make_grad_cam_maps`) looks into a Keras network, which is quicker
             and coarser.
         class_name: The class to explain; default: the most probable one.
-        face: Which of the faces found, the largest is 0; for a network that looks at whole photos
-            0.
+        face: Which of the faces found, the largest is 0; 0 for a network of whole photos.
         whole_photo: Whether a photo without a face is explained as a whole.
 
     Returns:
@@ -117,27 +116,26 @@ def explain(
 
     Example:
         >>> explanation = explain(Predictor.load("logs/first"), "photo.jpg")  # doctest: +SKIP
-        >>> print(explanation.describe())  # doctest: +SKIP
+        >>> print(explanation)  # doctest: +SKIP
         Happy 97% (occlusion). With the most marked tenth of the picture hidden: 41%; ...
     """
     _check_method(predictor, method)
-    view = predictor.view(photo, whole_photo=whole_photo)
-    prediction = predictor.answer(view)
+    prediction, shown = predictor.predict_prepared(photo, whole_photo=whole_photo)
     _check_face(prediction, face)
     class_name = prediction.faces[face].class_name if class_name is None else class_name
     label = _find_label(predictor, class_name)
-    marks = _make_map(predictor, view.crops[face], label, method)
-    is_on_photo = _find_pixels_on_photo(view, face)
-    most, least = _hide(predictor, view.crops[face], label, marks, is_on_photo)
+    marks = _make_map(predictor, shown.crops[face], label, method)
+    is_on_photo = _find_pixels_on_photo(shown, face)
+    most, least = _hide(predictor, shown.crops[face], label, marks, is_on_photo)
     total = float(marks.sum(dtype=np.float64))
-    placed = _place(marks, view, face)
+    placed = _place(marks, shown, face)
     placed /= placed.max() or 1.0
     return Explanation(
         map=placed,
         class_name=class_name,
         probability=prediction.faces[face].probabilities[class_name],
         method=method,
-        corners=_find_corners(view, face),
+        corners=_find_corners(shown, face),
         share_on_photo=float(marks[is_on_photo].sum(dtype=np.float64)) / total if total else 0.0,
         probability_hiding_most=most,
         probability_hiding_least=least,
@@ -153,7 +151,7 @@ def _check_method(predictor: Predictor, method: str) -> None:
     if method == "grad-cam" and not hasattr(predictor.model, "layers"):
         raise ValueError(
             "method='grad-cam' looks into a Keras network. Received: "
-            f"{type(predictor.model).__name__}, which only answers. Take method='occlusion' "
+            f"{type(predictor.model).__name__}, which only predicts. Take method='occlusion' "
             "(--method occlusion); the packaged network is also there in Keras: "
             "Predictor(emoclf.load_face_network(), predictor.info)."
         )
@@ -163,7 +161,7 @@ def _check_face(prediction: Prediction, face: int) -> None:
     if 0 <= face < len(prediction.faces):
         return
     if not prediction.faces:
-        raise NothingToExplainError(prediction.note or "There is no answer to explain.")
+        raise NothingToExplainError(prediction.note or "There is no prediction to explain.")
     raise NothingToExplainError(
         f"face={face}: expected a number from 0 to {len(prediction.faces) - 1}, because "
         f"{len(prediction.faces)} were found."
@@ -180,9 +178,9 @@ def _find_label(predictor: Predictor, class_name: str) -> int:
 def _make_map(predictor: Predictor, image: np.ndarray, label: int, method: Method) -> np.ndarray:
     """Return float32 `(height, width)` of the network's size, 0 or more."""
     if method == "occlusion":
-        ask = predictor.predict_probabilities
-        return make_occlusion_maps(ask, image[np.newaxis], [label])[0]
-    return make_grad_cam_maps(predictor.model, image[np.newaxis], [label])[0]
+        return make_occlusion_maps(predictor.predict_probabilities, image[np.newaxis], [label])[0]
+    model: Any = predictor.model
+    return make_grad_cam_maps(model, image[np.newaxis], [label])[0]
 
 
 def _hide(
@@ -203,13 +201,11 @@ def _hide(
     return float(most), float(least)
 
 
-def _place(marks: np.ndarray, view: View, face: int) -> np.ndarray:
-    """Lay the network's map onto the photo: float32 of the photo's size, 0 where it saw nothing."""
-    if view.size is None:
-        raise ValueError("The photo could not be read.")
-    inverse = np.linalg.inv(np.vstack([view.matrices[face], (0, 0, 1)]))
+def _place(marks: np.ndarray, shown: Prepared, face: int) -> np.ndarray:
+    """Lay the network's map onto the photo: float32 of its size, 0 where nothing was shown."""
+    inverse = np.linalg.inv(np.vstack([shown.matrices[face], (0, 0, 1)]))
     placed = Image.fromarray(marks.astype(np.float32)).transform(
-        (view.size[1], view.size[0]),
+        shown.size[::-1],
         Image.Transform.AFFINE,
         tuple(inverse[:2].ravel()),
         resample=Image.Resampling.BILINEAR,
@@ -217,16 +213,16 @@ def _place(marks: np.ndarray, view: View, face: int) -> np.ndarray:
     return np.array(placed)
 
 
-def _find_corners(view: View, face: int) -> np.ndarray:
-    height, width = view.crops.shape[1:3]
+def _find_corners(shown: Prepared, face: int) -> np.ndarray:
+    height, width = shown.crops.shape[1:3]
     corners = np.array([(0, 0, 1), (width, 0, 1), (width, height, 1), (0, height, 1)], dtype=float)
-    return corners @ view.matrices[face].T
+    return corners @ shown.matrices[face].T
 
 
-def _find_pixels_on_photo(view: View, face: int) -> np.ndarray:
+def _find_pixels_on_photo(shown: Prepared, face: int) -> np.ndarray:
     """Return bool `(height, width)` of the network's size: where its pixels show the photo."""
-    rows, columns = np.indices(view.crops.shape[1:3])
+    rows, columns = np.indices(shown.crops.shape[1:3])
     points = np.stack([columns + 0.5, rows + 0.5, np.ones(rows.shape)], axis=-1)
-    x, y = np.moveaxis(points @ view.matrices[face].T, -1, 0)
-    height, width = view.size or (0, 0)
+    x, y = np.moveaxis(points @ shown.matrices[face].T, -1, 0)
+    height, width = shown.size
     return (x >= 0) & (x <= width) & (y >= 0) & (y <= height)

@@ -35,7 +35,7 @@ def blend_map(photo: np.ndarray, explanation: Explanation) -> np.ndarray:
         explanation: From `explain`.
 
     Returns:
-        uint8 RGB of the photo's shape. What the network did not see stays grey.
+        uint8 RGB of the photo's shape. What the network was not shown stays grey.
 
     Raises:
         ValueError: If the photo has another size than the map.
@@ -71,25 +71,25 @@ def draw_ramp(size: tuple[int, int]) -> np.ndarray:
 
 
 def draw_explanation(photo: np.ndarray, explanation: Explanation) -> np.ndarray:
-    """Draw a map, the answer and a legend onto a photo.
+    """Draw a map, the prediction and a legend onto a photo.
 
     Args:
         photo: As for `blend_map`.
         explanation: From `explain`.
 
     Returns:
-        uint8 RGB `(height, width, 3)`: a new picture, the answer drawn as `annotate_photo` does,
-        with a strip below that says what the colours mean.
+        uint8 RGB `(height, width, 3)`: a new picture, the prediction drawn as `annotate_photo`
+        does, with a strip below that says what the colours mean.
 
     Raises:
         ValueError: If the photo has another size than the map.
     """
-    answered = annotate_photo(blend_map(photo, explanation), explanation.prediction)
-    return np.concatenate([answered, _draw_legend(answered.shape[1], explanation)])
+    drawn = annotate_photo(blend_map(photo, explanation), explanation.prediction)
+    return np.concatenate([drawn, _draw_legend(drawn.shape[1], explanation)])
 
 
 def save_explanation(photo: np.ndarray, explanation: Explanation, *, folder: str | Path) -> Path:
-    """Write a photo with its map, answer and legend into a folder.
+    """Write a photo with its map, prediction and legend into a folder.
 
     Args:
         photo: As for `blend_map`.

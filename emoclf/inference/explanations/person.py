@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emoclf.display import Displayed
 from emoclf.evaluation import Estimate, wilson_interval
 from emoclf.images.faces import Face
 
@@ -77,7 +78,7 @@ class BoxSummary:
 
 
 @dataclass(frozen=True)
-class PersonSummary:
+class PersonSummary(Displayed):
     """Whether a network looks at the person, over many photos.
 
     Attributes:
@@ -90,12 +91,12 @@ class PersonSummary:
     body: BoxSummary
     count: int
 
-    def describe(self) -> str:
+    def blocks(self) -> list[str]:
         """Return the numbers and what they say, in words."""
-        face, body = self._describe("face", self.face), self._describe("body", self.body)
-        return f"{face} {body} {self._conclude()}"
+        face, body = self._say("face", self.face), self._say("body", self.body)
+        return [f"{face} {body} {self._conclude()}"]
 
-    def _describe(self, name: str, box: BoxSummary) -> str:
+    def _say(self, name: str, box: BoxSummary) -> str:
         if box.area > _FILLED:
             return f"The {name} fills the picture, which says nothing."
         interval = f" ({box.low:+.2f} to {box.high:+.2f})" if self.count > 1 else ""

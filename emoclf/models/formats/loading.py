@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from emoclf.images import ModelInfo
 from emoclf.models.formats.formats import FORMATS, ExportFormat
 from emoclf.models.formats.writers import INPUT_NAME, OUTPUT_NAME
-from emoclf.models.model_file import MEMBER_NAME, ModelInfo, load_model, read_info
+from emoclf.models.model_file import MEMBER_NAME, load_model, read_info
 from emoclf.runtime import quiet_start
 from emoclf.storage import find_sha256, open_regular, parse_json
 from emoclf.untrusted import show_text
@@ -67,7 +68,7 @@ class ExportedNetwork:
         if photos.dtype != np.uint8 or photos.ndim != 4 or photos.shape[1:] != expected:
             raise ValueError(
                 f"x should be uint8 (photos, {', '.join(map(str, expected))}). Received: "
-                f"{photos.dtype} {photos.shape}. emoclf.load_resized makes such photos."
+                f"{photos.dtype} {photos.shape}. emoclf.prepare makes such photos."
             )
         if FORMATS[self.format].takes_any_batch:
             return np.asarray(self.answer(photos), dtype=np.float32)

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emoclf.images import ModelInfo
 from emoclf.models.formats.formats import ExportFormat
-from emoclf.models.model_file import ModelInfo, save_model
+from emoclf.models.model_file import save_model
 from emoclf.runtime import quiet_start
 from emoclf.storage import naming_full_disk, temporary_folder
 

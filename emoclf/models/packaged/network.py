@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,7 @@ FEATURE_LAYER = "average_over_face"
 """Name of the layer before the last one, in Keras and, with more around it, in the ONNX file."""
 
 
-@dataclass(frozen=True)
-class FaceProbabilities:
+class FaceProbabilities(NamedTuple):
     """What the packaged network makes of some faces.
 
     Attributes:
@@ -145,8 +144,8 @@ class PackagedNetwork:
             rows.append(np.mean(answers, axis=0, dtype=np.float32))
         return np.array(rows, dtype=np.float32)[: len(faces)]
 
-    def predict(self, faces: np.ndarray) -> FaceProbabilities:
-        """Say how sad and how happy some faces look.
+    def predict_with_neither(self, faces: np.ndarray) -> FaceProbabilities:
+        """Say how sad and how happy some faces look, or that they are neither.
 
         Args:
             faces: uint8 RGB `(faces, height, width, 3)`, 0 to 255, of the card's size.
@@ -158,6 +157,10 @@ class PackagedNetwork:
             ValueError: If the shape or dtype is another.
         """
         return calibrate_logits(self.predict_logits(faces), self.card)
+
+    def predict_on_batch(self, x: np.ndarray) -> np.ndarray:
+        """Return the `classes` of `predict_with_neither`, so that this is a `Network`."""
+        return self.predict_with_neither(x).classes
 
 
 def calibrate_logits(logits: np.ndarray, card: ModelCard) -> FaceProbabilities:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emoclf.storage import open_regular, parse_json
-from emoclf.storage.zips import (
+from emoclf.storage.archives import (
     ZIP_ERRORS,
     ArchiveRefusedError,
     check_small_zip,

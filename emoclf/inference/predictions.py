@@ -1,4 +1,4 @@
-"""What comes out: the answer for one face, for one photo, and when an answer is "uncertain"."""
+"""What is predicted for one face and for one photo, and when that is "uncertain"."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from emoclf.display import Displayed
 from emoclf.untrusted import show_text
 
 UNCERTAIN = "uncertain"
-"""The answer for a face of which a network with an `UncertaintyRule` should not decide."""
+"""Predicted for a face of which a network with an `UncertaintyRule` should not decide."""
 
 
 @dataclass(frozen=True)
 class UncertaintyRule:
-    """When a network that may say so answers "uncertain".
+    """When a network that may say so predicts "uncertain".
 
     Attributes:
         uncertain_below: The largest probability of a class must reach this, 0 to 1.
@@ -26,7 +27,7 @@ class UncertaintyRule:
     neither_above: float
 
     def decide(self, probabilities: Mapping[str, float], neither: float | None) -> str:
-        """Answer for one face.
+        """Decide for one face.
 
         Args:
             probabilities: Class name to probability, 0 to 1, at least one class.
@@ -49,7 +50,7 @@ class UncertaintyRule:
 
 @dataclass(frozen=True)
 class FacePrediction:
-    """The answer for one face.
+    """What is predicted for one face.
 
     Attributes:
         box: `(left, top, width, height)` in pixels of the upright photo; it may reach past the
@@ -64,7 +65,7 @@ class FacePrediction:
         detection_score: How sure the detector is that this is a face, 0 to 1; None for a whole
             photo.
         is_whole_photo: Whether the network was shown the whole photo: because it learnt from whole
-            photos, or because no face was found and the whole photo was asked for instead.
+            photos, or because no face was found and whole photos are allowed.
     """
 
     box: tuple[float, float, float, float]
@@ -87,7 +88,7 @@ class FacePrediction:
         return f"{self.answer} ({', '.join(shares)})"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the answer as a dictionary that JSON can hold."""
+        """Return the prediction as a dictionary that JSON can hold."""
         names = ("left", "top", "width", "height")
         return {
             "box": {name: round(value, 1) for name, value in zip(names, self.box, strict=True)},
@@ -100,24 +101,18 @@ class FacePrediction:
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """The answer for one photo.
+class Prediction(Displayed):
+    """What is predicted for one photo.
 
     Attributes:
-        class_name: The most probable class of the largest face, or of the photo where the network
-            looks at whole photos; None when there is no face or the photo could not be read.
-        probabilities: Class name to probability, 0 to 1, likewise; empty when there is none.
-        file: The path that was asked about; None for a picture without one.
+        file: The path of the photo; None for a picture without one.
         problem: Why the photo could not be read, else None.
-        faces: The answer for each face, the largest first. A network that looks at whole photos
-            gives one, whose box is the photo.
-        note: What to know about this answer, for example that no face was found and what to do;
-            else None.
+        faces: The prediction for each face, the largest first. A network of whole photos gives
+            one, whose box is the photo.
+        note: What to know about it, for example that no face was found and what to do; else None.
         detector: Which face detector looked at the photo; None when none did.
     """
 
-    class_name: str | None
-    probabilities: dict[str, float]
     file: str | None = None
     problem: str | None = None
     faces: tuple[FacePrediction, ...] = ()
@@ -125,23 +120,33 @@ class Prediction:
     detector: str | None = None
 
     @property
-    def answer(self) -> str | None:
-        """A class or "uncertain", of the largest face; None when there is no answer."""
-        return self.faces[0].answer if self.faces else self.class_name
+    def class_name(self) -> str | None:
+        """The most probable class of the largest face, however uncertain; None without one."""
+        return self.faces[0].class_name if self.faces else None
 
-    def __str__(self) -> str:
-        """Return for example `sunny.jpg: Happy (Sad 4%, Happy 96%)`."""
+    @property
+    def answer(self) -> str | None:
+        """A class or "uncertain", of the largest face; None without one."""
+        return self.faces[0].answer if self.faces else None
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Class name to probability, 0 to 1, of the largest face; empty without one."""
+        return self.faces[0].probabilities if self.faces else {}
+
+    def blocks(self) -> list[str]:
+        """Return one sentence, for example `sunny.jpg: Happy (Sad 4%, Happy 96%)`."""
         name = f"{show_text(self.file)}: " if self.file else ""
         if self.problem:
-            return f"{name}not read. {self.problem}"
+            return [f"{name}not read. {self.problem}"]
         if not self.faces:
-            return f"{name}{self.note}"
+            return [f"{name}{self.note}"]
         count = f"{len(self.faces)} faces, the largest first: " if len(self.faces) > 1 else ""
         note = f". {self.note}" if self.note else ""
-        return f"{name}{count}{'; '.join(map(str, self.faces))}{note}"
+        return [f"{name}{count}{'; '.join(map(str, self.faces))}{note}"]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the answer as a dictionary that JSON can hold."""
+        """Return the prediction as a dictionary that JSON can hold."""
         return {
             "file": self.file,
             "answer": self.answer,

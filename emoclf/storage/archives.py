@@ -1,18 +1,22 @@
-"""A zip from outside: walked before it is loaded, its members measured before they are read.
+"""An archive from outside: walked before it is loaded, its members measured before they are read.
 
 Sizes, counts and kinds come from the file, which may lie: `zipfile` loads the whole list of a zip
-at once, and a member of some kilobytes may ask for gigabytes.
+at once, a member of some kilobytes may ask for gigabytes, and a header of a tar for more memory
+than a name needs. Nothing is written here.
 """
 
 from __future__ import annotations
 
+import gzip
 import stat
 import struct
+import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO
+from functools import partial
+from typing import IO, Any, Literal, NamedTuple
 
 ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -23,6 +27,12 @@ ZIP_ERRORS = (
     UnicodeError,
 )
 """What Python's reader raises when a zip is damaged or unusual."""
+
+READ_ERRORS = (*ZIP_ERRORS, tarfile.TarError, gzip.BadGzipFile)
+"""What Python's readers raise when a zip, a tar or a gzip file is damaged or unusual."""
+
+_MAX_HEADER_BYTES = 1 << 20
+_BLOCK = 512
 
 _CENTRAL_HEADER = struct.Struct("<4s24xHHH12x")
 _ZIP_END = struct.Struct("<4s6xHII2x")
@@ -79,6 +89,97 @@ def refuse_special(name: str) -> ArchiveRefusedError:
         f"{name!r} is a link or a device, and only plain files are taken. Make the archive again "
         "from the files themselves."
     )
+
+
+class Entry(NamedTuple):
+    """A file or folder in an archive.
+
+    Attributes:
+        name: As it stands in the archive; not to be trusted.
+        file_bytes: Announced size, 0 for a folder; reading gives no more.
+        open: Opens the content for reading; None for a folder.
+    """
+
+    name: str
+    file_bytes: int = 0
+    open: Callable[[], IO[bytes]] | None = None
+
+
+def find_archive_kind(file: IO[bytes]) -> Literal["zip", "tar", "tar.gz"] | None:
+    """Say what kind of archive a file is by its content, or None for anything else.
+
+    Args:
+        file: An open file; it is read from its beginning.
+
+    Returns:
+        The kind. A file that only begins like an archive counts: opening it says what is wrong.
+    """
+    file.seek(0)
+    beginning = file.read(_BLOCK)
+    if beginning.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return "zip"
+    if beginning.startswith(b"\x1f\x8b"):
+        return "tar.gz"
+    return "tar" if beginning[257:262] == b"ustar" else None
+
+
+@contextmanager
+def list_entries(file: IO[bytes], *, is_zip: bool, max_entries: int) -> Iterator[Iterator[Entry]]:
+    """Open a zip or an uncompressed tar and give its files and folders, up to its proper end.
+
+    Args:
+        file: The open file.
+        is_zip: Whether it is a zip.
+        max_entries: How many entries of a zip are loaded at most.
+
+    Yields:
+        The entries; going on raises ArchiveRefusedError at one that is encrypted, a link or a
+        device, and where the end of a tar is missing.
+    """
+    if is_zip:
+        with open_zip(file, max_entries=max_entries) as archive:
+            yield _list_zip(archive)
+        return
+    file.seek(0)
+    guarded: Any = _GuardedFile(file)
+    with tarfile.open(fileobj=guarded, mode="r:") as tar:
+        yield _list_tar(tar)
+
+
+def _list_zip(archive: zipfile.ZipFile) -> Iterator[Entry]:
+    for info in archive.infolist():
+        if info.is_dir():
+            yield Entry(info.filename)
+        else:
+            check_member(info)
+            yield Entry(info.filename, info.file_size, partial(archive.open, info))
+
+
+def _list_tar(archive: Any) -> Iterator[Entry]:
+    while (member := archive.next()) is not None:
+        archive.members.clear()  # tarfile keeps every header otherwise
+        if member.isdir():
+            yield Entry(member.name)
+        elif not member.isreg() or member.issparse():
+            raise refuse_special(member.name)
+        else:
+            yield Entry(member.name, member.size, partial(archive.extractfile, member))
+    archive.fileobj.seek(archive.offset)
+    if archive.fileobj.read(_BLOCK) != bytes(_BLOCK):
+        raise ArchiveRefusedError("the end of the archive is missing or damaged")
+
+
+class _GuardedFile:
+    """A file from which nobody reads much at once: tarfile loads some headers whole."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _MAX_HEADER_BYTES:
+            raise ArchiveRefusedError(f"a header asks for {size:,} bytes, far more than a name has")
+        return self._file.read(size)
 
 
 def check_small_zip(archive: zipfile.ZipFile, *, max_bytes: int, max_ratio: int) -> None:

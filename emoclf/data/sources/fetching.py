@@ -1,7 +1,7 @@
-"""A public folder or archive on Google Drive, through gdown (5 or 6).
+"""What is fetched: public links of Google Drive, FER2013 from Kaggle, the votes of FER+.
 
-gdown lists and fetches; every name it lists is checked before a file is written. gdown 5, which
-Colab has, cannot list folders with 50 files or more; gdown 6 can.
+gdown (5 or 6) lists and fetches from Drive; every name it lists is checked before a file is
+written. gdown 5, which Colab has, cannot list folders with 50 files or more; gdown 6 can.
 """
 
 from __future__ import annotations
@@ -9,30 +9,46 @@ from __future__ import annotations
 import importlib
 import re
 import shutil
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES
 from emoclf.data.folders import list_files
-from emoclf.data.sources.archive_entries import find_archive_kind
+from emoclf.data.photo_folder import PhotoFolder
 from emoclf.data.sources.archives import fill_from_archive, naming_archive, read_safe_path
-from emoclf.data.sources.copying import CopiedFiles, copy_folder
-from emoclf.data.sources.limits import ArchiveLimits
-from emoclf.data.sources.registry import PROJECT_DRIVE_LINK
-from emoclf.data.sources.staging import StagedData, stage_with
-from emoclf.storage import open_regular
-from emoclf.storage.zips import ArchiveRefusedError
+from emoclf.data.sources.copying import ArchiveLimits, Copied, copy_folder, write_stream
+from emoclf.data.sources.fer2013 import VOTE_COLUMNS
+from emoclf.data.sources.finding import PROJECT_DRIVE_LINK, find_data_set
+from emoclf.data.sources.staging import stage_with
+from emoclf.storage import open_regular, replacing
+from emoclf.storage.archives import ArchiveRefusedError, find_archive_kind
+from emoclf.storage.tables import open_table
 from emoclf.untrusted import show_text
+
+FER_PLUS_ADDRESS = "https://raw.githubusercontent.com/microsoft/FERPlus/master/fer2013new.csv"
+"""The votes of FER+, as their authors publish them."""
+
+KAGGLE_FER2013 = "msambare/fer2013"
+"""FER2013 on Kaggle as train and test folders, the form that needs no agreement to rules."""
+
+VOTES_NAME = "fer2013new.csv"
+
+_MAX_VOTES_BYTES = 16 << 20
+_TIMEOUT_SECONDS = 30
+_LOCAL_HOSTS = ("127.0.0.1", "localhost")
 
 _LINK = re.compile(
     r"https://drive\.google\.com/(?:drive/(?:u/\d+/)?(?P<folder>folders)/|file/d/|"
     r"(?:open|uc)\?(?:[^#]*&)?id=)(?P<id>[-\w]{10,})"
 )
-
 
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
 """What gdown raises when the page that came is another than it expects."""
@@ -47,7 +63,7 @@ def fetch_drive_link(
     class_names: tuple[str, ...] = CLASS_NAMES,
     limits: ArchiveLimits | None = None,
     progress: bool = True,
-) -> StagedData:
+) -> PhotoFolder:
     """Download what a public link of Google Drive leads to, once.
 
     Files that have come stay in a hidden folder beside the target until all are there: called
@@ -84,12 +100,12 @@ def fetch_drive_link(
     download = folder.with_name(f".{folder.name}.download")
     limits = limits or ArchiveLimits()
 
-    def fill(temporary: Path) -> CopiedFiles:
-        if match["folder"]:
-            _download_folder(match["id"], download, limits, progress)
-            listing = list_files(download)
-            return copy_folder(download, listing, temporary, limits=limits, progress=progress)
-        return _unpack_file(match["id"], download, temporary, limits, progress)
+    def fill(temporary: Path) -> Copied:
+        if not match["folder"]:
+            return _unpack_file(match["id"], download, temporary, limits, progress)
+        _download_folder(match["id"], download, limits, progress)
+        listing = list_files(download)
+        return copy_folder(download, listing, temporary, limits=limits, progress=progress)
 
     try:
         staged = stage_with(
@@ -103,14 +119,99 @@ def fetch_drive_link(
     return staged
 
 
-def _import_gdown() -> Any:
+def fetch_fer2013_from_kaggle(handle: str = KAGGLE_FER2013) -> Path:
+    """Download FER2013 from Kaggle, or find what was downloaded before.
+
+    Args:
+        handle: The data set on Kaggle, as `owner/name`.
+
+    Returns:
+        The folder that kagglehub keeps it in, for `make_fer2013_folders`.
+
+    Raises:
+        ImportError: If kagglehub is not installed.
+        OSError: If Kaggle did not deliver it.
+
+    Example:
+        >>> make_fer2013_folders(fetch_fer2013_from_kaggle(), "fer2013")  # doctest: +SKIP
+    """
+    kagglehub = _import_tool(
+        "kagglehub",
+        "pip install kagglehub. Or download FER2013 from https://www.kaggle.com in the browser and "
+        "name the file: fetch fer2013 FOLDER --from fer2013.csv",
+    )
     try:
-        return importlib.import_module("gdown")
-    except ImportError as error:
-        raise ImportError(
-            "gdown is not installed. Install it with: pip install 'emoclf[data]' (or: pip install "
-            "gdown). Or open the link in a browser, download it, and stage the archive."
+        return Path(kagglehub.dataset_download(handle))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise OSError(
+            f"Kaggle did not deliver {show_text(handle)} ({show_text(error)}). It may ask for an "
+            "account: see https://www.kaggle.com/settings, or download it in the browser and use "
+            "--from."
         ) from error
+
+
+def fetch_fer_plus_votes(folder: str | Path, *, address: str = FER_PLUS_ADDRESS) -> Path:
+    """Download the votes of FER+ once.
+
+    Args:
+        folder: Where `fer2013new.csv` goes.
+        address: Where it is.
+
+    Returns:
+        The file. One that is there is checked and not fetched again.
+
+    Raises:
+        OSError: If it cannot be fetched.
+        ValueError: If what is there, or what came, is not FER+; what came is not kept then.
+    """
+    target = Path(folder) / VOTES_NAME
+    if target.exists():
+        check_votes_file(target)
+        return target
+    with replacing(target) as temporary:
+        with temporary.open("xb") as file:
+            _download_votes(address, file)
+        check_votes_file(temporary)
+    return target
+
+
+def check_votes_file(path: str | Path) -> None:
+    """Compare the rows of a file of votes with FER2013's: as many, in the same parts.
+
+    Args:
+        path: `fer2013new.csv`.
+
+    Raises:
+        ValueError: If it is not FER+.
+    """
+    parts = find_data_set("fer2013").parts
+    expected = {usage: sum(counts.values()) for usage, counts in parts.items()}
+    with open_table(path, what=f"FER+'s {VOTES_NAME}", max_bytes=_MAX_VOTES_BYTES) as rows:
+        next(rows, None)
+        received = Counter(
+            row[0][:20] if len(row) == len(VOTE_COLUMNS) + 2 else "rows of another form"
+            for _, row in rows
+        )
+    if received != expected:
+        raise ValueError(
+            f"{show_text(path)} is not FER+'s {VOTES_NAME}: expected rows {expected}, received "
+            f"{dict(received.most_common(4))}. Delete it and fetch it again."
+        )
+
+
+def _import_gdown() -> Any:
+    return _import_tool(
+        "gdown",
+        "pip install 'emoclf[data]' (or: pip install gdown). Or open the link in a browser, "
+        "download it, and stage the archive.",
+    )
+
+
+def _import_tool(name: str, step: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(f"{name} is not installed. Install it with: {step}") from error
 
 
 @contextmanager
@@ -180,7 +281,7 @@ def _download_file(gdown: Any, identifier: str, path: Path, *, quiet: bool) -> N
 
 def _unpack_file(
     identifier: str, download: Path, target: Path, limits: ArchiveLimits, progress: bool
-) -> CopiedFiles:
+) -> Copied:
     archive = download / "archive"
     if not archive.exists():
         _download_file(_import_gdown(), identifier, archive, quiet=not progress)
@@ -193,3 +294,24 @@ def _unpack_file(
     except ArchiveRefusedError:
         shutil.rmtree(download, ignore_errors=True)
         raise
+
+
+def _download_votes(address: str, file: IO[bytes]) -> None:
+    """Write what is at an address, up to a size that is far above the votes'."""
+    parts = urllib.parse.urlsplit(address)
+    if parts.scheme != "https" and parts.hostname not in _LOCAL_HOSTS:
+        raise ValueError(f"{show_text(address)} should be an address that begins with https://")
+    try:
+        with urllib.request.urlopen(address, timeout=_TIMEOUT_SECONDS) as response:
+            announced = response.headers.get("Content-Length")
+            size, _ = write_stream(response, file, max_bytes=_MAX_VOTES_BYTES + 1)
+        if size > _MAX_VOTES_BYTES:
+            raise OSError(f"more than {_MAX_VOTES_BYTES:,} bytes came")
+        if announced is not None and announced.strip() != str(size):
+            raise OSError(f"{size:,} of {announced} bytes came")
+    except OSError as error:
+        raise OSError(
+            f"{show_text(address)} could not be fetched "
+            f"({show_text(getattr(error, 'reason', None) or error)}). Check "
+            f"the connection, or open the address in a browser and save it as {VOTES_NAME}."
+        ) from error

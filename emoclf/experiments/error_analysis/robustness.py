@@ -1,0 +1,167 @@
+"""How much corruption a network bears: of its whole photos, or of the faces found before it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from emoclf.config import SEED
+from emoclf.evaluation import (
+    CorruptedPhoto,
+    PredictCorrupted,
+    RobustnessReport,
+    measure_robustness,
+)
+from emoclf.images import load_image, prepare
+from emoclf.images.corruptions import CORRUPTIONS, WORKING_SIDE, Corruption
+from emoclf.images.faces import Face, FaceDetector
+from emoclf.inference import Predictor
+from emoclf.photos import Photos
+
+FOUND_BEFORE = (
+    "Faces were searched for in the clean photos, so the corruption is to the network alone. A "
+    "turned face stays where it is after the turn and is not put upright."
+)
+SEARCHED_AGAIN = (
+    "Faces were searched for again in every corrupted photo; where none is found, or the photo "
+    "never had one, there is no prediction, which counts as wrong."
+)
+
+
+def evaluate_robustness(
+    predictor: Predictor,
+    photos: Photos,
+    *,
+    corruptions: Sequence[Corruption] = CORRUPTIONS,
+    search_again: bool = False,
+    seed: int = SEED,
+    working_side_px: int = WORKING_SIDE,
+    progress: bool = False,
+) -> RobustnessReport:
+    """Measure how much corruption to its photos a network bears.
+
+    Args:
+        predictor: From `Predictor.load` or `Predictor.packaged`.
+        photos: Photos that it has not learned from, of the classes that it predicts.
+        corruptions: What is done to the photos.
+        search_again: Whether faces are searched for in the corrupted photos; default: in the clean
+            ones, so that the corruption is to the network and not to the detector.
+        seed: Seed of everything random.
+        working_side_px: The longer side in pixels that every photo is brought to first.
+        progress: Whether a progress bar is shown.
+
+    Returns:
+        The accuracy for every corruption and severity, on the same photos each.
+
+    Raises:
+        UnreadableImageError: If a photo cannot be read.
+        FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
+        ValueError: If there is no photo.
+    """
+    predict, note = make_corrupted_prediction(predictor, photos.files, search_again=search_again)
+    return measure_robustness(
+        predict,
+        photos,
+        corruptions=corruptions,
+        seed=seed,
+        working_side_px=working_side_px,
+        watch=partial(tqdm, desc="Corrupting", unit="batch", disable=not progress),
+        note=note,
+    )
+
+
+def make_corrupted_prediction(
+    predictor: Predictor, files: Sequence[str | Path], *, search_again: bool = False
+) -> tuple[PredictCorrupted, str]:
+    """Make a function that lets a predictor predict corrupted photos.
+
+    A photo in which no face was found before the corruption has no prediction, and neither has one
+    whose face was turned out of the picture.
+
+    Args:
+        predictor: Who predicts, for the largest face of a photo where it is shown faces.
+        files: The clean photos, in the order of `CorruptedPhoto.index`.
+        search_again: Whether faces are searched for in the corrupted photos, instead of in `files`.
+
+    Returns:
+        The function, for `measure_robustness`, and a sentence about where faces were searched for;
+        empty for a network of whole photos.
+
+    Raises:
+        FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
+    """
+    info, known = predictor.info, dict[int, Face | None]()
+    shows_faces = info.crop == "face"
+    detector = predictor.detector if shows_faces else None
+
+    def find(photo: CorruptedPhoto) -> list[Face] | None:
+        if detector is None or search_again:
+            return None
+        if photo.index not in known:
+            known[photo.index] = _find_scaled(files[photo.index], photo, detector)
+        face = known[photo.index]
+        moved = face and turn_face(face, photo.degrees, size=photo.pixels.shape[:2])
+        return [moved] if moved else []
+
+    def predict(corrupted: Sequence[CorruptedPhoto]) -> np.ndarray:
+        rows = np.full((len(corrupted), len(info.class_names)), np.nan)
+        shown = [
+            prepare(each.pixels, info, detector=detector, faces=find(each)).crops[:1]
+            for each in corrupted
+        ]
+        crops = np.concatenate(shown)
+        if len(crops):
+            rows[[len(each) > 0 for each in shown]] = predictor.predict_probabilities(crops)
+        return rows
+
+    if not shows_faces:
+        return predict, ""
+    return predict, SEARCHED_AGAIN if search_again else FOUND_BEFORE
+
+
+def turn_face(face: Face, degrees: float, *, size: tuple[int, int]) -> Face | None:
+    """Find where a face is after its photo was turned about its centre.
+
+    Args:
+        face: Where it was. Its landmarks move along, but keep their tilt, so that cutting it out
+            does not put it upright again.
+        degrees: How far the photo was turned to the left.
+        size: `(height, width)` of the photo in pixels, the same before and after.
+
+    Returns:
+        The face at its new place; None when its centre is no longer in the photo.
+
+    Example:
+        >>> turned = turn_face(Face((60.0, 40.0, 20.0, 20.0), 0.9), 90, size=(100, 100))
+        >>> [round(value) for value in turned.box]
+        [40, 20, 20, 20]
+    """
+    left, top, width, height = face.box
+    centre = np.array([size[1] / 2, size[0] / 2])
+    across, down = np.array([left + width / 2, top + height / 2]) - centre
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    turned = np.array([cosine * across + sine * down, cosine * down - sine * across])
+    moved = centre + turned
+    if not (0 <= moved[0] <= size[1] and 0 <= moved[1] <= size[0]):
+        return None
+    step = turned - np.array([across, down])
+    marks = None if face.landmarks is None else face.landmarks + step.astype(np.float32)
+    box = (float(moved[0]) - width / 2, float(moved[1]) - height / 2, width, height)
+    return Face(box, face.score, marks)
+
+
+def _find_scaled(file: str | Path, photo: CorruptedPhoto, detector: FaceDetector) -> Face | None:
+    """Find the largest face of a file at full size, in pixels of the working size."""
+    pixels = load_image(file)
+    face = next(iter(detector.find(pixels)), None)
+    if face is None:
+        return None
+    scale = max(photo.pixels.shape[:2]) / max(pixels.shape[:2])
+    left, top, width, height = (value * scale for value in face.box)
+    marks = None if face.landmarks is None else face.landmarks * np.float32(scale)
+    return Face((left, top, width, height), face.score, marks)
