@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import re
 import shlex
 from types import SimpleNamespace
 
@@ -138,7 +139,7 @@ def test_the_test_photos_of_a_run_are_those_of_its_split(trained):
     _, run_folder = trained
     output = run("evaluate", run_folder).stdout
     count = len(Photos.load(run_folder / "split.json").part("test"))
-    assert f"n = {count})" in output
+    assert re.search(rf"^accuracy .* {count}$", output, flags=re.MULTILINE)
     numbers = json.loads((run_folder / "metrics.json").read_text())
     assert "First recorded access" in output
     document = json.loads(run("evaluate", run_folder, "--json").stdout)
