@@ -136,7 +136,7 @@ def test_every_way_to_a_folder_of_photos_shows_itself_alike(tmp_path):
     assert {type(each) for each in made} == {PhotoFolder}
     for each in made:
         assert str(each.folder) in str(each)
-        assert "<p>" in each._repr_html_()
+        assert "<p" in each._repr_html_()
     assert [each.files for each in made] == [None, 2, 2, None]
     assert [each.is_drawn for each in made] == [False, False, False, True]
     assert dict(drawn.counts) == {"Sad": 2, "Happy": 2}
