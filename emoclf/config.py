@@ -14,7 +14,10 @@ from typing import Any, Literal, get_args
 CLASS_NAMES: tuple[str, ...] = ("Sad", "Happy")
 """Class names in label order: label 0 is Sad (class 1), label 1 is Happy (class 2)."""
 
-PARTS: tuple[str, ...] = ("train", "validation", "test")
+Part = Literal["train", "validation", "test"]
+"""A part of a data set."""
+
+PARTS: tuple[Part, ...] = get_args(Part)
 """The three parts of a data set, in the order in which the lesson uses them."""
 
 IMAGE_SIZE: tuple[int, int] = (96, 96)
@@ -53,6 +56,33 @@ and the backbones."""
 Precision = Literal["auto", "float32"]
 """How numbers are kept while training: half as long where a GPU gains from it, or never."""
 
+Devices = Literal["one", "all"]
+"""Which devices learn: the first one, or all GPUs of this machine."""
+
+Method = Literal["grad-cam", "occlusion"]
+"""Look into the network (Keras alone, quick, coarse), or hide places (any network, slower)."""
+
+ExportFormat = Literal["keras", "saved_model", "litert", "litert_int8", "onnx"]
+"""What a network is exported as."""
+
+BaselineName = Literal[
+    "majority", "brightness", "colours", "pixels", "network", "face_features", "fine_tuned"
+]
+"""Every baseline, from the lowest to the highest."""
+
+Learner = Literal["network", "face_features"]
+"""A network that is trained anew in every fold; or the packaged face network as it is, with a
+logistic regression on its features, which takes a fraction of a second."""
+
+WithoutFace = Literal["leave_out", "whole_photo"]
+"""What becomes of a photo in which no face is found."""
+
+LabelSource = Literal["fer2013", "votes"]
+"""FER2013's own label, or what more than half of FER+'s raters saw."""
+
+DetectorKind = Literal["auto", "yunet", "haar"]
+"""Which detector: YuNet, the Haar cascade, or the better one that is there."""
+
 
 _LONGEST_SIDE = 10_000
 _LONGEST_PATH = 4096
@@ -66,28 +96,27 @@ class Settings:
     A run writes its settings to `settings.json`, so that it can be read, compared and repeated.
 
     Attributes:
-        image_size: `(height, width)` in pixels of what the network sees, each at least 32.
+        image_size: What the network sees, `(height, width)` in pixels, each at least 32; in a
+            shell 96, or 96x128.
         resize_mode: `"pad"` keeps the whole photo on a grey ground, `"crop"` keeps its centre.
-        crop: `"none"` shows the network whole photos, `"face"` the largest face of each, cut
-            out before training.
+        crop: `"none"` shows the network whole photos, `"face"` the largest face of each, cut out
+            before training.
         network: `"small"` and `"deep"` learn from your photos alone, `"face"` goes on from the
-            packaged face network (48 x 48 pixels), the others from a network that has seen many
-            other photos: `"vgg16"`, `"resnet50v2"`, `"mobilenetv3small"`, `"efficientnetv2b0"`.
-        weights: What those others know: `"imagenet"` (downloaded once), the path of a file of
-            weights, or `"none"`.
-        validation_fraction: Share of the photos that choose the best epoch, above 0.
-        test_fraction: Share of the photos that are looked at once, at the end, above 0.
+            packaged face network (48 x 48 pixels), the others from one of `keras.applications`.
+        weights: What those others know: `"imagenet"` (downloaded once), `"none"`, or the path of a
+            file of weights.
+        validation_fraction: Fraction of the photos that choose the best epoch, above 0.
+        test_fraction: Fraction of the photos that are kept for the test at the end, above 0.
         batch_size: Photos per training step.
         epochs: Passes over the training photos at most; early stopping may end sooner.
-        learning_rate: Largest step size of the optimizer.
+        learning_rate: Largest learning rate of the optimizer.
         patience: Epochs without a better validation loss before training stops.
-        dropout: Share of the features that are switched off at random while training, 0 to 1.
-        ema_momentum: Momentum of the average of the last weights, which is then what is judged and
-            saved, 0 to below 1; 0 takes the last weights as they are.
+        dropout: Fraction of the features switched off at random while training, 0 to below 1.
+        ema_momentum: Momentum of the exponential moving average of the weights, which is then what
+            is judged and saved, such as 0.99; 0 takes the last weights.
         augment: Whether every epoch sees the photos flipped, moved, turned and re-lit at random.
-        class_weights: Whether the rarer class counts for more in training, so that the network
-            does not neglect it.
-        precision: `"auto"` trains in half precision on a GPU that gains from it, `"float32"`
+        class_weights: Whether the rarer class counts for more in training.
+        precision: `"auto"` trains in mixed precision on a GPU that gains from it, `"float32"`
             never does. What is saved is float32 in any case.
         seed: Seed of the split, the initial weights, the order and the augmentation, 0 to below
             2 ** 32.

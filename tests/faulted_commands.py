@@ -145,7 +145,7 @@ class Trial:
         from emoclf.__main__ import main
 
         def call() -> None:
-            main(list(command), prog_name="python -m emoclf")
+            sys.exit(main(list(command)))
 
         return self._follower.call(call, self.work, fault=fault, at=at)
 

@@ -275,7 +275,7 @@ def call(arguments):
     from emoclf.__main__ import main
 
     try:
-        main([str(each) for each in arguments], prog_name="python -m emoclf")
+        return main([str(each) for each in arguments])
     except SystemExit as error:
         return error.code
     except Exception:  # noqa: BLE001 - whatever it is, the next call is made

@@ -12,19 +12,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 import emoclf
-from emoclf.__main__ import main
 from emoclf.apps.commands import predict as predict_module
-from emoclf.apps.commands.rows import choose_layout, count_columns, format_rows, summarise
+from emoclf.apps.commands.rows import (
+    choose_layout,
+    count_columns,
+    describe_summary,
+    format_rows,
+    summarise,
+)
 from emoclf.images import ModelInfo
 from emoclf.images.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import FacePrediction, Prediction, predictor
 from emoclf.models.model_file import save_model
 from emoclf.models.packaged import FACE_MODEL_FOLDER, PackagedNetwork
 from emoclf.untrusted import show_text
+from tests.calls import call
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -74,7 +79,7 @@ def save_photo(path, *, size=(80, 60)):
 
 
 def invoke(*arguments):
-    return CliRunner().invoke(main, ["predict", *map(str, arguments)], catch_exceptions=False)
+    return call("predict", *arguments)
 
 
 def start_process(*arguments, **environment):
@@ -96,13 +101,12 @@ def listen_to_control_c():
 
 
 def test_help_and_version_have_examples_and_the_rule():
-    runner = CliRunner()
-    text = runner.invoke(main, ["--help"]).output
+    text = call("--help").output
     assert "python -m emoclf predict photo.jpg" in text
-    details = runner.invoke(main, ["predict", "-h"]).output
+    details = call("predict", "-h").output
     for part in ("--json", "--save-annotated", "--whole-photo", "Exit codes", '"uncertain"'):
         assert part in details
-    assert emoclf.__version__ in runner.invoke(main, ["--version"]).output
+    assert emoclf.__version__ in call("--version").output
 
 
 @pytest.mark.usefixtures("detector")
@@ -411,11 +415,11 @@ def test_the_sum_counts_every_photo_once():
         Prediction("c", note="No face."),
         Prediction("d", problem="Damaged."),
     ]
-    assert summarise(predictions).describe() == (
+    assert describe_summary(summarise(predictions)) == (
         "4 photos, 2 faces, 1 answered as a whole: 2 Happy, 1 uncertain; 1 without a face; "
         "1 not read."
     )
-    assert summarise([]).describe() == "0 photos, 0 faces."
+    assert describe_summary(summarise([])) == "0 photos, 0 faces."
 
 
 def test_a_cold_start_takes_less_than_a_second_and_a_half_and_loads_no_tensorflow(tmp_path):
@@ -426,7 +430,7 @@ def test_a_cold_start_takes_less_than_a_second_and_a_half_and_loads_no_tensorflo
         "import os, sys\n"
         "from emoclf.__main__ import main\n"
         "try:\n"
-        "    main()\n"
+        "    sys.exit(main())\n"
         "finally:\n"
         f"    print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)\n"
         "    print(sum(os.times()[:2]), file=sys.stderr)\n"
@@ -521,9 +525,11 @@ def test_real_photos_are_answered_with_each_detector(kind, real_data):
 def test_a_terminal_gets_a_bar_when_nothing_else_shows_progress(options, tmp_path):
     """The standard error stream is a terminal, the answers go into a file."""
     import pty
+    import termios
 
     save_photo(tmp_path / "a.png")
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))  # else no bar is drawn
     command = [
         *(sys.executable, "-W", "ignore", "-m", "emoclf", "predict", str(tmp_path)),
         *options,

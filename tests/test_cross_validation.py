@@ -6,9 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from emoclf.__main__ import main
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
 from emoclf.evaluation import Evaluation
@@ -17,6 +15,7 @@ from emoclf.experiments.cross_validation.training import find_face_features
 from emoclf.experiments.label_errors import load_decisions
 from emoclf.images.faces import Face
 from emoclf.training import ResumeRefusedError
+from tests.calls import call
 
 TINY = Settings(image_size=(32, 32), epochs=1, batch_size=8, augment=False)
 
@@ -180,10 +179,8 @@ def test_the_packaged_features_with_a_regression(photos, tmp_path):
         cross_validate(photos, learner="forest")
 
 
-def run(*arguments, code=0):
-    result = CliRunner().invoke(main, [str(each) for each in arguments])
-    assert result.exit_code == code, result.output
-    return result.output
+def run(*arguments):
+    return call(*arguments, code=0).output
 
 
 def test_a_whole_correction_on_the_command_line(drawn_folder, tmp_path):

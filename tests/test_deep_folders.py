@@ -5,15 +5,14 @@ import shutil
 import sys
 
 import pytest
-from click.testing import CliRunner
 
-from emoclf.__main__ import main
 from emoclf.data.cleaning import find_problems, quarantine, restore
 from emoclf.data.folders import list_files
 from emoclf.data.sources import stage_data
 from emoclf.data.sources.fer2013_folders import make_fer2013_folders
 from emoclf.storage import building_folder, make_folder, remove_folder
 from tests.archives import draw_picture
+from tests.calls import call
 
 LEVELS = 1_050
 
@@ -111,6 +110,6 @@ def test_what_lies_deeper_than_a_path_is_long_has_a_row(tmp_path):
 @pytest.mark.parametrize("command", ["clean", "predict"])
 def test_commands_work_in_deep_folders(photos, command):
     options = ["--whole-photo", "--no-download"] if command == "predict" else []
-    result = CliRunner().invoke(main, [command, str(photos), *options])
+    result = call(command, photos, *options)
     assert "recursion" not in result.output
     assert result.exit_code == (0 if command == "clean" else 1), result.output  # a damaged file

@@ -4,14 +4,13 @@ import os
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from emoclf.__main__ import main
 from emoclf.apps.page import PACKAGED_NAME, Models, predict_photo, predicting
 from emoclf.images import ModelInfo
 from emoclf.images.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import Predictor, UncertaintyRule
+from tests.calls import call
 
 INFO = ModelInfo(image_size=(16, 16), crop="face")
 
@@ -211,6 +210,6 @@ def test_the_newest_runs_are_offered(tmp_path):
 
 def test_without_gradio_the_command_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gradio", None)
-    result = CliRunner().invoke(main, ["demo"])
+    result = call("demo")
     assert result.exit_code == 1
     assert "pip install 'emoclf[demo]'" in result.stderr

@@ -5,10 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from emoclf.__main__ import main
 from emoclf.data.synthetic import draw_face
 from emoclf.evaluation import Evaluation, measure_robustness
 from emoclf.experiments.error_analysis import (
@@ -24,6 +22,7 @@ from emoclf.images.faces import Face
 from emoclf.inference import Predictor
 from emoclf.photos import Photos
 from emoclf.plots import plot_robustness, plot_slices
+from tests.calls import call
 
 
 class GreenDetector:
@@ -179,19 +178,14 @@ def test_whole_photos_need_no_detector(tmp_path):
 
 
 @pytest.fixture
-def runner():
-    return CliRunner()
-
-
-@pytest.fixture
 def green(monkeypatch):
     monkeypatch.setattr("emoclf.images.faces.make_detector", lambda *_, **__: GreenDetector())
 
 
 @pytest.mark.usefixtures("green")
-def test_weak_spots_writes_tables_and_figures_into_the_run(run, runner, tmp_path):
+def test_weak_spots_writes_tables_and_figures_into_the_run(run, tmp_path):
     folder = shutil.copytree(run[1].run.folder, tmp_path / "run")
-    result = runner.invoke(main, ["analyse-errors", str(folder)])
+    result = call("analyse-errors", str(folder))
     assert result.exit_code == 0, result.output
     assert "Among many slices" in result.output or "nothing can be concluded" in result.output
     assert "Most damaging" in result.output
@@ -206,27 +200,27 @@ def test_weak_spots_writes_tables_and_figures_into_the_run(run, runner, tmp_path
 
 
 @pytest.mark.usefixtures("green")
-def test_weak_spots_of_a_folder_prints_json_and_writes_nothing(run, runner, tmp_path, drawn_folder):
+def test_weak_spots_of_a_folder_prints_json_and_writes_nothing(run, tmp_path, drawn_folder):
     arguments = ["analyse-errors", str(run[1].run.folder), str(drawn_folder), "--no-robustness"]
     before = sorted(run[1].run.folder.iterdir())
-    result = runner.invoke(main, [*arguments, "--json"])
+    result = call(*arguments, "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["slices"]["overall"]["count"] == 80
     assert sorted(run[1].run.folder.iterdir()) == before
-    result = runner.invoke(main, [*arguments, "--output", str(tmp_path / "found")])
+    result = call(*arguments, "--output", str(tmp_path / "found"))
     assert sorted(path.name for path in (tmp_path / "found").iterdir()) == [
         "slices.json",
         "slices.png",
     ]
 
 
-def test_weak_spots_says_what_it_needs(runner):
-    result = runner.invoke(main, ["analyse-errors", "packaged"])
+def test_weak_spots_says_what_it_needs():
+    result = call("analyse-errors", "packaged")
     assert result.exit_code == 2
     assert "analyse-errors packaged data" in result.output
 
 
-def test_the_baselines_command_on_a_folder_and_on_a_run(run, runner, tmp_path, drawn_folder):
+def test_the_baselines_command_on_a_folder_and_on_a_run(run, tmp_path, drawn_folder):
     rest = [f"--skip={name}" for name in ("pixels", "network", "face_features", "fine_tuned")]
     arguments = [
         "baselines",
@@ -237,11 +231,11 @@ def test_the_baselines_command_on_a_folder_and_on_a_run(run, runner, tmp_path, d
         "baselines",
         *rest,
     ]
-    result = runner.invoke(main, [*arguments, "--resume"])
+    result = call(*arguments, "--resume")
     assert result.exit_code == 0, result.output
     assert "Brightness alone gets" in result.output
     assert load_image(tmp_path / "baselines" / "baselines.png").shape[1] > 300
-    result = runner.invoke(main, [*arguments, "--resume", "--json"])
+    result = call(*arguments, "--resume", "--json")
     numbers = json.loads(result.stdout)
     assert [baseline["name"] for baseline in numbers["baselines"]] == [
         "majority",
@@ -250,16 +244,16 @@ def test_the_baselines_command_on_a_folder_and_on_a_run(run, runner, tmp_path, d
     ]
     folder = shutil.copytree(run[1].run.folder, tmp_path / "run")
     rest.remove("--skip=network")
-    result = runner.invoke(main, ["baselines", str(folder), *rest])
+    result = call("baselines", str(folder), *rest)
     assert result.exit_code == 0, result.output
     assert "small network, whole photos" in result.output
     assert (folder / "baselines" / "baselines.json").is_file()
 
 
-def test_the_baselines_command_refuses_what_a_run_decides(run, runner):
-    result = runner.invoke(main, ["baselines", str(run[1].run.folder), "--epochs", "3"])
+def test_the_baselines_command_refuses_what_a_run_decides(run):
+    result = call("baselines", str(run[1].run.folder), "--epochs", "3")
     assert result.exit_code == 2
     assert "--epochs has no meaning with a run folder" in result.output
-    result = runner.invoke(main, ["baselines", str(run[1].run.folder.parent), "--resume"])
+    result = call("baselines", str(run[1].run.folder.parent), "--resume")
     assert result.exit_code == 2
     assert "--resume needs the name" in result.output

@@ -4,12 +4,10 @@ import io
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 import emoclf
 from emoclf import plots
-from emoclf.__main__ import main
 from emoclf.images import ModelInfo
 from emoclf.images.faces import Face
 from emoclf.inference import Predictor
@@ -25,6 +23,7 @@ from emoclf.inference.explanations import (
     summarise_shares_on_person,
 )
 from emoclf.models.model_file import save_model
+from tests.calls import call
 
 
 class RedNetwork:
@@ -398,7 +397,7 @@ def detector(monkeypatch):
 
 
 def invoke(*arguments):
-    return CliRunner().invoke(main, ["explain", *map(str, arguments)], catch_exceptions=False)
+    return call("explain", *arguments)
 
 
 @pytest.mark.usefixtures("detector")

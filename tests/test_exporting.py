@@ -9,11 +9,11 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from keras import layers
 
 import emoclf
-from emoclf.__main__ import main
+from emoclf.apps.commands.app import make_app
+from emoclf.apps.commands.pages import list_arguments, write_page
 from emoclf.evaluation import wilson_interval
 from emoclf.experiments.exporting import (
     ExportReport,
@@ -36,6 +36,7 @@ from emoclf.models.formats import (
 )
 from emoclf.models.model_file import load_info, save_model
 from emoclf.photos import Photos
+from tests.calls import call
 
 FLOATS = [name for name, facts in FORMATS.items() if facts.is_float]
 
@@ -300,7 +301,7 @@ def test_a_missing_package_is_named_with_its_command(run_folder, monkeypatch):
     )
     with pytest.raises(FormatUnavailableError, match=r"pip install 'emoclf\[export\]'"):
         export_model(run_folder, ["onnx"])
-    result = CliRunner().invoke(main, ["export", str(run_folder), "--format", "onnx"])
+    result = call("export", run_folder, "--format", "onnx")
     assert result.exit_code == 1
     assert "tf2onnx" in result.stderr
     assert set(find_unavailable()) == {"onnx"}
@@ -384,19 +385,20 @@ def test_what_is_kept(name, difference, after, is_kept, tmp_path):
 
 
 def test_the_command_offers_every_format():
-    (option,) = [each for each in main.commands["export"].params if each.name == "formats"]
-    assert tuple(option.type.choices) == tuple(FORMATS)
+    command = make_app()["export"]
+    (option,) = [each for each in list_arguments(command) if each.name == "--format"]
+    assert option.get_choices() == tuple(FORMATS)
     for name in FORMATS:
-        assert name in main.commands["export"].help
+        assert f"\n  {name} " in write_page("export", command)
 
 
 def test_the_command_prints_a_table_or_json(run_folder, tmp_path):
     arguments = ["export", str(run_folder), "--output", str(tmp_path), "--format", "litert"]
-    result = CliRunner().invoke(main, arguments)
+    result = call(*arguments)
     assert result.exit_code == 0, result.output
     assert "accuracy before" in result.stdout
     assert f"writing {tmp_path / 'litert'}" in result.stdout
-    result = CliRunner().invoke(main, [*arguments, "--json", "--part", "validation"])
+    result = call(*arguments, "--json", "--part", "validation")
     (export,) = json.loads(result.stdout)["exports"]
     assert export["is_kept"]
     assert "validation photos" in export["photos"]
@@ -410,7 +412,7 @@ def test_a_float_format_that_predicts_otherwise_is_an_error(run_folder, tmp_path
 
     monkeypatch.setattr(writers, "save_model", write_other)
     arguments = ["export", str(run_folder), "--output", str(tmp_path), "--format", "keras"]
-    result = CliRunner().invoke(main, arguments)
+    result = call(*arguments)
     assert result.exit_code == 1
     assert "Careful: keras does not predict as the network does" in result.stdout
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.apps.commands.data_set import clean_command
+from emoclf.apps.commands.data_set import clean as clean_command
 from emoclf.data.cleaning import find_problems, quarantine, restore
 from emoclf.experiments.label_errors import Decision, apply_decisions
 
@@ -127,7 +127,7 @@ def decide(pristine, **actions):
 
 
 def clean(root, _pristine):
-    clean_command.main([str(root), "--move"], standalone_mode=False)
+    clean_command(root, move=True)
 
 
 def clean_by_calls(root, _pristine):

@@ -6,10 +6,8 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import emoclf
-from emoclf.__main__ import main
 from emoclf.apps.camera import (
     CameraUnavailableError,
     Frame,
@@ -25,6 +23,7 @@ from emoclf.apps.camera.session import FaceTracker, PredictionSmoother
 from emoclf.images import ModelInfo
 from emoclf.images.faces import Face, YuNetDetector, make_detector, measure_overlap
 from emoclf.inference import UNCERTAIN, FacePrediction, Prediction, Predictor, UncertaintyRule
+from tests.calls import call
 
 BOX = (10.0, 10.0, 40.0, 40.0)
 
@@ -348,11 +347,11 @@ def test_a_window_ends_with_q_escape_or_its_cross(key, visible, shown, monkeypat
 @pytest.fixture
 def answering(monkeypatch):
     predictor = make_predictor(FollowingDetector(), rule=UncertaintyRule(0.75, 0.75))
-    monkeypatch.setattr("emoclf.apps.commands.answering.load_predictor", lambda *_: predictor)
+    monkeypatch.setattr("emoclf.apps.commands.showing.load_predictor", lambda *_: predictor)
 
 
 def run(*arguments, code=0):
-    result = CliRunner().invoke(main, ["live", *map(str, arguments)])
+    result = call("live", *arguments)
     assert result.exit_code == code, result.output
     return result
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 import emoclf
-from emoclf.__main__ import main
+from emoclf.apps.commands.app import COMMANDS, make_app
+from emoclf.apps.commands.pages import list_arguments
 from emoclf.config import Settings
 from emoclf.images.faces import Face
 from emoclf.inference import predictor
@@ -123,8 +124,8 @@ def test_the_commands_have_the_options_that_are_shown(page):
     for line in "".join(find_blocks(page, "bash")).splitlines():
         if line.startswith("python -m emoclf "):
             name, *words = shlex.split(line, comments=True)[3:]
-            assert name in main.commands, line
-            options = {o for each in main.commands[name].params for o in each.opts}
+            assert name in COMMANDS, line
+            options = {o for each in list_arguments(make_app()[name]) for o in each.names}
             assert {word for word in words if word.startswith("-")} <= options, line
 
 
@@ -170,7 +171,7 @@ def test_the_model_card_shows_the_figures_of_the_packaged_network():
 
 def test_the_table_of_commands_is_complete():
     named = re.findall(r"^\| `([a-z-]+)[ `]", read("README.md"), flags=re.MULTILINE)
-    assert set(main.commands) <= set(named)
+    assert set(COMMANDS) <= set(named)
 
 
 def test_the_tree_names_what_is_there(repository):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.apps.commands.data_set import clean_command
+from emoclf.apps.commands.data_set import clean
 from emoclf.data.cleaning import (
     CleaningReport,
     find_problems,
@@ -337,14 +337,14 @@ def test_a_dry_run_says_what_waits_and_touches_nothing(root, monkeypatch, capsys
     quarantine(examine(root), dry_run=False)
     monkeypatch.undo()
     before = sorted(root.rglob("*"))
-    clean_command.main([str(root)], standalone_mode=False)
+    clean(root)
     assert "An interrupted call has left 1 files to be moved" in capsys.readouterr().out
     assert "An interrupted call has left 1 files" in str(quarantine(examine(root)))
     assert "An interrupted call has left 1 files" in str(apply_decisions(root, []))
     assert sorted(root.rglob("*")) == before
-    clean_command.main([str(root), "--move"], standalone_mode=False)
+    clean(root, move=True)
     assert "An interrupted call was finished first: 1 files moved" in capsys.readouterr().out
-    clean_command.main([str(root), "--move"], standalone_mode=False)
+    clean(root, move=True)
     assert "interrupted" not in capsys.readouterr().out
 
 

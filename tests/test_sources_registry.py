@@ -3,17 +3,16 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 
-from emoclf.__main__ import main
 from emoclf.data.cleaning import find_problems
 from emoclf.data.folders import find_class_folders, parse_class_map
 from emoclf.data.sources import find_data, find_data_set, list_data_sets, sample_photos
 from tests.archives import draw_picture, name_pictures, write_folder, write_zip
+from tests.calls import call
 
 
 def invoke(*arguments, code=0):
-    result = CliRunner().invoke(main, list(map(str, arguments)), catch_exceptions=False)
+    result = call(*arguments)
     assert result.exit_code == code, result.output
     return result
 

@@ -1,8 +1,6 @@
-"""What a real terminal gets from the commands: nothing from outside moves its cursor.
+"""What a real terminal gets from the commands: nothing from outside moves its cursor."""
 
-Piped output would hide it, since click strips there what it knows: the calls write to a pty.
-"""
-
+import csv
 import errno
 import io
 import json
@@ -14,13 +12,10 @@ import sys
 import zipfile
 from pathlib import Path
 
-import click
 import pytest
-from click.testing import CliRunner
 from tqdm import tqdm
 
-from emoclf.__main__ import main
-from emoclf.apps.commands import options
+from emoclf.apps.commands import errors
 from emoclf.apps.commands.terminal import (
     GuardedStream,
     echo,
@@ -28,11 +23,12 @@ from emoclf.apps.commands.terminal import (
     guarded_streams,
     plain_warnings,
 )
+from tests.calls import call
 from tests.hostile_session import MARK
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 BARS = re.compile(rb"\x1b\[(0|1|32|37)m|\x1b\[K|\x1b\[A|\x1b\[\?25[lh]|\x08+\r?|\r\n|\r")
-"""What progress bars of click, Keras and tqdm write, and how a terminal ends lines."""
+"""What progress bars of Keras and tqdm write, and how a terminal ends lines."""
 
 needs_pty = pytest.mark.skipif(os.name == "nt", reason="Windows has no pty")
 
@@ -120,20 +116,18 @@ def test_what_is_proposed_can_be_copied_into_a_shell(session):
 
 
 @needs_pty
-def test_bars_of_click_keras_and_tqdm_are_drawn_as_ever():
+def test_bars_of_keras_and_tqdm_are_drawn_as_ever():
     code = (
-        "import sys, click, keras\n"
+        "import keras\n"
         "from tqdm import tqdm\n"
         "from emoclf.apps.commands.terminal import guarded_streams\n"
         "with guarded_streams():\n"
         "    list(tqdm([1, 2], desc='tqdm'))\n"
-        "    with click.progressbar([1, 2], label='click', file=sys.stderr) as bar: list(bar)\n"
         "    keras.utils.Progbar(2).update(2)\n"
         "    print('\\x1b[32mfrom outside')\n"
     )
     output = read_terminal(["-c", code], TF_CPP_MIN_LOG_LEVEL="3")
     assert b"\rtqdm: 100%" in output
-    assert b"\x1b[?25l" in output
     assert b"\x1b[32m\xe2\x94\x81" in output
     assert rb"\x1b[32mfrom outside" in output
 
@@ -151,7 +145,7 @@ def test_a_guarded_stream_escapes_what_moves_a_cursor(text):
 def test_a_guarded_stream_holds_what_its_encoding_does_not_have():
     bytes_of = io.BytesIO()
     guarded = GuardedStream(io.TextIOWrapper(bytes_of, encoding="ascii"))
-    click.echo("笑 é", file=guarded)
+    print("笑 é", file=guarded, flush=True)
     assert bytes_of.getvalue() == rb"\u7b11 \xe9" + os.linesep.encode()
 
 
@@ -160,23 +154,31 @@ def test_there_is_no_way_around_a_guarded_stream():
     guarded = GuardedStream(stream)
     with pytest.raises(TypeError, match="received bytes"):
         guarded.write(b"\x1b")
-    if os.name != "nt":
-        click.echo(b"\x1b[31m \x9b \xc2\x9b", file=guarded)
-        assert stream.getvalue() == "\\x1b[31m \\udc9b \\x9b\n"
+    for way in ("buffer", "detach", "reconfigure"):
+        assert not hasattr(guarded, way)
+    guarded.writelines(["\x1b[31m", "\x9b\n"])
+    assert stream.getvalue() == "\\x1b[31m\\x9b\n"
 
 
-def test_a_shell_that_completes_gets_nothing_raw(monkeypatch):
-    for name, value in (("COMPLETE", "bash_complete"), ("ARGS", "")):
-        monkeypatch.setenv(f"_EMOCLF_{name}", value)
-    monkeypatch.setenv("COMP_WORDS", "emoclf clean --map '\x1b[31m\u009b'")
-    monkeypatch.setenv("COMP_CWORD", "3")
-    result = CliRunner().invoke(main, [], prog_name="emoclf")
-    assert result.exit_code == 0
-    assert "\x1b" not in result.stdout
-    assert "\x9b" not in result.stdout
-    monkeypatch.setenv("COMP_WORDS", "emoclf pre")
-    monkeypatch.setenv("COMP_CWORD", "1")
-    assert "predict" in CliRunner().invoke(main, [], prog_name="emoclf").stdout
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_the_script_of_a_shell_completes_commands_options_and_choices(shell):
+    script = call("completion", shell, code=0).stdout
+    for word in ("predict", "find-label-errors", "ema-momentum", "mobilenetv3small"):
+        assert word in script
+    assert not find_controls(script.encode())
+    assert "\\x" not in script.replace("\\x1f", ""), "what the guard escapes would not run"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_bash_completes_what_was_begun(tmp_path):
+    (tmp_path / "script").write_text(call("completion", "bash").stdout, encoding="utf-8")
+    ask = (
+        f"source {tmp_path / 'script'}; COMP_WORDS=(emoclf train --net); COMP_CWORD=2; "
+        "$(complete -p emoclf | sed 's/.*-F \\([^ ]*\\).*/\\1/') emoclf --net train; "
+        "echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "--network"
 
 
 def test_only_a_bar_may_move_the_cursor():
@@ -192,9 +194,9 @@ def test_only_a_bar_may_move_the_cursor():
     assert r"\rforged" in stream.getvalue()
 
 
-def test_what_is_printed_to_a_pipe_is_escaped_and_not_left_out():
-    command = click.command("show")(lambda: echo("red\x1b[31m.jpg"))
-    assert CliRunner().invoke(command).output == "red\\x1b[31m.jpg\n"
+def test_what_is_printed_to_a_pipe_is_escaped_and_not_left_out(capsys):
+    echo("red\x1b[31m.jpg")
+    assert capsys.readouterr().out == "red\\x1b[31m.jpg\n"
 
 
 def test_json_stays_exact(capsys):
@@ -274,19 +276,19 @@ def test_other_encodings_of_the_output_are_no_traceback(tmp_path, environment):
 
 
 @pytest.fixture
-def failing():
-    """Call a command that raises an error; return its exit code and what it says."""
+def failing(monkeypatch):
+    """Call a command that raises an error, and return what it says."""
 
-    def call(error):
-        def fail():
-            with options.clear_errors():
-                raise error
+    def fail_with(error):
+        def fail(*_):
+            raise error
 
-        result = CliRunner().invoke(click.command("fail")(fail))
-        assert not result.exception or isinstance(result.exception, SystemExit)
-        return result.output
+        monkeypatch.setattr("emoclf.data.sources.list_data_sets", fail)
+        called = call("data-sets", code=1)
+        assert called.stdout == ""
+        return called.stderr
 
-    return call
+    return fail_with
 
 
 @pytest.mark.parametrize(
@@ -313,20 +315,14 @@ def test_every_error_is_said_in_a_line(failing, error, said):
     assert len(output.splitlines()) == 1
 
 
-def test_an_error_outside_of_a_command_is_said_in_a_line_too(monkeypatch):
-    def fail(*_):
-        raise MemoryError
-
-    monkeypatch.setattr("emoclf.data.sources.list_data_sets", fail)
-    monkeypatch.setattr("emoclf.apps.commands.data_sets.clear_errors", guarded_streams)
-    result = CliRunner().invoke(main, ["data-sets"])
-    assert result.exit_code == 1
-    assert "memory of this machine is not enough" in result.stderr
+def test_an_error_of_a_library_that_is_not_loaded_is_looked_for_in_vain(monkeypatch):
+    monkeypatch.delitem(sys.modules, "zipfile")
+    assert zipfile.BadZipFile not in errors.find_explained()
+    assert csv.Error in errors.find_explained()
 
 
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_help_is_no_error(option):
-    result = CliRunner().invoke(main, [option])
-    assert result.exit_code == 0
+@pytest.mark.parametrize("words", [("--help",), ("--version",), ("clean", "--help"), ("-h",)])
+def test_help_is_no_error(words):
+    result = call(*words, code=0)
     assert "Error" not in result.output
-    assert CliRunner().invoke(main, ["clean", "--help"]).exit_code == 0
+    assert result.stderr == ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import keras
 
-from emoclf.config import Settings
+from emoclf.config import Devices, Settings
 from emoclf.data.loading import PhotoCache, WithoutFace, cache_photos, make_dataset
 from emoclf.images.faces import FaceDetector
 from emoclf.models import build_network, synchronise_normalisation
@@ -19,9 +19,6 @@ from emoclf.training.fitting import train_model
 from emoclf.training.locking import check_run_is_free
 from emoclf.training.run_folder import TrainingResult, start_run
 from emoclf.untrusted import show_text
-
-Devices = Literal["one", "all"]
-"""Which devices learn: the first one, or all GPUs of this machine."""
 
 
 @contextmanager

@@ -1,4 +1,5 @@
-"""The commands of `python -m emoclf`, a module for each; each is a call of public functions.
+"""The commands of `python -m emoclf`: `app.py` names them, each is a call of public functions.
 
-Nothing but click is imported before a command runs, so that the command line starts at once.
+A command is a function: its signature and docstring are its options and their help. Only the one
+that is called is imported, and nothing heavy before it runs.
 """

@@ -3,48 +3,40 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
-import click
-
-from emoclf.apps.commands.options import DetectorChoice, clear_errors, detector_options
+from emoclf.apps.commands.options import AsJson, DetectorChoice
 from emoclf.apps.commands.terminal import echo, echo_json
 from emoclf.untrusted import show_text
 
 
-@click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-@detector_options
-def doctor_command(as_json: bool, choice: DetectorChoice) -> None:
+def doctor(*, as_json: AsJson = False, detector: DetectorChoice | None = None) -> int:
     """Look at versions, hardware and face detector, and say what to mend.
 
-    \b
     Examples:
       python -m emoclf doctor
       python -m emoclf doctor --json > doctor.json
 
-    \b
     Exit codes:
       0  everything works (what is old or could be better is listed)
       1  something is missing; the command that mends it is listed
-    """  # noqa: D301 - click reads the backspace: keep the lines as they are
-    with clear_errors():
-        found = _examine(choice)
+    """
+    found = _examine(detector or DetectorChoice())
     if as_json:
         echo_json(found)
     else:
         _print_findings(found)
     is_whole = found["hardware"] and found["detector"] and found["network"]
-    sys.exit(0 if is_whole and "not installed" not in found["versions"].values() else 1)
+    return 0 if is_whole and "not installed" not in found["versions"].values() else 1
 
 
 def _examine(choice: DetectorChoice) -> dict[str, Any]:
     from emoclf.images.faces import FaceDetectorUnavailableError
     from emoclf.models.packaged import DamagedModelError, ModelCard, read_checked
-    from emoclf.runtime import doctor, find_hardware, find_versions, quiet_start
+    from emoclf.runtime import doctor as find_findings
+    from emoclf.runtime import find_hardware, find_versions, quiet_start
 
-    findings = doctor()
+    findings = find_findings()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     hardware = detector = network = None
     try:
@@ -76,10 +68,9 @@ def _examine(choice: DetectorChoice) -> dict[str, Any]:
 
 
 def _print_findings(found: dict[str, Any]) -> None:
-    for name, version in found["versions"].items():
-        echo(f"{name:14} {version}")
-    for name in ("hardware", "detector", "network"):
-        echo(f"{name:14} {found[name] or 'none: see below'}")
+    parts = {name: found[name] or "none: see below" for name in ("hardware", "detector", "network")}
+    for name, value in {**found["versions"], **parts}.items():
+        echo(f"{name:14} {value}")
     if not found["findings"]:
         echo("\nNothing to mend.")
     for finding in found["findings"]:

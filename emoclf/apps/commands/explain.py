@@ -1,106 +1,87 @@
-"""The command `explain`: pictures of what in photos speaks for the answer."""
+"""The command `explain`: pictures of what in photos speaks for the prediction."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-import click
+from cyclopts import Parameter
 
-from emoclf.apps.commands.answering import list_photos, load_predictor
+from emoclf.apps.commands.errors import UsageError
 from emoclf.apps.commands.options import (
     DetectorChoice,
-    clear_errors,
-    detector_options,
-    model_option,
-    photos_argument,
+    Directory,
+    FilesOrFolders,
+    Model,
+    load_predictor,
 )
+from emoclf.apps.commands.rows import list_photos
 from emoclf.apps.commands.terminal import echo, plain_warnings
+from emoclf.config import Method
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     from emoclf.inference import Predictor
-    from emoclf.inference.explanations import Explanation, Method, PersonShare
+    from emoclf.inference.explanations import Explanation, PersonShare
 
 
-@click.command("explain")
-@photos_argument
-@click.option(
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="Where the pictures go; overwrites nothing.",
-)
-@click.option(
-    "--method",
-    type=click.Choice(["occlusion", "grad-cam"]),
-    default="occlusion",
-    show_default=True,
-    help="Hide one place after the other, or look into a network of yours: quicker and coarser.",
-)
-@click.option(
-    "--class", "class_name", metavar="NAME", help="The class to explain  [default: the answer]"
-)
-@click.option(
-    "--person",
-    is_flag=True,
-    help="Find the faces too, and say how much of the maps lies on the people; for a network of "
-    "whole photos.",
-)
-@model_option
-@click.option("--whole-photo", is_flag=True, help="Explain the whole photo where no face is found.")
-@detector_options
-def explain_command(
-    paths: tuple[Path, ...],
-    output: Path,
-    method: Method,
-    class_name: str | None,
-    person: bool,
-    model: Path | None,
-    whole_photo: bool,
-    choice: DetectorChoice,
-) -> None:
-    """Draw onto photos what speaks for the answer: yellow where it is most.
+def explain(
+    paths: FilesOrFolders,
+    /,
+    *,
+    output: Annotated[Directory, Parameter(metavar="DIR")],
+    method: Method = "occlusion",
+    class_name: Annotated[str | None, Parameter("--class", metavar="NAME")] = None,
+    person: bool = False,
+    model: Model = None,
+    whole_photo: bool = False,
+    detector: DetectorChoice | None = None,
+) -> int:
+    """Draw onto photos what speaks for the prediction: yellow where it is most.
 
     The largest face of a photo is explained, or the whole photo where the network looks at those.
     After each photo stands the probability, and what becomes of it when the tenth of the picture
     that is marked most is hidden, and the tenth that is marked least: when both change alike, do
     not believe the map.
 
-    \b
+    Args:
+        output: Where the pictures go; overwrites nothing.
+        method: Hide one place after the other, or look into a network of yours: quicker and
+            coarser.
+        class_name: The class to explain.  [default: the predicted one]
+        person: Find the faces too, and say how much of the maps lies on the people; for a network
+            of whole photos.
+        whole_photo: Explain the whole photo where no face is found.
+
     Examples:
       python -m emoclf explain photo.jpg --output maps
       python -m emoclf explain data/happy --model logs/first --person --output maps
 
-    \b
     Exit codes:
       0  every photo was explained
-      1  some could not be (the others are), or no answer is possible here
+      1  some could not be (the others are), or no prediction is possible here
       2  the command was not understood
-    """  # noqa: D301 - click reads the backspace: keep the lines as they are
+    """
     with plain_warnings():
         photos, problems = list_photos(paths)
         for problem in problems:
             echo(f"{show_text(problem.file)}: {problem.problem}", err=True)
-        predictor = load_predictor(model, choice)
+        predictor = load_predictor(model, detector or DetectorChoice())
         if person and predictor.info.crop == "face":
-            raise click.UsageError(
+            raise UsageError(
                 "--person is for a network of whole photos. This one is shown faces that were cut "
                 "out, so it looks at the person in any case: leave --person out."
             )
         shares: list[PersonShare | None] = []
         failed = len(problems)
-        with clear_errors():
-            for photo in photos:
-                found = _explain(predictor, photo, method, class_name, whole_photo, output)
-                failed += found is None
-                if found and person:
-                    shares.append(_measure(predictor, photo, found))
-            _print_person(shares)
-    sys.exit(1 if failed else 0)
+        for photo in photos:
+            found = _explain(predictor, photo, method, class_name, whole_photo, output)
+            failed += found is None
+            if found and person:
+                shares.append(_measure(predictor, photo, found))
+        _print_person(shares)
+    return 1 if failed else 0
 
 
 def _explain(
@@ -113,10 +94,11 @@ def _explain(
 ) -> Explanation | None:
     """Write the picture of one photo and print its row; None when there is nothing to explain."""
     from emoclf.images import UnreadableImageError, load_image
-    from emoclf.inference.explanations import NothingToExplainError, explain, save_explanation
+    from emoclf.inference.explanations import NothingToExplainError, save_explanation
+    from emoclf.inference.explanations import explain as explain_photo
 
     try:
-        found = explain(
+        found = explain_photo(
             predictor, photo, method=method, class_name=class_name, whole_photo=whole_photo
         )
     except UnreadableImageError as error:

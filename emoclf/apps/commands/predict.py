@@ -31,137 +31,163 @@ gives them.
 
 from __future__ import annotations
 
-import itertools
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import click
+from cyclopts import Parameter
 
 import emoclf
-from emoclf.apps.commands.answering import (
-    Answering,
-    list_photos,
+from emoclf.apps.commands.options import (
+    AsJson,
+    DetectorChoice,
+    Directory,
+    FilesOrFolders,
+    Model,
     load_predictor,
 )
-from emoclf.apps.commands.options import (
-    EXIT_INTERRUPTED,
-    DetectorChoice,
-    detector_options,
-    model_option,
-    photos_argument,
+from emoclf.apps.commands.rows import (
+    choose_layout,
+    describe_summary,
+    format_rows,
+    list_photos,
+    summarise,
 )
-from emoclf.apps.commands.rows import choose_layout, format_rows, summarise
-from emoclf.apps.commands.terminal import echo, echo_json, plain_warnings
+from emoclf.apps.commands.terminal import echo, echo_json, is_watched, plain_warnings
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
-    from emoclf.inference import Prediction
+    from emoclf.inference import Prediction, Predictor
+
+    Predicted = tuple[Prediction, Path | None]
+    """What was predicted for a photo, and its annotated picture."""
 
 
-@click.command("predict")
-@photos_argument
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-@click.option(
-    "--save-annotated",
-    "annotated_folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Write each photo with boxes and answers drawn onto it into DIR; overwrites nothing.",
-)
-@model_option
-@click.option(
-    "--whole-photo", is_flag=True, help="Answer for the whole photo where no face is found."
-)
-@detector_options
-def predict_command(
-    paths: tuple[Path, ...],
-    as_json: bool,
-    annotated_folder: Path | None,
-    model: Path | None,
-    whole_photo: bool,
-    choice: DetectorChoice,
-) -> None:
+def predict(
+    paths: FilesOrFolders,
+    /,
+    *,
+    as_json: AsJson = False,
+    save_annotated: Annotated[Directory | None, Parameter(metavar="DIR")] = None,
+    model: Model = None,
+    whole_photo: bool = False,
+    detector: DetectorChoice | None = None,
+) -> int:
     """Say of every face in photos whether it looks sad or happy.
 
-    Folders are searched with their sub-folders. The answer is Sad, Happy or "uncertain": the last
-    when neither probability is large enough, or when the face probably shows something else than
-    these two. Under the answers stands where those limits are.
+    Folders are searched with their sub-folders. The prediction is Sad, Happy or "uncertain": the
+    last when neither probability is large enough, or when the face probably shows something else
+    than these two. Under the predictions stands where those limits are.
 
     The first use fetches the face detector's file (230 kB) from OpenCV's model zoo. Nothing is ever
     sent anywhere.
 
-    \b
+    Args:
+        save_annotated: Write each photo with boxes and predictions drawn onto it into this folder;
+            overwrites nothing.
+        whole_photo: Predict for the whole photo where no face is found.
+
     Examples:
       python -m emoclf predict photo.jpg
-      python -m emoclf predict holiday/ party.png --save-annotated answers
-      python -m emoclf predict photos/ --json > answers.json
+      python -m emoclf predict holiday/ party.png --save-annotated annotated
+      python -m emoclf predict photos/ --json > predictions.json
       python -m emoclf predict photos/ --model logs/first-run
 
-    \b
     Exit codes:
       0  every photo was read
-      1  some could not be read (the others are answered), or no answer is possible here
+      1  some could not be read (the others are predicted), or no prediction is
+         possible here
       2  the command was not understood
-    """  # noqa: D301 - click reads the backspace: keep the lines as they are
+    """
+    choice = detector or DetectorChoice()
     with plain_warnings():
         photos, problems = list_photos(paths)
         predictor = load_predictor(model, choice)
-        answering = Answering(predictor, photos, whole_photo, annotated_folder)
-        answering.predictions += problems
-        answering.annotated += [None] * len(problems)
+        done: list[Predicted] = [(each, None) for each in problems]
+        found = _predict_each(predictor, photos, whole_photo, save_annotated)
         try:
             if as_json:
-                _print_document(answering, choice, model)
+                done += _show_progress(found, len(photos))
+                echo_json(_make_document(done, predictor, choice, model))
             else:
-                _print_rows(answering, choice)
-        except KeyboardInterrupt:
-            echo(f"Stopped: {len(answering.predictions)} answers are complete.", err=True)
-            sys.exit(EXIT_INTERRUPTED)
-    sys.exit(1 if any(each.problem for each in answering.predictions) else 0)
+                _print_rows(found, done, photos, predictor)
+                _print_summary(done, predictor, choice, save_annotated)
+        except KeyboardInterrupt as error:
+            raise KeyboardInterrupt(f"Stopped: {len(done)} predictions are complete.") from error
+        _print_notes(done, choice)
+    return 1 if any(each.problem for each, _ in done) else 0
 
 
-def _print_rows(answering: Answering, choice: DetectorChoice) -> None:
-    """Print rows as the answers come, then what they add up to and what was used."""
+def _predict_each(
+    predictor: Predictor, photos: Sequence[Path], whole_photo: bool, folder: Path | None
+) -> Iterator[Predicted]:
+    """Yield the predictions, photo by photo, and write the annotated pictures into a folder."""
+    found = predictor.predict_each(photos, whole_photo=whole_photo, keep_pixels=folder is not None)
+    for prediction, pixels in found:
+        picture = None
+        if folder is not None and pixels is not None:
+            from emoclf.inference import annotation
+
+            try:
+                picture = annotation.save_annotated(pixels, prediction, folder=folder)
+            except OSError as error:
+                raise RuntimeError(
+                    f"No picture can be written into {str(folder)!r} "
+                    f"({show_text(error.strerror or error)}). Give another folder to "
+                    "--save-annotated."
+                ) from error
+        yield prediction, picture
+
+
+def _print_rows(
+    found: Iterable[Predicted], done: list[Predicted], photos: Sequence[Path], predictor: Predictor
+) -> None:
+    """Print rows as the predictions come, and add these to the list."""
     from emoclf.inference import UNCERTAIN
 
-    rule = answering.predictor.rule
-    problems = tuple(answering.predictions)
-    names = [show_text(path) for path in answering.photos]
-    names += [show_text(each.file) for each in problems]
-    answers = [*answering.predictor.info.class_names, *([UNCERTAIN] if rule else [])]
-    layout = choose_layout(names, [*answers, "not read"])
-    with _show_progress(answering, is_streaming=True) as found:
-        for prediction in itertools.chain(problems, found):
-            for row in format_rows(prediction, layout):
-                echo(row)
-    summary = summarise(answering.predictions)
-    echo(summary.describe())
-    if summary.without_face:
+    names = [show_text(path) for path in photos]
+    names += [show_text(problem.file) for problem, _ in done]
+    answers = [*predictor.info.class_names, *([UNCERTAIN] if predictor.rule else []), "not read"]
+    layout = choose_layout(names, answers)
+    for problem, _ in done:
+        for row in format_rows(problem, layout):
+            echo(row)
+    for each in found if sys.stdout.isatty() else _show_progress(found, len(photos)):
+        done.append(each)
+        for row in format_rows(each[0], layout):
+            echo(row)
+
+
+def _print_summary(
+    done: Sequence[Predicted],
+    predictor: Predictor,
+    choice: DetectorChoice,
+    annotated_folder: Path | None,
+) -> None:
+    """Print what the rows add up to and what was used."""
+    summary = summarise([prediction for prediction, _ in done])
+    echo(describe_summary(summary))
+    if summary["without_face"]:
         echo(
             "No face: take a photo in which the face is larger, sharper and seen from the front, "
             "or ask for the whole photo with --whole-photo."
         )
     if choice.made:
         echo(f"Detector: {choice.made.description}")
-    if rule:
-        echo(rule.describe())
-    if answering.annotated_folder:
-        written = sum(path is not None for path in answering.annotated)
-        echo(f"Annotated: {written} in {show_text(answering.annotated_folder)}")
-    _print_notes(answering, choice)
+    if predictor.rule:
+        echo(predictor.rule.describe())
+    if annotated_folder:
+        written = sum(picture is not None for _, picture in done)
+        echo(f"Annotated: {written} in {show_text(annotated_folder)}")
 
 
-def _print_document(answering: Answering, choice: DetectorChoice, model: Path | None) -> None:
-    """Print all answers as one JSON document."""
-    with _show_progress(answering, is_streaming=False) as found:
-        for _ in found:
-            pass
-    predictor, made = answering.predictor, choice.made
-    document: dict[str, Any] = {
+def _make_document(
+    done: Sequence[Predicted], predictor: Predictor, choice: DetectorChoice, model: Path | None
+) -> dict[str, Any]:
+    made = choice.made
+    return {
         "emoclf": emoclf.__version__,
         "model": {
             "file": None if model is None else str(model),
@@ -172,31 +198,25 @@ def _print_document(answering: Answering, choice: DetectorChoice, model: Path | 
         "detector": made
         and {"name": made.name, "description": made.description, "note": made.note},
         "photos": [
-            {**prediction.to_dict(), "annotated": None if path is None else str(path)}
-            for prediction, path in zip(answering.predictions, answering.annotated, strict=True)
+            {**prediction.to_dict(), "annotated": None if picture is None else str(picture)}
+            for prediction, picture in done
         ],
-        "summary": asdict(summarise(answering.predictions)),
+        "summary": summarise([prediction for prediction, _ in done]),
     }
-    echo_json(document)
-    _print_notes(answering, choice)
 
 
-def _print_notes(answering: Answering, choice: DetectorChoice) -> None:
-    """Say on the standard error stream what the user should know beside the answers."""
+def _print_notes(done: Sequence[Predicted], choice: DetectorChoice) -> None:
+    """Say on the standard error stream what the user should know beside the predictions."""
     if choice.made and choice.made.note:
         echo(f"Note: {choice.made.note}", err=True)
-    notes = {each.note for each in answering.predictions if each.note and each.faces}
-    for note in sorted(notes):
+    for note in sorted({each.note for each, _ in done if each.note and each.faces}):
         echo(f"Note: {note}", err=True)
 
 
-@contextmanager
-def _show_progress(answering: Answering, *, is_streaming: bool) -> Iterator[Iterator[Prediction]]:
-    """Draw a bar while photos are answered, where nothing else shows that it goes on."""
-    found = answering.answer_each()
-    if not sys.stderr.isatty() or (is_streaming and sys.stdout.isatty()):
-        yield found
-        return
-    count = len(answering.photos)
-    with click.progressbar(found, length=count, label="Photos", file=sys.stderr) as bar:
-        yield iter(bar)
+def _show_progress(found: Iterable[Predicted], count: int) -> Iterable[Predicted]:
+    """Draw a bar while photos are predicted, if anybody sees it."""
+    if not is_watched():
+        return found
+    from tqdm import tqdm
+
+    return tqdm(found, total=count, desc="Photos", file=sys.stderr)

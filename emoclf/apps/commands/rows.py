@@ -1,13 +1,14 @@
-"""What `predict` shows to people: a row per face, aligned, and what they add up to."""
+"""What `predict` shows to people: which photos, a row per face, aligned, what they add up to."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from emoclf.apps.commands.terminal import echo
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
@@ -16,119 +17,85 @@ if TYPE_CHECKING:
 _MAX_NAME_COLUMNS = 72
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How wide the columns are, known before the first row is shown.
+def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
+    """Find the files that are meant.
 
-    Attributes:
-        name_columns: Columns of a terminal for the name of the file.
-        answer_columns: Columns for the answer.
+    Args:
+        paths: Files and folders; folders are searched with their sub-folders.
+
+    Returns:
+        The files, in the order of the arguments, whether they exist or not; and a prediction that
+        states the problem for every folder without a file.
     """
+    from emoclf.data.folders import list_files
+    from emoclf.inference import Prediction
 
-    name_columns: int
-    answer_columns: int
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What many answers add up to.
-
-    Attributes:
-        photos: How many there are.
-        faces: How many faces were answered, whole photos left out.
-        whole_photos: How many were answered as a whole.
-        without_face: How many photos have no answer, because no face was found.
-        not_read: How many could not be read.
-        answers: Answer to how often it was given.
-    """
-
-    photos: int
-    faces: int
-    whole_photos: int
-    without_face: int
-    not_read: int
-    answers: dict[str, int]
-
-    def describe(self) -> str:
-        """Return for example `3 photos, 4 faces: 3 Happy, 1 Sad; 1 not read` as a sentence."""
-        counts = [f"{self.photos} photo{_plural(self.photos)}"]
-        if self.faces or not self.whole_photos:
-            counts.append(f"{self.faces} face{_plural(self.faces)}")
-        if self.whole_photos:
-            counts.append(f"{self.whole_photos} answered as a whole")
-        said = ", ".join(f"{count} {answer}" for answer, count in self.answers.items())
-        parts = [f"{', '.join(counts)}{f': {said}' if said else ''}"]
-        if self.without_face:
-            parts.append(f"{self.without_face} without a face")
-        if self.not_read:
-            parts.append(f"{self.not_read} not read")
-        return f"{'; '.join(parts)}."
+    photos: list[Path] = []
+    problems: list[Prediction] = []
+    for path in paths:
+        if not path.is_dir():
+            photos.append(path)
+            continue
+        found = list_files(path)
+        photos += found.files
+        skipped = sorted({reason for _, reason in found.skipped})
+        if not found.files:
+            held = f"only what is skipped ({'; '.join(skipped)})" if skipped else "no file"
+            problem = f"The folder holds {held}. Put photos into it, or give another."
+            problems.append(Prediction(str(path), problem))
+        elif set(skipped) - {"hidden"}:
+            echo(f"Skipped in {str(path)!r}: {'; '.join(skipped)}.", err=True)
+    return photos, problems
 
 
-def choose_layout(names: Sequence[str], answers: Sequence[str]) -> Layout:
-    """Choose the columns.
+def choose_layout(names: Sequence[str], answers: Sequence[str]) -> tuple[int, int]:
+    """Choose how wide the columns are, before the first row is shown.
 
     Args:
         names: The files, as they will be shown.
-        answers: Everything that can stand in the column of the answer.
+        answers: Everything that can stand in the column of the prediction.
 
     Returns:
-        Columns that fit all answers, and all names but very long ones.
+        Columns of a terminal for the names, that fit all but very long ones; and for the answers.
     """
     widest = max((count_columns(name) for name in names), default=0)
-    return Layout(min(widest, _MAX_NAME_COLUMNS), max(map(len, answers)))
+    return min(widest, _MAX_NAME_COLUMNS), max(map(len, answers))
 
 
-def format_rows(prediction: Prediction, layout: Layout) -> Iterator[str]:
+def format_rows(prediction: Prediction, layout: tuple[int, int]) -> Iterator[str]:
     """Yield a row for each face of a photo, or one that says why there is none.
 
     Args:
-        prediction: The answer for one photo that has a file.
+        prediction: The prediction for one photo that has a file.
         layout: The columns.
 
     Yields:
         One line of text each, whatever the file is called.
     """
+    name_columns, answer_columns = layout
     name = show_text(prediction.file or "")
-    start = name + " " * (layout.name_columns - count_columns(name))
+    start = name + " " * (name_columns - count_columns(name))
     if prediction.problem:
         reason = prediction.problem.removeprefix(f"{prediction.file!r}: ")
-        yield f"{start}  {'not read':<{layout.answer_columns}}  {show_text(reason)}"
+        yield f"{start}  {'not read':<{answer_columns}}  {show_text(reason)}"
     elif not prediction.faces:
         yield f"{start}  no face"
     for face in prediction.faces:
-        yield f"{start}  {face.answer:<{layout.answer_columns}}  {_format_face(face)}"
+        yield f"{start}  {face.answer:<{answer_columns}}  {_format_face(face)}"
 
 
-def summarise(predictions: Sequence[Prediction]) -> Summary:
-    """Count answers.
-
-    Args:
-        predictions: The answers for some photos.
-
-    Returns:
-        The counts.
-    """
-    faces = [face for prediction in predictions for face in prediction.faces]
-    whole = sum(face.is_whole_photo for face in faces)
-    return Summary(
-        photos=len(predictions),
-        faces=len(faces) - whole,
-        whole_photos=whole,
-        without_face=sum(not (each.faces or each.problem) for each in predictions),
-        not_read=sum(each.problem is not None for each in predictions),
-        answers=dict(Counter(face.answer for face in faces).most_common()),
-    )
+def _format_face(face: FacePrediction) -> str:
+    """Return the probabilities and where the face is."""
+    values = [f"{name} {value:>4.0%}" for name, value in face.probabilities.items()]
+    if face.neither is not None:
+        values.append(f"neither {face.neither:>4.0%}")
+    left, top, width, height = (round(value) for value in face.box)
+    where = "whole photo" if face.is_whole_photo else f"face {width}x{height} at {left},{top}"
+    return "  ".join([*values, where])
 
 
 def count_columns(text: str) -> int:
-    """Count the columns of a terminal that a text takes: wide characters take two.
-
-    Args:
-        text: A line of text.
-
-    Returns:
-        The number of columns.
+    """Count the columns of a terminal that a line takes: wide characters take two.
 
     Example:
         >>> count_columns("笑.jpg")
@@ -140,15 +107,35 @@ def count_columns(text: str) -> int:
     )
 
 
-def _format_face(face: FacePrediction) -> str:
-    """Return the probabilities and where the face is."""
-    shares = [f"{name} {value:>4.0%}" for name, value in face.probabilities.items()]
-    if face.neither is not None:
-        shares.append(f"neither {face.neither:>4.0%}")
-    left, top, width, height = (round(value) for value in face.box)
-    where = "whole photo" if face.is_whole_photo else f"face {width}x{height} at {left},{top}"
-    return "  ".join([*shares, where])
+def summarise(predictions: Sequence[Prediction]) -> dict[str, Any]:
+    """Count predictions: photos, faces, whole photos, those without an answer, and each answer."""
+    faces = [face for prediction in predictions for face in prediction.faces]
+    whole = sum(face.is_whole_photo for face in faces)
+    return {
+        "photos": len(predictions),
+        "faces": len(faces) - whole,
+        "whole_photos": whole,
+        "without_face": sum(not (each.faces or each.problem) for each in predictions),
+        "not_read": sum(each.problem is not None for each in predictions),
+        "answers": dict(Counter(face.answer for face in faces).most_common()),
+    }
 
 
-def _plural(count: int) -> str:
-    return "" if count == 1 else "s"
+def describe_summary(summary: dict[str, Any]) -> str:
+    """Return for example `3 photos, 4 faces: 3 Happy, 1 Sad; 1 not read` as a sentence."""
+    counts = [_count(summary["photos"], "photo")]
+    if summary["faces"] or not summary["whole_photos"]:
+        counts.append(_count(summary["faces"], "face"))
+    if summary["whole_photos"]:
+        counts.append(f"{summary['whole_photos']} answered as a whole")
+    said = ", ".join(f"{count} {answer}" for answer, count in summary["answers"].items())
+    parts = [f"{', '.join(counts)}{f': {said}' if said else ''}"]
+    if summary["without_face"]:
+        parts.append(f"{summary['without_face']} without a face")
+    if summary["not_read"]:
+        parts.append(f"{summary['not_read']} not read")
+    return f"{'; '.join(parts)}."
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"

@@ -1,138 +1,116 @@
-"""Options that several commands share: one for every setting, and where the photos come from."""
+"""An option for every setting, and which photos a training command takes."""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import fields, make_dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
-import click
+from cyclopts import Parameter, Token
 
-from emoclf.apps.commands.options import Command, is_watched
-from emoclf.apps.commands.terminal import echo
-from emoclf.config import NetworkName, Precision, Settings
-from emoclf.photos import Photos
+from emoclf.apps.commands.errors import UsageError
+from emoclf.apps.commands.options import ExistingFile, find_given
+from emoclf.apps.commands.terminal import echo, is_watched
+from emoclf.config import Settings, WithoutFace
 
-_DEFAULTS = Settings()
-_OPTION_NAMES = {"class_map": "map"}
+if TYPE_CHECKING:
+    from emoclf.photos import Photos
 
-
-logs_option = click.option(
-    "--logs",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("logs"),
-    show_default=True,
-    help="Holds a folder for every run.",
-)
-"""Where a command puts its run."""
-
-without_face_option = click.option(
-    "--without-face",
-    type=click.Choice(["leave_out", "whole_photo"]),
-    default="leave_out",
-    show_default=True,
-    help="What becomes of a photo without a face, with --crop face.",
-)
-"""What a command does where it is to look at faces and finds none."""
+WithoutFaceOption = Annotated[
+    WithoutFace, Parameter(help="What becomes of a photo without a face, with --crop face.")
+]
+SplitFile = Annotated[
+    ExistingFile | None,
+    Parameter("--split", help="The photos of a split that `split` wrote, instead of FOLDER's."),
+]
 
 
-class ImageSize(click.ParamType):
-    """`96` or `96x128`: height and width in pixels."""
-
-    name = "pixels"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, context: click.Context | None
-    ) -> tuple[int, int]:
-        """Read the two numbers."""
-        if isinstance(value, tuple):
-            return value
-        numbers = str(value).lower().split("x")
-        if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
-            self.fail(f"{value!r} is no size: give 96, or height x width: 96x128.", param, context)
-        return int(numbers[0]), int(numbers[-1])
+def read_size(_type: Any, tokens: Sequence[Token]) -> tuple[int, int]:
+    """Read `96` or `96x128`: height and width in pixels."""
+    numbers = tokens[0].value.lower().split("x")
+    if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
+        raise ValueError(
+            f"{tokens[0].value!r} is no size: give 96, or height x width, such as 96x128."
+        )
+    return int(numbers[0]), int(numbers[-1])
 
 
-_SETTINGS_HELP: dict[str, tuple[Any, str]] = {
-    "image_size": (ImageSize(), "What the network sees: 96, or 96x128 (height x width)."),
-    "resize_mode": (click.Choice(["pad", "crop"]), "The whole photo, or its centre."),
-    "crop": (click.Choice(["none", "face"]), "Whole photos, or the largest face of each."),
-    "network": (
-        click.Choice(get_args(NetworkName)),
-        "small and deep learn from your photos alone, face goes on from the packaged network, the "
-        "others from one of keras.applications.",
-    ),
-    "weights": (str, "What those others know: imagenet (downloaded once), none, or a file."),
-    "validation_fraction": (float, "Share of the photos that choose the best epoch."),
-    "test_fraction": (float, "Share of the photos that are kept for the test."),
-    "batch_size": (int, "Photos per training step."),
-    "epochs": (int, "Passes over the training photos at most."),
-    "learning_rate": (float, "Largest step size of the optimizer."),
-    "patience": (int, "Epochs without a better validation loss before it stops."),
-    "dropout": (float, "Share of the features switched off at random while training."),
-    "ema_momentum": (float, "Momentum of the average of the weights, such as 0.99; 0 for none."),
-    "augment": (bool, "Whether photos are flipped, moved, turned and re-lit at random."),
-    "class_weights": (bool, "Whether the rarer class counts for more."),
-    "precision": (
-        click.Choice(get_args(Precision)),
-        "auto: half precision while training on a GPU that gains from it.",
-    ),
-    "seed": (int, "Seed of everything random."),
-}
-"""Every field of `Settings` with its type on the command line and its help text."""
+def show_size(size: tuple[int, int]) -> str:
+    """Return a size as it is typed."""
+    return "x".join(map(str, size))
 
 
-def settings_options(command: Command) -> Command:
-    """Give a command one option for every field of `Settings`."""
-    for field in reversed(fields(Settings)):
-        kind, text = _SETTINGS_HELP[field.name]
-        name = field.name.replace("_", "-")
-        default = getattr(_DEFAULTS, field.name)
-        if kind is bool:
-            option = click.option(
-                f"--{name}/--no-{name}", default=default, show_default=True, help=text
-            )
-        else:
-            shown = "x".join(map(str, default)) if isinstance(default, tuple) else True
-            option = click.option(
-                f"--{name}", type=kind, default=default, show_default=shown, help=text
-            )
-        command = option(command)
-    return command
+def derive_options(*names: str) -> Any:
+    """Return a class with a field for each of these settings, for a command to take.
+
+    Types, defaults and texts are those of `Settings`; its values are checked in `read_settings`.
+    """
+    hints = get_type_hints(Settings)
+    special = {
+        tuple[int, int]: Parameter(
+            converter=read_size, n_tokens=1, metavar="SIZE", show_default=show_size
+        ),
+        bool: Parameter(negative=None),
+    }
+    chosen = [
+        (each.name, Annotated[hints[each.name], special.get(hints[each.name], Parameter())], each)
+        for each in fields(Settings)
+        if each.name in names
+    ]
+    made = make_dataclass(
+        "SettingOptions",
+        [(name, hint, field.default) for name, hint, field in chosen],
+        frozen=True,
+        namespace={"__doc__": Settings.__doc__, "__module__": __name__},
+    )
+    return Parameter(name="*")(made)
 
 
-def check_train_source(
-    context: click.Context, folder: Path | None, split_file: Path | None
-) -> None:
+if TYPE_CHECKING:
+    SettingOptions = Settings
+    SplitOptions = Settings
+else:
+    SettingOptions = derive_options(*(each.name for each in fields(Settings)))
+    SplitOptions = derive_options("validation_fraction", "test_fraction", "seed")
+SETTINGS, SPLIT = SettingOptions(), SplitOptions()
+
+
+def read_settings(options: SettingOptions | SplitOptions) -> Settings:
+    """Return the settings that were given.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+    return Settings(**vars(options))
+
+
+def check_source(folder: Path | None, split: Path | None) -> None:
     """Refuse calls that do not say what to train on, or say it twice."""
-    if (folder is None) == (split_file is None):
-        raise click.UsageError(
+    if (folder is None) == (split is None):
+        raise UsageError(
             "Say what to train on: a FOLDER with one folder of photos per class, or --split FILE. "
             "Without photos, draw some: python -m emoclf draw-faces data"
         )
-    for name in ("validation_fraction", "test_fraction", "class_map"):
-        if split_file and is_on_command_line(context, name):
-            raise click.UsageError(
-                f"--{_OPTION_NAMES.get(name, name.replace('_', '-'))} has no meaning with --split: "
-                "the file decides."
-            )
+    decided = find_given("--validation-fraction", "--test-fraction", "--map")
+    if split and decided:
+        raise UsageError(f"{decided[0]} has no meaning with --split: the file decides.")
 
 
-def is_on_command_line(context: click.Context, name: str) -> bool:
-    """Return whether an option was written out, and is not the default."""
-    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-
-
-def find_split(
-    folder: Path | None, split_file: Path | None, class_map: dict[str, str], settings: Settings
+def find_photos(
+    source: Path, settings: Settings, class_map: dict[str, str] | None, *, quiet: bool = False
 ) -> Photos:
-    """Load the split that a command was given, or clean and split its folder."""
+    """Load a split, or clean and split a folder."""
     from emoclf.data.cleaning import find_problems
     from emoclf.data.splitting import split_photos
+    from emoclf.photos import Photos
 
-    if split_file is not None:
-        return Photos.load(split_file)
-    report = find_problems(folder or ".", class_map=class_map, progress=is_watched())
-    rejected = len(report.rejects)
-    echo(f"{len(report.records):,} files, {rejected:,} left out (`clean` says why)")
-    return split_photos(report.kept, settings)
+    if source.is_file():
+        return Photos.load(source)
+    report = find_problems(source, class_map=class_map, progress=is_watched() and not quiet)
+    photos = split_photos(report.kept, settings)
+    if not quiet:
+        rejected = len(report.rejects)
+        echo(f"{len(report.records):,} files, {rejected:,} left out (`clean` says why)")
+        echo(photos)
+    return photos

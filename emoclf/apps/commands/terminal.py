@@ -1,33 +1,24 @@
 """The one way from the commands to the terminal: nothing from outside moves its cursor there.
 
-What was made harmless where a message was written is not touched again. What was not, such as an
-error of click's or a warning of another library, is made harmless here.
+What was made harmless where a message was written is not touched again. What was not, such as a
+warning of another library, is made harmless here.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
-
-import click
 
 from emoclf.untrusted import show_lines
 
 _BARS = frozenset(
-    {
-        ("click._termui_impl", "render_progress"),
-        ("click._termui_impl", "render_finish"),
-        ("keras.src.utils.progbar", "update"),
-        ("tqdm.std", "fp_write"),
-        ("tqdm.std", "moveto"),
-    }
+    {("keras.src.utils.progbar", "update"), ("tqdm.std", "fp_write"), ("tqdm.std", "moveto")}
 )
 """What draws progress bars, and moves the cursor for it."""
 
@@ -39,22 +30,20 @@ _CALLS_TO_BAR = 4
 
 
 def echo(text: object = "", *, err: bool = False) -> None:
-    """Print a text and a line break.
-
-    Args:
-        text: What the user is to read.
-        err: Whether it goes to the standard error stream.
-    """
-    click.echo(show_lines(text), err=err)
+    """Print a text and a line break on the standard output, or on the error stream."""
+    stream = sys.stderr if err else sys.stdout
+    stream.write(f"{show_lines(text)}\n")
+    stream.flush()
 
 
 def echo_json(value: object) -> None:
-    """Print a value as JSON, exactly: what could move a cursor is escaped as JSON does it.
-
-    Args:
-        value: Anything JSON can hold.
-    """
+    """Print a value as JSON, exactly: what could move a cursor is escaped as JSON does it."""
     echo(json.dumps(value, indent=1).replace("\x7f", "\\u007f"))  # which JSON leaves as it is
+
+
+def is_watched() -> bool:
+    """Return whether somebody looks at the error stream, so that a progress bar makes sense."""
+    return sys.stderr.isatty()
 
 
 @contextmanager
@@ -73,16 +62,15 @@ def plain_warnings() -> Iterator[None]:
 def guarded_streams() -> Iterator[None]:
     """Let both standard streams show what could harm, and hold every character, in the block."""
     _open_missing()
-    streams = {"stdout": GuardedStream(sys.stdout), "stderr": GuardedStream(sys.stderr)}
+    streams: dict[str, Any] = {name: getattr(sys, name) for name in ("stdout", "stderr")}
     for name, stream in streams.items():
-        setattr(sys, name, stream)
+        setattr(sys, name, GuardedStream(stream))
     try:
         yield
     finally:
         for name, stream in streams.items():
-            stream.end()
-            if getattr(sys, name) is stream:  # click puts a quiet one there when nobody reads
-                setattr(sys, name, stream.stream)
+            setattr(sys, name, stream)
+            _end(stream)
 
 
 def _open_missing() -> None:
@@ -102,7 +90,16 @@ def _open_missing() -> None:
             setattr(sys, name, nowhere)
 
 
-class GuardedStream(io.TextIOBase):
+def _end(stream: TextIO) -> None:
+    """Write what is still kept; where that is refused, keep Python from trying again."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class GuardedStream:
     """A text stream that escapes what moves a cursor, and what its encoding does not have.
 
     Attributes:
@@ -115,61 +112,33 @@ class GuardedStream(io.TextIOBase):
 
     def __getattr__(self, name: str) -> Any:
         """Answer what is not defined here as the stream does, but hand out no way around."""
-        if name != "buffer":
-            return getattr(self.stream, name)
-        if os.name == "nt":  # where click takes it for a console, and writes to that
+        if name in ("buffer", "detach", "reconfigure"):
             raise AttributeError(name)
-        return _GuardedBytes(self)
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """The encoding of the stream."""
-        return getattr(self.stream, "encoding", None) or "utf-8"
-
-    @property
-    def errors(self) -> str | None:  # type: ignore[override]
-        """What the stream does with characters that it does not have."""
-        return getattr(self.stream, "errors", None)
+        return getattr(self.stream, name)
 
     def write(self, text: str) -> int:
         """Write a text, made harmless unless a progress bar has drawn it."""
-        if not isinstance(text, str):  # by trying, click tells streams of bytes
+        if not isinstance(text, str):
             raise TypeError(f"write() expects str, received {type(text).__name__}")
         shown = show_lines(text)
         if shown != text and _is_drawn_by_bar():
             moves = [*_MOVES.findall(text), ""]
             pieces = zip(_MOVES.split(text), moves, strict=True)
             shown = "".join(show_lines(piece) + move for piece, move in pieces)
-        shown = shown.encode(self.encoding, "backslashreplace").decode(self.encoding)
+        encoding = getattr(self.stream, "encoding", None) or "utf-8"
         with self._naming_stream():
-            self.stream.write(shown)
+            self.stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
 
-    def writable(self) -> bool:
-        """Say that it can be written to."""
-        return True
-
-    def isatty(self) -> bool:
-        """Tell whether somebody looks at it."""
-        return self.stream.isatty()
-
-    def fileno(self) -> int:
-        """Return the number of its file."""
-        return self.stream.fileno()
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
 
     def flush(self) -> None:
         """Write what is still kept."""
         with self._naming_stream():
             self.stream.flush()
-
-    def end(self) -> None:
-        """Write what is still kept; where that is refused, keep Python from trying again."""
-        try:
-            self.stream.flush()
-        except (OSError, ValueError):
-            with suppress(OSError, ValueError):
-                number = self.stream.fileno()
-                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
     def close(self) -> None:
         """Do nothing: the stream is not ours."""
@@ -183,26 +152,6 @@ class GuardedStream(io.TextIOBase):
         except OSError as error:
             error.filename = error.filename or getattr(self.stream, "name", None)
             raise
-
-
-class _GuardedBytes(io.BufferedIOBase):
-    """The bytes of a guarded stream: click writes through them what a shell completes."""
-
-    def __init__(self, stream: GuardedStream) -> None:
-        self._stream = stream
-
-    def write(self, content: Any) -> int:
-        self._stream.write(bytes(content).decode("utf-8", "surrogateescape"))
-        return len(content)
-
-    def writable(self) -> bool:
-        return True
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-    def close(self) -> None:
-        """Do nothing: the stream is not ours."""
 
 
 def _is_drawn_by_bar() -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from tqdm import tqdm
 
-from emoclf.config import IMAGE_SIZE, Crop, ResizeMode
+from emoclf.config import IMAGE_SIZE, Crop, ResizeMode, WithoutFace
 from emoclf.data.loading.stored import StoredPhotos
 from emoclf.display import Displayed, Table
 from emoclf.images import ModelInfo, prepare, sharing_memory
@@ -28,9 +28,6 @@ from emoclf.untrusted import show_text
 
 MEMORY_LIMIT_MIB = 1024
 """Decoded photos up to this size stay in memory; more than that goes to disk."""
-
-WithoutFace = Literal["leave_out", "whole_photo"]
-"""What becomes of a photo in which no face is found."""
 
 _CROP_FORMAT = 1
 """Raise it when the same face comes out of `prepare` otherwise: old caches are then made anew."""

@@ -9,13 +9,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from emoclf.config import CLASS_NAMES
+from emoclf.config import CLASS_NAMES, LabelSource
 from emoclf.data.folders import list_files
 from emoclf.data.photo_folder import PhotoFolder
 from emoclf.data.sources.archives import extract_archive, read_safe_path
@@ -23,9 +22,6 @@ from emoclf.data.sources.fer2013 import CSV_LABELS, EMOTIONS, FaceSet, load_fer2
 from emoclf.data.sources.finding import find_data_set
 from emoclf.storage import building_folder, temporary_folder
 from emoclf.untrusted import show_text
-
-LabelSource = Literal["fer2013", "votes"]
-"""FER2013's own label, or what more than half of FER+'s raters saw."""
 
 EMOTION_OF_CLASS: dict[str, str] = {"Sad": "sadness", "Happy": "happiness"}
 """Which emotion of FER2013 each class is."""

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from emoclf.config import BaselineName
 from emoclf.display import Displayed, Table
 from emoclf.evaluation import Comparison, Evaluation, compare_evaluations
 from emoclf.untrusted import show_text
-
-BaselineName = Literal[
-    "majority", "brightness", "colours", "pixels", "network", "face_features", "fine_tuned"
-]
-"""Every baseline, from the simplest rule to the network that was trained on most."""
 
 BASELINE_NAMES: tuple[BaselineName, ...] = get_args(BaselineName)
 

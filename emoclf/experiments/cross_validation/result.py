@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 
+from emoclf.config import Learner
 from emoclf.data.splitting import Folds, make_folds
 from emoclf.display import Displayed, Table
 from emoclf.evaluation import ESTIMATE_HEADERS, Estimate, Evaluation, read_evaluation
@@ -18,10 +19,6 @@ from emoclf.photos import UNASSIGNED, Photos
 from emoclf.run import Run
 from emoclf.storage import ResumeRefusedError, keep_work, read_json
 from emoclf.untrusted import show_text
-
-Learner = Literal["network", "face_features"]
-"""A network that is trained anew in every fold; or the packaged face network as it is, with a
-logistic regression on its features, which takes a fraction of a second."""
 
 PLAN_NAME = "cross_validation.json"
 """File of a run folder that says what is cross-validated."""

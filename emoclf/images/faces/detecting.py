@@ -11,11 +11,12 @@ from __future__ import annotations
 import functools
 import threading
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from PIL import Image
 
+from emoclf.config import DetectorKind
 from emoclf.images.decoding import load_image
 from emoclf.images.faces.face import (
     Face,
@@ -31,9 +32,6 @@ from emoclf.images.faces.face import (
 from emoclf.images.faces.yunet import YuNetDetector
 from emoclf.images.faces.yunet_file import load_yunet_file
 from emoclf.untrusted import show_text
-
-DetectorKind = Literal["auto", "yunet", "haar"]
-"""Which detector: YuNet, the Haar cascade, or the better one that is there."""
 
 MIN_SCORE: float = 0.7
 """Boxes below this score are dropped."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from PIL import Image
 
+from emoclf.config import Method
 from emoclf.display import Displayed
 from emoclf.images import PADDING_GREY, Photo, Prepared
 from emoclf.inference import Prediction, Predictor
 from emoclf.inference.explanations.maps import make_grad_cam_maps, make_occlusion_maps
-
-Method = Literal["grad-cam", "occlusion"]
-"""Look into the network (Keras alone, quick, coarse), or hide places (any network, slower)."""
 
 HIDDEN_SHARE = 0.1
 """The fraction of what the network was shown that is hidden to put a map to the test."""

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emoclf.config import ExportFormat
 from emoclf.images import ModelInfo
 from emoclf.models.model_file import save_model
 from emoclf.runtime import quiet_start
@@ -34,9 +35,6 @@ INPUT_NAME = "photo"
 OUTPUT_NAME = "probabilities"
 """What the output of a SavedModel is called."""
 
-
-ExportFormat = Literal["keras", "saved_model", "litert", "litert_int8", "onnx"]
-"""What a network is exported as."""
 
 MAX_DIFFERENCE = 1e-4
 """A float export may change no probability by this much or more."""

@@ -1,0 +1,373 @@
+"""The commands that judge a network: `evaluate`, `baselines`, `analyse-errors`, `export`."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from emoclf.apps.commands.errors import UsageError, stopping
+from emoclf.apps.commands.options import (
+    PACKAGED,
+    AsJson,
+    ClassMap,
+    DetectorChoice,
+    Directory,
+    ExistingDirectory,
+    ExistingPath,
+    Logs,
+    Resume,
+    RunName,
+    Switch,
+    find_given,
+    load_predictor,
+    quiet_tensorflow,
+    save_figure,
+)
+from emoclf.apps.commands.settings import SETTINGS, SettingOptions, find_photos, read_settings
+from emoclf.apps.commands.terminal import echo, echo_json, is_watched
+from emoclf.config import BaselineName, ExportFormat, Part, Settings
+from emoclf.untrusted import quote_argument, show_text
+
+if TYPE_CHECKING:
+    from emoclf.images.faces import FaceDetector
+    from emoclf.inference import Predictor
+    from emoclf.inference.testing import PhotoTest
+
+PartOption = Annotated[Part, Parameter(help="Which photos of the run's split, without FOLDER.")]
+
+
+def evaluate(
+    model: str,
+    folder: Path | None = None,
+    /,
+    *,
+    part: PartOption = "test",
+    class_map: ClassMap = None,
+    as_json: AsJson = False,
+    detector: DetectorChoice | None = None,
+) -> None:
+    """Test MODEL on photos with known classes: accuracy with its interval, and what it confuses.
+
+    Without FOLDER, a run is tested on the photos that its split has kept for the test, and the
+    numbers, every prediction and the time of this access are written into the run folder; a second
+    access is allowed, and what it is worth is said.
+
+    Args:
+        model: A run folder, a .keras file of yours, or "packaged" for the face network that comes
+            with emoclf.
+        folder: Other photos, one folder per class.
+
+    Examples:
+      python -m emoclf evaluate logs/first-run
+      python -m emoclf evaluate packaged data
+      python -m emoclf evaluate logs/first-run other_photos --json
+    """
+    if model != PACKAGED and not Path(model).exists():
+        raise UsageError(
+            f"{show_text(model)} does not exist: name a run folder, such as logs/first, "
+            "or a .keras file."
+        )
+    _check_photos("evaluate", model, folder, is_run=Path(model).is_dir())
+    predictor = _load(model, folder, detector or DetectorChoice())
+    _warn_of_known_photos(model, folder)
+    test = _test(predictor, model, folder, part, class_map)
+    if folder is None:
+        from emoclf.training import save_evaluation
+
+        kept = save_evaluation(test.evaluation, model)
+    if as_json:
+        left_out = [{"file": name, "reason": reason} for name, reason in test.left_out]
+        document = {**test.evaluation.to_dict(), "left_out": left_out}
+        if test.access_log:
+            document["test_accesses"] = len(test.access_log.accesses)
+        echo_json(document)
+        return
+    echo(test)
+    if folder is None:
+        echo(f"\nWritten to {show_text(kept)} and, photo by photo, to the table beside it")
+
+
+def _check_photos(command: str, model: str, folder: Path | None, *, is_run: bool) -> None:
+    if folder is None and not is_run:
+        raise UsageError(
+            f"{show_text(model)} is no run folder: name the photos to test it on. "
+            f"For example: python -m emoclf {quote_argument(command)} "
+            f"{quote_argument(Path(model))} data"
+        )
+
+
+def _load(model: str, folder: Path | None, choice: DetectorChoice) -> Predictor:
+    is_packaged = model == PACKAGED and folder is not None
+    return load_predictor(None if is_packaged else Path(model), choice)
+
+
+def _test(
+    predictor: Predictor,
+    model: str,
+    folder: Path | None,
+    part: Part,
+    class_map: dict[str, str] | None,
+) -> PhotoTest:
+    from emoclf.inference.testing import evaluate, evaluate_folder
+
+    if folder is None:
+        return evaluate(model, part=part, predictor=predictor, progress=is_watched())
+    return evaluate_folder(predictor, folder, class_map=class_map, progress=is_watched())
+
+
+def _warn_of_known_photos(model: str, folder: Path | None) -> None:
+    from emoclf.run import Run
+
+    run = Run(Path(model))
+    if folder and run.is_there and Path(run.photos.root).resolve() == folder.resolve():
+        echo(
+            "Note: the network has learned from photos in this folder, so the numbers are too "
+            "good. Leave FOLDER out to test on the photos that were kept for it.",
+            err=True,
+        )
+
+
+def analyse_errors(
+    model: str,
+    folder: ExistingDirectory | None = None,
+    /,
+    *,
+    part: PartOption = "test",
+    slices: Switch = True,
+    robustness: Switch = True,
+    search_again: bool = False,
+    output: Annotated[Directory | None, Parameter(metavar="DIR")] = None,
+    as_json: AsJson = False,
+    class_map: ClassMap = None,
+    detector: DetectorChoice | None = None,
+) -> None:
+    """Find where MODEL is weak: on which photos it errs, and what corruption of photos it bears.
+
+    Its test photos, or those in FOLDER, are sorted by brightness, sharpness, size and faces; then
+    they are blurred, darkened, compressed, turned and covered, ever more. Tables and figures are
+    written into the run folder.
+
+    Args:
+        model: A run folder, a .keras file of yours, or "packaged".
+        folder: Other photos than those of the run, one folder per class.
+        slices: Accuracy by light, sharpness, size, faces.
+        robustness: Accuracy on corrupted photos.
+        search_again: Search for faces in the corrupted photos, instead of in the clean ones.
+        output: Gets tables and figures.  [default: the run folder, without FOLDER]
+
+    Examples:
+      python -m emoclf analyse-errors logs/first
+      python -m emoclf analyse-errors logs/first --no-robustness
+      python -m emoclf analyse-errors packaged data --output found
+    """
+    from emoclf.run import Run
+
+    _check_photos("analyse-errors", model, folder, is_run=Run(Path(model)).is_there)
+    choice = detector or DetectorChoice()
+    predictor = _load(model, folder, choice)
+    test = _test(predictor, model, folder, part, class_map)
+    if test.left_out:
+        echo(f"Note: {len(test.left_out):,} photos without a prediction are left out.", err=True)
+    found = _analyse(predictor, test, choice, slices, robustness, search_again)
+    target = output or (Path(model) if folder is None else None)
+    prefix = f"{part}_" if folder is None and part != "test" else ""
+    files = _save_reports(found, target, prefix) if target else []
+    if as_json:
+        echo_json({name: report.to_dict() for name, report in found.items()})
+        return
+    echo("\n\n".join(map(str, found.values())))
+    if files:
+        echo(f"\nWritten: {', '.join(map(show_text, files))}")
+
+
+def _analyse(
+    predictor: Predictor,
+    test: PhotoTest,
+    choice: DetectorChoice,
+    slices: bool,
+    robustness: bool,
+    search_again: bool,
+) -> dict[str, Any]:
+    """Return the reports that are asked for, by name."""
+    from emoclf.experiments.error_analysis import evaluate_robustness, evaluate_slices
+
+    found: dict[str, Any] = {}
+    if slices:
+        found["slices"] = evaluate_slices(
+            test.evaluation, detector=_find_detector(choice), progress=is_watched()
+        )
+    if robustness:
+        found["robustness"] = evaluate_robustness(
+            predictor, test.evaluation.photos, search_again=search_again, progress=is_watched()
+        )
+    return found
+
+
+def _find_detector(choice: DetectorChoice) -> FaceDetector | None:
+    """Make the detector for the slices by face; without one, say so and go on without them."""
+    from emoclf.images.faces import FaceDetectorUnavailableError
+
+    try:
+        return choice.made or choice()
+    except FaceDetectorUnavailableError as error:
+        echo(f"Note: no slices by face. {show_text(error)}", err=True)
+        return None
+
+
+def _save_reports(found: dict[str, Any], folder: Path, prefix: str) -> list[Path]:
+    """Write every report as JSON and as a figure."""
+    from emoclf.plots import plot_robustness, plot_slices
+    from emoclf.storage import write_json
+
+    plots: dict[str, Any] = {"slices": plot_slices, "robustness": plot_robustness}
+    files = []
+    for name, report in found.items():
+        files.append(write_json(folder / f"{prefix}{name}.json", report.to_dict()))
+        files.append(save_figure(plots[name](report), folder / f"{prefix}{name}.png"))
+    return files
+
+
+@stopping(
+    "Stopped. Baselines that are done are kept: the same command goes on, with --resume and "
+    "--name unless it was given a run."
+)
+def baselines(
+    source: ExistingPath,
+    /,
+    *,
+    logs: Logs = Path("logs"),
+    name: RunName = None,
+    resume: Resume = False,
+    skip: tuple[BaselineName, ...] = (),
+    as_json: AsJson = False,
+    class_map: ClassMap = None,
+    options: SettingOptions = SETTINGS,
+    detector: DetectorChoice | None = None,
+) -> None:
+    """Compare simple rules and networks on the same test photos: what did the network learn?
+
+    All baselines learn from the same photos and are tested once on the same test photos. What is
+    done is kept: given again with --resume and --name (a run folder needs neither), an interrupted
+    comparison goes on.
+
+    Args:
+        source: A folder with one folder of photos per class, a split that `split` wrote, or a run
+            folder, whose trained network is then one of the baselines.
+        skip: A baseline to leave out; may be given more than once.
+
+    Baselines:
+      majority       always the more frequent class
+      brightness     how bright a photo is, and nothing else
+      colours        mean colours and their spread
+      pixels         all pixels of a small copy, weighed
+      network        the network of the settings, or of the run
+      face_features  features of the packaged face network, weighed
+      fine_tuned     the packaged face network, trained on
+
+    Examples:
+      python -m emoclf baselines data --name baselines --resume
+      python -m emoclf baselines logs/first
+      python -m emoclf baselines data --skip network --skip fine_tuned
+    """
+    from emoclf.run import Run
+
+    run = source if Run(source).is_there else None
+    settings_given = [f"--{each.name.replace('_', '-')}" for each in fields(Settings)]
+    decided = find_given("--logs", "--name", "--map", *settings_given)
+    if run and decided:
+        raise UsageError(
+            f"{decided[0]} has no meaning with a run folder: {show_text(source)} decides."
+        )
+    if resume and name is None:
+        raise UsageError("--resume needs the name of the folder: --name baselines --resume")
+    settings = read_settings(options)
+    photos = None if run else find_photos(source, settings, class_map, quiet=as_json)
+    needs_faces = not {"face_features", "fine_tuned"} <= set(skip) or settings.crop == "face"
+    quiet_tensorflow()
+    from emoclf.experiments.baselines import train_baselines
+    from emoclf.plots import plot_baselines
+
+    comparison = train_baselines(
+        photos,
+        None if run else settings,
+        run_folder=run,
+        logs=logs,
+        name=name,
+        resume=resume,
+        skip=skip,
+        detector=(detector or DetectorChoice())() if needs_faces else None,
+        say=(lambda _: None) if as_json else echo,
+        progress=is_watched() and not as_json,
+    )
+    folder = comparison.folder
+    figure = save_figure(plot_baselines(comparison), folder / "baselines.png")
+    if as_json:
+        echo_json({**comparison.to_dict(), "folder": str(folder)})
+        return
+    echo(f"\n{comparison}")
+    echo(f"\nWritten to {show_text(folder / 'baselines.json')} and {figure.name} beside it")
+
+
+def export(
+    model: ExistingPath,
+    photos: Path | None = None,
+    /,
+    *,
+    formats: Annotated[tuple[ExportFormat, ...], Parameter("--format")] = (),
+    part: Literal["test", "validation"] = "test",
+    output: Annotated[Directory | None, Parameter(metavar="DIR")] = None,
+    as_json: AsJson = False,
+    detector: DetectorChoice | None = None,
+) -> int:
+    """Write MODEL in the formats of other programs, and score every file on photos.
+
+    Every file is loaded again and scored on the photos that the run kept for the test; the table
+    says how far its probabilities are from the network's, how large it is and how long a photo
+    takes.
+
+    Args:
+        model: A run folder or a .keras file of yours.
+        photos: Another folder with one folder of photos per class; a .keras file needs it.
+        formats: What to write; may be given more than once.  [default: all that can be written
+            here]
+        part: Which photos of the split the files are scored on.
+        output: Gets a folder for every format.  [default: exports, in the run folder]
+
+    Formats:
+      keras        Keras, without the training's state
+      saved_model  TensorFlow and TensorFlow Serving
+      litert       phones and small devices
+      litert_int8  the same, a quarter of the size
+      onnx         OpenCV, ONNX Runtime, browsers; needs the extra `export`
+
+    Examples:
+      python -m emoclf export logs/first
+      python -m emoclf export logs/first --format litert --format onnx
+      python -m emoclf export best.keras data --output exported --json
+
+    Exit codes:
+      0  every file predicts as the network does (int8 may differ; the table says
+         how far)
+      1  a file of a float format does not, or something could not be done
+    """
+    quiet_tensorflow()
+    from emoclf.experiments.exporting import export_model
+
+    report = export_model(
+        model,
+        formats or None,
+        photos=photos,
+        part=part,
+        folder=output,
+        detector=detector or DetectorChoice(),
+        say=(lambda _: None) if as_json else echo,
+        progress=is_watched() and not as_json,
+    )
+    if as_json:
+        echo_json(report.to_dict())
+    else:
+        echo(report)
+    return 0 if report.is_kept else 1

@@ -1,0 +1,128 @@
+"""Help pages: plain text of 80 columns, from the docstrings of the commands and their options."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+if TYPE_CHECKING:
+    from cyclopts import App, Argument
+
+WIDTH = 80
+_NAMES_WIDTH = 28
+_COMMANDS_WIDTH = 23
+_TITLE = re.compile(r"^([A-Z][\w, ]+):$", flags=re.MULTILINE)
+_METAVARS = {"Path": "PATH", "int": "NUMBER", "float": "NUMBER", "str": "TEXT"}
+
+
+def write_overview(introduction: str, commands: dict[str, str]) -> str:
+    """Return the first page: what emoclf does, and each command's first line.
+
+    The lines are read from the files, since importing all of them would take longer.
+
+    Args:
+        introduction: A docstring whose sections come after the commands.
+        commands: Name of a command -> `module:function`.
+    """
+    head, *sections = _TITLE.split(inspect.cleandoc(introduction))
+    summaries: dict[str, str] = {}
+    for module in {place.split(":")[0] for place in commands.values()}:
+        tree = ast.parse(Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef):
+                text = ast.get_docstring(node) or ""
+                summaries[f"{module}:{node.name}"] = text.partition("\n")[0]
+    lines = {name: summaries[place] for name, place in commands.items()}
+    lines |= {
+        "-h, --help": "Show this page, or that of a command.",
+        "--version": "Show the version.",
+    }
+    rows = [_write_row(name, text, width=_COMMANDS_WIDTH) for name, text in lines.items()]
+    blocks = ["Usage: python -m emoclf COMMAND ...", *_wrap(head), "Commands:\n" + "\n".join(rows)]
+    return "\n\n".join([*blocks, *_write_sections(sections)])
+
+
+def write_page(name: str, command: App) -> str:
+    """Return the page of a command."""
+    arguments = list_arguments(command)
+    head, *sections = _TITLE.split(inspect.cleandoc(command.help))
+    blocks = [write_usage(name, command), *_wrap(head)]
+    for title, chosen in (
+        ("Arguments", [each for each in arguments if each.index is not None]),
+        ("Options", [each for each in arguments if each.index is None]),
+    ):
+        if chosen:
+            rows = [_write_row(_name_argument(each), _describe(each)) for each in chosen]
+            blocks.append(f"{title}:\n" + "\n".join(rows))
+    return "\n\n".join([*blocks, *_write_sections(sections)])
+
+
+def write_usage(name: str, command: App) -> str:
+    """Return how a command is called, in a line."""
+    words = ["Usage: python -m emoclf", name, "[OPTIONS]"]
+    for each in list_arguments(command):
+        if each.index is not None:
+            label = f"{each.name}..." if _takes_several(each) else each.name
+            words.append(label if each.required else f"[{label}]")
+        elif each.required:
+            words.append(_name_argument(each))
+    return " ".join(words)
+
+
+def list_arguments(command: App) -> list[Argument]:
+    """Return all that a command takes: its arguments and its options."""
+    return [
+        each for each in command.assemble_argument_collection(parse_docstring=True) if each.show
+    ]
+
+
+def _takes_several(argument: Argument) -> bool:
+    return argument.token_count()[1]
+
+
+def _name_argument(argument: Argument) -> str:
+    if argument.index is not None:
+        return f"{argument.name}..." if _takes_several(argument) else argument.name
+    if argument.hint is bool:
+        is_switch = argument.field_info.default is True
+        return f"{argument.name}, --no-{argument.name[2:]}" if is_switch else argument.name
+    kind = next((each for each in get_args(argument.hint) if each is not type(None)), argument.hint)
+    metavar = argument.parameter.metavar or _METAVARS.get(getattr(kind, "__name__", ""), "CHOICE")
+    return f"{argument.name} {metavar}"
+
+
+def _describe(argument: Argument) -> str:
+    """Return an argument's help, its choices and its default."""
+    facts = []
+    if choices := argument.get_choices():
+        facts.append(f"choices: {', '.join(choices)}")
+    default, show = argument.field_info.default, argument.show_default
+    if show and default is not False and default != ():
+        shown = show(default) if callable(show) else default
+        facts.append(f"default: {'yes' if shown is True else shown}")
+    text = " ".join((argument.parameter.help or "").replace("`", "").split())
+    return f"{text}  [{'; '.join(facts)}]" if facts else text
+
+
+def _write_row(name: str, text: str, *, width: int = _NAMES_WIDTH) -> str:
+    """Return a name and the lines beside it; below it, if the name is long."""
+    gap = " " * width
+    lines = textwrap.fill(text, WIDTH, initial_indent=gap, subsequent_indent=gap)
+    start = f"  {name}"
+    return f"{start}\n{lines}" if len(start) > width - 2 else f"{start:{width}}{lines[width:]}"
+
+
+def _wrap(text: str) -> list[str]:
+    paragraphs = text.strip().split("\n\n")
+    return [textwrap.fill(" ".join(each.split()), WIDTH) for each in paragraphs if each]
+
+
+def _write_sections(sections: Iterable[str]) -> list[str]:
+    """Return the sections of a docstring but that of its arguments, as they stand."""
+    pairs = zip(*[iter(sections)] * 2, strict=True)
+    return [f"{title}:\n{body.strip(chr(10))}" for title, body in pairs if title != "Args"]

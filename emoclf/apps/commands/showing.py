@@ -1,0 +1,208 @@
+"""The commands that stay open: `live`, before a camera, and `demo`, a page in the browser."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.types import NonNegativeFloat, NonNegativeInt, PositiveInt
+from cyclopts.validators import Number
+
+from emoclf.apps.commands.errors import UsageError, explain, find_explained, stopping
+from emoclf.apps.commands.options import (
+    DetectorChoice,
+    Directory,
+    ExistingFile,
+    ExistingPath,
+    File,
+    Model,
+    Switch,
+    load_predictor,
+)
+from emoclf.apps.commands.terminal import echo
+from emoclf.untrusted import show_text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from emoclf.apps.camera import FrameSource, LiveSession
+    from emoclf.inference import Predictor
+
+_TITLE = "emoclf: q or Esc ends"
+_ENDS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+"""Ctrl-C, `kill`, a terminal that is closed, and its closing on Windows."""
+
+
+def live(
+    *,
+    camera: Annotated[NonNegativeInt, Parameter(metavar="NUMBER")] = 0,
+    video: ExistingFile | None = None,
+    output: Annotated[File | None, Parameter(metavar="FILE.mp4")] = None,
+    window: Switch = True,
+    model: Model = None,
+    detect_every: Annotated[PositiveInt, Parameter(metavar="FRAMES")] = 5,
+    half_life: Annotated[NonNegativeFloat, Parameter(metavar="SECONDS")] = 0.3,
+    detector: DetectorChoice | None = None,
+) -> None:
+    """Predict before a camera as it runs: boxes, Sad, Happy or uncertain, frames per second.
+
+    q or Esc ends it. The pictures stay on this machine, and without --output none is kept.
+
+    Args:
+        camera: Which camera.
+        video: A video file instead of the camera.
+        output: Write the annotated film into a new file.
+        window: Whether it is shown; without a window it is only written into --output.
+        detect_every: Search the whole frame for faces this often; in between, known faces are
+            tracked.
+        half_life: How slowly the shown probabilities follow the face; 0 is not smoothed.
+
+    Examples:
+      python -m emoclf live
+      python -m emoclf live --video party.mp4 --output annotated.mp4 --no-window
+    """
+    if not window and not output:
+        raise UsageError("--no-window leaves nothing to see: add --output film.mp4.")
+    from emoclf.apps.camera import CONSENT, LiveSession, open_camera, read_video
+
+    choice = detector or DetectorChoice()
+    session = LiveSession(
+        load_predictor(model, choice), detect_every=detect_every, half_life_seconds=half_life
+    )
+    if choice.made:
+        echo(f"Detector: {choice.made.description} {choice.made.note}".strip())
+    if video is None:
+        echo(CONSENT)
+    with closing(open_camera(camera) if video is None else read_video(video)) as frames:
+        echo(_show(session, frames, output, window))
+    if output:
+        echo(f"Written to {show_text(output)}")
+
+
+def _show(session: LiveSession, frames: FrameSource, output: Path | None, has_window: bool) -> str:
+    """Show and write frames until they end or the user ends them; return what they took."""
+    from emoclf.apps.camera import draw_frame, open_video_file, open_window
+
+    predicting: list[float] = []
+    drawing: list[float] = []
+    start = time.perf_counter()
+    with ExitStack() as stack:
+        show: Callable[[np.ndarray], object] = lambda _: True  # noqa: E731
+        write = show
+        if has_window:
+            show = stack.enter_context(open_window(_TITLE))
+        if output is not None:
+            file = open_video_file(output, frames_per_second=frames.frames_per_second)
+            write = stack.enter_context(file)
+        try:
+            for predicted in map(session.predict, frames):
+                begin = time.perf_counter()
+                picture = draw_frame(predicted)
+                predicting.append(predicted.milliseconds)
+                drawing.append(1000 * (time.perf_counter() - begin))
+                write(picture)
+                if not show(picture):
+                    break
+        except KeyboardInterrupt:
+            echo("Stopped.", err=True)
+    return _describe_times(predicting, drawing, time.perf_counter() - start)
+
+
+def _describe_times(predicting: list[float], drawing: list[float], seconds: float) -> str:
+    """Say how many frames per second came out, and where the time went (milliseconds)."""
+    import numpy as np
+
+    if not predicting:
+        return "No frame was predicted."
+    lines = [f"{len(predicting):,} frames, {len(predicting) / seconds:.1f} per second"]
+    for name, values in (("find and predict", predicting), ("draw", drawing)):
+        half, most = np.percentile(values, (50, 95))
+        lines.append(f"{name:16}{half:6.1f} ms per frame (95 of 100 below {most:.1f} ms)")
+    return "\n".join(lines)
+
+
+@stopping("The page is closed.")
+def demo(
+    *,
+    runs: Annotated[tuple[ExistingPath, ...], Parameter("--model", metavar="RUN_OR_FILE")] = (),
+    logs: Directory = Path("logs"),
+    port: Annotated[int | None, Parameter(validator=Number(gte=1, lte=65535))] = None,
+    share: bool = False,
+    detector: DetectorChoice | None = None,
+) -> None:
+    """Open a web page on this machine: drop or paste a photo, or use the camera.
+
+    Only this machine can open it, and no photo is kept. Needs Gradio: pip install 'emoclf[demo]'.
+    Ctrl-C ends it (exit code 130), and so do `kill` (143) and closing the terminal (129).
+
+    Args:
+        runs: A run folder or a .keras file of yours to choose on the page; may be given repeatedly.
+        logs: A folder of runs, which are offered too.
+        port: Where the page is served.  [default: the first free from 7860]
+        share: Also open a public address, through Gradio's servers.
+
+    Examples:
+      python -m emoclf demo
+      python -m emoclf demo --model logs/first --port 7900
+    """
+    from emoclf.apps.page import Models, NetworkUnavailableError, serve_page
+
+    def load(path: Path | None) -> Predictor:
+        try:
+            return load_predictor(path, detector or DetectorChoice())
+        except find_explained() as error:
+            raise NetworkUnavailableError(explain(error)) from error
+
+    models = Models.find(logs, load, runs=runs)
+    if share:
+        echo(
+            "Warning: --share lets anybody who has the address use this page, and sends their "
+            "photos through Gradio's servers to this machine. Ask the people in them first.",
+            err=True,
+        )
+    with _ending_once() as signals, serve_page(models, port=port, share=share) as address:
+        echo(f"Open {address} in a browser. Ctrl-C ends it.")
+        while not signals:
+            time.sleep(0.5)
+
+
+@contextmanager
+def _ending_once() -> Iterator[list[int]]:
+    """Let the first signal that ends a process end the block; later ones wait for its clean-up.
+
+    Yields:
+        The signals that came.
+    """
+    came: list[int] = []
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) == 1:
+            _raise_end(number)
+
+    numbers = [getattr(signal, name) for name in _ENDS if hasattr(signal, name)]
+    # What is ignored stays ignored: `nohup` keeps a page open when its terminal is closed.
+    before = {each: signal.getsignal(each) for each in numbers}
+    before = {each: kept for each, kept in before.items() if kept not in (signal.SIG_IGN, None)}
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield came
+        if came:  # raised where Python could not pass it on
+            _raise_end(came[0])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _raise_end(number: int) -> None:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)

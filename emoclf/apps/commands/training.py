@@ -1,0 +1,182 @@
+"""The commands that train a network to be kept: `train`, and `train-face-model`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from cyclopts import Parameter
+from cyclopts.types import NonNegativeInt
+
+from emoclf.apps.commands.errors import UsageError, stopping
+from emoclf.apps.commands.options import (
+    ClassMap,
+    DetectorChoice,
+    Directory,
+    ExistingPath,
+    Logs,
+    PhotoFolder,
+    Resume,
+    RunName,
+    Votes,
+    find_given,
+    quiet_tensorflow,
+)
+from emoclf.apps.commands.settings import (
+    SETTINGS,
+    SettingOptions,
+    SplitFile,
+    WithoutFaceOption,
+    check_source,
+    find_photos,
+    read_settings,
+)
+from emoclf.apps.commands.terminal import echo, is_watched, plain_warnings
+from emoclf.config import BackboneName, Devices
+from emoclf.untrusted import quote_argument, show_text
+
+
+@stopping(
+    "Stopped. If a run folder is named above, best.keras in it is the best epoch so far, and "
+    "the same command with --resume and --name (the folder's name) goes on."
+)
+def train(
+    folder: PhotoFolder | None = None,
+    /,
+    *,
+    split: SplitFile = None,
+    logs: Logs = Path("logs"),
+    name: RunName = None,
+    resume: Resume = False,
+    copies: Directory | None = None,
+    class_map: ClassMap = None,
+    devices: Devices = "one",
+    machines: Annotated[str | None, Parameter(metavar="HOST:PORT,...")] = None,
+    machine: NonNegativeInt = 0,
+    options: SettingOptions = SETTINGS,
+    without_face: WithoutFaceOption = "leave_out",
+    detector: DetectorChoice | None = None,
+) -> None:
+    """Train a network on the photos in FOLDER, which holds one folder per class.
+
+    Damaged files and duplicates are left out (`clean` says which), the rest is split, and a part is
+    kept for the test (`evaluate`). The run folder keeps the settings, the split, the curves, the
+    best epoch and the model.
+
+    With --resume, a training that was stopped, by Ctrl-C or by a power cut, goes on when the same
+    command is given again, and ends as if it had not been stopped.
+
+    Args:
+        copies: A second place, such as a mounted drive, that gets a copy of the run after every
+            epoch.
+        devices: all: every GPU of this machine takes a part of every batch.
+        machines: Train on several machines: the same list and the same command on each of them.
+        machine: Which of --machines this one is, from 0.
+
+    Examples:
+      python -m emoclf train data
+      python -m emoclf train data --name first --resume
+      python -m emoclf train data --crop face --epochs 30 --name faces
+      python -m emoclf train data --crop face --network face --image-size 48
+      python -m emoclf train data --network mobilenetv3small
+      python -m emoclf train --split split.json --image-size 128 --no-augment
+    """
+    check_source(folder, split)
+    _check_options(name, resume, machines, options.network)
+    with plain_warnings():
+        settings = read_settings(options)
+        photos = find_photos(split or folder or Path(), settings, class_map)
+        quiet_tensorflow()
+        from emoclf.training import train as train_network
+        from emoclf.training import train_on_cluster
+
+        common: dict[str, Any] = {
+            "logs": logs,
+            "detector": (detector or DetectorChoice())() if settings.crop == "face" else None,
+            "without_face": without_face,
+            "say": echo,
+            "progress": is_watched(),
+        }
+        if machines is not None:
+            addresses = [each.strip() for each in machines.split(",")]
+            common |= {"addresses": addresses, "index": machine, "name": name}
+            train_on_cluster(photos, settings, **common)
+            echo(f"Next: python -m emoclf evaluate {quote_argument(logs / str(name))}")
+            return
+        result = train_network(
+            photos,
+            settings,
+            name=name,
+            resume=resume,
+            copies=copies,
+            devices=devices,
+            verbose=1 if sys.stdout.isatty() else 2,
+            **common,
+        )
+    echo(str(result))
+    echo(f"Next: python -m emoclf evaluate {quote_argument(result.run.folder)}")
+
+
+def _check_options(name: str | None, resume: bool, machines: str | None, network: str) -> None:
+    """Refuse options that do not fit together, instead of leaving one out."""
+    if (resume or machines) and not name:
+        raise UsageError("--resume and --machines need the name of the run: --name first --resume")
+    if machines and find_given("--copies", "--devices"):
+        raise UsageError("--copies and --devices are for one machine: leave out --machines.")
+    if find_given("--machine") and not machines:
+        raise UsageError("--machine needs the list of all: --machines a:2222,b:2222")
+    if find_given("--weights") and network not in get_args(BackboneName):
+        raise UsageError(
+            f"--weights has no meaning with --network {quote_argument(network)}: it is for "
+            f"{', '.join(get_args(BackboneName))}."
+        )
+
+
+@stopping("Stopped. The same command goes on after the last finished network.")
+def train_face_model(
+    fer2013: ExistingPath,
+    /,
+    *,
+    votes: Votes = None,
+    folder: Directory = Path("logs/face_model"),
+    package: Directory | None = None,
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto",
+) -> None:
+    """Train the face network that comes with emoclf again, from FER2013.
+
+    Takes some hours on two cores; stopped and started again, it goes on after the last finished
+    network. Runs on any Keras backend: set KERAS_BACKEND=jax where only JAX is installed.
+
+    Args:
+        fer2013: fer2013.csv, a folder with train/ and test/, or .npz files.
+        folder: Where every network gets a folder with its log. Finished networks are kept.
+        package: Also write the packaged files (network.onnx, weights.npz, card.json) into this
+            folder; needs TensorFlow and the extra `train`.
+        precision: auto: mixed precision where the processor is quick at it.
+
+    Examples:
+      python -m emoclf train-face-model fer2013.csv --votes fer2013new.csv
+      python -m emoclf train-face-model fer2013/ --package my_face_model
+    """
+    from emoclf.data.sources import check_fer2013_counts
+    from emoclf.data.sources.fer2013 import load_fer2013
+    from emoclf.experiments.face_network.faces import prepare_faces
+    from emoclf.experiments.face_network.packaging import package_student
+    from emoclf.experiments.face_network.recipe import train_packaged_network
+
+    faces = load_fer2013(fer2013, votes=votes)
+    check_fer2013_counts(faces, whole=False)
+    roles = prepare_faces(faces)
+    student = train_packaged_network(roles, folder, policy=precision, say=echo)
+    if package is None:
+        return
+    try:
+        package_student(student, roles, package)
+    except ModuleNotFoundError as error:
+        raise RuntimeError(
+            f"{show_text(error)}. Writing the packaged files needs: pip install "
+            f"'emoclf[train]'. The trained networks are in {show_text(folder)}; run the "
+            "command again afterwards."
+        ) from error
+    echo(f"The packaged files are in {show_text(package)}.")
