@@ -18,6 +18,7 @@ import emoclf
 import emoclf.storage
 from emoclf.data.loading import cache_photos, make_dataset
 from emoclf.data.splitting import split_photos
+from emoclf.images import ModelInfo
 from emoclf.models import build_cnn
 from emoclf.runtime import set_seeds
 from emoclf.training import KeepState, make_callbacks, start_run
@@ -45,7 +46,7 @@ def train(data, logs, name, *, epochs=6, patience=3, extra=()):
     batches = make_dataset(cache, "train", shuffle=True)
     callbacks = make_callbacks(
         folder,
-        info=emoclf.ModelInfo(image_size=SIZE),
+        info=ModelInfo(image_size=SIZE),
         patience=settings.patience,
         ema=True,
         tensorboard=False,

@@ -147,3 +147,32 @@ def test_networks_are_pure_keras(repository):
 )
 def test_the_examples_in_the_docstrings_hold(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def resolves(name):
+    """Whether `emoclf.room.name`, as a text writes it, can be imported or looked up."""
+    value, parts = emoclf, name.split(".")
+    for number, part in enumerate(parts[1:], start=2):
+        try:
+            value = getattr(value, part)
+        except AttributeError:
+            try:
+                value = importlib.import_module(".".join(parts[:number]))
+            except ImportError:
+                return False
+    return True
+
+
+WRITTEN_NAME = re.compile(r"(?<![\w/.@-])emoclf(?:\.[A-Za-z_]\w*)+(?!\w*\()|emoclf(?:\.\w+)+(?=\()")
+
+
+def test_every_name_that_a_text_writes_is_there(repository):
+    texts = [*(repository / "emoclf").rglob("*.py"), *repository.rglob("*.md")]
+    texts += [repository / "model.ipynb", *(repository / "tests" / "benchmarks").glob("*.py")]
+    missing = {
+        f"{path.relative_to(repository)}: {name}"
+        for path in texts
+        for name in WRITTEN_NAME.findall(path.read_text(encoding="utf-8"))
+        if not resolves(name) and name != "emoclf.json"
+    }
+    assert not missing

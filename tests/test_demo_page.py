@@ -16,6 +16,7 @@ from PIL import Image
 
 import emoclf
 from emoclf.apps.page import PACKAGED_NAME, Models, NetworkUnavailableError, serve_page
+from emoclf.data.synthetic import draw_face
 from emoclf.images import ModelInfo
 from emoclf.images.faces import make_detector
 from emoclf.inference import Predictor
@@ -45,7 +46,7 @@ fetch("data:image/png;base64," + arguments[0])
 
 def draw(name):
     """A face that the network of these tests has not seen."""
-    return emoclf.draw_face(name, seed=16, size=(480, 640), strength=1.0)
+    return draw_face(name, seed=16, size=(480, 640), strength=1.0)
 
 
 def refuse():
@@ -62,7 +63,7 @@ def drawn_network():
     photos, labels = [], []
     for seed in range(100, 400):
         for label, name in enumerate(emoclf.CLASS_NAMES):
-            photos.append(emoclf.draw_face(name, seed=seed, size=(48, 48), strength=1.0))
+            photos.append(draw_face(name, seed=seed, size=(48, 48), strength=1.0))
             labels.append(label)
     keras.utils.set_random_seed(1)
     model = build_cnn((48, 48), filters=(16, 32, 64, 64), augment=False, dropout=0.0)

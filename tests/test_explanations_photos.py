@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import emoclf
 from emoclf import plots
-from emoclf.images import ModelInfo
+from emoclf.data.synthetic import draw_face
+from emoclf.images import ModelInfo, UnreadableImageError
 from emoclf.images.faces import Face
 from emoclf.inference import Predictor
+from emoclf.inference.annotation import annotate_photo
 from emoclf.inference.explanations import (
     NothingToExplainError,
     blend_map,
@@ -23,6 +24,7 @@ from emoclf.inference.explanations import (
     summarise_shares_on_person,
 )
 from emoclf.models.model_file import save_model
+from emoclf.models.packaged import load_face_network
 from tests.calls import call
 
 
@@ -180,18 +182,18 @@ def test_what_cannot_be_explained_says_why():
         explain(make_predictor(), photo, method="guess")
     with pytest.raises(ValueError, match="load_face_network"):
         explain(Predictor.packaged(), photo, method="grad-cam", whole_photo=True)
-    with pytest.raises(emoclf.UnreadableImageError):
+    with pytest.raises(UnreadableImageError):
         explain(make_predictor(), b"no photo")
 
 
 def test_the_packaged_network_is_explained_without_tensorflow_and_with():
-    photo = emoclf.draw_face("Happy", seed=18, size=(96, 96), strength=1.0)
+    photo = draw_face("Happy", seed=18, size=(96, 96), strength=1.0)
     packaged = Predictor.packaged(detector=FixedDetector(Face((20.0, 20.0, 56.0, 60.0), 0.9)))
     found = explain(packaged, photo)
     assert found.method == "occlusion"
     assert found.map.max() == 1
     in_keras = Predictor(
-        emoclf.load_face_network(), packaged.info, detector=packaged.detector
+        load_face_network(), packaged.info, detector=packaged.detector
     )  # fmt: skip
     other = explain(in_keras, photo, method="grad-cam")
     assert other.map.shape == found.map.shape
@@ -228,7 +230,7 @@ def test_every_picture_has_its_legend(size):
     photo = make_photo(size, (width // 3, height // 3, width // 2, height // 2))
     found = explain(make_predictor(), photo)
     picture = draw_explanation(photo, found)
-    answered = emoclf.annotate_photo(photo, found.prediction)
+    answered = annotate_photo(photo, found.prediction)
     assert picture.shape[1] == answered.shape[1]
     strip = picture[answered.shape[0] :].astype(int)
     assert strip.shape[0] >= 30

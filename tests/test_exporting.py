@@ -14,6 +14,7 @@ from keras import layers
 import emoclf
 from emoclf.apps.commands.app import make_app
 from emoclf.apps.commands.pages import list_arguments, write_page
+from emoclf.data.synthetic import draw_face
 from emoclf.evaluation import wilson_interval
 from emoclf.experiments.exporting import (
     ExportReport,
@@ -23,8 +24,10 @@ from emoclf.experiments.exporting import (
     export_network,
     gather_photos,
 )
-from emoclf.images import ModelInfo
+from emoclf.images import ModelInfo, resize_image
+from emoclf.images.faces import Face
 from emoclf.inference import Predictor
+from emoclf.models import build_augmentation, build_face_network
 from emoclf.models.formats import (
     FORMATS,
     MAX_DIFFERENCE,
@@ -35,6 +38,7 @@ from emoclf.models.formats import (
     writers,
 )
 from emoclf.models.model_file import load_info, save_model
+from emoclf.models.packaged import load_face_network
 from emoclf.photos import Photos
 from tests.calls import call
 
@@ -56,7 +60,7 @@ def make_photos(labels):
 def draw_photos(size, count=24):
     """Faces and noise in turn; the last eight only calibrate."""
     faces = [
-        emoclf.resize_image(emoclf.draw_face(emoclf.CLASS_NAMES[i // 2 % 2], seed=i), size)
+        resize_image(draw_face(emoclf.CLASS_NAMES[i // 2 % 2], seed=i), size)
         for i in range(0, count, 2)
     ]
     images = np.random.default_rng(0).integers(0, 256, (count, *size, 3), np.uint8)
@@ -90,7 +94,7 @@ def build_nested(make_backbone, photos, size=(96, 96), **options):
     backbone = make_backbone(weights=None, include_top=False, input_shape=(*size, 3), **options)
     photo = keras.Input((*size, 3), dtype="uint8", name="photo")
     maps = layers.Rescaling(1 / 127.5, offset=-1)(photo)
-    maps = emoclf.build_augmentation()(maps)
+    maps = build_augmentation()(maps)
     if options:  # the backbone rescales
         maps = layers.Rescaling(127.5, offset=127.5)(maps)
     maps = layers.Normalization(mean=[0.1, 0.2, 0.3], variance=[0.9, 1.0, 1.1])(maps)
@@ -142,12 +146,12 @@ def test_the_lesson_network_exports_in_every_format(drawn, tmp_path):
 
 def test_the_face_network_exports(drawn, tmp_path):
     keras.utils.set_random_seed(1)
-    check(emoclf.build_face_network((96, 96)), drawn, tmp_path, available(["litert", "onnx"]))
+    check(build_face_network((96, 96)), drawn, tmp_path, available(["litert", "onnx"]))
 
 
 def test_the_packaged_network_exports_in_whole_numbers(tmp_path):
     """It hardly changes its mind, about faces as about noise."""
-    network = emoclf.load_face_network()
+    network = load_face_network()
     (parity,) = check(network, draw_photos((48, 48)), tmp_path, ["litert_int8"])
     assert parity.largest_difference < 0.1
     assert parity.size_mib < 0.3 * network.count_params() * 4 / 2**20
@@ -427,7 +431,7 @@ class CentreFinder:
 
     def find(self, image):
         height, width = image.shape[:2]
-        return (emoclf.Face(box=(width / 4, height / 4, width / 2, height / 2), score=1.0),)
+        return (Face(box=(width / 4, height / 4, width / 2, height / 2), score=1.0),)
 
 
 def test_a_network_of_faces_is_scored_on_faces(run_folder, photos):

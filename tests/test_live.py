@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 
-import emoclf
 from emoclf.apps.camera import (
     CameraUnavailableError,
     Frame,
@@ -20,6 +19,7 @@ from emoclf.apps.camera import (
     read_video,
 )
 from emoclf.apps.camera.session import FaceTracker, PredictionSmoother
+from emoclf.data.synthetic import draw_face
 from emoclf.images import ModelInfo
 from emoclf.images.faces import Face, YuNetDetector, make_detector, measure_overlap
 from emoclf.inference import UNCERTAIN, FacePrediction, Prediction, Predictor, UncertaintyRule
@@ -108,7 +108,7 @@ def test_without_a_face_or_without_yunet_every_frame_is_searched():
 def test_yunet_follows_a_face_that_moves(real_data):
     file = next(real_data.glob("face_detection_yunet_*.onnx"))
     detector = make_detector("yunet", model_path=file)
-    drawn = emoclf.draw_face("Happy", seed=3, size=(200, 200))
+    drawn = draw_face("Happy", seed=3, size=(200, 200))
     frames = []
     for shift in (0, 8, 16):
         frame = paint(140, size=(480, 640))

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import emoclf
 from emoclf.apps.camera import (
     CONSENT,
     CameraUnavailableError,
@@ -24,6 +23,7 @@ from emoclf.apps.camera import (
     take_photos,
 )
 from emoclf.apps.camera.jupyter import evaluate_in_jupyter
+from emoclf.data.synthetic import draw_face
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -104,7 +104,7 @@ def test_numbers_out_of_range_are_refused():
 
 
 def test_in_colab_files_are_uploaded_where_there_is_no_camera(monkeypatch):
-    drawn = emoclf.draw_face("Sad", seed=1)
+    drawn = draw_face("Sad", seed=1)
     content = base64.b64decode(encode(drawn, "PNG").partition(",")[2])
     chosen = {"me.png": content, "notes.txt": b"no photo"}
     monkeypatch.setattr(snapshots, "in_colab", lambda: True)
@@ -276,7 +276,7 @@ def bridge(driver):
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
     """A fake camera's film: a drawn face."""
-    drawn = emoclf.draw_face("Happy", seed=3, size=(480, 640))
+    drawn = draw_face("Happy", seed=3, size=(480, 640))
     return write_film(tmp_path_factory.mktemp("film") / "face.mjpeg", drawn), drawn
 
 

@@ -13,6 +13,7 @@ import emoclf
 from emoclf.apps.commands.app import COMMANDS, make_app
 from emoclf.apps.commands.pages import list_arguments
 from emoclf.config import Settings
+from emoclf.data.synthetic import draw_face
 from emoclf.images.faces import Face
 from emoclf.inference import predictor
 from emoclf.models.packaged import ModelCard
@@ -143,7 +144,7 @@ def test_the_first_example_answers(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(predictor, "_packaged", [])
     monkeypatch.setattr(predictor, "make_detector", OneFace)
-    Image.fromarray(emoclf.draw_face("Happy", seed=0)).save("photo.jpg")
+    Image.fromarray(draw_face("Happy", seed=0)).save("photo.jpg")
     example = find_blocks(page, "python")[0]
     exec(compile(example, page, "exec"), {})
     shown, found = re.findall(r"# (photo\.jpg: .*)", example), capsys.readouterr().out

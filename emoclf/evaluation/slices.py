@@ -192,7 +192,8 @@ def slice_evaluation(
     """
     if not measures:
         raise ValueError(
-            "measures: expected at least one, received none. emoclf.measure_photos makes some."
+            "measures: expected at least one, received none. experiments.error_analysis."
+            "measure_photos makes some."
         )
     cut = [
         (measure, name, inside)
@@ -231,7 +232,8 @@ def _check_values(
     if found.shape != (count,):
         raise ValueError(
             f"measures[{measure!r}]: expected {count} values, one per photo, received an array of "
-            f"shape {found.shape}. emoclf.measure_photos measures the photos of an evaluation."
+            f"shape {found.shape}. experiments.error_analysis.measure_photos measures the photos "
+            "of an evaluation."
         )
     return found
 

@@ -153,7 +153,7 @@ def _make_unknown(path: Path, reason: object) -> ValueError:
     return ValueError(
         f"{show_text(path)} does not say which classes and which preprocessing it was trained with "
         f"({show_text(str(reason)[:300])}): it was not saved by emoclf, or was changed. Save it "
-        "with emoclf.save_model."
+        "with emoclf.models.model_file.save_model."
     )
 
 

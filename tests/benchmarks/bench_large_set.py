@@ -28,7 +28,8 @@ BATCH = 32
 
 def draw_files(folder, count):
     """Write `count` photos, half of each class, unless they are there."""
-    from emoclf import CLASS_NAMES, draw_face
+    from emoclf import CLASS_NAMES
+    from emoclf.data.synthetic import draw_face
 
     random = np.random.default_rng(0)
     for number in range(min(DRAWN, count)):
@@ -49,6 +50,7 @@ def measure(data, work, count):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import emoclf
     from emoclf.models import build_cnn
+    from emoclf.training import compile_model
 
     files = sorted(data.rglob("*.png"), key=lambda path: path.name)[:count]
     names = [path.relative_to(data).as_posix() for path in files]
@@ -65,7 +67,7 @@ def measure(data, work, count):
     for _ in train:
         pass
     reading = time.perf_counter() - start
-    model = emoclf.compile_model(build_cnn(SIZE))
+    model = compile_model(build_cnn(SIZE))
     start = time.perf_counter()
     model.fit(train, epochs=1, shuffle=False, verbose=0)
     training = time.perf_counter() - start

@@ -17,6 +17,7 @@ import numpy as np
 
 import emoclf
 from emoclf.apps.camera import LiveSession, draw_frame, open_video_file, read_video
+from emoclf.data.synthetic import draw_face
 from emoclf.inference import Predictor
 
 SIZE = (480, 640)
@@ -25,7 +26,7 @@ FACE_PX = 256
 
 def write_film(path, *, frames):
     """A face that turns from happy to sad and back, and moves in a circle."""
-    faces = [emoclf.draw_face(name, seed=3, size=(FACE_PX, FACE_PX)) for name in emoclf.CLASS_NAMES]
+    faces = [draw_face(name, seed=3, size=(FACE_PX, FACE_PX)) for name in emoclf.CLASS_NAMES]
     with open_video_file(path, frames_per_second=25) as write:
         for number in range(frames):
             frame = np.full((*SIZE, 3), 150, np.uint8)

@@ -13,6 +13,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import emoclf
+from emoclf.training import compile_model, make_learning_rate
 
 
 def main():
@@ -27,10 +28,10 @@ def main():
         emoclf.set_seeds(settings.seed)
         model = emoclf.build_cnn(settings.image_size, normalise_up_to_px=limit)
         train = emoclf.make_dataset(cache, "train", batch_size=settings.batch_size, shuffle=True)
-        rate = emoclf.make_learning_rate(
+        rate = make_learning_rate(
             len(train), epochs=settings.epochs, learning_rate=settings.learning_rate
         )
-        emoclf.compile_model(model, learning_rate=rate)
+        compile_model(model, learning_rate=rate)
         start = time.perf_counter()
         history = model.fit(
             train,

@@ -22,8 +22,9 @@ import numpy as np
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from emoclf import CLASS_NAMES, draw_face
+from emoclf import CLASS_NAMES
 from emoclf.apps.page import PACKAGED_NAME
+from emoclf.data.synthetic import draw_face
 
 WARM_UP = 10
 

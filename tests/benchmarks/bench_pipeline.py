@@ -17,7 +17,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
 import tensorflow as tf
 
-from emoclf import Settings, cache_photos, compile_model, find_problems, make_dataset, set_seeds
+from emoclf import Settings, cache_photos, find_problems, make_dataset, set_seeds
 from emoclf.data.splitting import split_photos
 from emoclf.data.synthetic import make_drawn_faces
 from emoclf.models import build_augmentation, build_cnn, build_deep_cnn, synchronise_normalisation

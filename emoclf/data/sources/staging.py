@@ -96,7 +96,7 @@ def stage_data(
     if not source.exists():
         raise FileNotFoundError(
             f"{show_text(source)} does not exist. Expected a folder or an archive. On Google "
-            "Drive, mount Drive first (emoclf.mount_drive()) and check the spelling."
+            "Drive, mount Drive first (emoclf.runtime.mount_drive()) and check the spelling."
         )
     kind = describe_irregular(source.stat().st_mode)
     if kind and not source.is_dir():

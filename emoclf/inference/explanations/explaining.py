@@ -153,7 +153,7 @@ def _check_method(predictor: Predictor, method: str) -> None:
             "method='grad-cam' looks into a Keras network. Received: "
             f"{type(predictor.model).__name__}, which only predicts. Take method='occlusion' "
             "(--method occlusion); the packaged network is also there in Keras: "
-            "Predictor(emoclf.load_face_network(), predictor.info)."
+            "Predictor(emoclf.models.packaged.load_face_network(), predictor.info)."
         )
 
 

@@ -60,7 +60,7 @@ class ExportedNetwork:
         if photos.dtype != np.uint8 or photos.ndim != 4 or photos.shape[1:] != expected:
             raise ValueError(
                 f"x should be uint8 (photos, {', '.join(map(str, expected))}). Received: "
-                f"{photos.dtype} {photos.shape}. emoclf.prepare makes such photos."
+                f"{photos.dtype} {photos.shape}. emoclf.images.prepare makes such photos."
             )
         if FORMATS[self.format].takes_any_batch:
             return np.asarray(self.run(photos), dtype=np.float32)

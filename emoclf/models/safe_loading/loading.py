@@ -204,7 +204,7 @@ def _explain_layers(path: str | Path, error: Exception, written: str | None) -> 
         age, step = "older", "Update Keras: pip install --upgrade keras"
     else:
         age = "newer"
-        step = "Save it again with emoclf.save_model where it was trained, or train again."
+        step = "Save it again with emoclf.models.model_file.save_model where it was trained."
     return ValueError(
         f"{show_text(path)} was written by Keras {written} and cannot be built by the {age} Keras "
         f"{here}, which is here ({said}). {step}"
