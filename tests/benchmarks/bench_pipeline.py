@@ -21,7 +21,7 @@ from emoclf import Settings, cache_photos, find_problems, make_dataset, set_seed
 from emoclf.data.splitting import split_photos
 from emoclf.data.synthetic import make_drawn_faces
 from emoclf.models import build_augmentation, build_cnn, build_deep_cnn, synchronise_normalisation
-from emoclf.training import use_devices
+from emoclf.training import compile_model, use_devices
 
 SIZE = (96, 96)
 BATCH = 32
