@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -24,7 +25,13 @@ def main(words: Sequence[str] | None = None) -> int:
       python -m emoclf evaluate logs/first
       python -m emoclf predict photo.jpg --model logs/first
     """
-    return run(sys.argv[1:] if words is None else words, main.__doc__ or "")
+    if words is not None:
+        return run(words, main.__doc__ or "")
+    # Loading modules leaves next to nothing to collect, and the end of a program nothing at all.
+    gc.set_threshold(50_000)
+    code = run(sys.argv[1:], main.__doc__ or "")
+    gc.freeze()
+    return code
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ writes them as text, and a notebook shows them as HTML; both come from the same 
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -137,5 +136,7 @@ def _write_cell(value: object) -> str:
 
 
 def _write_paragraph(text: str) -> str:
+    import html  # for notebooks
+
     tag = "pre" if "\n" in text else "p"
     return f"<{tag} {_NO_FORMULA}>{html.escape(text)}</{tag}>"

@@ -33,7 +33,6 @@ from emoclf.images.memory import (
     take_pixel_memory,
     warn_if_pillow_is_old,
 )
-from emoclf.images.repair import repair_truncated
 from emoclf.untrusted import show_text
 
 MAX_LOST_SHARE: float = 0.05
@@ -245,6 +244,8 @@ def _is_turned(image: Image.Image) -> bool:
 
 def _decode_truncated(data: bytes, format_name: str, request: _Request) -> DecodedImage:
     """Decode what is left of a truncated file if it lacks few enough rows."""
+    from emoclf.images.repair import repair_truncated  # few photos need it
+
     reason = "The file is cut off. Download it again."
     try:
         repair = repair_truncated(

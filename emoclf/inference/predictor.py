@@ -31,7 +31,6 @@ from emoclf.inference.predictions import (
     UncertaintyRule,
     find_most_probable,
 )
-from emoclf.models.model_file import load_model
 from emoclf.models.packaged import FACE_MODEL_FOLDER, NETWORK_FILE_NAME, PackagedNetwork
 
 MakeDetector = Callable[[], FaceDetector]
@@ -119,6 +118,8 @@ class Predictor:
             FileNotFoundError: If there is no model at `path`.
             ValueError: If the file is damaged or was not saved by emoclf.
         """
+        from emoclf.models.model_file import load_model  # the packaged network needs none of it
+
         path = Path(path)
         path = path / MODEL_FILE_NAME if path.is_dir() else path
         model, info = load_model(path, compiled=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -224,6 +223,8 @@ def load_face_network(
     Raises:
         DamagedModelError: If a file is missing, damaged or swapped.
     """
+    import zipfile
+
     card = ModelCard.load(folder)
     content = read_checked(card, WEIGHTS_FILE_NAME, folder=folder)
     from emoclf.models import build_face_network
