@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Sequence
 
-from emoclf.apps.commands.app import run
+from emoclf.apps.commands import run
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 
 import emoclf
-from emoclf.apps.commands.app import make_app
+from emoclf.apps.commands import make_app
 from emoclf.apps.commands.pages import list_arguments, write_page
 from emoclf.data.synthetic import draw_face
 from emoclf.evaluation import wilson_interval

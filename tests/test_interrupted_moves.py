@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.apps.commands.data_set import clean as clean_command
+from emoclf.apps.commands.data import clean as clean_command
 from emoclf.data.cleaning import find_problems, quarantine, restore
 from emoclf.experiments.label_errors import Decision, apply_decisions
 

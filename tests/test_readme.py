@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import emoclf
-from emoclf.apps.commands.app import COMMANDS, make_app
+from emoclf.apps.commands import COMMANDS, make_app
 from emoclf.apps.commands.pages import list_arguments
 from emoclf.config import Settings
 from emoclf.data.synthetic import draw_face

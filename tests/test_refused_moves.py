@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.apps.commands.data_set import clean
+from emoclf.apps.commands.data import clean
 from emoclf.data.cleaning import (
     CleaningReport,
     find_problems,

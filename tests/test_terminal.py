@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tqdm import tqdm
 
-from emoclf.apps.commands import errors
+from emoclf.apps.commands import terminal
 from emoclf.apps.commands.terminal import (
     GuardedStream,
     echo,
@@ -317,8 +317,8 @@ def test_every_error_is_said_in_a_line(failing, error, said):
 
 def test_an_error_of_a_library_that_is_not_loaded_is_looked_for_in_vain(monkeypatch):
     monkeypatch.delitem(sys.modules, "zipfile")
-    assert zipfile.BadZipFile not in errors.find_explained()
-    assert csv.Error in errors.find_explained()
+    assert zipfile.BadZipFile not in terminal.find_explained()
+    assert csv.Error in terminal.find_explained()
 
 
 @pytest.mark.parametrize("words", [("--help",), ("--version",), ("clean", "--help"), ("-h",)])

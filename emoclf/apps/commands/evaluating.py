@@ -1,16 +1,16 @@
-"""The commands that judge a network: `evaluate`, `baselines`, `analyse-errors`, `export`."""
+"""The commands that judge a network: `evaluate`, `baselines`, `analyse-errors`."""
 
 from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from emoclf.apps.commands.errors import UsageError, stopping
 from emoclf.apps.commands.options import (
     PACKAGED,
+    SETTINGS,
     AsJson,
     ClassMap,
     DetectorChoice,
@@ -20,15 +20,23 @@ from emoclf.apps.commands.options import (
     Logs,
     Resume,
     RunName,
+    SettingOptions,
     Switch,
     find_given,
+    find_photos,
     load_predictor,
     quiet_tensorflow,
+    read_settings,
     save_figure,
 )
-from emoclf.apps.commands.settings import SETTINGS, SettingOptions, find_photos, read_settings
-from emoclf.apps.commands.terminal import echo, echo_json, is_watched
-from emoclf.config import BaselineName, ExportFormat, Part, Settings
+from emoclf.apps.commands.terminal import (
+    UsageError,
+    echo,
+    echo_json,
+    is_watched,
+    stopping,
+)
+from emoclf.config import BaselineName, Part, Settings
 from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
@@ -309,65 +317,3 @@ def baselines(
         return
     echo(f"\n{comparison}")
     echo(f"\nWritten to {show_text(folder / 'baselines.json')} and {figure.name} beside it")
-
-
-def export(
-    model: ExistingPath,
-    photos: Path | None = None,
-    /,
-    *,
-    formats: Annotated[tuple[ExportFormat, ...], Parameter("--format")] = (),
-    part: Literal["test", "validation"] = "test",
-    output: Annotated[Directory | None, Parameter(metavar="DIR")] = None,
-    as_json: AsJson = False,
-    detector: DetectorChoice | None = None,
-) -> int:
-    """Write MODEL in the formats of other programs, and score every file on photos.
-
-    Every file is loaded again and scored on the photos that the run kept for the test; the table
-    says how far its probabilities are from the network's, how large it is and how long a photo
-    takes.
-
-    Args:
-        model: A run folder or a .keras file of yours.
-        photos: Another folder with one folder of photos per class; a .keras file needs it.
-        formats: What to write; may be given more than once.  [default: all that can be written
-            here]
-        part: Which photos of the split the files are scored on.
-        output: Gets a folder for every format.  [default: exports, in the run folder]
-
-    Formats:
-      keras        Keras, without the training's state
-      saved_model  TensorFlow and TensorFlow Serving
-      litert       phones and small devices
-      litert_int8  the same, a quarter of the size
-      onnx         OpenCV, ONNX Runtime, browsers; needs the extra `export`
-
-    Examples:
-      python -m emoclf export logs/first
-      python -m emoclf export logs/first --format litert --format onnx
-      python -m emoclf export best.keras data --output exported --json
-
-    Exit codes:
-      0  every file predicts as the network does (int8 may differ; the table says
-         how far)
-      1  a file of a float format does not, or something could not be done
-    """
-    quiet_tensorflow()
-    from emoclf.experiments.exporting import export_model
-
-    report = export_model(
-        model,
-        formats or None,
-        photos=photos,
-        part=part,
-        folder=output,
-        detector=detector or DetectorChoice(),
-        say=(lambda _: None) if as_json else echo,
-        progress=is_watched() and not as_json,
-    )
-    if as_json:
-        echo_json(report.to_dict())
-    else:
-        echo(report)
-    return 0 if report.is_kept else 1

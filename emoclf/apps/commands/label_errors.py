@@ -9,8 +9,8 @@ from cyclopts import Parameter
 from cyclopts.types import NonNegativeInt, PositiveInt
 from cyclopts.validators import Number
 
-from emoclf.apps.commands.errors import UsageError, stopping
 from emoclf.apps.commands.options import (
+    SETTINGS,
     ClassMap,
     DetectorChoice,
     Directory,
@@ -21,18 +21,20 @@ from emoclf.apps.commands.options import (
     PhotoFolder,
     Resume,
     RunName,
-    quiet_tensorflow,
-)
-from emoclf.apps.commands.settings import (
-    SETTINGS,
     SettingOptions,
     SplitFile,
     WithoutFaceOption,
     check_source,
     find_photos,
+    quiet_tensorflow,
     read_settings,
 )
-from emoclf.apps.commands.terminal import echo, is_watched
+from emoclf.apps.commands.terminal import (
+    UsageError,
+    echo,
+    is_watched,
+    stopping,
+)
 from emoclf.config import Learner
 from emoclf.untrusted import quote_argument, show_text
 

@@ -1,4 +1,4 @@
-"""Help pages: plain text of 80 columns, from the docstrings of the commands and their options."""
+"""Help pages, plain text of 80 columns from the commands' docstrings, and completion."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import re
 import textwrap
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
+
+from emoclf.apps.commands.terminal import echo
 
 if TYPE_CHECKING:
     from cyclopts import App, Argument
@@ -126,3 +128,20 @@ def _write_sections(sections: Iterable[str]) -> list[str]:
     """Return the sections of a docstring but that of its arguments, as they stand."""
     pairs = zip(*[iter(sections)] * 2, strict=True)
     return [f"{title}:\n{body.strip(chr(10))}" for title, body in pairs if title != "Args"]
+
+
+def completion(shell: Literal["bash", "zsh", "fish", "powershell"], /) -> None:
+    """Print the script with which a shell completes the commands and options of `emoclf`.
+
+    Args:
+        shell: Which shell.
+
+    Examples:
+      emoclf completion bash > ~/.local/share/bash-completion/completions/emoclf
+      emoclf completion zsh > ~/.zfunc/_emoclf
+      emoclf completion fish > ~/.config/fish/completions/emoclf.fish
+      emoclf completion powershell >> $PROFILE
+    """
+    from emoclf.apps.commands import make_app
+
+    echo(make_app().generate_completion(shell=shell))

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoclf.apps.commands.terminal import echo
+from emoclf.apps.commands.terminal import (
+    echo,
+)
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:

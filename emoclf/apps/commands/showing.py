@@ -15,7 +15,6 @@ from cyclopts import Parameter
 from cyclopts.types import NonNegativeFloat, NonNegativeInt, PositiveInt
 from cyclopts.validators import Number
 
-from emoclf.apps.commands.errors import UsageError, explain, find_explained, stopping
 from emoclf.apps.commands.options import (
     DetectorChoice,
     Directory,
@@ -26,7 +25,13 @@ from emoclf.apps.commands.options import (
     Switch,
     load_predictor,
 )
-from emoclf.apps.commands.terminal import echo
+from emoclf.apps.commands.terminal import (
+    UsageError,
+    echo,
+    explain,
+    find_explained,
+    stopping,
+)
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
