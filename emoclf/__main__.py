@@ -27,10 +27,8 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     if words is not None:
         return run(words, main.__doc__ or "")
-    # Loading modules leaves next to nothing to collect, and the end of a program nothing at all.
-    gc.set_threshold(50_000)
     code = run(sys.argv[1:], main.__doc__ or "")
-    gc.freeze()
+    gc.freeze()  # where the program ends, a search of all that is loaded for garbage is in vain
     return code
 
 

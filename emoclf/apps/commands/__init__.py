@@ -47,15 +47,14 @@ _HELP = ("-h", "--help")
 
 
 def run(words: Sequence[str], introduction: str) -> int:
-    """Run a command; all that it prints passes the guard, and what goes wrong is said in a line.
+    """Run what was typed; what it prints passes the guard, and what goes wrong is said in a line.
 
     Args:
         words: What was typed after the program's name.
         introduction: The text of the first help page.
 
     Returns:
-        The exit code: 0 for well, 1 for something that could not be done, 2 for a command that was
-        not understood, 130 for Ctrl-C.
+        The exit code: 0, 1 if it could not be done, 2 if it was not understood, 130 for Ctrl-C.
     """
     with terminal.guarded_streams():
         try:

@@ -25,13 +25,7 @@ from emoclf.apps.commands.options import (
     read_settings,
     refuse_existing,
 )
-from emoclf.apps.commands.terminal import (
-    UsageError,
-    echo,
-    echo_json,
-    is_watched,
-    stopping,
-)
+from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping
 from emoclf.config import SEED, LabelSource
 from emoclf.untrusted import quote_argument, show_text
 

@@ -5,14 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from emoclf.apps.commands.options import (
-    AsJson,
-    DetectorChoice,
-)
-from emoclf.apps.commands.terminal import (
-    echo,
-    echo_json,
-)
+from emoclf.apps.commands.options import AsJson, DetectorChoice
+from emoclf.apps.commands.terminal import echo, echo_json
 from emoclf.untrusted import show_text
 
 

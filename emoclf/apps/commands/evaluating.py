@@ -29,13 +29,7 @@ from emoclf.apps.commands.options import (
     read_settings,
     save_figure,
 )
-from emoclf.apps.commands.terminal import (
-    UsageError,
-    echo,
-    echo_json,
-    is_watched,
-    stopping,
-)
+from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping
 from emoclf.config import BaselineName, Part, Settings
 from emoclf.untrusted import quote_argument, show_text
 
@@ -44,11 +38,18 @@ if TYPE_CHECKING:
     from emoclf.inference import Predictor
     from emoclf.inference.testing import PhotoTest
 
+AnyModel = Annotated[
+    str,
+    Parameter(
+        help='A run folder, a .keras file of yours, or "packaged" for the face network that comes '
+        "with emoclf."
+    ),
+]
 PartOption = Annotated[Part, Parameter(help="Which photos of the run's split, without FOLDER.")]
 
 
 def evaluate(
-    model: str,
+    model: AnyModel,
     folder: Path | None = None,
     /,
     *,
@@ -64,8 +65,6 @@ def evaluate(
     access is allowed, and what it is worth is said.
 
     Args:
-        model: A run folder, a .keras file of yours, or "packaged" for the face network that comes
-            with emoclf.
         folder: Other photos, one folder per class.
 
     Examples:
@@ -139,7 +138,7 @@ def _warn_of_known_photos(model: str, folder: Path | None) -> None:
 
 
 def analyse_errors(
-    model: str,
+    model: AnyModel,
     folder: ExistingDirectory | None = None,
     /,
     *,
@@ -159,7 +158,6 @@ def analyse_errors(
     written into the run folder.
 
     Args:
-        model: A run folder, a .keras file of yours, or "packaged".
         folder: Other photos than those of the run, one folder per class.
         slices: Accuracy by light, sharpness, size, faces.
         robustness: Accuracy on corrupted photos.
@@ -179,27 +177,6 @@ def analyse_errors(
     test = _test(predictor, model, folder, part, class_map)
     if test.left_out:
         echo(f"Note: {len(test.left_out):,} photos without a prediction are left out.", err=True)
-    found = _analyse(predictor, test, choice, slices, robustness, search_again)
-    target = output or (Path(model) if folder is None else None)
-    prefix = f"{part}_" if folder is None and part != "test" else ""
-    files = _save_reports(found, target, prefix) if target else []
-    if as_json:
-        echo_json({name: report.to_dict() for name, report in found.items()})
-        return
-    echo("\n\n".join(map(str, found.values())))
-    if files:
-        echo(f"\nWritten: {', '.join(map(show_text, files))}")
-
-
-def _analyse(
-    predictor: Predictor,
-    test: PhotoTest,
-    choice: DetectorChoice,
-    slices: bool,
-    robustness: bool,
-    search_again: bool,
-) -> dict[str, Any]:
-    """Return the reports that are asked for, by name."""
     from emoclf.experiments.error_analysis import evaluate_robustness, evaluate_slices
 
     found: dict[str, Any] = {}
@@ -211,11 +188,19 @@ def _analyse(
         found["robustness"] = evaluate_robustness(
             predictor, test.evaluation.photos, search_again=search_again, progress=is_watched()
         )
-    return found
+    target = output or (Path(model) if folder is None else None)
+    prefix = f"{part}_" if folder is None and part != "test" else ""
+    files = _save_reports(found, target, prefix) if target else []
+    if as_json:
+        echo_json({name: report.to_dict() for name, report in found.items()})
+        return
+    echo("\n\n".join(map(str, found.values())))
+    if files:
+        echo(f"\nWritten: {', '.join(map(show_text, files))}")
 
 
 def _find_detector(choice: DetectorChoice) -> FaceDetector | None:
-    """Make the detector for the slices by face; without one, say so and go on without them."""
+    """Make the detector for the slices by face; where there is none, say so."""
     from emoclf.images.faces import FaceDetectorUnavailableError
 
     try:

@@ -24,17 +24,10 @@ from emoclf.apps.commands.options import (
     SettingOptions,
     SplitFile,
     WithoutFaceOption,
-    check_source,
-    find_photos,
+    choose_photos,
     quiet_tensorflow,
-    read_settings,
 )
-from emoclf.apps.commands.terminal import (
-    UsageError,
-    echo,
-    is_watched,
-    stopping,
-)
+from emoclf.apps.commands.terminal import UsageError, echo, is_watched, stopping
 from emoclf.config import Learner
 from emoclf.untrusted import quote_argument, show_text
 
@@ -79,11 +72,9 @@ def cross_validate(
       python -m emoclf cross-validate data --learner face_features --crop face
       python -m emoclf find-label-errors logs/check
     """
-    check_source(folder, split)
     if resume and name is None:
         raise UsageError("--resume needs the name of the run: --name check --resume")
-    settings = read_settings(options)
-    photos = find_photos(split or folder or Path(), settings, class_map)
+    settings, photos = choose_photos(folder, split, options, class_map)
     quiet_tensorflow()
     from emoclf.experiments.cross_validation import cross_validate as cross_validate_photos
 

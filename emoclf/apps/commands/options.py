@@ -15,11 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 from cyclopts import App, ArgumentCollection, Parameter, Token
 
-from emoclf.apps.commands.terminal import (
-    UsageError,
-    echo,
-    is_watched,
-)
+from emoclf.apps.commands.terminal import UsageError, echo, is_watched
 from emoclf.config import DetectorKind, Settings, WithoutFace
 from emoclf.untrusted import show_text
 
@@ -153,15 +149,7 @@ def quiet_tensorflow() -> None:
 
 
 def load_predictor(model: Path | None, choice: DetectorChoice) -> Predictor:
-    """Load the packaged network or a model of the user's own.
-
-    Args:
-        model: A run folder or a `.keras` file; None for the packaged network.
-        choice: What finds faces.
-
-    Returns:
-        The predictor; only a model of the user's own loads TensorFlow.
-    """
+    """Load the packaged network, or a run folder or `.keras` file, which loads TensorFlow."""
     from emoclf.inference import Predictor
 
     if model is None:
@@ -248,16 +236,17 @@ SETTINGS, SPLIT = SettingOptions(), SplitOptions()
 
 
 def read_settings(options: SettingOptions | SplitOptions) -> Settings:
-    """Return the settings that were given.
-
-    Raises:
-        ValueError: If a value is out of its range.
-    """
+    """Return the settings that were given; ValueError if one is out of its range."""
     return Settings(**vars(options))
 
 
-def check_source(folder: Path | None, split: Path | None) -> None:
-    """Refuse calls that do not say what to train on, or say it twice."""
+def choose_photos(
+    folder: Path | None,
+    split: Path | None,
+    options: SettingOptions,
+    class_map: dict[str, str] | None,
+) -> tuple[Settings, Photos]:
+    """Return the settings and the photos to train on; refuse to be told none, or twice."""
     if (folder is None) == (split is None):
         raise UsageError(
             "Say what to train on: a FOLDER with one folder of photos per class, or --split FILE. "
@@ -266,6 +255,8 @@ def check_source(folder: Path | None, split: Path | None) -> None:
     decided = find_given("--validation-fraction", "--test-fraction", "--map")
     if split and decided:
         raise UsageError(f"{decided[0]} has no meaning with --split: the file decides.")
+    settings = read_settings(options)
+    return settings, find_photos(split or folder or Path(), settings, class_map)
 
 
 def find_photos(

@@ -8,9 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from emoclf.apps.commands.terminal import (
-    echo,
-)
+from emoclf.apps.commands.terminal import echo
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
@@ -20,14 +18,11 @@ _MAX_NAME_COLUMNS = 72
 
 
 def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
-    """Find the files that are meant.
-
-    Args:
-        paths: Files and folders; folders are searched with their sub-folders.
+    """Find the files that are meant, whether they exist or not, searching folders deeply.
 
     Returns:
-        The files, in the order of the arguments, whether they exist or not; and a prediction that
-        states the problem for every folder without a file.
+        The files, in the order of the arguments; and a prediction that states the problem for
+        every folder without a file.
     """
     from emoclf.data.folders import list_files
     from emoclf.inference import Prediction
@@ -54,26 +49,15 @@ def choose_layout(names: Sequence[str], answers: Sequence[str]) -> tuple[int, in
     """Choose how wide the columns are, before the first row is shown.
 
     Args:
-        names: The files, as they will be shown.
+        names: The files, as they will be shown; all but very long ones fit.
         answers: Everything that can stand in the column of the prediction.
-
-    Returns:
-        Columns of a terminal for the names, that fit all but very long ones; and for the answers.
     """
     widest = max((count_columns(name) for name in names), default=0)
     return min(widest, _MAX_NAME_COLUMNS), max(map(len, answers))
 
 
 def format_rows(prediction: Prediction, layout: tuple[int, int]) -> Iterator[str]:
-    """Yield a row for each face of a photo, or one that says why there is none.
-
-    Args:
-        prediction: The prediction for one photo that has a file.
-        layout: The columns.
-
-    Yields:
-        One line of text each, whatever the file is called.
-    """
+    """Yield a line for each face of a photo, whatever it is called, or one that says why none."""
     name_columns, answer_columns = layout
     name = show_text(prediction.file or "")
     start = name + " " * (name_columns - count_columns(name))
@@ -87,7 +71,6 @@ def format_rows(prediction: Prediction, layout: tuple[int, int]) -> Iterator[str
 
 
 def _format_face(face: FacePrediction) -> str:
-    """Return the probabilities and where the face is."""
     values = [f"{name} {value:>4.0%}" for name, value in face.probabilities.items()]
     if face.neither is not None:
         values.append(f"neither {face.neither:>4.0%}")

@@ -25,13 +25,7 @@ from emoclf.apps.commands.options import (
     Switch,
     load_predictor,
 )
-from emoclf.apps.commands.terminal import (
-    UsageError,
-    echo,
-    explain,
-    find_explained,
-    stopping,
-)
+from emoclf.apps.commands.terminal import UsageError, echo, explain, find_explained, stopping
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
@@ -124,13 +118,16 @@ def _describe_times(predicting: list[float], drawing: list[float], seconds: floa
     """Say how many frames per second came out, and where the time went (milliseconds)."""
     import numpy as np
 
+    from emoclf.display import Table
+
     if not predicting:
         return "No frame was predicted."
-    lines = [f"{len(predicting):,} frames, {len(predicting) / seconds:.1f} per second"]
-    for name, values in (("find and predict", predicting), ("draw", drawing)):
-        half, most = np.percentile(values, (50, 95))
-        lines.append(f"{name:16}{half:6.1f} ms per frame (95 of 100 below {most:.1f} ms)")
-    return "\n".join(lines)
+    rows = [
+        (name, *np.percentile(values, (50, 95)))
+        for name, values in (("find and predict", predicting), ("draw", drawing))
+    ]
+    table = Table(("ms per frame", "median", "95 of 100 below"), rows)
+    return f"{len(predicting):,} frames, {len(predicting) / seconds:.1f} per second\n{table}"
 
 
 @stopping("The page is closed.")
@@ -180,11 +177,7 @@ def demo(
 
 @contextmanager
 def _ending_once() -> Iterator[list[int]]:
-    """Let the first signal that ends a process end the block; later ones wait for its clean-up.
-
-    Yields:
-        The signals that came.
-    """
+    """Let the first signal end the block, and later ones wait for its clean-up; yield them."""
     came: list[int] = []
 
     def end(number: int, _frame: FrameType | None) -> None:

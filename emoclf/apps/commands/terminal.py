@@ -101,11 +101,7 @@ def _end(stream: TextIO) -> None:
 
 
 class GuardedStream:
-    """A text stream that escapes what moves a cursor, and what its encoding does not have.
-
-    Attributes:
-        stream: The stream that it writes to.
-    """
+    """A text stream that escapes what moves a cursor, and what its encoding does not have."""
 
     def __init__(self, stream: TextIO) -> None:
         """Guard a stream."""
@@ -224,13 +220,9 @@ def find_explained() -> tuple[type[Exception], ...]:
 
 
 def explain(error: BaseException) -> str:
-    """Return what went wrong and what to do, in one line where another library has said it.
+    """Return what went wrong and what to do: one of `find_explained()`.
 
-    Args:
-        error: One of `find_explained()`.
-
-    Returns:
-        Its own text if emoclf raised it; a name in a text of others is escaped.
+    The text is the error's own if emoclf raised it; another library's is one line, escaped.
     """
     if isinstance(error, ImportError):
         step = "Install what emoclf needs: pip install -r requirements.txt"

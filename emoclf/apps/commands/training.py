@@ -24,11 +24,9 @@ from emoclf.apps.commands.options import (
     SplitFile,
     Votes,
     WithoutFaceOption,
-    check_source,
+    choose_photos,
     find_given,
-    find_photos,
     quiet_tensorflow,
-    read_settings,
 )
 from emoclf.apps.commands.terminal import (
     UsageError,
@@ -87,11 +85,9 @@ def train(
       python -m emoclf train data --network mobilenetv3small
       python -m emoclf train --split split.json --image-size 128 --no-augment
     """
-    check_source(folder, split)
     _check_options(name, resume, machines, options.network)
     with plain_warnings():
-        settings = read_settings(options)
-        photos = find_photos(split or folder or Path(), settings, class_map)
+        settings, photos = choose_photos(folder, split, options, class_map)
         quiet_tensorflow()
         from emoclf.training import train as train_network
         from emoclf.training import train_on_cluster
