@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from emoclf.apps.commands.options import AsJson, DetectorChoice
+from emoclf.apps.commands.options import AsJson, DetectorChoice, quiet_loading
 from emoclf.apps.commands.terminal import echo, echo_json
 from emoclf.untrusted import show_text
 
@@ -34,13 +33,12 @@ def _examine(choice: DetectorChoice) -> dict[str, Any]:
     from emoclf.images.faces import FaceDetectorUnavailableError
     from emoclf.models.packaged import DamagedModelError, ModelCard, read_checked
     from emoclf.runtime import doctor as find_findings
-    from emoclf.runtime import find_hardware, find_versions, quiet_start
+    from emoclf.runtime import find_hardware, find_versions
 
     findings = find_findings()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     hardware = detector = network = None
     try:
-        with quiet_start():
+        with quiet_loading():
             hardware = str(find_hardware())
     except ImportError as error:
         findings.append(

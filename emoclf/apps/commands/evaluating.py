@@ -77,8 +77,8 @@ def evaluate(
             f"{show_text(model)} does not exist: name a run folder, such as logs/first, "
             "or a .keras file."
         )
-    _check_photos("evaluate", model, folder, is_run=Path(model).is_dir())
-    predictor = _load(model, folder, detector or DetectorChoice())
+    choice = detector or DetectorChoice()
+    predictor = _load("evaluate", model, folder, choice, is_run=Path(model).is_dir())
     _warn_of_known_photos(model, folder)
     test = _test(predictor, model, folder, part, class_map)
     if folder is None:
@@ -97,16 +97,14 @@ def evaluate(
         echo(f"\nWritten to {show_text(kept)} and, photo by photo, to the table beside it")
 
 
-def _check_photos(command: str, model: str, folder: Path | None, *, is_run: bool) -> None:
+def _load(
+    command: str, model: str, folder: Path | None, choice: DetectorChoice, *, is_run: bool
+) -> Predictor:
     if folder is None and not is_run:
         raise UsageError(
             f"{show_text(model)} is no run folder: name the photos to test it on. "
-            f"For example: python -m emoclf {quote_argument(command)} "
-            f"{quote_argument(Path(model))} data"
+            f"For example: python -m emoclf {command} {quote_argument(Path(model))} data"
         )
-
-
-def _load(model: str, folder: Path | None, choice: DetectorChoice) -> Predictor:
     is_packaged = model == PACKAGED and folder is not None
     return load_predictor(None if is_packaged else Path(model), choice)
 
@@ -171,9 +169,9 @@ def analyse_errors(
     """
     from emoclf.run import Run
 
-    _check_photos("analyse-errors", model, folder, is_run=Run(Path(model)).is_there)
     choice = detector or DetectorChoice()
-    predictor = _load(model, folder, choice)
+    is_run = Run(Path(model)).is_there
+    predictor = _load("analyse-errors", model, folder, choice, is_run=is_run)
     test = _test(predictor, model, folder, part, class_map)
     if test.left_out:
         echo(f"Note: {len(test.left_out):,} photos without a prediction are left out.", err=True)

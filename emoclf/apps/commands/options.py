@@ -7,7 +7,8 @@ docstring, those of one command in its signature and docstring, all others here.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, make_dataclass
 from pathlib import Path
@@ -139,12 +140,19 @@ class DetectorChoice:
         return self.made
 
 
-def quiet_tensorflow() -> None:
-    """Keep off the screen what TensorFlow says while it is loaded, now."""
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Keep off the screen what TensorFlow says when it is loaded in the block."""
     from emoclf.runtime import quiet_start
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_start():
+        yield
+
+
+def quiet_tensorflow() -> None:
+    """Load TensorFlow now, quietly."""
+    with quiet_loading():
         import tensorflow  # noqa: F401
 
 
@@ -154,10 +162,7 @@ def load_predictor(model: Path | None, choice: DetectorChoice) -> Predictor:
 
     if model is None:
         return Predictor.packaged(detector=choice)
-    from emoclf.runtime import quiet_start
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with quiet_start():
+    with quiet_loading():
         return Predictor.load(model, detector=choice)
 
 
