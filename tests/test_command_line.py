@@ -425,7 +425,11 @@ def test_the_sum_counts_every_photo_once():
 def test_a_cold_start_takes_less_than_a_second_and_a_half_and_loads_no_tensorflow(tmp_path):
     """Processor time, of all threads: on an idle core the clock shows no more than that."""
     save_photo(tmp_path / "a.png", size=(640, 480))
-    heavy = ("tensorflow", "keras", "matplotlib", "sklearn", "scipy", "imagehash", "tqdm")
+    heavy = [
+        *("tensorflow", "keras", "matplotlib", "sklearn", "scipy", "imagehash", "tqdm", "tabulate"),
+        *("emoclf.data.cleaning", "emoclf.evaluation", "emoclf.images.repair"),
+        *("emoclf.models.model_file", "emoclf.storage.archives"),
+    ]
     code = (
         "import os, sys\n"
         "from emoclf.__main__ import main\n"
