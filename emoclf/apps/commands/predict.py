@@ -2,24 +2,24 @@ r"""The commands `predict`: Sad, Happy or uncertain for every face; and `explain
 
 With `predict --json`, one JSON document is all that goes to the standard output:
 
-    emoclf            str     version that answered
+    emoclf            str     its version
     model             object  file (str, null for the packaged network), crop ("none" or "face"),
                               class_names (list of str)
     uncertain_rule    object  uncertain_below, neither_above (0..1); null for a model of your own
     detector          object  name, description, note (str); null when none was needed or found
     photos            list    one object per photo, in the order of the arguments:
       file            str     as given; in a folder, with the folder's path
-      answer          str     of the largest face: a class or "uncertain"; null without an answer
-      probabilities   object  class name -> 0..1, of the largest face; empty without an answer
+      answer          str     of the largest face: a class or "uncertain"; null without a prediction
+      probabilities   object  class name -> 0..1, of the largest face; empty without a prediction
       faces           list    the largest first; of a model of whole photos, one:
         box           object  left, top, width, height in px of the upright photo; may reach past it
         answer        str     a class or "uncertain"
         probabilities object  class name -> 0..1
         neither       number  0..1: probability that it is none of the classes; null if unknown
         detection_score number  0..1; null for a whole photo
-        is_whole_photo  bool  whether the whole photo was looked at
+        is_whole_photo  bool  whether the whole photo was predicted
       problem         str     why the photo could not be read, else null
-      note            str     what to know about the answer, else null
+      note            str     what to know about the prediction, else null
       detector        str     which detector looked, else null
       annotated       str     path of the annotated picture, else null
     summary           object  photos, faces, whole_photos, without_face, not_read (numbers),
@@ -238,7 +238,7 @@ def explain(
 ) -> int:
     """Draw onto photos what speaks for the prediction: yellow where it is most.
 
-    The largest face of a photo is explained, or the whole photo where the network looks at those.
+    The largest face of a photo is explained, or the whole photo for a network of whole photos.
     After each photo stands the probability, and what becomes of it when the tenth of the picture
     that is marked most is hidden, and the tenth that is marked least: when both change alike, do
     not believe the map.

@@ -93,7 +93,7 @@ def count_columns(text: str) -> int:
 
 
 def summarise(predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """Count predictions: photos, faces, whole photos, those without an answer, and each answer."""
+    """Count predictions: photos, faces, whole photos, those without a face, and each answer."""
     faces = [face for prediction in predictions for face in prediction.faces]
     whole = sum(face.is_whole_photo for face in faces)
     return {
@@ -112,7 +112,7 @@ def describe_summary(summary: dict[str, Any]) -> str:
     if summary["faces"] or not summary["whole_photos"]:
         counts.append(_count(summary["faces"], "face"))
     if summary["whole_photos"]:
-        counts.append(f"{summary['whole_photos']} answered as a whole")
+        counts.append(f"{summary['whole_photos']} predicted as a whole")
     said = ", ".join(f"{count} {answer}" for answer, count in summary["answers"].items())
     parts = [f"{', '.join(counts)}{f': {said}' if said else ''}"]
     if summary["without_face"]:
