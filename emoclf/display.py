@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,10 @@ class Table:
             maxcolwidths=self._limit_widths(cells),
             missingval="",
         )
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the text where a notebook or IPython would show the fields."""
+        printer.text(str(self))
 
     def _repr_html_(self) -> str:
         """Return the table as HTML, every cell escaped."""
@@ -111,6 +116,10 @@ class Displayed:
     def __str__(self) -> str:
         """Return all blocks as text, each on lines of its own."""
         return "\n".join(map(str, self.blocks()))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the text where a notebook or IPython would show the fields."""
+        printer.text(str(self))
 
     def _repr_html_(self) -> str:
         """Return all blocks as HTML, for a notebook."""
