@@ -58,7 +58,7 @@ class Table:
             missingval="",
         )
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         """Show the text where a notebook or IPython would show the fields."""
         printer.text(str(self))
 
@@ -117,7 +117,7 @@ class Displayed:
         """Return all blocks as text, each on lines of its own."""
         return "\n".join(map(str, self.blocks()))
 
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
         """Show the text where a notebook or IPython would show the fields."""
         printer.text(str(self))
 

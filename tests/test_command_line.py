@@ -208,7 +208,7 @@ def test_whole_photo_answers_where_no_face_is_found(photos):
     result = invoke(photos / "a.png", photos / "b.png", "--whole-photo")
     rows = result.stdout.splitlines()
     assert rows[2].endswith("whole photo")
-    assert rows[3].startswith("2 photos, 2 faces, 1 answered as a whole: ")
+    assert rows[3].startswith("2 photos, 2 faces, 1 predicted as a whole: ")
     assert "No face was found" in result.stderr
 
 
@@ -354,7 +354,7 @@ def test_a_learners_model_goes_through_the_same_command(crop, photos, tmp_path, 
     assert "uncertain" not in result.stdout
     if crop == "none":
         assert rows[0].endswith("whole photo")
-        assert rows[1].startswith("1 photo, 1 answered as a whole: 1 ")
+        assert rows[1].startswith("1 photo, 1 predicted as a whole: 1 ")
         assert detector == []
         assert len(rows) == 2
     else:
@@ -416,7 +416,7 @@ def test_the_sum_counts_every_photo_once():
         Prediction("d", problem="Damaged."),
     ]
     assert describe_summary(summarise(predictions)) == (
-        "4 photos, 2 faces, 1 answered as a whole: 2 Happy, 1 uncertain; 1 without a face; "
+        "4 photos, 2 faces, 1 predicted as a whole: 2 Happy, 1 uncertain; 1 without a face; "
         "1 not read."
     )
     assert describe_summary(summarise([])) == "0 photos, 0 faces."

@@ -122,7 +122,7 @@ def test_a_training_goes_on_and_has_a_second_place(folder, tmp_path):
     assert "--name first --resume" in run("train", folder, "--resume", code=2).stderr
 
 
-def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, tmp_path):
+def test_several_workers_need_a_number_each_and_a_network_in_one_piece(folder, tmp_path):
     options = ["train", folder / "data", "--logs", tmp_path, "--workers", "a:1, b:1"]
     assert "need the name of the run" in run(*options, code=2).stderr
     options += ["--name", "big"]
@@ -330,7 +330,7 @@ def test_an_empty_name_cannot_be_gone_on_with(folder):
     assert "--name" in run("train", folder / "data", "--name", "", "--resume", code=2).stderr
 
 
-def test_what_is_for_one_machine_is_refused_for_several(folder, tmp_path):
+def test_what_is_for_one_worker_is_refused_for_several(folder, tmp_path):
     options = ("--name", "a", "--workers", "a:1,b:1")
     for more in (("--copies", tmp_path), ("--devices", "all")):
         assert "one worker" in run("train", folder / "data", *options, *more, code=2).stderr

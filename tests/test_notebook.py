@@ -161,7 +161,7 @@ def test_every_run_of_the_tiny_lesson_was_copied(tiny):
     assert (folder / "drive" / "tiny" / "metrics.json").is_file()
 
 
-def test_the_baselines_of_the_tiny_run_asks_all_about_the_same_photos(tiny):
+def test_the_baselines_of_the_tiny_run_predict_the_same_photos(tiny):
     folder, document = tiny
     run = run_of(folder)
     metrics = json.loads((run / "metrics.json").read_text())
@@ -295,8 +295,10 @@ def test_the_full_lesson_reaches_its_floor(tmp_path):
             cache.images[cache.photos.find_part(name)].reshape(-1, side * side * 3) / 255
             for name in ("train", "test")
         )
-        for strength in (1e-4, 1e-3, 1e-2):
-            model = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
+        for inverse_strength in (1e-4, 1e-3, 1e-2):
+            model = make_pipeline(
+                StandardScaler(), LogisticRegression(C=inverse_strength, max_iter=500)
+            )
             model.fit(train, cache.photos.part("train").labels)
             linear.append(model.score(test, cache.photos.part("test").labels))
     assert accuracy > 0.93

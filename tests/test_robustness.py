@@ -162,7 +162,7 @@ def test_copies_widen_the_intervals():
     assert copies.clean.low < alone.clean.low
 
 
-def test_a_photo_without_an_answer_counts_as_wrong():
+def test_a_photo_without_a_prediction_counts_as_wrong():
     photos, labels = make_photos(4)
 
     def answer(corrupted):
