@@ -233,7 +233,8 @@ def load_cross_validation(run: Run | str | Path) -> CrossValidation:
             found, score = keep_fold(folder, folds, (repeat, fold))
         except ResumeRefusedError as error:
             raise ValueError(
-                f"{show_text(folder / PLAN_NAME)} names other photos than its folds: {show_text(error)}"
+                f"{show_text(folder / PLAN_NAME)} names other photos than its folds: "
+                f"{show_text(error)}"
             ) from error
         probabilities[repeat, folds.find_tested(repeat, fold)] = found.probabilities
         scores.append(score)
