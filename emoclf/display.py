@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -58,10 +57,6 @@ class Table:
             missingval="",
         )
 
-    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        """Show the text where a notebook or IPython would show the fields."""
-        printer.text(str(self))
-
     def _repr_html_(self) -> str:
         """Return the table as HTML, every cell escaped."""
         from tabulate import tabulate
@@ -74,6 +69,9 @@ class Table:
             colalign=self._align(),
         )
         return f"<div {_NO_FORMULA}>{written}</div>"
+
+    def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
+        return _show(self)
 
     def _list_cells(self) -> list[list[str]]:
         return [[_write_cell(value) for value in row] for row in self.rows]
@@ -117,16 +115,20 @@ class Displayed:
         """Return all blocks as text, each on lines of its own."""
         return "\n".join(map(str, self.blocks()))
 
-    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        """Show the text where a notebook or IPython would show the fields."""
-        printer.text(str(self))
-
     def _repr_html_(self) -> str:
         """Return all blocks as HTML, for a notebook."""
         return "\n".join(
             block._repr_html_() if isinstance(block, Table) else _write_paragraph(block)
             for block in self.blocks()
         )
+
+    def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
+        return _show(self)
+
+
+def _show(result: Table | Displayed) -> dict[str, str]:
+    """Return both forms, or IPython would take a dataclass' fields for the text."""
+    return {"text/plain": str(result), "text/html": result._repr_html_()}
 
 
 def _unpack(value: object) -> object:
