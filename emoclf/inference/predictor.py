@@ -314,7 +314,7 @@ class Predictor:
         note = None
         if search.problem:
             note = (
-                "The whole photo was looked at, because no face can be searched for: "
+                "The prediction is for the whole photo, because no face can be searched for: "
                 f"{search.problem}"
             )
         elif search.detector and not prepared.faces:
