@@ -405,7 +405,11 @@ def test_set_up_in_colab_mounts_drive_and_finds_the_project_there(
         nbformat.v4.new_code_cell(cell.source.replace("/content/drive", str(tmp_path / "drive")))
         for cell in code_cells(lesson)[:2]
     ]
-    cells.append(nbformat.v4.new_code_cell("print(emoclf.__file__, in_colab())"))
+    cells.append(
+        nbformat.v4.new_code_cell(
+            "from emoclf.runtime import in_colab\nprint(emoclf.__file__, in_colab())"
+        )
+    )
     path = tmp_path / "start.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     document = run_notebook(str(tmp_path), None, notebook=path)
