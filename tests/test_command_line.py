@@ -204,7 +204,7 @@ def test_a_folder_that_cannot_be_written_ends_in_a_clear_message(photos, monkeyp
 
 
 @pytest.mark.usefixtures("detector")
-def test_whole_photo_answers_where_no_face_is_found(photos):
+def test_whole_photo_is_predicted_where_no_face_is_found(photos):
     result = invoke(photos / "a.png", photos / "b.png", "--whole-photo")
     rows = result.stdout.splitlines()
     assert rows[2].endswith("whole photo")
@@ -237,7 +237,7 @@ def test_a_model_that_is_not_there_is_a_usage_error(photos, tmp_path):
 
 
 @pytest.mark.usefixtures("detector")
-def test_what_is_missing_or_empty_is_said_and_the_rest_is_answered(photos, tmp_path):
+def test_what_is_missing_or_empty_is_said_and_the_rest_is_predicted(photos, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / ".DS_Store").write_text("")
@@ -509,7 +509,7 @@ def test_an_output_that_holds_only_ascii_gets_escapes(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["yunet", "haar"])
-def test_real_photos_are_answered_with_each_detector(kind, real_data):
+def test_real_photos_are_predicted_with_each_detector(kind, real_data):
     import cv2
 
     if kind == "haar" and not hasattr(cv2, "CascadeClassifier"):

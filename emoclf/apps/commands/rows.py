@@ -45,15 +45,15 @@ def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
     return photos, problems
 
 
-def choose_layout(names: Sequence[str], answers: Sequence[str]) -> tuple[int, int]:
+def choose_layout(names: Sequence[str], predictions: Sequence[str]) -> tuple[int, int]:
     """Choose how wide the columns are, before the first row is shown.
 
     Args:
         names: The files, as they will be shown; all but very long ones fit.
-        answers: Everything that can stand in the column of the prediction.
+        predictions: Everything that can stand in the column of the prediction.
     """
     widest = max((count_columns(name) for name in names), default=0)
-    return min(widest, _MAX_NAME_COLUMNS), max(map(len, answers))
+    return min(widest, _MAX_NAME_COLUMNS), max(map(len, predictions))
 
 
 def format_rows(prediction: Prediction, layout: tuple[int, int]) -> Iterator[str]:
@@ -93,7 +93,7 @@ def count_columns(text: str) -> int:
 
 
 def summarise(predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """Count predictions: photos, faces, whole photos, those without a face, and each answer."""
+    """Count photos, faces, whole photos, those without a prediction, and each prediction."""
     faces = [face for prediction in predictions for face in prediction.faces]
     whole = sum(face.is_whole_photo for face in faces)
     return {
