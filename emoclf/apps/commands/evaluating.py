@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 AnyModel = Annotated[
     str,
     Parameter(
-        help='A run folder, a .keras file of yours, or "packaged" for the face network that comes '
+        help="A run folder, a .keras file of yours, or `packaged`, the face network that comes "
         "with emoclf."
     ),
 ]
