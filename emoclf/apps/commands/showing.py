@@ -126,8 +126,8 @@ def _describe_times(predicting: list[float], drawing: list[float], seconds: floa
         (name, *np.percentile(values, (50, 95)))
         for name, values in (("find and predict", predicting), ("draw", drawing))
     ]
-    table = Table(("ms per frame", "median", "95 of 100 below"), rows)
-    return f"{len(predicting):,} frames, {len(predicting) / seconds:.1f} per second\n{table}"
+    times = Table(("ms per frame", "median", "95 of 100 below"), rows)
+    return f"{len(predicting):,} frames, {len(predicting) / seconds:.1f} per second\n{times}"
 
 
 @stopping("The page is closed.")
