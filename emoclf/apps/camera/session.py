@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from emoclf.apps.camera.frames import Frame
-from emoclf.images.faces import Face, FaceDetector, YuNetDetector, measure_overlap
+from emoclf.images.faces import Face, FaceDetector, YuNetDetector, import_opencv, measure_overlap
 from emoclf.inference import (
     FacePrediction,
     Prediction,
@@ -26,6 +26,7 @@ CONSENT = (
 """What is said wherever a camera opens."""
 
 _RATE_FRAMES = 30
+_INK, _EDGE = (255, 255, 255), (0, 0, 0)
 _MIN_OVERLAP = 0.3
 """A face that covers less of a known one than this is another face."""
 
@@ -153,8 +154,12 @@ class LivePrediction:
     milliseconds: float
 
     def draw(self) -> np.ndarray:
-        """Draw the prediction onto a copy of the frame, uint8 RGB `(height, width, 3)`."""
-        return annotate_photo(self.frame.pixels, self.prediction)
+        """Draw the prediction and the frames per second onto a copy of the frame, uint8 RGB."""
+        cv2, picture = import_opencv(), annotate_photo(self.frame.pixels, self.prediction)
+        text, place = f"{self.frames_per_second:.0f} frames/s", (8, picture.shape[0] - 10)
+        for colour, thickness in ((_EDGE, 3), (_INK, 1)):
+            cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, thickness)
+        return picture
 
 
 class LiveSession:

@@ -23,7 +23,7 @@ from emoclf.config import LabelSource
 from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
-    from emoclf.data.photo_folder import PhotoFolder
+    from emoclf.data.folders import PhotoFolder
 
 
 def data_sets(name: str | None = None, /, *, as_json: AsJson = False) -> None:

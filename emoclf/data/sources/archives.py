@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from emoclf.data.photo_folder import PhotoFolder
+from emoclf.data.folders import PhotoFolder
 from emoclf.data.sources.copying import (
     BEGINNING_BYTES,
     ArchiveLimits,

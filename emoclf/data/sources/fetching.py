@@ -21,8 +21,7 @@ from typing import IO, Any
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES
-from emoclf.data.folders import list_files
-from emoclf.data.photo_folder import PhotoFolder
+from emoclf.data.folders import PhotoFolder, list_files
 from emoclf.data.sources.archives import fill_from_archive, naming_archive, read_safe_path
 from emoclf.data.sources.copying import ArchiveLimits, Copied, copy_folder, write_stream
 from emoclf.data.sources.fer2013 import VOTE_COLUMNS

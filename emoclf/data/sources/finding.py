@@ -16,8 +16,7 @@ import msgspec
 import numpy as np
 
 from emoclf.config import CLASS_NAMES, SEED
-from emoclf.data.folders import find_class_folders, list_files
-from emoclf.data.photo_folder import PhotoFolder
+from emoclf.data.folders import PhotoFolder, find_class_folders, list_files
 from emoclf.data.sources.staging import stage_data
 from emoclf.data.synthetic import PHOTOS_PER_CLASS, make_drawn_faces
 from emoclf.display import Displayed, Table

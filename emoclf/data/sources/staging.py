@@ -20,8 +20,7 @@ from typing import BinaryIO, Literal
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES
-from emoclf.data.folders import FileList, find_class_folders, list_files
-from emoclf.data.photo_folder import PhotoFolder
+from emoclf.data.folders import FileList, PhotoFolder, find_class_folders, list_files
 from emoclf.data.sources.archives import ARCHIVE_EXTENSIONS, fill_from_archive, naming_archive
 from emoclf.data.sources.copying import (
     ArchiveLimits,

@@ -20,7 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES, SEED
-from emoclf.data.photo_folder import DRAWN_FACES, PhotoFolder
+from emoclf.data.folders import DRAWN_FACES, PhotoFolder
 from emoclf.data.synthetic.flaws import COPIES_PER_CLASS, PlantedFlaw, flawed_files
 from emoclf.data.synthetic.photo import DrawnPhoto, draw_photo
 from emoclf.storage import read_json, replacing

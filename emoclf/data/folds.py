@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emoclf.data.splitting.splits import assign_groups, count_members
+from emoclf.data.splitting import assign_groups, count_members
 from emoclf.photos import Photos
 
 
