@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from emoclf.config import CLASS_NAMES
 from emoclf.display import Displayed, Table
@@ -35,14 +35,13 @@ _OVERRULING_WORDS = frozenset({"not", "no", "non", "un", "never", "without", "qu
 """Words that keep a folder from being a class folder: `not happy` is not Happy."""
 
 
-@dataclass(frozen=True)
-class ClassFolder:
+class ClassFolder(NamedTuple):
     """A folder whose photos belong to one class.
 
     Attributes:
         path: The folder.
         class_name: One of the class names, spelt as in the configuration.
-        label: The class's number, its position among the class names.
+        label: Its position among the class names.
     """
 
     path: Path
@@ -50,8 +49,7 @@ class ClassFolder:
     label: int
 
 
-@dataclass(frozen=True)
-class ClassFolders:
+class ClassFolders(NamedTuple):
     """The class folders of a data set and what lies beside them.
 
     Attributes:
@@ -66,8 +64,7 @@ class ClassFolders:
     unassigned: tuple[tuple[Path, str], ...]
 
 
-@dataclass(frozen=True)
-class FileList:
+class FileList(NamedTuple):
     """The files below a folder.
 
     Attributes:
@@ -135,28 +132,6 @@ class PhotoFolder(Displayed):
             named = ", ".join(f"{n!r} ({why})" for n, why in self.left_out[:_NAMED_FILES])
             more = ", ..." if len(self.left_out) > _NAMED_FILES else ""
             yield f"{len(self.left_out):,} files left out: {named}{more}"
-
-
-def match_class_name(folder_name: str, *, class_names: tuple[str, ...] = CLASS_NAMES) -> str | None:
-    """Find the one class that a folder's name speaks of.
-
-    Whole words are compared, whatever their case and decoration.
-
-    Args:
-        folder_name: The name of a folder, without its path.
-        class_names: The classes to look for.
-
-    Returns:
-        The class name, or None when the name speaks of no class, of several, or negates one.
-
-    Example:
-        >>> match_class_name("01-sad_images"), match_class_name("HAPPY (2)")
-        ('Sad', 'Happy')
-        >>> match_class_name("unhappy"), match_class_name("happy and sad")
-        (None, None)
-    """
-    named = _find_named_classes(folder_name, class_names)
-    return named[0] if len(named) == 1 and not _is_overruled(folder_name) else None
 
 
 def parse_class_map(text: str, *, class_names: tuple[str, ...] = CLASS_NAMES) -> dict[str, str]:
@@ -354,11 +329,6 @@ def _find_named_classes(folder_name: str, class_names: tuple[str, ...]) -> list[
     return [name for name in class_names if _split_words(name) in words]
 
 
-def _is_overruled(folder_name: str) -> bool:
-    """Tell whether a word in the name says that it is no class folder."""
-    return not _OVERRULING_WORDS.isdisjoint(_split_words(folder_name).split())
-
-
 def _explain_unassigned(entry: Path, class_names: tuple[str, ...]) -> str | None:
     """Say why an entry of the root is in no class, or return None for a class folder."""
     kind = _describe_entry(entry)
@@ -371,7 +341,8 @@ def _explain_unassigned(entry: Path, class_names: tuple[str, ...]) -> str | None
         return _NO_CLASS_NAME
     if len(named) > 1:
         return f"ambiguous: names {' and '.join(named)}"
-    return "negated or set aside" if _is_overruled(entry.name) else None
+    is_negated = not _OVERRULING_WORDS.isdisjoint(_split_words(entry.name).split())
+    return "negated or set aside" if is_negated else None
 
 
 def _explain_missing(found: ClassFolders, missing: list[str], class_names: tuple[str, ...]) -> str:

@@ -40,7 +40,7 @@ def data_sets(name: str | None = None, /, *, as_json: AsJson = False) -> None:
 
     found = (find_data_set(name),) if name else list_data_sets()
     if as_json:
-        echo_json([each.to_dict() for each in found])
+        echo_json([asdict(each) for each in found])
     else:
         echo("\n\n".join(map(str, found)))
 

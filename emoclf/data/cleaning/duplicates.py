@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -23,15 +24,8 @@ _THUMBNAIL_SIDE = 32
 _BLOCK_ROWS = 512
 
 
-@dataclass(frozen=True, eq=False)
-class Signature:
-    """What two pictures are compared by.
-
-    Attributes:
-        thumbnail: uint8 array of shape (32, 32), grey values 0 to 255.
-        own: Perceptual hash as a 64-bit number.
-        mirrored: Perceptual hash of the picture mirrored left to right.
-    """
+class Signature(NamedTuple):
+    """What pictures are compared by: uint8 (32, 32) grey, 64-bit hashes as they are and mirrored."""
 
     thumbnail: np.ndarray
     own: int
@@ -134,16 +128,14 @@ def mark_duplicates(
     links = [(each[0], other) for each in same for other in each[1:]]
     joined = np.array(links, dtype=np.int64).reshape(-1, 2)
     groups = group_pairs(np.concatenate([joined, pairs]), len(records))
-    added: defaultdict[int, list[Problem]] = defaultdict(list)
+    judged = [list(record.problems) for record in records]
     for position, problem in [*_judge_same(records, same), *_judge_pairs(records, same, pairs)]:
-        added[position].append(problem)
+        judged[position].append(problem)
+    for problems in judged:
+        problems.sort(key=lambda problem: PROBLEM_KINDS.index(problem.kind))
     return tuple(
-        replace(
-            record,
-            problems=tuple(sorted([*record.problems, *added[position]], key=_find_rank_of_problem)),
-            duplicate_group=int(groups[position]),
-        )
-        for position, record in enumerate(records)
+        replace(record, problems=tuple(problems), duplicate_group=group)
+        for record, problems, group in zip(records, judged, groups.tolist(), strict=True)
     )
 
 
@@ -154,10 +146,6 @@ def _normalise(signatures: Sequence[Signature]) -> np.ndarray:
     centred = stacked.reshape(shape) - stacked.reshape(shape).mean(axis=(1, 2), keepdims=True)
     lengths = np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True))
     return centred / np.maximum(lengths, np.float32(1e-6))
-
-
-def _find_rank_of_problem(problem: Problem) -> int:
-    return PROBLEM_KINDS.index(problem.kind)
 
 
 def _find_exact_duplicates(records: Sequence[FileRecord]) -> list[list[int]]:

@@ -210,9 +210,8 @@ def _copy_archive(
         received = _copy_stream(stream, local, progress=progress)
         if sha256 and received != sha256.lower():
             raise ValueError(
-                f"{show_text(source)} has the SHA-256 {received}, expected "
-                f"{show_text(sha256)}. It is another "
-                "file or was cut off: copy it again."
+                f"{show_text(source)} has the SHA-256 {received}, expected {show_text(sha256)}. It "
+                "is another file or was cut off: copy it again."
             )
         with naming_archive(source):
             copied = fill_from_archive(local, target, limits=limits, progress=progress)

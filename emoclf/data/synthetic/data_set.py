@@ -6,7 +6,6 @@ picture's number: the pictures do not depend on each other, on their order or on
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES, SEED
 from emoclf.data.folders import DRAWN_FACES, PhotoFolder
-from emoclf.data.synthetic.flaws import COPIES_PER_CLASS, PlantedFlaw, flawed_files
+from emoclf.data.synthetic.flaws import COPIES_PER_CLASS, PlantedFlaw, encode_image, flawed_files
 from emoclf.data.synthetic.photo import DrawnPhoto, draw_photo
 from emoclf.storage import read_json, replacing
 from emoclf.untrusted import show_text
@@ -243,9 +242,7 @@ def _relative_path(seed: int, label: int, index: int) -> str:
 
 def _encode(photo: DrawnPhoto) -> bytes:
     """Return a picture as JPEG bytes, at the quality of its camera."""
-    buffer = io.BytesIO()
-    Image.fromarray(photo.pixels).save(buffer, "JPEG", quality=photo.scene.jpeg_quality)
-    return buffer.getvalue()
+    return encode_image(Image.fromarray(photo.pixels), quality=photo.scene.jpeg_quality)
 
 
 def _write_whole(path: Path, content: bytes) -> None:

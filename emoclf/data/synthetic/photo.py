@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,16 +31,8 @@ from emoclf.data.synthetic.traits import (
 _OVERSAMPLING = 3
 
 
-@dataclass(frozen=True)
-class DrawnPhoto:
-    """A drawn photo and everything that was chosen for it.
-
-    Attributes:
-        pixels: uint8, shape (height, width, 3), 0 to 255, RGB.
-        person: Who is drawn.
-        scene: Background, light and camera, with the JPEG quality to store the photo at.
-        expression: How the face moves.
-    """
+class DrawnPhoto(NamedTuple):
+    """A drawn photo, uint8 RGB `(height, width, 3)`, 0 to 255, and what was chosen for it."""
 
     pixels: NDArray[np.uint8]
     person: Person
