@@ -10,12 +10,7 @@ import struct
 
 from PIL import Image
 
-from emoclf.images.headers import (
-    MAX_SEGMENTS,
-    JpegOutline,
-    find_coded_pixels,
-    has_deep_colours,
-)
+from emoclf.images.headers import MAX_SEGMENTS, JpegOutline, find_coded_pixels, has_deep_colours
 
 PIXEL_BYTES = 7
 """Once decoded, 4 bytes of a pixel are Pillow's and 3 are ours; resizing needs as many."""
@@ -67,11 +62,7 @@ def explain_excess(data: bytes, format_name: str, outline: JpegOutline | None = 
 
 
 def estimate_bytes(
-    image: Image.Image,
-    data: bytes = b"",
-    *,
-    scale: int = 1,
-    outline: JpegOutline | None = None,
+    image: Image.Image, data: bytes = b"", *, scale: int = 1, outline: JpegOutline | None = None
 ) -> int:
     """Estimate the most memory that decoding a picture takes.
 

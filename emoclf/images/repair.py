@@ -63,11 +63,7 @@ _ADAM7 = (
 
 
 def repair_truncated(
-    data: bytes,
-    format_name: str,
-    *,
-    max_pixels: int = MAX_PIXELS,
-    max_bytes: int = MAX_BYTES,
+    data: bytes, format_name: str, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
 ) -> tuple[bytes, float] | None:
     """Close a truncated file and measure how many rows it lacks.
 

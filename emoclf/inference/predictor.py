@@ -169,11 +169,7 @@ class Predictor:
             return self._detector
 
     def predict(
-        self,
-        photos: Photo | Sequence[Photo],
-        *,
-        whole_photo: bool = False,
-        batch_size: int = 32,
+        self, photos: Photo | Sequence[Photo], *, whole_photo: bool = False, batch_size: int = 32
     ) -> Prediction | list[Prediction]:
         """Say Sad or Happy of one photo, of a list of photos, or of all photos in a folder.
 

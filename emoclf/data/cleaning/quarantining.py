@@ -93,10 +93,7 @@ def quarantine(
 
 
 def restore(
-    folder: str | Path,
-    *,
-    destination: str | Path | None = None,
-    quarantine_id: str | None = None,
+    folder: str | Path, *, destination: str | Path | None = None, quarantine_id: str | None = None
 ) -> MoveResult:
     """Bring files that `quarantine` or `apply_decisions` moved back to where they were.
 

@@ -81,12 +81,7 @@ def find_order(dataset: tf.data.Dataset) -> EpochOrder | None:
 
 
 def make_dataset(
-    cache: PhotoCache,
-    part: str,
-    *,
-    batch_size: int = 16,
-    shuffle: bool = False,
-    seed: int = SEED,
+    cache: PhotoCache, part: str, *, batch_size: int = 16, shuffle: bool = False, seed: int = SEED
 ) -> tf.data.Dataset:
     """Make batches of one part.
 

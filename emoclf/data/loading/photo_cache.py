@@ -237,11 +237,7 @@ def _prepare_all(
 
 
 def _prepare_on_disk(
-    photos: Photos,
-    path: Path,
-    preparation: _Preparation,
-    workers: int | None,
-    progress: bool,
+    photos: Photos, path: Path, preparation: _Preparation, workers: int | None, progress: bool
 ) -> np.ndarray:
     """Make the file at `path`, unless it is there; return the same as `_prepare_all`.
 

@@ -52,11 +52,7 @@ _NAME_PATTERNS = (
 
 
 def draw_face(
-    class_name: str,
-    *,
-    seed: int,
-    size: tuple[int, int] = (128, 128),
-    strength: float | None = None,
+    class_name: str, *, seed: int, size: tuple[int, int] = (128, 128), strength: float | None = None
 ) -> NDArray[np.uint8]:
     """Draw one face.
 

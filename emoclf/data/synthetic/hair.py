@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from emoclf.data.synthetic.canvas import (
-    Canvas,
-    Points,
-    curve,
-    darker,
-    ellipse,
-    mix,
-    parse,
-    smooth,
-)
+from emoclf.data.synthetic.canvas import Canvas, Points, curve, darker, ellipse, mix, parse, smooth
 from emoclf.data.synthetic.traits import SIDES, Person, Scene
 
 _CROWN = parse("-0.85,-0.95 -0.45,-1.22 0,-1.3 0.45,-1.22 0.85,-0.95")

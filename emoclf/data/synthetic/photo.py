@@ -12,12 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from emoclf.data.synthetic.canvas import Canvas, Colour, HeadPose, darker, mix
 from emoclf.data.synthetic.face import draw_head, draw_neck
-from emoclf.data.synthetic.hair import (
-    draw_clothes,
-    draw_cover,
-    draw_hair_before,
-    draw_hair_behind,
-)
+from emoclf.data.synthetic.hair import draw_clothes, draw_cover, draw_hair_before, draw_hair_behind
 from emoclf.data.synthetic.traits import (
     Expression,
     Person,

@@ -117,10 +117,7 @@ def _find_square(
     face_side = math.sqrt(width * height) / share
     roll = math.radians(measure_roll(face) if align else 0.0)
     down = (0.5 - centre_height) * face_side
-    centre = (
-        left + width / 2 - down * math.sin(roll),
-        top + height / 2 + down * math.cos(roll),
-    )
+    centre = (left + width / 2 - down * math.sin(roll), top + height / 2 + down * math.cos(roll))
     return centre, face_side * (1 + 2 * margin), roll
 
 

@@ -196,11 +196,7 @@ def _make_map(predictor: Predictor, image: np.ndarray, label: int, method: Metho
 
 
 def _hide(
-    predictor: Predictor,
-    image: np.ndarray,
-    label: int,
-    marks: np.ndarray,
-    is_on_photo: np.ndarray,
+    predictor: Predictor, image: np.ndarray, label: int, marks: np.ndarray, is_on_photo: np.ndarray
 ) -> tuple[float, float]:
     """Return the probability of the class without what is marked most, and least, of the photo."""
     pixels = np.flatnonzero(is_on_photo)

@@ -82,9 +82,7 @@ def _check_labels(images: np.ndarray, labels: Any, *, classes: int) -> np.ndarra
     return labels
 
 
-def _find_tap(
-    model: keras.Model,
-) -> tuple[keras.KerasTensor, list[keras.layers.Layer]]:
+def _find_tap(model: keras.Model) -> tuple[keras.KerasTensor, list[keras.layers.Layer]]:
     """Walk back from the probabilities to the last maps, along the outer graph alone.
 
     Returns:
