@@ -7,8 +7,7 @@ The kinds and the five severities follow the idea of Hendrycks and Dietterich (2
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -23,8 +22,7 @@ WORKING_SIDE: int = 384
 """Longer side in pixels that every photo is brought to before it is corrupted."""
 
 
-@dataclass(frozen=True)
-class Corruption:
+class Corruption(NamedTuple):
     """A kind of corruption and the severities at which it is tried.
 
     Attributes:
@@ -88,8 +86,7 @@ def corrupt_photo(
         return _cover(photo, severity / 100, generator)
     picture = Image.fromarray(np.ascontiguousarray(photo))
     if name == "rotation":
-        turn = choose_degrees(severity, seed=seed)
-        grey = (PADDING_GREY,) * 3
+        turn, grey = choose_degrees(severity, seed=seed), (PADDING_GREY,) * 3
         return np.asarray(picture.rotate(turn, Image.Resampling.BICUBIC, fillcolor=grey))
     if name == "jpeg":
         buffer = io.BytesIO()

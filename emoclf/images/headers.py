@@ -13,7 +13,7 @@ import itertools
 import re
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 START_OF_SCAN = 0xDA
 FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -33,6 +33,7 @@ _SEGMENT_MARKERS = frozenset(range(0xC0, 0xF0)) - {0xC8, *range(0xD0, 0xDA)} | {
 _COEFFICIENT_BYTES = 2
 _MARKER_BYTES = 2
 
+_CODEC = re.compile(rb"av1C(?=..(.))", re.DOTALL)
 _CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"meta"}
 _DEPTH = 8
 _HEAD_BYTES = 256
@@ -44,8 +45,7 @@ _SEQUENCE_HEADER = 1
 _SKIPPED_UNITS = frozenset({2, 5, 15})
 
 
-@dataclass(frozen=True)
-class JpegOutline:
+class JpegOutline(NamedTuple):
     """What a JPEG asks of its decoder, read without decoding.
 
     Attributes:
@@ -68,8 +68,7 @@ class JpegOutline:
     exif: bytes
 
 
-@dataclass(frozen=True)
-class _Frame:
+class _Frame(NamedTuple):
     """The header that tells the size and the colour components; its length field comes first."""
 
     marker: int = 0
@@ -157,12 +156,7 @@ def find_coded_pixels(data: bytes) -> int:
 
 def has_deep_colours(data: bytes) -> bool:
     """Tell whether a coded picture of an AVIF is announced with over 8 bits per channel."""
-    place = data.find(b"av1C")
-    while place >= 0:
-        if data[place + 6 : place + 7] and data[place + 6] & 0x40:
-            return True
-        place = data.find(b"av1C", place + 4)
-    return False
+    return any(found[1][0] & 0x40 for found in _CODEC.finditer(data))
 
 
 def _find_heads(data: bytes) -> Iterator[bytes]:

@@ -141,10 +141,10 @@ def _make_canvas(photo: np.ndarray, scale: int) -> Image.Image:
     if scale > 1:
         size = (picture.width * scale, picture.height * scale)
         picture = picture.resize(size, Image.Resampling.BICUBIC)
-    height, width = max(picture.height, _MIN_CANVAS[0]), max(picture.width, _MIN_CANVAS[1])
-    if (height, width) == (picture.height, picture.width):
+    size = (max(picture.width, _MIN_CANVAS[1]), max(picture.height, _MIN_CANVAS[0]))
+    if size == picture.size:
         return picture
-    canvas = Image.new("RGB", (width, height), "#303338")
+    canvas = Image.new("RGB", size, "#303338")
     canvas.paste(picture, (0, 0))
     return canvas
 
@@ -152,13 +152,9 @@ def _make_canvas(photo: np.ndarray, scale: int) -> Image.Image:
 def _place_box(face: FacePrediction, scale: int, photo: np.ndarray) -> _Box:
     """Return `(left, top, right, bottom)` in pixels of the canvas, inside the photo."""
     left, top, width, height = (value * scale for value in face.box)
-    right_end, bottom_end = photo.shape[1] * scale - 1, photo.shape[0] * scale - 1
-    return (
-        min(max(left, 0), right_end),
-        min(max(top, 0), bottom_end),
-        min(max(left + width, 0), right_end),
-        min(max(top + height, 0), bottom_end),
-    )
+    ends = np.array(photo.shape[1::-1]) * scale - 1
+    corners = np.clip([(left, top), (left + width, top + height)], 0, ends)
+    return tuple(corners.ravel().tolist())
 
 
 def _find_labels(face: FacePrediction) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -113,8 +114,6 @@ class PredictionSmoother:
                 face = self._average(match[0], face, seconds - match[1])
             faces.append(face)
         self._known = [(face, seconds) for face in faces] + known
-        if not faces:
-            return prediction
         return replace(prediction, faces=tuple(faces))
 
     def _average(
@@ -129,16 +128,12 @@ class PredictionSmoother:
         neither = now.neither
         if neither is not None and before.neither is not None:
             neither = (1 - weight) * before.neither + weight * neither
-        decided = (
-            self._rule.decide(probabilities, neither)
-            if self._rule
-            else find_most_probable(probabilities)
-        )
-        return replace(now, probabilities=probabilities, neither=neither, answer=decided)
+        rule = self._rule
+        answer = rule.decide(probabilities, neither) if rule else find_most_probable(probabilities)
+        return replace(now, probabilities=probabilities, neither=neither, answer=answer)
 
 
-@dataclass(frozen=True, eq=False)
-class LivePrediction:
+class LivePrediction(NamedTuple):
     """What was predicted for one frame.
 
     Attributes:
@@ -181,15 +176,12 @@ class LiveSession:
         self, predictor: Predictor, *, detect_every: int = 5, half_life_seconds: float = 0.3
     ) -> None:
         """Prepare everything that the first frame would have to wait for."""
+        model, info, rule = predictor.model, predictor.info, predictor.rule
         self.detector: FaceTracker | None = None
-        if predictor.info.crop == "face":
+        if info.crop == "face":
             self.detector = FaceTracker(predictor.detector, every=detect_every)
-        self._predictor = Predictor(
-            predictor.model, predictor.info, detector=self.detector, rule=predictor.rule
-        )
-        self._smoother = PredictionSmoother(
-            half_life_seconds=half_life_seconds, rule=predictor.rule
-        )
+        self._predictor = Predictor(model, info, detector=self.detector, rule=rule)
+        self._smoother = PredictionSmoother(half_life_seconds=half_life_seconds, rule=rule)
         self._ends: deque[float] = deque(maxlen=_RATE_FRAMES + 1)
 
     def predict(self, frame: Frame) -> LivePrediction:

@@ -7,10 +7,9 @@ import functools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,8 +55,7 @@ _NO_BROWSER_CAMERA = ("no-browser", "unsupported", "no-camera")
 """Why a browser has no camera to offer, so that OpenCV may open one; a denial is not among them."""
 
 
-@dataclass(frozen=True, eq=False)
-class Snapshots:
+class Snapshots(NamedTuple):
     """Photos that were taken, or why there are none.
 
     Attributes:

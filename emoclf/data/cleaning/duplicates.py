@@ -25,7 +25,7 @@ _BLOCK_ROWS = 512
 
 
 class Signature(NamedTuple):
-    """What pictures are compared by: uint8 (32, 32) grey, 64-bit hashes as they are and mirrored."""
+    """What is compared: uint8 (32, 32) grey, and 64-bit hashes of it as it is and mirrored."""
 
     thumbnail: np.ndarray
     own: int

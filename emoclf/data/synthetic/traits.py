@@ -53,7 +53,8 @@ class Person(SimpleNamespace):
     head, `eye_distance` from that of the face, `nose_length` from the eyes; `jaw` is 0.7 (square)
     to 1 (oval), `child` 0 (adult) to 1, `eye_size` a factor, `lines` of age 0 to 1. `hair` is the
     colour of brows and beard, too; `accessory` that of headwear and scarf; `trim` the second one of
-    the clothes. `hair_side` is -1 (parted on the left) or 1; `beard`, `glasses`, `headwear` may be "".
+    the clothes. `hair_side` is -1 (parted on the left) or 1; of `beard`, `glasses` and `headwear`,
+    "" is none.
     """
 
 
@@ -74,7 +75,8 @@ class Expression(SimpleNamespace):
     the middle, below 0 they hang; `mouth_skew` how much higher one corner is; `brow_inner` how far
     the inner ends of the brows are raised, `brow_height` both; `lower_lid` how far a smile pushes
     up the lower lids, `upper_lid` how far the outer ends of the upper ones hang, 0 to 1; `cheek`
-    how far a smile lifts the cheeks, or the corners pull down (below 0); `gaze_x`, `gaze_y` -1 to 1.
+    how far a smile lifts the cheeks, or the corners pull down (below 0); `gaze_x` and `gaze_y` are
+    -1 to 1.
     `mouth_open`, `teeth`, `brow_height` and `eye_open` (0 is closed) do not depend on the class.
     """
 

@@ -173,12 +173,11 @@ def cut_square(
     cv2 = import_opencv()
     patch, origin = _cut_patch(image, centre, side * max(size) / min(size))
     shrinkage = max(1, math.ceil(side / min(size) / _MAX_OVERSAMPLING))
+    scale = np.ones(2)
     if shrinkage > 1:
         inner = [max(1, round(length / shrinkage)) for length in patch.shape[1::-1]]
         scale = np.divide(inner, patch.shape[1::-1])
         patch = cv2.resize(patch, inner, interpolation=cv2.INTER_AREA)
-    else:
-        scale = np.ones(2)
     pixels = side / shrinkage / min(size)
     oversampling = min(max(1, math.ceil(pixels)), _MAX_OVERSAMPLING)
     height, width = (length * oversampling for length in size)
@@ -186,13 +185,8 @@ def cut_square(
     matrix = _map_square(on_patch, side=side, size=(height, width), roll=roll) * scale[:, None]
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
     method = cv2.INTER_CUBIC if oversampling == 1 else cv2.INTER_LINEAR
-    cut = cv2.warpAffine(
-        patch,
-        matrix,
-        (width, height),
-        flags=method | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    options = {"flags": method | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
+    cut = cv2.warpAffine(patch, matrix, (width, height), **options)
     if oversampling == 1:
         return cut
     return cv2.resize(cut, (size[1], size[0]), interpolation=cv2.INTER_AREA)
@@ -211,13 +205,7 @@ def _cut_patch(
     image: np.ndarray, centre: tuple[float, float], side: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the part of the photo that a turned square can reach, and its corner (x, y)."""
-    reach = side / math.sqrt(2) + 2
-    limits = image.shape[1::-1]
-    first = [
-        int(min(max(0, c - reach), limit - 1)) for c, limit in zip(centre, limits, strict=True)
-    ]
-    last = [
-        int(min(max(f + 1, math.ceil(c + reach)), limit))
-        for c, f, limit in zip(centre, first, limits, strict=True)
-    ]
-    return image[first[1] : last[1], first[0] : last[0]], np.array(first, dtype=float)
+    reach, limits = side / math.sqrt(2) + 2, np.array(image.shape[1::-1])
+    first = np.minimum(np.maximum(np.subtract(centre, reach), 0), limits - 1).astype(int)
+    last = np.minimum(np.maximum(np.ceil(np.add(centre, reach)), first + 1), limits).astype(int)
+    return image[first[1] : last[1], first[0] : last[0]], first.astype(float)

@@ -114,8 +114,8 @@ def find_cache_folder() -> Path:
     It is `$XDG_CACHE_HOME/emoclf` where that is set, else the system's own place:
     `%LOCALAPPDATA%\emoclf\Cache`, `~/Library/Caches/emoclf` or `~/.cache/emoclf`.
     """
-    if os.environ.get("XDG_CACHE_HOME"):
-        return Path(os.environ["XDG_CACHE_HOME"]) / "emoclf"
+    if chosen := os.environ.get("XDG_CACHE_HOME"):
+        return Path(chosen) / "emoclf"
     if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
         return Path(os.environ["LOCALAPPDATA"]) / "emoclf" / "Cache"
     if sys.platform == "darwin":
@@ -145,8 +145,8 @@ def load_yunet_file(
     """
     if model_path is not None:
         return _read_named_file(Path(model_path).expanduser(), "model_path")
-    if os.environ.get(MODEL_VARIABLE):
-        return _read_named_file(Path(os.environ[MODEL_VARIABLE]).expanduser(), MODEL_VARIABLE)
+    if named := os.environ.get(MODEL_VARIABLE):
+        return _read_named_file(Path(named).expanduser(), MODEL_VARIABLE)
     folder = find_cache_folder()
     with _download_lock:
         cached, damage = _find_in_cache(folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -16,6 +16,9 @@ from emoclf.images.faces import import_opencv
 from emoclf.inference import Prediction, Predictor
 from emoclf.inference.annotation import annotate_photo, save_picture
 from emoclf.inference.explanations.maps import make_grad_cam_maps, make_occlusion_maps
+
+if TYPE_CHECKING:
+    import keras
 
 HIDDEN_SHARE = 0.1
 """The fraction of what the network was shown that is hidden to put a map to the test."""
@@ -135,19 +138,27 @@ def explain(
     prediction, shown = predictor.predict_prepared(photo, whole_photo=whole_photo)
     _check_face(prediction, face)
     class_name = prediction.faces[face].class_name if class_name is None else class_name
-    label = _find_label(predictor, class_name)
-    marks = _make_map(predictor, shown.crops[face], label, method)
+    names, model = predictor.info.class_names, predictor.model
+    if class_name not in names:
+        raise ValueError(f"class_name={class_name!r} should be one of {', '.join(names)}.")
+    label, crop = names.index(class_name), shown.crops[face, np.newaxis]
+    if method == "occlusion":
+        (marks,) = make_occlusion_maps(predictor.predict_probabilities, crop, [label])
+    else:
+        (marks,) = make_grad_cam_maps(cast("keras.Model", model), crop, [label])
     is_on_photo = _find_pixels_on_photo(shown, face)
     most, least = _hide(predictor, shown.crops[face], label, marks, is_on_photo)
     total = float(marks.sum(dtype=np.float64))
     placed = _place(marks, shown, face)
     placed /= placed.max() or 1.0
+    height, width = marks.shape
+    corners = np.array([(0, 0, 1), (width, 0, 1), (width, height, 1), (0, height, 1)], dtype=float)
     return Explanation(
         map=placed,
         class_name=class_name,
         probability=prediction.faces[face].probabilities[class_name],
         method=method,
-        corners=_find_corners(shown, face),
+        corners=corners @ shown.matrices[face].T,
         share_on_photo=float(marks[is_on_photo].sum(dtype=np.float64)) / total if total else 0.0,
         probability_hiding_most=most,
         probability_hiding_least=least,
@@ -180,21 +191,6 @@ def _check_face(prediction: Prediction, face: int) -> None:
     )
 
 
-def _find_label(predictor: Predictor, class_name: str) -> int:
-    names = predictor.info.class_names
-    if class_name not in names:
-        raise ValueError(f"class_name={class_name!r} should be one of {', '.join(names)}.")
-    return names.index(class_name)
-
-
-def _make_map(predictor: Predictor, image: np.ndarray, label: int, method: Method) -> np.ndarray:
-    """Return float32 `(height, width)` of the network's size, 0 or more."""
-    if method == "occlusion":
-        return make_occlusion_maps(predictor.predict_probabilities, image[np.newaxis], [label])[0]
-    model: Any = predictor.model
-    return make_grad_cam_maps(model, image[np.newaxis], [label])[0]
-
-
 def _hide(
     predictor: Predictor, image: np.ndarray, label: int, marks: np.ndarray, is_on_photo: np.ndarray
 ) -> tuple[float, float]:
@@ -219,12 +215,6 @@ def _place(marks: np.ndarray, shown: Prepared, face: int) -> np.ndarray:
         resample=Image.Resampling.BILINEAR,
     )
     return np.array(placed)
-
-
-def _find_corners(shown: Prepared, face: int) -> np.ndarray:
-    height, width = shown.crops.shape[1:3]
-    corners = np.array([(0, 0, 1), (width, 0, 1), (width, height, 1), (0, height, 1)], dtype=float)
-    return corners @ shown.matrices[face].T
 
 
 def _find_pixels_on_photo(shown: Prepared, face: int) -> np.ndarray:

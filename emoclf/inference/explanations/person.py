@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +25,7 @@ MIN_PHOTOS = 10
 """Fewer photos than this say nothing of a network."""
 
 
-@dataclass(frozen=True)
-class BoxShare:
+class BoxShare(NamedTuple):
     """How much of a map lies in some boxes.
 
     Attributes:
@@ -43,8 +43,7 @@ class BoxShare:
         return self.marked - self.area
 
 
-@dataclass(frozen=True)
-class PersonShare:
+class PersonShare(NamedTuple):
     """How much of one photo's map lies on the people.
 
     Attributes:
@@ -56,8 +55,7 @@ class PersonShare:
     body: BoxShare
 
 
-@dataclass(frozen=True)
-class BoxSummary:
+class BoxSummary(NamedTuple):
     """What the shares of many photos add up to, for one kind of box.
 
     Attributes:
@@ -185,10 +183,8 @@ def find_share_on_person(
         marked = float(marks[inside].sum(dtype=np.float64)) / total
         return BoxShare(marked, float(inside.sum() / looked_at.sum()))
 
-    bodies = [find_body_box(face) for face in faces]
-    return PersonShare(
-        measure([face.box for face in faces]), measure([*bodies, *(face.box for face in faces)])
-    )
+    boxes = [face.box for face in faces]
+    return PersonShare(measure(boxes), measure([*map(find_body_box, faces), *boxes]))
 
 
 def summarise_shares_on_person(shares: Sequence[PersonShare | None]) -> PersonSummary:
@@ -230,11 +226,6 @@ def _summarise(shares: Sequence[BoxShare]) -> BoxSummary:
     if len(leads) > 1:
         reach = float(stats.t.ppf(0.975, len(leads) - 1) * stats.sem(leads))
         low, high = lead - reach, lead + reach
-    return BoxSummary(
-        marked=float(np.mean([share.marked for share in shares])),
-        area=float(np.mean([share.area for share in shares])),
-        lead=lead,
-        low=low,
-        high=high,
-        above=wilson_interval(int((leads > 0).sum()), len(leads)),
-    )
+    marked, area = np.mean(shares, axis=0).tolist()
+    above = wilson_interval(int((leads > 0).sum()), len(leads))
+    return BoxSummary(marked, area, lead, low, high, above)
