@@ -7,6 +7,7 @@ stay together, and both are verified every time `Photos` are made or loaded.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
@@ -161,7 +162,11 @@ def split_as_published(report: CleaningReport, settings: Settings | None = None)
         >>> split_as_published(find_problems("fer2013"))  # doctest: +SKIP
     """
     settings = settings or Settings()
-    usable = _list_usable(report)
+    usable = [  # the cleaning keeps one of equal files wherever it lies; here the last part decides
+        record
+        for record in report.records
+        if all(p.severity != "reject" or p.kind == "exact_duplicate" for p in record.problems)
+    ]
     parts = {record.path: _find_part(record.path) for record in usable}
     present = [name for name in PUBLISHED_PARTS if name in parts.values()]
     if len(present) < 2 or present[0] != "Training" or set(parts.values()) != set(present):
@@ -177,13 +182,11 @@ def split_as_published(report: CleaningReport, settings: Settings | None = None)
         chosen = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
         return photos.with_parts([chosen[part] for part in published], seed=settings.seed)
     half = settings.validation_fraction / 2  # both halves validate: the test is published
-    drawn = draw_parts(
-        photos.take(published == "Training"), (1 - 2 * half, half, half), seed=settings.seed
-    )
+    fractions, learned = (1 - 2 * half, half, half), photos.take(published == "Training")
+    drawn = draw_parts(learned, fractions, seed=settings.seed)
     part_of = {row.path: "train" if row.part == "train" else "validation" for row in drawn.rows}
-    return photos.with_parts(
-        [part_of.get(path, "test") for path in photos.paths], seed=settings.seed
-    )
+    final = [part_of.get(path, "test") for path in photos.paths]
+    return photos.with_parts(final, seed=settings.seed)
 
 
 def _find_part(path: str) -> str:
@@ -191,28 +194,14 @@ def _find_part(path: str) -> str:
     return next((name for name in parents if name in PUBLISHED_PARTS), "/".join(parents))
 
 
-def _list_usable(report: CleaningReport) -> list[FileRecord]:
-    """Return the kept photos, and those that are only rejected for being the same as another.
-
-    The cleaning keeps one of several equal files wherever it lies; here the last part decides.
-    """
-    return [
-        record
-        for record in report.records
-        if all(p.severity != "reject" or p.kind == "exact_duplicate" for p in record.problems)
-    ]
-
-
 def _leave_out_crossing(records: list[FileRecord], parts: dict[str, str]) -> list[FileRecord]:
     """Keep of each group of copies those in its last part, and each content once."""
-    last: dict[int, int] = {}
+    ranks = {record.path: PUBLISHED_PARTS.index(parts[record.path]) for record in records}
+    last: Counter[int] = Counter()
     for record in records:
-        part = PUBLISHED_PARTS.index(parts[record.path])
-        group = record.duplicate_group
-        last[group] = max(part, last.get(group, part))
+        last[record.duplicate_group] = max(ranks[record.path], last[record.duplicate_group])
     kept: dict[str, FileRecord] = {}
     for record in records:
-        part = PUBLISHED_PARTS.index(parts[record.path])
-        if record.duplicate_group < 0 or part == last[record.duplicate_group]:
+        if record.duplicate_group < 0 or ranks[record.path] == last[record.duplicate_group]:
             kept.setdefault(record.sha256, record)
     return list(kept.values())

@@ -52,6 +52,10 @@ _LINK = re.compile(
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
 """What gdown raises when the page that came is another than it expects."""
 
+_GDOWN_STEP = (
+    "pip install 'emoclf[data]' (or: pip install gdown). Or open the link in a browser, download "
+    "it, and stage the archive."
+)
 _IDENTIFIER = re.compile(r"[-\w]{1,200}", re.ASCII)
 
 
@@ -198,14 +202,6 @@ def check_votes_file(path: str | Path) -> None:
         )
 
 
-def _import_gdown() -> Any:
-    return _import_tool(
-        "gdown",
-        "pip install 'emoclf[data]' (or: pip install gdown). Or open the link in a browser, "
-        "download it, and stage the archive.",
-    )
-
-
 def _import_tool(name: str, step: str) -> Any:
     try:
         return importlib.import_module(name)
@@ -239,7 +235,7 @@ def _explaining(gdown: Any, wanted: str) -> Iterator[None]:
 
 def _download_folder(identifier: str, target: Path, limits: ArchiveLimits, progress: bool) -> None:
     """Fetch the files of a folder that are not there yet, one by one."""
-    gdown = _import_gdown()
+    gdown = _import_tool("gdown", _GDOWN_STEP)
     with _explaining(gdown, "the list of the folder"):
         listed = gdown.download_folder(
             id=identifier, output=str(target), quiet=True, use_cookies=False, skip_download=True
@@ -283,7 +279,7 @@ def _unpack_file(
 ) -> Copied:
     archive = download / "archive"
     if not archive.exists():
-        _download_file(_import_gdown(), identifier, archive, quiet=not progress)
+        _download_file(_import_tool("gdown", _GDOWN_STEP), identifier, archive, quiet=not progress)
     try:
         with open_regular(archive, what="an archive") as file:
             if find_archive_kind(file) is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from emoclf.data.synthetic.canvas import (
+    MIRROR,
     Canvas,
     Colour,
     Points,
@@ -26,7 +27,6 @@ _T = np.linspace(-1.0, 1.0, 17)
 _ARCH = 1.0 - _T**2
 _WHITE: Colour = (250, 248, 244)
 _INK: Colour = (44, 30, 30)
-_MIRROR = np.array([-1.0, 1.0])
 
 
 def draw_neck(canvas: Canvas, person: Person) -> None:
@@ -123,7 +123,7 @@ def _draw_beard(canvas: Canvas, person: Person) -> None:
     outline = _find_head_outline(person, grow=0.05 if person.beard == "full" else 0.0)
     jaw = outline[(outline[:, 1] > 0.12)]
     top = curve((-0.78 * person.head_width, 0.3), (-0.5, mouth - 0.16), (0.0, mouth - 0.24))
-    edge = np.concatenate([top, (top * _MIRROR)[::-1]])
+    edge = np.concatenate([top, (top * MIRROR)[::-1]])
     shape = np.concatenate([edge, jaw[np.argsort(-jaw[:, 0])]])
     depth = np.concatenate([np.full(len(edge), 0.55), _outline_depth(jaw)])
     opacity = 0.3 if person.beard == "stubble" else 1.0
