@@ -91,10 +91,8 @@ def make_folds(photos: Photos, *, fold_count: int = 5, repeats: int = 1) -> Fold
     members = count_members(photos, groups)
     _check_enough(members, fold_count, photos.class_names)
     fractions = [1 / fold_count] * fold_count
-    numbers = [
-        assign_groups(members, fractions, seed=(photos.seed, repeat))[groups]
-        for repeat in range(repeats)
-    ]
+    seeds = [(photos.seed, repeat) for repeat in range(repeats)]
+    numbers = [assign_groups(members, fractions, seed=seed)[groups] for seed in seeds]
     return Folds(photos, np.array(numbers, dtype=np.int64), fold_count)
 
 

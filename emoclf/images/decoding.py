@@ -248,9 +248,8 @@ def _decode_truncated(data: bytes, format_name: str, request: _Request) -> Decod
     """Decode what is left of a truncated file if it lacks few enough rows."""
     reason = _CUT_OFF
     try:
-        repair = repair_truncated(
-            data, format_name, max_pixels=request.max_pixels, max_bytes=request.max_bytes
-        )
+        limits = {"max_pixels": request.max_pixels, "max_bytes": request.max_bytes}
+        repair = repair_truncated(data, format_name, **limits)
         if repair is not None and repair[1] <= MAX_LOST_SHARE:
             decoded = _decode_known(repair[0], format_name, request)
             note = f"truncated: {repair[1]:.1%} of the rows lost"
@@ -276,9 +275,8 @@ def _decode_pil(image: Image.Image, request: _Request) -> DecodedImage:
         except TypeError:
             raise
         except Exception as error:  # the file behind it raises anything, as above
-            raise UnreadableImageError(
-                request.source, "damaged", f"Pillow says: {show_text(error)}."
-            ) from error
+            said = f"Pillow says: {show_text(error)}."
+            raise UnreadableImageError(request.source, "damaged", said) from error
     return DecodedImage(pixels, "PIL", pixels.shape[:2], notes=notes + colour_notes)
 
 

@@ -154,9 +154,8 @@ def read_image_bytes(path: str | Path) -> bytes:
     except UnreadableImageError:
         raise
     except ValueError as error:  # a null character in the name, or a pipe put there meanwhile
-        raise UnreadableImageError(
-            source, "missing", f"No file can have this name: {show_text(error)}."
-        ) from error
+        reason = f"No file can have this name: {show_text(error)}."
+        raise UnreadableImageError(source, "missing", reason) from error
     if not data:
         raise UnreadableImageError(source, "empty", "The file has 0 bytes. Download it again.")
     return data

@@ -196,9 +196,8 @@ def _find_items(data: bytes, start: int, end: int, stored: bytes) -> Iterator[by
     """Yield the first bytes of the items that a box `iloc` tells the places of."""
     version = data[start]
     sizes = struct.unpack_from(">BB", data, start + 4)
-    offset_size, length_size, base_size, index_size = (
-        part for each in sizes for part in (each >> 4, each & 15)
-    )
+    nibbles = (part for each in sizes for part in (each >> 4, each & 15))
+    offset_size, length_size, base_size, index_size = nibbles
     wide = 4 if version == 2 else 2
     count = int.from_bytes(data[start + 6 : start + 6 + wide])
     position = start + 6 + wide

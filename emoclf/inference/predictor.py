@@ -318,10 +318,7 @@ class Predictor:
             classes, neither = self._run(np.concatenate([each.crops for each in shown]))
             others = [None] * len(classes) if neither is None else neither.tolist()
             rows = zip(classes, others, strict=True)
-        return [
-            replace(prediction, faces=tuple(self._name_faces(prepared, rows)))
-            for prediction, prepared in begun
-        ]
+        return [replace(each, faces=tuple(self._name_faces(crops, rows))) for each, crops in begun]
 
     def _name_faces(
         self, prepared: Prepared | None, rows: Iterator[tuple[np.ndarray, float | None]]

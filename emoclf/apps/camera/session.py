@@ -116,18 +116,16 @@ class PredictionSmoother:
         self._known = [(face, seconds) for face in faces] + known
         return replace(prediction, faces=tuple(faces))
 
-    def _average(
-        self, before: FacePrediction, now: FacePrediction, seconds: float
-    ) -> FacePrediction:
+    def _average(self, old: FacePrediction, now: FacePrediction, seconds: float) -> FacePrediction:
         half_life = self._half_life_seconds
         weight = 1 - 0.5 ** (seconds / half_life) if half_life else 1.0
         probabilities = {
-            name: (1 - weight) * before.probabilities[name] + weight * value
+            name: (1 - weight) * old.probabilities[name] + weight * value
             for name, value in now.probabilities.items()
         }
         neither = now.neither
-        if neither is not None and before.neither is not None:
-            neither = (1 - weight) * before.neither + weight * neither
+        if neither is not None and old.neither is not None:
+            neither = (1 - weight) * old.neither + weight * neither
         rule = self._rule
         answer = rule.decide(probabilities, neither) if rule else find_most_probable(probabilities)
         return replace(now, probabilities=probabilities, neither=neither, answer=answer)

@@ -214,9 +214,8 @@ def _read_photos(answer: Any, count: int) -> list[np.ndarray]:
         raise CameraUnavailableError(f"{_REASONS[reason]}{told}", reason=reason)
     if not isinstance(photos, list) or len(photos) > count:
         sent = f"{len(photos)} photos" if isinstance(photos, list) else "no list of photos"
-        raise CameraUnavailableError(
-            f"The browser sent {sent}, where {count} at most were asked for. Run the cell again."
-        )
+        said = f"The browser sent {sent}, where {count} at most were asked for. Run the cell again."
+        raise CameraUnavailableError(said)
     return [_decode(url) for url in photos]
 
 
@@ -228,6 +227,5 @@ def _decode(url: Any) -> np.ndarray:
     try:
         return load_image(base64.b64decode(content, validate=True), max_pixels=_MAX_PIXELS)
     except ValueError as error:  # no base64, or no picture
-        raise CameraUnavailableError(
-            f"The browser sent a damaged photo ({show_text(error)})."
-        ) from error
+        said = f"The browser sent a damaged photo ({show_text(error)})."
+        raise CameraUnavailableError(said) from error

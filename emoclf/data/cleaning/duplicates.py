@@ -22,6 +22,8 @@ from emoclf.untrusted import show_text
 
 _THUMBNAIL_SIDE = 32
 _BLOCK_ROWS = 512
+Found = Iterator[tuple[int, Problem]]
+"""Positions of records, and what is wrong with each."""
 
 
 class Signature(NamedTuple):
@@ -165,9 +167,7 @@ def _find_exact_duplicates(records: Sequence[FileRecord]) -> list[list[int]]:
     return [sorted(positions, key=rank) for positions in by_content.values()]
 
 
-def _judge_same(
-    records: Sequence[FileRecord], same: list[list[int]]
-) -> Iterator[tuple[int, Problem]]:
+def _judge_same(records: Sequence[FileRecord], same: list[list[int]]) -> Found:
     """Yield what is wrong with files that have the same content."""
     for positions in same:
         labels = {records[position].label for position in positions}
@@ -181,9 +181,7 @@ def _judge_same(
                 yield position, Problem("exact_duplicate", "reject", reason)
 
 
-def _judge_pairs(
-    records: Sequence[FileRecord], same: list[list[int]], pairs: np.ndarray
-) -> Iterator[tuple[int, Problem]]:
+def _judge_pairs(records: Sequence[FileRecord], same: list[list[int]], pairs: np.ndarray) -> Found:
     """Yield the advice for files that look like others, once per file."""
     look_alikes: defaultdict[int, list[int]] = defaultdict(list)
     for first, second in pairs.tolist():

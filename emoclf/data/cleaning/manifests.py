@@ -31,7 +31,7 @@ FILES_NAME = "files"
 
 MAX_MANIFEST_BYTES = 128 * 2**20
 MAX_MOVES = 500_000
-_MAX_MARK_BYTES = 2**16
+_MARK_BYTES = 2**16
 _ID_DIGITS = 12
 _NAMED_LINES = 20
 _WHAT = "the list of the files that were moved"
@@ -209,9 +209,7 @@ def read_unfinished(root: Path) -> tuple[list[Manifest], list[Manifest], Reasons
     for file in sorted((root / QUARANTINE_NAME).glob(f"*/{MARK_NAME}")):
         name = file.relative_to(root).as_posix()
         try:
-            mark = read_json(
-                file, what="what is being moved", kind=_Mark, max_bytes=_MAX_MARK_BYTES
-            )
+            mark = read_json(file, what="what is being moved", kind=_Mark, max_bytes=_MARK_BYTES)
         except (OSError, ValueError) as error:
             failed.append((name, str(error)))
             continue

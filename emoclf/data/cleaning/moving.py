@@ -252,9 +252,8 @@ def finish_moves(
         found.append(undo(restores, root, dry_run=dry_run))
     for manifest in reversed(moves):
         if but is None or manifest.folder.resolve() != but.resolve():
-            rest = carry_out(
-                manifest.moves, root, folder=manifest.folder, dry_run=dry_run, is_written=True
-            )
+            options = {"dry_run": dry_run, "is_written": True}
+            rest = carry_out(manifest.moves, root, folder=manifest.folder, **options)
             found.append(replace(rest, left=(*manifest.damaged, *rest.left)))
     return tuple(
         replace(each, was_interrupted=True)

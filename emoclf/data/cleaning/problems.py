@@ -112,9 +112,7 @@ def find_problems(
     skipped: list[tuple[str, str]] = []
     for each in found.folders:
         listing = list_files(each.path)
-        paths += [
-            (path, FileRecord(name(path), each.class_name, each.label)) for path in listing.files
-        ]
+        paths += [(p, FileRecord(name(p), each.class_name, each.label)) for p in listing.files]
         skipped += [(name(path), reason) for path, reason in listing.skipped]
     paths.sort(key=lambda pair: pair[1].path)
     examined = _examine_files(paths, thresholds, workers=workers, progress=progress)

@@ -163,9 +163,7 @@ class CleaningReport(Displayed):
 
     def count_by_kind(self) -> dict[str, int]:
         """Return how many files have each kind of problem, in the order of `PROBLEM_KINDS`."""
-        counts = Counter(
-            kind for record in self.records for kind in {each.kind for each in record.problems}
-        )
+        counts = Counter(kind for r in self.records for kind in {p.kind for p in r.problems})
         return {kind: counts[kind] for kind in PROBLEM_KINDS if counts[kind]}
 
     def blocks(self) -> Iterable[str | Table]:

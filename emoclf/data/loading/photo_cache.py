@@ -218,9 +218,8 @@ def _prepare_all(
 
     def fill(index: int) -> bool:
         with sharing_memory():
-            found = prepare(
-                files[index], info, detector=detector, whole_photo=without_face == "whole_photo"
-            )
+            is_kept = without_face == "whole_photo"
+            found = prepare(files[index], info, detector=detector, whole_photo=is_kept)
             if len(found.crops):
                 images[index] = found.crops[0]
         return bool(found.faces) or detector is None

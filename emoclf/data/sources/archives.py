@@ -76,9 +76,8 @@ def extract_archive(
     """
     limits = limits or ArchiveLimits()
     if not Path(archive).exists():
-        raise FileNotFoundError(
-            f"{show_text(archive)}: expected an archive, but there is no such file."
-        )
+        said = f"{show_text(archive)}: expected an archive, but there is no such file."
+        raise FileNotFoundError(said)
     with (
         open_regular(archive, what="an archive") as file,
         building_folder(folder) as temporary,
@@ -122,9 +121,8 @@ def fill_from_archive(
             count = _check_entries(entries, limits, size)
         copied = Copied([], [])
         with list_entries(plain, is_zip=is_zip, max_entries=limits.entries) as entries:
-            for entry in tqdm(
-                entries, total=count, desc="Unpacking", unit=" files", disable=not progress
-            ):
+            bar = {"desc": "Unpacking", "unit": " files", "disable": not progress}
+            for entry in tqdm(entries, total=count, **bar):
                 _copy_entry(entry, folder, also, copied)
     if not copied.files:
         raise ArchiveRefusedError(f"none of its {count:,} entries is a picture")
@@ -163,9 +161,8 @@ def naming_archive(archive: str | Path) -> Iterator[None]:
     try:
         yield
     except ArchiveRefusedError as error:
-        raise ArchiveRefusedError(
-            f"{show_text(archive)} is not unpacked: {show_text(error).rstrip('.')}."
-        ) from error
+        said = f"{show_text(archive)} is not unpacked: {show_text(error).rstrip('.')}."
+        raise ArchiveRefusedError(said) from error
     except (*READ_ERRORS, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # the disk's fault; a position before the beginning is the archive's

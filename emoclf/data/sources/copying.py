@@ -203,9 +203,8 @@ def copy_folder(
     """
     files = listing.files
     if len(files) > limits.entries:
-        raise ValueError(
-            f"{show_text(source)} has {len(files):,} files, more than {limits.entries:,}."
-        )
+        most = f"more than {limits.entries:,}"
+        raise ValueError(f"{show_text(source)} has {len(files):,} files, {most}.")
     names = [PurePosixPath(file.relative_to(source).as_posix()) for file in files]
     left_out = [(path.relative_to(source).as_posix(), why) for path, why in listing.skipped]
     copied = Copied([], left_out)
@@ -220,9 +219,8 @@ def copy_folder(
             else:
                 copied.left_out.append((str(name), result))
     if not copied.files:
-        raise ValueError(
-            f"{show_text(source)} holds no picture: {len(files):,} files were looked at."
-        )
+        looked = f"{len(files):,} files were looked at"
+        raise ValueError(f"{show_text(source)} holds no picture: {looked}.")
     return Copied(sorted(copied.files, key=lambda file: file.path), copied.left_out)
 
 

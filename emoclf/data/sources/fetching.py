@@ -245,9 +245,8 @@ def _download_folder(identifier: str, target: Path, limits: ArchiveLimits, progr
     if len(listed) > limits.entries:
         raise ValueError(f"The folder has {len(listed):,} files, more than {limits.entries:,}.")
     paths = _choose_paths(listed, target)
-    for file, path in zip(
-        tqdm(listed, desc="Downloading", unit=" files", disable=not progress), paths, strict=True
-    ):
+    bar = tqdm(listed, desc="Downloading", unit=" files", disable=not progress)
+    for file, path in zip(bar, paths, strict=True):
         if not path.exists():
             _download_file(gdown, file.id, path, quiet=True)
 

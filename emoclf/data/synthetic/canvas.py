@@ -23,9 +23,6 @@ Colour = tuple[int, int, int]
 """Red, green, blue, each 0 to 255."""
 
 _SPLINE_STEPS = np.linspace(0.0, 1.0, 7, endpoint=False)[:, None]
-MIRROR = np.array([-1.0, 1.0])
-"""Turns points left to right when they are multiplied by it."""
-
 _CIRCLE = np.linspace(0.0, 2.0 * np.pi, 32, endpoint=False)
 
 

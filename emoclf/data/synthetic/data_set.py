@@ -134,9 +134,8 @@ def make_drawn_faces(
         >>> faces.counts  # doctest: +SKIP
         {'Sad': 2, 'Happy': 2}
     """
-    _check_whole_number(
-        "photos_per_class", photos_per_class, minimum=COPIES_PER_CLASS if with_flaws else 1
-    )
+    fewest = COPIES_PER_CLASS if with_flaws else 1
+    _check_whole_number("photos_per_class", photos_per_class, minimum=fewest)
     _check_whole_number("wrong_labels", wrong_labels, minimum=0, maximum=photos_per_class)
     _check_whole_number("seed", seed, minimum=0)
     _check_size(size)
@@ -155,6 +154,7 @@ def make_drawn_faces(
     keys = [(label, i) for i in range(photos_per_class) for label in range(len(CLASS_NAMES))]
     places = {key: _relative_path(seed, *key) for key in keys}
     record = _open_record(root, settings)
+    flaws = record.planted_flaws
     if not record.complete:
         missing = [key for key, place in places.items() if not (root / place).exists()]
         for key in tqdm(missing, desc="Drawing faces", disable=not progress):
@@ -162,15 +162,13 @@ def make_drawn_faces(
             _write_whole(root / places[key], _encode(picture))
         flaws = _plant_flaws(root, settings, places) if with_flaws else ()
         flaws += tuple(PlantedFlaw(WRONG_LABEL, (places[key],), _WRONG_NOTE) for key in wrong)
-        record = _save_record(root, _Record(settings, complete=True, planted_flaws=flaws))
+        _save_record(root, _Record(settings, complete=True, planted_flaws=flaws))
     counts = {
         name: sum((root / place).exists() for key, place in places.items() if key[0] == label)
         for label, name in enumerate(CLASS_NAMES)
     }
     note = f"Faces drawn into {show_text(root)}."
-    return PhotoFolder(
-        root, DRAWN_FACES, (note,), counts=counts, planted_flaws=record.planted_flaws
-    )
+    return PhotoFolder(root, DRAWN_FACES, (note,), counts=counts, planted_flaws=flaws)
 
 
 def _check_size(size: tuple[int, int]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from emoclf.data.synthetic.canvas import (
-    MIRROR,
     Canvas,
     Colour,
     Points,
@@ -27,6 +26,7 @@ _T = np.linspace(-1.0, 1.0, 17)
 _ARCH = 1.0 - _T**2
 _WHITE: Colour = (250, 248, 244)
 _INK: Colour = (44, 30, 30)
+_MIRROR = np.array([-1.0, 1.0])
 
 
 def draw_neck(canvas: Canvas, person: Person) -> None:
@@ -123,7 +123,7 @@ def _draw_beard(canvas: Canvas, person: Person) -> None:
     outline = _find_head_outline(person, grow=0.05 if person.beard == "full" else 0.0)
     jaw = outline[(outline[:, 1] > 0.12)]
     top = curve((-0.78 * person.head_width, 0.3), (-0.5, mouth - 0.16), (0.0, mouth - 0.24))
-    edge = np.concatenate([top, (top * MIRROR)[::-1]])
+    edge = np.concatenate([top, (top * _MIRROR)[::-1]])
     shape = np.concatenate([edge, jaw[np.argsort(-jaw[:, 0])]])
     depth = np.concatenate([np.full(len(edge), 0.55), _outline_depth(jaw)])
     opacity = 0.3 if person.beard == "stubble" else 1.0
@@ -143,10 +143,8 @@ def _draw_glasses(canvas: Canvas, person: Person) -> None:
     colour = {"round": (92, 72, 60), "square": (60, 66, 84), "dark_frame": (30, 28, 30)}
     ink, y = colour[person.glasses], _find_eye_line(person) + 0.02
     corner = 1.0 if person.glasses == "round" else 0.6
-    across, down = np.cos(_THETA), np.sin(_THETA)
-    ring = np.stack(
-        [np.sign(across) * np.abs(across) ** corner, np.sign(down) * np.abs(down) ** corner], axis=1
-    )
+    circle = np.stack([np.cos(_THETA), np.sin(_THETA)], axis=1)
+    ring = np.sign(circle) * np.abs(circle) ** corner
     radius = np.array([0.29, 0.27 if person.glasses == "round" else 0.22])
     thick = 0.055 if person.glasses == "dark_frame" else 0.035
     for side in SIDES:

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from emoclf.data.synthetic.canvas import (
-    MIRROR,
-    Canvas,
-    Points,
-    curve,
-    darker,
-    ellipse,
-    mix,
-    parse,
-    smooth,
-)
+from emoclf.data.synthetic.canvas import Canvas, Points, curve, darker, ellipse, mix, parse, smooth
 from emoclf.data.synthetic.traits import SIDES, Person, Scene
 
 _CROWN = parse("-0.85,-0.95 -0.45,-1.22 0,-1.3 0.45,-1.22 0.85,-0.95")
@@ -37,6 +27,7 @@ _HEADSCARF_RIM = parse(
     "-1.1,-0.2 -0.76,-1.15 0,-1.42 0.76,-1.15 1.1,-0.2 1.02,0.9 0.64,1.5 0,1.7 -0.64,1.5 -1.02,0.9"
 )
 _LOOSE_STYLES = ("long", "wavy", "bob", "side_part", "quiff", "short")
+_MIRROR = np.array([-1.0, 1.0])
 
 
 def draw_hair_behind(canvas: Canvas, person: Person) -> None:
@@ -84,7 +75,7 @@ def _hanging(person: Person) -> Points:
     y = np.linspace(-0.4, end, 8)
     wave = 0.07 * np.cos(3.4 * np.pi * (y + 0.4) / 2.0) if person.hair_style == "wavy" else 0.0
     right = np.stack([wide + wave + 0.0 * y, y], axis=1)
-    return smooth(_CROWN, right, (right * MIRROR)[::-1])
+    return smooth(_CROWN, right, (right * _MIRROR)[::-1])
 
 
 def _blobs(radius_x: float, radius_y: float, *, y: float, size: float) -> Points:
@@ -100,7 +91,7 @@ def _hairline(person: Person) -> Points:
     """Return the edge of the hair on the face, from the right temple to the left one."""
     style = _SAME_HAIRLINE.get(person.hair_style, person.hair_style)
     points = parse(_HAIRLINES[style]) * (person.head_width, 1.0)
-    return points if person.hair_side > 0 else (points * MIRROR)[::-1]
+    return points if person.hair_side > 0 else (points * _MIRROR)[::-1]
 
 
 def _draw_cap_of_hair(canvas: Canvas, person: Person) -> None:
@@ -113,9 +104,8 @@ def _draw_cap_of_hair(canvas: Canvas, person: Person) -> None:
     line = _hairline(person)
     start = float(line[-1, 1])
     angles = np.linspace(np.pi, 2.0 * np.pi, 25)
-    outer = np.stack(
-        [(person.head_width + 0.6 * grow) * np.cos(angles), (1.18 + grow) * np.sin(angles)], axis=1
-    )
+    across, down = (person.head_width + 0.6 * grow) * np.cos(angles), (1.18 + grow) * np.sin(angles)
+    outer = np.stack([across, down], axis=1)
     if style == "quiff":
         across = outer[:, 0] / outer[:, 0].max()
         outer[:, 1] -= 0.2 * (1.0 - across**4) * (1.0 + 0.5 * person.hair_side * across)
@@ -198,7 +188,7 @@ def draw_clothes(canvas: Canvas, person: Person) -> None:
     """Draw shoulders and collar, with the pose of the body: it rolls less than the head."""
     shoulder, wide = 1.66 + 0.12 * person.child, 1.95 - 0.4 * person.child
     right = np.array([(wide + 0.3, 5.0), (wide, 2.1), (1.2, shoulder), (0.52, 1.42)])
-    body = smooth((right * MIRROR)[::-1], right, (0.0, 1.6))
+    body = smooth((right * _MIRROR)[::-1], right, (0.0, 1.6))
     canvas.flat(body, person.cloth)
     if person.collar == "stripes":
         for y in (2.15, 2.6, 3.05, 3.5):

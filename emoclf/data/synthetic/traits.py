@@ -88,9 +88,8 @@ def draw_person(generator: np.random.Generator) -> Person:
     hair, style = _draw_hair(generator, tone, child)
     headwear = _pick(generator, HEADWEAR) if generator.random() < 0.22 else ""
     bearded = generator.random() < 0.42 and child == 0.0 and headwear != "headscarf"
-    cloth, trim, accessory = (
-        CLOTH_COLOURS[index] for index in generator.permutation(len(CLOTH_COLOURS))[:3]
-    )
+    chosen = generator.permutation(len(CLOTH_COLOURS))[:3]
+    cloth, trim, accessory = (CLOTH_COLOURS[index] for index in chosen)
     return Person(
         **_draw_build(generator, tone, child),
         hair=hair,
@@ -189,9 +188,7 @@ def _background_colour(generator: np.random.Generator) -> Colour:
     """Choose a soft colour: a grey mixed with a little of a random hue."""
     grey = generator.uniform(70.0, 225.0)
     hue = generator.uniform(0.0, 2.0 * np.pi)
-    red, green, blue = (
-        round(grey + 30.0 * float(np.cos(hue + offset))) for offset in (0.0, 2.1, 4.2)
-    )
+    red, green, blue = (round(grey + 30.0 * float(np.cos(hue + o))) for o in (0.0, 2.1, 4.2))
     return darker((red, green, blue), 1.0)
 
 

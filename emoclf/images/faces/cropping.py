@@ -26,6 +26,7 @@ _MIN_EYE_DISTANCE = 0.2
 """Eyes closer than this share of the box belong to a profile: their line says nothing of tilt."""
 
 _MAX_OVERSAMPLING = 4
+_Square = tuple[tuple[float, float], float, float]
 
 
 def crop_face(
@@ -106,17 +107,14 @@ def measure_roll(face: Face) -> float:
     return roll if abs(roll) <= MAX_ROLL_DEGREES else 0.0
 
 
-def _find_square(
-    face: Face, *, margin: float = 0.0, align: bool = True
-) -> tuple[tuple[float, float], float, float]:
+def _find_square(face: Face, *, margin: float = 0.0, align: bool = True) -> _Square:
     """Return centre (x, y) and side in pixels of the photo, and the turn in radians clockwise."""
-    share, centre_height = (
-        (_HAAR_SHARE, _HAAR_CENTRE) if face.landmarks is None else (_YUNET_SHARE, _YUNET_CENTRE)
-    )
+    is_haar = face.landmarks is None
+    share, middle = (_HAAR_SHARE, _HAAR_CENTRE) if is_haar else (_YUNET_SHARE, _YUNET_CENTRE)
     left, top, width, height = face.box
     face_side = math.sqrt(width * height) / share
     roll = math.radians(measure_roll(face) if align else 0.0)
-    down = (0.5 - centre_height) * face_side
+    down = (0.5 - middle) * face_side
     centre = (left + width / 2 - down * math.sin(roll), top + height / 2 + down * math.cos(roll))
     return centre, face_side * (1 + 2 * margin), roll
 
@@ -124,9 +122,8 @@ def _find_square(
 def _check_crop(image: np.ndarray, face: Face, size: tuple[int, int], margin: float) -> None:
     """Refuse what cannot be cut out."""
     if len(size) != 2 or any(int(side) != side or side < 1 for side in size):
-        raise ValueError(
-            f"size: expected (height, width) in whole pixels, at least 1, received {size}."
-        )
+        want = "expected (height, width) in whole pixels, at least 1"
+        raise ValueError(f"size: {want}, received {size}.")
     if not -0.4 < margin <= 4:
         raise ValueError(
             f"margin: expected a share of the face above -0.4 and at most 4, received {margin}. "

@@ -25,6 +25,10 @@ class FaceModelNotFoundError(FaceModelError, FileNotFoundError):
     """There is no file where the user says that a YuNet face model is."""
 
 
+Box = tuple[float, float, float, float]
+"""`(left, top, width, height)` in pixels."""
+
+
 @dataclass(frozen=True, eq=False)
 class Face:
     """Where a face is in a photo.
@@ -37,7 +41,7 @@ class Face:
             right eye of an upright face is on the left. None where the detector gives none.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     score: float
     landmarks: np.ndarray | None = None
 
@@ -102,9 +106,7 @@ def sort_faces(faces: Iterable[Face], image: np.ndarray) -> tuple[Face, ...]:
     return tuple(sorted(possible, key=lambda face: (-face.box[2] * face.box[3], -face.score)))
 
 
-def measure_overlap(
-    first: tuple[float, float, float, float], second: tuple[float, float, float, float]
-) -> float:
+def measure_overlap(first: Box, second: Box) -> float:
     """Return how much of their union two boxes have in common (intersection over union).
 
     Args:

@@ -18,7 +18,6 @@ import math
 import sys
 import threading
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,9 +85,7 @@ class YuNetDetector:
     def __init__(self, file: YuNetFile) -> None:
         """Load the network and try it once."""
         cv2 = import_opencv()
-        self.description = (
-            f"YuNet ({show_text(Path(file.path).name)}) with OpenCV {cv2.__version__}."
-        )
+        self.description = f"YuNet ({show_text(file.path.name)}) with OpenCV {cv2.__version__}."
         self.note = file.note
         self._file = file
         self._lock = threading.Lock()

@@ -235,9 +235,8 @@ def _fetch(folder: Path, damage: str, *, retry: bool) -> YuNetFile:
         model, content, failures = download_first(PINNED_MODELS)
     except FaceDetectorUnavailableError as error:
         kept = _remember_failure(failure_path, str(error))
-        raise FaceDetectorUnavailableError(
-            f"{said}{show_text(error)}{kept} {explain_remedy()}"
-        ) from error
+        said += f"{show_text(error)}{kept} {explain_remedy()}"
+        raise FaceDetectorUnavailableError(said) from error
     if said or failures:
         said += f"{failures} Downloaded: {model.name}.".lstrip()
     unkept = _keep(folder / model.name, content, failure_path)
