@@ -51,18 +51,9 @@ def split_photos(photos: Photos, settings: Settings | None = None) -> Photos:
 
 
 def draw_parts(photos: Photos, fractions: Sequence[float], *, seed: int = SEED) -> Photos:
-    """Draw the parts of photos, as `split_photos` does.
+    """Draw the parts of photos, as `split_photos` does, in these fractions, which sum to 1.
 
-    Args:
-        photos: What to split.
-        fractions: Of the photos for training, validation and test, each above 0, summing to 1.
-        seed: Seed of the draw.
-
-    Returns:
-        The same photos, each in a part, verified; groups are numbered by their first path.
-
-    Raises:
-        ValueError: If a class has too few groups.
+    Groups are numbered by their first path. Raises ValueError if a class has too few groups.
     """
     groups = _number_groups(photos)
     members = count_members(photos, groups)
@@ -88,15 +79,7 @@ def _number_groups(photos: Photos) -> np.ndarray:
 
 
 def count_members(photos: Photos, groups: np.ndarray) -> np.ndarray:
-    """Count the photos of every class in every group.
-
-    Args:
-        photos: The photos.
-        groups: Their groups, numbered from 0, int64 `(photos,)`.
-
-    Returns:
-        int64 `(groups, classes)`.
-    """
+    """Count the photos of every class in every group, numbered from 0: int64 (groups, classes)."""
     members = np.zeros((groups.max(initial=-1) + 1, len(photos.class_names)), dtype=np.int64)
     np.add.at(members, (groups, photos.labels), 1)
     return members
@@ -116,14 +99,8 @@ def assign_groups(
 ) -> np.ndarray:
     """Give whole groups to parts, so that every part gets its fraction of every class.
 
-    Args:
-        members: Photos of every class in every group, int64 `(groups, classes)`; every class has
-            some.
-        fractions: Of the photos that each part is to get, above 0, summing to 1.
-        seed: Seed of the draw.
-
-    Returns:
-        The part of every group, int64 `(groups,)`, counted from 0.
+    `members` counts the photos of every class in every group, int64 `(groups, classes)`; every
+    class has some. The fractions are above 0 and sum to 1. Returns int64 `(groups,)`: parts from 0.
     """
     generator = np.random.default_rng(seed)
     shuffled = generator.permutation(len(members))

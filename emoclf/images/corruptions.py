@@ -7,7 +7,8 @@ The kinds and the five severities follow the idea of Hendrycks and Dietterich (2
 from __future__ import annotations
 
 import io
-from typing import Any, Literal, NamedTuple, get_args
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -22,7 +23,8 @@ WORKING_SIDE: int = 384
 """Longer side in pixels that every photo is brought to before it is corrupted."""
 
 
-class Corruption(NamedTuple):
+@dataclass(frozen=True)
+class Corruption:
     """A kind of corruption and the severities at which it is tried.
 
     Attributes:

@@ -144,11 +144,10 @@ def iterate_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def find_coded_pixels(data: bytes) -> int:
-    """Add up the pixels of all coded pictures that decoding an AVIF's first frame may unfold.
+    """Add up height times width of all coded pictures that an AVIF's first frame may unfold.
 
-    Returns:
-        The sum of their heights times widths: photo, transparency, tiles, previews; without an
-        end where there are too many. What cannot be understood counts nothing.
+    Photo, transparency, tiles, previews; without an end where there are too many. What cannot be
+    understood counts nothing.
     """
     heads = list(itertools.islice(_find_heads(data), _MAX_PLACES + 1))
     return _ENDLESS if len(heads) > _MAX_PLACES else sum(map(_read_size, heads))

@@ -79,19 +79,7 @@ def annotate_photo(photo: np.ndarray, prediction: Prediction) -> np.ndarray:
 def save_annotated(photo: np.ndarray, prediction: Prediction, *, folder: str | Path) -> Path:
     """Write a photo with its predictions drawn onto it into a folder.
 
-    Args:
-        photo: As for `annotate_photo`.
-        prediction: For this photo. Its `file` names the picture: `sunny.jpg` becomes
-            `sunny.jpg`, other formats than JPEG become PNG; without a `file` it is `photo.png`.
-        folder: Where to; made when it is missing.
-
-    Returns:
-        The path of the new picture. Nothing is ever overwritten: when the name is taken, `-2`,
-        `-3` ... is added. The picture is there as a whole or not at all.
-
-    Raises:
-        OSError: If the folder cannot be made or written.
-        ValueError: If `photo` has another shape or dtype.
+    As `annotate_photo` draws and `save_picture` names it, after the prediction's `file`.
     """
     return save_picture(annotate_photo(photo, prediction), folder, file=prediction.file)
 

@@ -27,15 +27,7 @@ class UncertaintyRule:
     neither_above: float
 
     def decide(self, probabilities: Mapping[str, float], neither: float | None) -> str:
-        """Decide for one face.
-
-        Args:
-            probabilities: Class name to probability, 0 to 1, at least one class.
-            neither: Probability that it is none of the classes; None where it is not known.
-
-        Returns:
-            The most probable class, or `UNCERTAIN`.
-        """
+        """Return the most probable class of one face, or `UNCERTAIN`; `neither` may be unknown."""
         is_unclear = max(probabilities.values()) < self.uncertain_below
         is_neither = neither is not None and neither > self.neither_above
         return UNCERTAIN if is_unclear or is_neither else find_most_probable(probabilities)

@@ -114,7 +114,7 @@ class PredictionSmoother:
                 face = self._average(match[0], face, seconds - match[1])
             faces.append(face)
         self._known = [(face, seconds) for face in faces] + known
-        return replace(prediction, faces=tuple(faces))
+        return replace(prediction, faces=tuple(faces)) if faces else prediction
 
     def _average(self, old: FacePrediction, now: FacePrediction, seconds: float) -> FacePrediction:
         half_life = self._half_life_seconds

@@ -49,13 +49,9 @@ def find_near_pairs(
 ) -> np.ndarray:
     """Find the pairs of pictures that look the same, mirrored or not.
 
-    Args:
-        signatures: One per picture.
-        max_distance: Largest number of differing hash bits, 0 to 64.
-        min_similarity: Smallest correlation of the thumbnails, -1.0 to 1.0.
-
-    Returns:
-        int64 array of shape (pairs, 2): positions in `signatures`, the smaller one first, sorted.
+    Their hashes differ in at most `max_distance` bits, 0 to 64, and their thumbnails correlate with
+    at least `min_similarity`, -1.0 to 1.0. Returns int64 (pairs, 2): positions in `signatures`, the
+    smaller one first, sorted.
     """
     own = np.array([signature.own for signature in signatures], dtype=np.uint64)
     mirrored = np.array([signature.mirrored for signature in signatures], dtype=np.uint64)
@@ -74,15 +70,10 @@ def find_near_pairs(
 
 
 def group_pairs(pairs: np.ndarray, count: int) -> np.ndarray:
-    """Join pairs that share a picture into groups.
+    """Join pairs that share a picture, int (pairs, 2), into groups.
 
-    Args:
-        pairs: int array of shape (pairs, 2), positions of pictures.
-        count: How many pictures there are.
-
-    Returns:
-        int64 array of shape (count,): the group of each picture, numbered from 0 in the order
-        of their first members; -1 for a picture that is in no pair.
+    Returns int64 (count,): the group of each picture, numbered from 0 in the order of their first
+    members; -1 for a picture that is in no pair.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -107,14 +98,9 @@ def mark_duplicates(
 ) -> tuple[FileRecord, ...]:
     """Add the duplicate groups and the problems that only show between files.
 
-    Args:
-        records: One per file, with what is wrong with it by itself.
-        signatures: One per file; None for a file that is compared byte by byte only.
-        max_distance: As for `find_near_pairs`.
-        min_similarity: As for `find_near_pairs`.
-
-    Returns:
-        The records in the same order, the problems of each in the order of `PROBLEM_KINDS`.
+    A file without a signature is compared byte by byte only. The numbers are those of
+    `find_near_pairs`. Returns the records in the same order, the problems of each in the order of
+    `PROBLEM_KINDS`.
     """
     same = _find_exact_duplicates(records)
     # One file speaks for its exact duplicates.

@@ -187,18 +187,9 @@ def carry_out(
 
 
 def undo(manifests: Sequence[Manifest], root: Path, *, dry_run: bool = False) -> MoveResult:
-    """Bring back what manifests have moved; a mark says so until all of it is done.
+    """Bring back what manifests, the newest first, have moved; a mark says so until all is done.
 
-    Args:
-        manifests: The newest first.
-        root: The data set's folder.
-        dry_run: Whether to touch nothing.
-
-    Returns:
-        What was brought back, or would be.
-
-    Raises:
-        OSError: If the disk is full or read-only.
+    Raises OSError if the disk is full or read-only.
     """
     back: list[Move] = []
     there: list[Move] = []
@@ -265,12 +256,8 @@ def finish_moves(
 def find_unfinished(folder: str | Path) -> tuple[dict[tuple[str, str], str], Reasons]:
     """Find the files that interrupted calls were to move, or had begun to bring back.
 
-    Args:
-        folder: The data set's folder; nothing in it is touched.
-
-    Returns:
-        The reason why each was to be moved, by its path and its SHA-256; and what stands in the
-        way of knowing, each with the reason.
+    Nothing is touched. Returns the reason why each was to be moved, by its path and its SHA-256;
+    and what stands in the way of knowing, each with the reason.
     """
     restores, moves, unread = read_unfinished(Path(folder))
     lines = [move for manifest in (*restores, *moves) for move in manifest.moves]

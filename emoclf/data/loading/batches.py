@@ -54,29 +54,13 @@ class EpochOrder:
 
 
 def take_order(cache: PhotoCache, part: str, *, seed: int = SEED) -> EpochOrder:
-    """Make the order in which the photos of a part are learned from.
-
-    Args:
-        cache: The decoded photos.
-        part: `"train"`, `"validation"` or `"test"`.
-        seed: Seed of all orders.
-
-    Returns:
-        The order, before its first epoch.
-    """
+    """Make the order in which the photos of a part are learned from, before its first epoch."""
     indices, labels = cache.photos.find_part(part), cache.photos.part(part).labels
     return EpochOrder(indices, labels, seed=seed, fingerprint=_fingerprint(cache, part))
 
 
 def find_order(dataset: tf.data.Dataset) -> EpochOrder | None:
-    """Return the order of a data set that `make_dataset` shuffles; None for any other.
-
-    Args:
-        dataset: From `make_dataset`.
-
-    Returns:
-        The order.
-    """
+    """Return the order of a data set that `make_dataset` shuffles; None for any other."""
     return getattr(dataset, _ORDER_NAME, None)
 
 

@@ -100,20 +100,9 @@ def fill_from_archive(
     also: Collection[str] = (),
     progress: bool = False,
 ) -> Copied:
-    """Unpack into a folder that is empty and that the caller removes when this raises.
+    """Unpack an open archive into an empty folder, which the caller removes when this raises.
 
-    Args:
-        archive: The archive, open.
-        folder: An empty folder.
-        limits: What the archive may hold at most.
-        also: Extensions that are unpacked besides pictures.
-        progress: Whether a progress bar is shown.
-
-    Returns:
-        What was written, and what was left out.
-
-    Raises:
-        ArchiveRefusedError: As for `extract_archive`, without the archive's name.
+    As `extract_archive`; an ArchiveRefusedError does not name the archive.
     """
     size = archive.seek(0, 2)
     with _unzipping(archive, folder, limits) as (plain, is_zip):

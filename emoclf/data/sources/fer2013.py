@@ -89,26 +89,12 @@ class FaceSet:
         return len(self.pixels)
 
     def take(self, chosen: np.ndarray) -> FaceSet:
-        """Return the chosen faces.
-
-        Args:
-            chosen: bool `(faces,)`, or indices.
-
-        Returns:
-            A smaller set.
-        """
+        """Return the chosen faces, by bool `(faces,)` or indices."""
         return FaceSet(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 def join_face_sets(*parts: FaceSet) -> FaceSet:
-    """Join sets of faces, one after the other.
-
-    Args:
-        *parts: At least one set.
-
-    Returns:
-        One set.
-    """
+    """Join at least one set of faces, one after the other."""
     columns = ([getattr(part, each.name) for part in parts] for each in fields(FaceSet))
     return FaceSet(*map(np.concatenate, columns))
 

@@ -179,14 +179,7 @@ def fetch_fer_plus_votes(folder: str | Path, *, address: str = FER_PLUS_ADDRESS)
 
 
 def check_votes_file(path: str | Path) -> None:
-    """Compare the rows of a file of votes with FER2013's: as many, in the same parts.
-
-    Args:
-        path: `fer2013new.csv`.
-
-    Raises:
-        ValueError: If it is not FER+.
-    """
+    """Compare the rows of a file of votes with FER2013's; raise ValueError if it is not FER+."""
     parts = find_data_set("fer2013").parts
     expected = {usage: sum(counts.values()) for usage, counts in parts.items()}
     with open_table(path, what=f"FER+'s {VOTES_NAME}", max_bytes=_MAX_VOTES_BYTES) as rows:

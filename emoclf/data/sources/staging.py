@@ -134,21 +134,10 @@ def stage_with(
     class_names: tuple[str, ...] = CLASS_NAMES,
     progress: bool = True,
 ) -> PhotoFolder:
-    """Fill a folder once: verified, recorded, whole or not there.
+    """Fill a folder once, by `fill`: verified, recorded, whole or not there.
 
-    Args:
-        fill: Writes the files into the folder that it is given.
-        local_folder: Nothing, an empty folder, or what an earlier call has filled.
-        source: Where the files come from.
-        fingerprint: Of the state of the source: another one is not taken for the same.
-        class_names: Names in label order.
-        progress: Whether a progress bar is shown.
-
-    Returns:
-        What is there now.
-
-    Raises:
-        FileExistsError: If something else is in the local folder, or the source has changed.
+    The fingerprint is that of the source's state: another one is not taken for the same. Raises
+    FileExistsError if something else is in the local folder, or the source has changed.
     """
     was_there = (local_folder / RECORD_NAME).is_file()
     if was_there:

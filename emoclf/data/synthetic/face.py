@@ -185,14 +185,9 @@ def _draw_nose(canvas: Canvas, person: Person) -> None:
 
 
 def mouth_edges(expression: Expression) -> tuple[Points, Points]:
-    """Return the upper and the lower edge of the mouth's opening around `(0, 0)`.
+    """Return the upper and the lower edge of the mouth's opening around `(0, 0)`, head units.
 
-    Args:
-        expression: How the face moves.
-
-    Returns:
-        Two arrays, float64, shape (17, 2), head units, both from the left corner to the
-        right one; they coincide when the mouth is closed.
+    Both are float64 (17, 2), from the left corner to the right one; the same when it is closed.
     """
     x = expression.mouth_width * _T
     middle = expression.mouth_curve * (0.5 - _T**2) + expression.mouth_skew * _T

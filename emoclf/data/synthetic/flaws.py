@@ -72,16 +72,11 @@ def flawed_files(
     extra_face: Callable[[int, int], Image.Image],
     ordinary_face: Callable[[int, int], tuple[str, bytes]],
 ) -> Iterator[tuple[PlantedFlaw, bytes]]:
-    """Make every flawed file.
+    """Make every flawed file: yield its record and the bytes of the file `paths[0]`.
 
-    Args:
-        extra_face: Draws face `number` of class `label`, given both, that is no ordinary picture
-            of the data set.
-        ordinary_face: Gives path and JPEG bytes of ordinary face `number`, modulo their count, of
-            class `label`, to be copied.
-
-    Yields:
-        The record of a flaw and the bytes of the file `paths[0]`.
+    `extra_face` draws face `number` of class `label`, given both, that is no ordinary picture of
+    the data set. `ordinary_face` gives path and JPEG bytes of ordinary face `number`, modulo their
+    count, of class `label`, to be copied.
     """
     planted = [(kind, position) for kind, n in FLAW_COUNTS.items() for position in range(n)]
     for number, (kind, position) in enumerate(planted, start=1):

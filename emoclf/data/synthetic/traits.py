@@ -195,18 +195,11 @@ def _background_colour(generator: np.random.Generator) -> Colour:
 def draw_expression(
     generator: np.random.Generator, direction: float, *, strength: float | None = None
 ) -> Expression:
-    """Choose how a face moves.
+    """Choose how a face moves: happily in the direction 1.0, sadly in -1.0.
 
-    The same generator state gives the same habits and the same random offsets for either
-    direction, so a happy and a sad picture of one seed differ in the feeling alone.
-
-    Args:
-        generator: Source of chance.
-        direction: 1.0 for happy, -1.0 for sad.
-        strength: 0 to 1, or None to choose it.
-
-    Returns:
-        The expression.
+    The same generator state gives the same habits and the same random offsets for either direction,
+    so a happy and a sad picture of one seed differ in the feeling alone. Without a `strength` of 0
+    to 1 chance chooses it.
     """
     is_faint = generator.random() < 0.14  # most faces show it clearly, some hardly at all
     drawn = generator.uniform(*((0.0, 0.2) if is_faint else (0.45, 1.0)))

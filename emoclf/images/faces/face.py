@@ -83,13 +83,8 @@ def check_image(image: np.ndarray) -> None:
 def sort_faces(faces: Iterable[Face], image: np.ndarray) -> tuple[Face, ...]:
     """Put the largest face first and drop what cannot be a face of this photo.
 
-    Args:
-        faces: Faces in any order; boxes may hold anything a detector came up with.
-        image: uint8 `(height, width, 3)`, the photo.
-
-    Returns:
-        The faces with a finite box whose centre lies in the photo, by falling area, then by
-        falling score.
+    Kept are faces with a finite box whose centre lies in the photo, uint8 `(height, width, 3)`, by
+    falling area, then by falling score.
     """
     height, width = image.shape[:2]
 
@@ -107,15 +102,7 @@ def sort_faces(faces: Iterable[Face], image: np.ndarray) -> tuple[Face, ...]:
 
 
 def measure_overlap(first: Box, second: Box) -> float:
-    """Return how much of their union two boxes have in common (intersection over union).
-
-    Args:
-        first: `(left, top, width, height)`, width and height above 0.
-        second: Likewise.
-
-    Returns:
-        0 (apart) to 1 (the same).
-    """
+    """Return intersection over union of two boxes: 0 (apart) to 1 (the same)."""
     width = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
     height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
     common = max(0.0, width) * max(0.0, height)

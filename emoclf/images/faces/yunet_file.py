@@ -280,11 +280,8 @@ def _recall_failure(path: Path) -> str | None:
 def download_first(models: Sequence[PinnedModel]) -> tuple[PinnedModel, bytes, str]:
     """Fetch the first of several files that can be had, the preferred one first.
 
-    Returns:
-        That file, its content, checked, and in sentences why those before it were not delivered.
-
-    Raises:
-        FaceDetectorUnavailableError: If there is none; the message says what happened with each.
+    Returns it, its content, checked, and in sentences why those before it were not delivered.
+    Raises FaceDetectorUnavailableError if there is none, and says what happened with each.
     """
     deadline = time.monotonic() + _DEADLINE_SECONDS
     failures: list[str] = []
@@ -301,13 +298,9 @@ def download_first(models: Sequence[PinnedModel]) -> tuple[PinnedModel, bytes, s
 
 
 def open_https(url: str, *, timeout_seconds: float) -> Any:
-    """Open an address over https; a redirection to anything else is refused as well.
+    """Open an address over https; OSError for anything else, a redirection included.
 
-    Returns:
-        A context manager whose `read1(count)` returns the next bytes, as soon as there are any.
-
-    Raises:
-        OSError: If the address cannot be opened or is not https.
+    `read1(count)` of what is returned gives the next bytes, as soon as there are any.
     """
     from urllib import request  # costs 0.1 s, and most starts find the file in the cache
 
