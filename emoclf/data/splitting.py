@@ -1,4 +1,4 @@
-"""Who is trained on, who chooses the epoch, who is tested: drawn once, duplicates together.
+"""Train, validation and test photos: drawn once, duplicates together.
 
 A split that is drawn again every epoch tests on photos it has trained on, and a split that
 separates two duplicates of one photo does the same. So photos are split once, groups of duplicates
@@ -153,7 +153,7 @@ def split_as_published(report: CleaningReport, settings: Settings | None = None)
             f"{', '.join(map(show_text, sorted(set(parts.values()))[:6])) or 'nothing'}. `fetch "
             "fer2013` writes such folders; split others without this option."
         )
-    photos = make_photos(report, _leave_out_crossing(usable, parts))
+    photos = make_photos(report, _leave_out_leakage(usable, parts))
     published = np.array([parts[path] for path in photos.paths])
     if len(present) == len(PUBLISHED_PARTS):
         chosen = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
@@ -171,8 +171,8 @@ def _find_part(path: str) -> str:
     return next((name for name in parents if name in PUBLISHED_PARTS), "/".join(parents))
 
 
-def _leave_out_crossing(records: list[FileRecord], parts: dict[str, str]) -> list[FileRecord]:
-    """Keep of each group of copies those in its last part, and each content once."""
+def _leave_out_leakage(records: list[FileRecord], parts: dict[str, str]) -> list[FileRecord]:
+    """Keep of each group of duplicates those in its last part, and each content once."""
     ranks = {record.path: PUBLISHED_PARTS.index(parts[record.path]) for record in records}
     last: Counter[int] = Counter()
     for record in records:

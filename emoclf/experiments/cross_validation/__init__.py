@@ -1,4 +1,4 @@
-"""Every photo of a small folder predicted by a network that has not seen it.
+"""Every photo of a small folder predicted by a network not trained on it.
 
 `cross_validate` trains the folds and keeps each one as soon as it is finished, `CrossValidation`
 holds the predictions and says what they do and do not show.

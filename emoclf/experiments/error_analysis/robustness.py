@@ -84,7 +84,7 @@ def make_corrupted_prediction(
     whose face was turned out of the picture.
 
     Args:
-        predictor: Who predicts, for the largest face of a photo where it is shown faces.
+        predictor: Who predicts, for the largest face of a photo where it takes faces.
         files: The clean photos, in the order of `CorruptedPhoto.index`.
         search_again: Whether faces are searched for in the corrupted photos, instead of in `files`.
 

@@ -87,7 +87,7 @@ def measure_photos(
 
 
 def _measure(path: Path, detector: FaceDetector | None) -> tuple[float, ...]:
-    """Return brightness, sharpness, shorter side, number of faces, share of the largest."""
+    """Return brightness, sharpness, shorter side, number of faces, fraction of the largest."""
     new = FileRecord(path.name, "", -1)
     record, _ = examine_file(path, new, thresholds=CleaningThresholds())
     if record.brightness is None or record.sharpness is None:

@@ -15,10 +15,10 @@ from emoclf.inference.explanations.explaining import (
 )
 from emoclf.inference.explanations.maps import make_grad_cam_maps, make_occlusion_maps
 from emoclf.inference.explanations.person import (
-    BoxShare,
+    BoxFraction,
     BoxSummary,
-    PersonShare,
+    PersonFraction,
     find_body_box,
-    find_share_on_person,
-    summarise_shares_on_person,
+    find_fraction_on_person,
+    summarise_fractions_on_person,
 )

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     import keras
 
 HIDDEN_SHARE = 0.1
-"""The fraction of what the network was shown that is hidden to put a map to the test."""
+"""The fraction of the network's input that is hidden to test a map."""
 
 NOTHING_NOTE = "Nothing in the picture speaks for this class, by this method."
 
-_MAP_SHARE = (0.3, 0.75)
+_MAP_FRACTION = (0.3, 0.75)
 """How much of a pixel's colour comes from the map, where it marks least and most; the rest is the
 photo in grey."""
 
@@ -53,8 +53,8 @@ class Explanation(Displayed):
         corners: float64 `(4, 2)`, x and y in pixels of the photo: the corners of what the network
             was shown, clockwise from the upper left of its input. May reach past the
             photo.
-        share_on_photo: Share of the map that lies on the photo, 0 to 1; the rest lies on the grey
-            that fills the network's picture, or beyond the border. 0 where nothing is marked.
+        fraction_on_photo: Fraction of the map that lies on the photo, 0 to 1; the rest lies on the
+            grey that fills the network's input, or beyond the border. 0 where nothing is marked.
         probability_hiding_most: The probability of the class when the tenth of the network's
             picture that is marked most is grey.
         probability_hiding_least: Likewise for the tenth that is marked least. Only when the former
@@ -69,7 +69,7 @@ class Explanation(Displayed):
     probability: float
     method: Method
     corners: np.ndarray
-    share_on_photo: float
+    fraction_on_photo: float
     probability_hiding_most: float
     probability_hiding_least: float
     prediction: Prediction
@@ -159,7 +159,7 @@ def explain(
         probability=prediction.faces[face].probabilities[class_name],
         method=method,
         corners=corners @ shown.matrices[face].T,
-        share_on_photo=float(marks[is_on_photo].sum(dtype=np.float64)) / total if total else 0.0,
+        fraction_on_photo=float(marks[is_on_photo].sum(dtype=np.float64)) / total if total else 0.0,
         probability_hiding_most=most,
         probability_hiding_least=least,
         prediction=prediction,
@@ -315,7 +315,7 @@ def _colour(picture: Image.Image, marks: np.ndarray) -> np.ndarray:
     cv2 = import_opencv()
     levels = Image.fromarray(np.round(np.clip(marks, 0, 1) * 255).astype(np.uint8))
     colours = cv2.applyColorMap(np.asarray(levels), cv2.COLORMAP_CIVIDIS)[..., ::-1]
-    least, most = (255 * share for share in _MAP_SHARE)
+    least, most = (255 * share for share in _MAP_FRACTION)
     share = levels.point([round(least + (most - least) * level / 255) for level in range(256)])
     return np.array(Image.composite(Image.fromarray(np.ascontiguousarray(colours)), picture, share))
 
