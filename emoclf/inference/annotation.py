@@ -59,20 +59,19 @@ def annotate_photo(photo: np.ndarray, prediction: Prediction) -> np.ndarray:
     _check_photo(photo)
     scale = max(1, math.ceil(MIN_SIDE_PX / max(photo.shape[:2])))
     canvas = _make_canvas(photo, scale)
-    draw = ImageDraw.Draw(canvas)
     if not prediction.faces:
         whole = (0.0, 0.0, float(canvas.width), float(canvas.height))
         label = "not read" if prediction.problem else "no face"
-        _draw_label(draw, canvas, whole, [label], NEUTRAL_COLOUR, [])
+        _draw_label(canvas, whole, [label], NEUTRAL_COLOUR, [])
         return np.array(canvas)
     classes = tuple(prediction.probabilities)
     boxes = [_place_box(face, scale, photo) for face in prediction.faces]
     for face, box in zip(reversed(prediction.faces), reversed(boxes), strict=True):
         colour = _colour_of(face, classes)
-        _draw_box(draw, canvas, box, colour, is_broken=face.answer == UNCERTAIN)
+        _draw_box(canvas, box, colour, is_broken=face.answer == UNCERTAIN)
     occupied = list(boxes)
     for face, box in zip(prediction.faces, boxes, strict=True):
-        _draw_label(draw, canvas, box, _find_labels(face), _colour_of(face, classes), occupied)
+        _draw_label(canvas, box, _find_labels(face), _colour_of(face, classes), occupied)
     return np.array(canvas)
 
 
@@ -159,10 +158,9 @@ def _colour_of(face: FacePrediction, classes: tuple[str, ...]) -> str:
     return COLOURS[classes.index(face.answer) % len(COLOURS)]
 
 
-def _draw_box(
-    draw: ImageDraw.ImageDraw, canvas: Image.Image, box: _Box, colour: str, *, is_broken: bool
-) -> None:
+def _draw_box(canvas: Image.Image, box: _Box, colour: str, *, is_broken: bool) -> None:
     """Draw a frame with a dark edge, so that it shows on light and on coloured ground."""
+    draw = ImageDraw.Draw(canvas)
     width = max(2, round(max(canvas.size) / 320))
     draw.rectangle(
         (box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1), outline="black", width=width + 2
@@ -188,14 +186,10 @@ def _find_dashes(box: _Box, length: float, width: int) -> Iterator[_Box]:
 
 
 def _draw_label(
-    draw: ImageDraw.ImageDraw,
-    canvas: Image.Image,
-    box: _Box,
-    labels: list[str],
-    colour: str,
-    occupied: list[_Box],
+    canvas: Image.Image, box: _Box, labels: list[str], colour: str, occupied: list[_Box]
 ) -> None:
     """Write a text on coloured ground at a box, inside the picture, off faces and other labels."""
+    draw = ImageDraw.Draw(canvas)
     text, font = labels[0], _load_font(_choose_font_px(canvas, box, labels[0]))
     if font.getlength(text) > _MAX_LABEL_SHARE * (box[2] - box[0]):
         text = labels[-1]

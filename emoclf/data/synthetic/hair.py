@@ -222,12 +222,9 @@ def draw_cover(canvas: Canvas, person: Person, scene: Scene) -> None:
     """Draw what hides a part of the face, if anything does."""
     side = np.array([scene.cover_side, 1.0])
     loose_hair = person.hair_style in _LOOSE_STYLES and person.headwear != "headscarf"
-    if scene.cover == "hand":
-        _draw_hand(canvas, person, side)
-    elif scene.cover == "phone":
-        _draw_phone(canvas, person, side)
-    elif scene.cover == "mug":
-        _draw_mug(canvas, person, side)
+    held = {"hand": _draw_hand, "phone": _draw_phone, "mug": _draw_mug}
+    if scene.cover in held:
+        held[scene.cover](canvas, person, side)
     elif scene.cover == "scarf":
         scarf = smooth("-0.95,0.9 0,1.12 0.95,0.9 1.1,1.5 0,1.9 -1.1,1.5")
         canvas.flat(scarf, person.accessory, depth=0.2)
