@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from emoclf.config import Settings
+from emoclf.data.folds import make_folds
 from emoclf.data.loading import cache_photos
-from emoclf.data.splitting import make_folds
 from emoclf.experiments.baselines.training import keep_baseline
 from emoclf.experiments.cross_validation import load_cross_validation
 from emoclf.photos import Photos

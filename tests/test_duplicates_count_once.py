@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from emoclf.config import CLASS_NAMES
-from emoclf.data.splitting import make_folds
+from emoclf.data.folds import make_folds
 from emoclf.evaluation import Evaluation, estimate_fraction
 from emoclf.evaluation.calibration import accuracy_at_coverage
 from emoclf.experiments.cross_validation.result import CrossValidation, keep_fold

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from emoclf.data.splitting import make_folds
+from emoclf.data.folds import make_folds
 from emoclf.photos import Photos
 
 

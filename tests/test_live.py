@@ -12,7 +12,6 @@ from emoclf.apps.camera import (
     Frame,
     LiveSession,
     WindowUnavailableError,
-    draw_frame,
     open_camera,
     open_video_file,
     open_window,
@@ -201,7 +200,7 @@ def test_a_session_predicts_a_list_of_arrays():
     assert [predicted[0].prediction.answer, predicted[-1].prediction.answer] == ["Happy", "Sad"]
     assert predicted[-1].frames_per_second > 0
     assert predicted[-1].milliseconds > 0
-    picture = draw_frame(predicted[-1])
+    picture = predicted[-1].draw()
     assert picture.dtype == np.uint8
     assert picture.shape[2] == 3
 

@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from emoclf.data.folders import find_class_folders, list_files
-from emoclf.data.photo_folder import PhotoFolder
+from emoclf.data.folders import PhotoFolder, find_class_folders, list_files
 from emoclf.data.sources import (
     DRIVE_DATA_FOLDER,
     extract_archive,

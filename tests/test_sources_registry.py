@@ -1,6 +1,7 @@
 """The registry, class maps, and the commands that use them."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_every_data_set_says_where_from_on_what_terms_and_how():
         assert each.name in str(each)
         assert sum(sum(c.values()) for c in each.parts.values()) in (0, 327, each.photos)
         assert all(set(counts) <= set(each.classes) for counts in each.parts.values())
-        json.dumps(each.to_dict())
+        json.dumps(asdict(each))
     assert "8,989" in str(find_data_set("FER2013"))
     with pytest.raises(ValueError, match="project-drive"):
         find_data_set("imagenet")

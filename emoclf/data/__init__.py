@@ -1,6 +1,6 @@
 """Which photos, in which part, as batches.
 
-`sources` finds or makes a data set (`synthetic` draws one) and gives a `photo_folder`, `folders`
-recognises its classes, `cleaning` says what is wrong with its files, `splitting` divides it,
-`loading` makes batches of it.
+`sources` finds or makes a data set (`synthetic` draws one), `folders` says what such a folder holds
+and recognises its classes, `cleaning` says what is wrong with its files, `splitting` and `folds`
+divide it, `loading` makes batches of it.
 """

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from emoclf.config import CLASS_NAMES
+from emoclf.display import Displayed, Table
 from emoclf.storage import describe_irregular
 from emoclf.untrusted import quote_argument, show_text
+
+if TYPE_CHECKING:
+    from emoclf.data.synthetic.flaws import PlantedFlaw
+
+DRAWN_FACES = "drawn faces"
+"""Source of the photos that emoclf has drawn."""
+
+_NAMED_FILES = 3
 
 _NO_CLASS_NAME = "no class name"
 _WORD = re.compile(r"[^\W\d_]+")
@@ -25,14 +35,13 @@ _OVERRULING_WORDS = frozenset({"not", "no", "non", "un", "never", "without", "qu
 """Words that keep a folder from being a class folder: `not happy` is not Happy."""
 
 
-@dataclass(frozen=True)
-class ClassFolder:
+class ClassFolder(NamedTuple):
     """A folder whose photos belong to one class.
 
     Attributes:
         path: The folder.
         class_name: One of the class names, spelt as in the configuration.
-        label: The class's number, its position among the class names.
+        label: Its position among the class names.
     """
 
     path: Path
@@ -40,8 +49,7 @@ class ClassFolder:
     label: int
 
 
-@dataclass(frozen=True)
-class ClassFolders:
+class ClassFolders(NamedTuple):
     """The class folders of a data set and what lies beside them.
 
     Attributes:
@@ -56,8 +64,7 @@ class ClassFolders:
     unassigned: tuple[tuple[Path, str], ...]
 
 
-@dataclass(frozen=True)
-class FileList:
+class FileList(NamedTuple):
     """The files below a folder.
 
     Attributes:
@@ -69,26 +76,62 @@ class FileList:
     skipped: tuple[tuple[Path, str], ...]
 
 
-def match_class_name(folder_name: str, *, class_names: tuple[str, ...] = CLASS_NAMES) -> str | None:
-    """Find the one class that a folder's name speaks of.
+@dataclass(frozen=True)
+class PhotoFolder(Displayed):
+    """A folder of photos that is there now: found, drawn, copied, unpacked or fetched.
 
-    Whole words are compared, whatever their case and decoration.
-
-    Args:
-        folder_name: The name of a folder, without its path.
-        class_names: The classes to look for.
-
-    Returns:
-        The class name, or None when the name speaks of no class, of several, or negates one.
-
-    Example:
-        >>> match_class_name("01-sad_images"), match_class_name("HAPPY (2)")
-        ('Sad', 'Happy')
-        >>> match_class_name("unhappy"), match_class_name("happy and sad")
-        (None, None)
+    Attributes:
+        folder: Holds the class folders.
+        source: Where the photos come from: a path, a link, or `DRAWN_FACES`.
+        notes: How it came to be, in sentences.
+        files: How many files there are; None where nobody counted.
+        bytes: Their size together; 0 where nobody counted.
+        sha256: Of all paths and contents together, in hexadecimal digits, after staging.
+        counts: Photos by class, such as `"Happy"`, and by published part, as in
+            `"Happy/Training"`.
+        left_out: What was not taken, each with the reason.
+        was_there: Whether all of it had been there before, and nothing was written now.
+        gone: Files that were put there and have been moved or deleted since.
+        planted_flaws: What is wrong with drawn faces on purpose.
     """
-    named = _find_named_classes(folder_name, class_names)
-    return named[0] if len(named) == 1 and not _is_overruled(folder_name) else None
+
+    folder: Path
+    source: str
+    notes: tuple[str, ...] = ()
+    files: int | None = None
+    bytes: int = 0
+    sha256: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    left_out: tuple[tuple[str, str], ...] = ()
+    was_there: bool = False
+    gone: tuple[str, ...] = ()
+    planted_flaws: tuple[PlantedFlaw, ...] = ()
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it holds drawn faces."""
+        return self.source == DRAWN_FACES
+
+    def blocks(self) -> Iterable[str | Table]:
+        """Return how it came to be, how much there is, and what is missing."""
+        yield from self.notes
+        if self.files is not None:
+            size = f", {self.bytes / 2**20:,.1f} MiB" if self.bytes else ""
+            verb = "staged and verified" if self.sha256 else "written"
+            state = "were staged before" if self.sha256 and self.was_there else verb
+            yield f"{self.files:,} files{size}, {state}: {show_text(self.folder)}"
+        if self.sha256:
+            yield f"SHA-256 of all of them: {self.sha256}"
+        if self.counts:
+            yield Table(("class", "photos"), list(self.counts.items()))
+        if self.planted_flaws:
+            yield f"{len(self.planted_flaws):,} flaws were planted to be found."
+        if self.gone:
+            yield f"{len(self.gone):,} of them were moved or deleted here since."
+        if self.left_out:
+            named = ", ".join(f"{n!r} ({why})" for n, why in self.left_out[:_NAMED_FILES])
+            more = ", ..." if len(self.left_out) > _NAMED_FILES else ""
+            yield f"{len(self.left_out):,} files left out: {named}{more}"
 
 
 def parse_class_map(text: str, *, class_names: tuple[str, ...] = CLASS_NAMES) -> dict[str, str]:
@@ -286,11 +329,6 @@ def _find_named_classes(folder_name: str, class_names: tuple[str, ...]) -> list[
     return [name for name in class_names if _split_words(name) in words]
 
 
-def _is_overruled(folder_name: str) -> bool:
-    """Tell whether a word in the name says that it is no class folder."""
-    return not _OVERRULING_WORDS.isdisjoint(_split_words(folder_name).split())
-
-
 def _explain_unassigned(entry: Path, class_names: tuple[str, ...]) -> str | None:
     """Say why an entry of the root is in no class, or return None for a class folder."""
     kind = _describe_entry(entry)
@@ -303,7 +341,8 @@ def _explain_unassigned(entry: Path, class_names: tuple[str, ...]) -> str | None
         return _NO_CLASS_NAME
     if len(named) > 1:
         return f"ambiguous: names {' and '.join(named)}"
-    return "negated or set aside" if _is_overruled(entry.name) else None
+    is_negated = not _OVERRULING_WORDS.isdisjoint(_split_words(entry.name).split())
+    return "negated or set aside" if is_negated else None
 
 
 def _explain_missing(found: ClassFolders, missing: list[str], class_names: tuple[str, ...]) -> str:

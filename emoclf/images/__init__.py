@@ -18,7 +18,6 @@ from emoclf.images.files import (
     read_image_bytes,
 )
 from emoclf.images.memory import (
-    MAX_BYTES,
     OldPillowWarning,
     quiet_pillow,
     sharing_memory,
@@ -34,30 +33,3 @@ from emoclf.images.preparing import (
     prepare,
     resize_image,
 )
-
-__all__ = [
-    "FORMAT_EXTENSIONS",
-    "IMAGE_EXTENSIONS",
-    "MAX_BYTES",
-    "MAX_FILE_BYTES",
-    "MAX_LOST_FRACTION",
-    "PADDING_GREY",
-    "DecodedImage",
-    "ModelInfo",
-    "Network",
-    "OldPillowWarning",
-    "Photo",
-    "Prepared",
-    "UnreadableImageError",
-    "decode_for",
-    "decode_image",
-    "explain_unknown_content",
-    "find_format",
-    "load_image",
-    "prepare",
-    "quiet_pillow",
-    "read_image_bytes",
-    "resize_image",
-    "sharing_memory",
-    "warn_if_pillow_is_old",
-]

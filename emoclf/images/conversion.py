@@ -45,17 +45,10 @@ _DAMAGED_EXIF = "EXIF block unreadable, taken as upright"
 
 
 def convert_to_rgb(image: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Decode a PIL image's current frame into an upright picture.
+    """Decode a PIL image's current frame, of any mode but floating point, into an upright picture.
 
-    Args:
-        image: A PIL image of any mode but floating point; it is loaded, else left unchanged.
-
-    Returns:
-        uint8 RGB `(height, width, 3)`, 0 to 255; and what was done, for example
-        `("EXIF rotation applied",)`.
-
-    Raises:
-        TypeError: If the image holds floating-point values or integers beyond 16 bits.
+    Returns uint8 RGB `(height, width, 3)`, 0 to 255, and what was done, such as `("EXIF rotation
+    applied",)`. Raises TypeError for floating-point values or integers beyond 16 bits.
     """
     image.load()
     orientation, exif_notes = read_orientation(image)
@@ -77,11 +70,9 @@ def count_frames(image: Image.Image) -> tuple[str, ...]:
 
 
 def read_orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
-    """Read how the camera was held.
+    """Read how the camera was held: the EXIF orientation, 1 (upright, or unknown) to 8.
 
-    Returns:
-        The EXIF orientation, 1 (upright) to 8; 1 when there is none or it is none of these. And
-        a note if the EXIF block is damaged, or would fill the memory.
+    And a note if the EXIF block is damaged, or would fill the memory.
     """
     try:
         if has_excessive_exif(_find_exif(image)):

@@ -88,8 +88,7 @@ def corrupt_photo(
         return _cover(photo, severity / 100, generator)
     picture = Image.fromarray(np.ascontiguousarray(photo))
     if name == "rotation":
-        turn = choose_degrees(severity, seed=seed)
-        grey = (PADDING_GREY,) * 3
+        turn, grey = choose_degrees(severity, seed=seed), (PADDING_GREY,) * 3
         return np.asarray(picture.rotate(turn, Image.Resampling.BICUBIC, fillcolor=grey))
     if name == "jpeg":
         buffer = io.BytesIO()

@@ -10,12 +10,7 @@ import struct
 
 from PIL import Image
 
-from emoclf.images.headers import (
-    MAX_SEGMENTS,
-    JpegOutline,
-    find_coded_pixels,
-    has_deep_colours,
-)
+from emoclf.images.headers import MAX_SEGMENTS, JpegOutline, find_coded_pixels, has_deep_colours
 
 PIXEL_BYTES = 7
 """Once decoded, 4 bytes of a pixel are Pillow's and 3 are ours; resizing needs as many."""
@@ -46,15 +41,9 @@ _RLE_FILE_BYTES = 8 * 2**20
 
 
 def explain_excess(data: bytes, format_name: str, outline: JpegOutline | None = None) -> str | None:
-    """Say what makes a file take too long, or too much before its size is known.
+    """Say what makes a file take too long, or too much before its size is known; else None.
 
-    Args:
-        data: The content of the file.
-        format_name: A key of `FORMAT_EXTENSIONS`.
-        outline: What `outline_jpeg` says of a JPEG.
-
-    Returns:
-        One or two sentences for the reader; None when there is nothing.
+    `outline` is what `outline_jpeg` says of a JPEG.
     """
     if outline is not None:
         return _explain_jpeg(outline)
@@ -67,22 +56,12 @@ def explain_excess(data: bytes, format_name: str, outline: JpegOutline | None = 
 
 
 def estimate_bytes(
-    image: Image.Image,
-    data: bytes = b"",
-    *,
-    scale: int = 1,
-    outline: JpegOutline | None = None,
+    image: Image.Image, data: bytes = b"", *, scale: int = 1, outline: JpegOutline | None = None
 ) -> int:
-    """Estimate the most memory that decoding a picture takes.
+    """Estimate the most memory that decoding takes: file, Pillow's picture, decoder, result.
 
-    Args:
-        image: A picture that is opened and not loaded.
-        data: The content of its file, which is in memory too.
-        scale: Divisor of the size that a JPEG is decoded at.
-        outline: What `outline_jpeg` says of a JPEG.
-
-    Returns:
-        Bytes: the file, Pillow's picture and what its decoder needs, and the result.
+    The picture is opened and not loaded; `data` is its file's content, in memory too; `scale`
+    divides the size that a JPEG is decoded at, of which `outline_jpeg` gives the `outline`.
     """
     pixels = -(-image.width // scale) * -(-image.height // scale)
     loading = pixels * _NARROW_BYTES.get(image.mode, _WIDE_BYTES)

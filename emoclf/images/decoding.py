@@ -11,6 +11,7 @@ import io
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import PIL
@@ -42,6 +43,7 @@ _FIRST_TURNED = 5
 """EXIF orientations from 5 on swap height and width."""
 
 _JPEG_SCALES = (1, 2, 4, 8)
+_CUT_OFF = "The file is cut off. Download it again."
 _KEEPING_FORMATS = frozenset({"WEBP", "AVIF"})
 """Their decoders keep what they need for the next frame until the file is closed."""
 
@@ -67,8 +69,7 @@ class DecodedImage:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Request:
+class _Request(NamedTuple):
     """What messages call a picture, and the arguments of `decode_image`."""
 
     source: str
@@ -246,11 +247,10 @@ def _decode_truncated(data: bytes, format_name: str, request: _Request) -> Decod
     """Decode what is left of a truncated file if it lacks few enough rows."""
     from emoclf.images.repair import repair_truncated  # few photos need it
 
-    reason = "The file is cut off. Download it again."
+    reason = _CUT_OFF
     try:
-        repair = repair_truncated(
-            data, format_name, max_pixels=request.max_pixels, max_bytes=request.max_bytes
-        )
+        limits = {"max_pixels": request.max_pixels, "max_bytes": request.max_bytes}
+        repair = repair_truncated(data, format_name, **limits)
         if repair is not None and repair[1] <= MAX_LOST_FRACTION:
             decoded = _decode_known(repair[0], format_name, request)
             note = f"truncated: {repair[1]:.1%} of the rows lost"
@@ -276,25 +276,21 @@ def _decode_pil(image: Image.Image, request: _Request) -> DecodedImage:
         except TypeError:
             raise
         except Exception as error:  # the file behind it raises anything, as above
-            raise UnreadableImageError(
-                request.source, "damaged", f"Pillow says: {show_text(error)}."
-            ) from error
+            said = f"Pillow says: {show_text(error)}."
+            raise UnreadableImageError(request.source, "damaged", said) from error
     return DecodedImage(pixels, "PIL", pixels.shape[:2], notes=notes + colour_notes)
 
 
 def _explain_decoder_error(error: Exception, data: bytes, format_name: str) -> tuple[str, str]:
     """Turn what Pillow raised into a kind and a reason."""
     if isinstance(error, Image.DecompressionBombError):
-        return (
-            "too_large",
-            "The picture has more pixels than Pillow decodes. Make it smaller first.",
-        )
+        return "too_large", "The picture has more pixels than Pillow decodes. Make it smaller."
     if isinstance(error, MemoryError):
         return "too_large", "The picture does not fit into memory. Make it smaller first."
     if format_name == "AVIF" and "AVIF" not in Image.OPEN:
         return "unsupported_format", "This Pillow reads no AVIF. Install Pillow 13 or newer."
     if _is_cut_off(data, format_name) or "truncated" in str(error).lower():
-        return "truncated", "The file is cut off. Download it again."
+        return "truncated", _CUT_OFF
     detail = str(error) if str(error) and not isinstance(error, PIL.UnidentifiedImageError) else ""
     said = f" (Pillow says: {show_text(detail)})" if detail else ""
     return "damaged", f"The {format_name} file is damaged or cut off{said}. Download it again."
@@ -304,6 +300,4 @@ def _is_cut_off(data: bytes, format_name: str) -> bool:
     """Tell whether the file's own length field announces more bytes than there are."""
     if format_name == "WEBP":
         return int.from_bytes(data[4:8], "little") + 8 > len(data)
-    if format_name == "BMP":
-        return int.from_bytes(data[2:6], "little") > len(data)
-    return False
+    return format_name == "BMP" and int.from_bytes(data[2:6], "little") > len(data)

@@ -7,6 +7,7 @@ often, and a web page saved as `.jpg` is no photo. Only regular files are read.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 from pathlib import Path
@@ -29,9 +30,7 @@ FORMAT_EXTENSIONS: dict[str, tuple[str, ...]] = {
 }
 """Every format that is read, by Pillow's name, with the file extensions that belong to it."""
 
-IMAGE_EXTENSIONS: tuple[str, ...] = tuple(
-    extension for extensions in FORMAT_EXTENSIONS.values() for extension in extensions
-)
+IMAGE_EXTENSIONS: tuple[str, ...] = tuple(itertools.chain(*FORMAT_EXTENSIONS.values()))
 """All extensions of the formats that are read, in lower case and with the dot."""
 
 _HEIC_BRANDS = rb"heic|heix|heim|heis|hevc|hevx|mif1|msf1"
@@ -79,9 +78,7 @@ class UnreadableImageError(ValueError):
     def __init__(self, source: str, kind: str, reason: str) -> None:
         """Keep the three parts of the refusal."""
         super().__init__(source, kind, reason)
-        self.source = source
-        self.kind = kind
-        self.reason = reason
+        self.source, self.kind, self.reason = source, kind, reason
 
     def __str__(self) -> str:
         """Return the source, with control characters escaped, and the reason."""
@@ -125,17 +122,10 @@ def _explain_text(beginning: bytes) -> tuple[str, str]:
     if svg and not (page and page.start() < svg.start()):
         return "unsupported_format", "This is an SVG drawing, not a photo. Export it as PNG."
     if page:
-        return (
-            "not_an_image",
-            "This is a web page, not a photo. Open it in a browser and "
-            "download the picture itself.",
-        )
-    names = ", ".join(FORMAT_EXTENSIONS)
-    return (
-        "not_an_image",
-        f"The content is no picture that we know. Expected one of {names}; "
-        "check the file or download it again.",
-    )
+        step = "Open it in a browser and download the picture itself."
+        return "not_an_image", f"This is a web page, not a photo. {step}"
+    step = f"Expected one of {', '.join(FORMAT_EXTENSIONS)}; check the file or download it again."
+    return "not_an_image", f"The content is no picture that we know. {step}"
 
 
 def read_image_bytes(path: str | Path) -> bytes:
@@ -164,9 +154,8 @@ def read_image_bytes(path: str | Path) -> bytes:
     except UnreadableImageError:
         raise
     except ValueError as error:  # a null character in the name, or a pipe put there meanwhile
-        raise UnreadableImageError(
-            source, "missing", f"No file can have this name: {show_text(error)}."
-        ) from error
+        reason = f"No file can have this name: {show_text(error)}."
+        raise UnreadableImageError(source, "missing", reason) from error
     if not data:
         raise UnreadableImageError(source, "empty", "The file has 0 bytes. Download it again.")
     return data

@@ -13,7 +13,7 @@ import itertools
 import re
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 START_OF_SCAN = 0xDA
 FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -33,6 +33,7 @@ _SEGMENT_MARKERS = frozenset(range(0xC0, 0xF0)) - {0xC8, *range(0xD0, 0xDA)} | {
 _COEFFICIENT_BYTES = 2
 _MARKER_BYTES = 2
 
+_CODEC = re.compile(rb"av1C(?=..(.))", re.DOTALL)
 _CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"meta"}
 _DEPTH = 8
 _HEAD_BYTES = 256
@@ -44,8 +45,7 @@ _SEQUENCE_HEADER = 1
 _SKIPPED_UNITS = frozenset({2, 5, 15})
 
 
-@dataclass(frozen=True)
-class JpegOutline:
+class JpegOutline(NamedTuple):
     """What a JPEG asks of its decoder, read without decoding.
 
     Attributes:
@@ -68,8 +68,7 @@ class JpegOutline:
     exif: bytes
 
 
-@dataclass(frozen=True)
-class _Frame:
+class _Frame(NamedTuple):
     """The header that tells the size and the colour components; its length field comes first."""
 
     marker: int = 0
@@ -145,11 +144,10 @@ def iterate_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def find_coded_pixels(data: bytes) -> int:
-    """Add up the pixels of all coded pictures that decoding an AVIF's first frame may unfold.
+    """Add up height times width of all coded pictures that an AVIF's first frame may unfold.
 
-    Returns:
-        The sum of their heights times widths: photo, transparency, tiles, previews; without an
-        end where there are too many. What cannot be understood counts nothing.
+    Photo, transparency, tiles, previews; without an end where there are too many. What cannot be
+    understood counts nothing.
     """
     heads = list(itertools.islice(_find_heads(data), _MAX_PLACES + 1))
     return _ENDLESS if len(heads) > _MAX_PLACES else sum(map(_read_size, heads))
@@ -157,12 +155,7 @@ def find_coded_pixels(data: bytes) -> int:
 
 def has_deep_colours(data: bytes) -> bool:
     """Tell whether a coded picture of an AVIF is announced with over 8 bits per channel."""
-    place = data.find(b"av1C")
-    while place >= 0:
-        if data[place + 6 : place + 7] and data[place + 6] & 0x40:
-            return True
-        place = data.find(b"av1C", place + 4)
-    return False
+    return any(found[1][0] & 0x40 for found in _CODEC.finditer(data))
 
 
 def _find_heads(data: bytes) -> Iterator[bytes]:
@@ -202,9 +195,8 @@ def _find_items(data: bytes, start: int, end: int, stored: bytes) -> Iterator[by
     """Yield the first bytes of the items that a box `iloc` tells the places of."""
     version = data[start]
     sizes = struct.unpack_from(">BB", data, start + 4)
-    offset_size, length_size, base_size, index_size = (
-        part for each in sizes for part in (each >> 4, each & 15)
-    )
+    nibbles = (part for each in sizes for part in (each >> 4, each & 15))
+    offset_size, length_size, base_size, index_size = nibbles
     wide = 4 if version == 2 else 2
     count = int.from_bytes(data[start + 6 : start + 6 + wide])
     position = start + 6 + wide

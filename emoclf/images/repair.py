@@ -63,28 +63,14 @@ _ADAM7 = (
 
 
 def repair_truncated(
-    data: bytes,
-    format_name: str,
-    *,
-    max_pixels: int = MAX_PIXELS,
-    max_bytes: int = MAX_BYTES,
+    data: bytes, format_name: str, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
 ) -> tuple[bytes, float] | None:
-    """Close a truncated file and measure how many rows it lacks.
+    """Close a truncated JPEG or PNG and measure how many rows it lacks.
 
-    Args:
-        data: The content of a truncated file.
-        format_name: "JPEG" or "PNG"; any other format is never repaired.
-        max_pixels: Largest height times width that is decoded.
-        max_bytes: Most memory that may be needed.
-
-    Returns:
-        Bytes that decode, and the fraction of the rows that lack data, 0.0 (only the end mark was
-        missing) to 1.0; None when nothing useful is left, or when to find out would take too much
-        memory or time.
-
-    Raises:
-        Exception: Whatever Pillow or zlib raise when even the closed bytes cannot be decoded, or
-            the picture has too many pixels.
+    Returns bytes that decode, and the fraction of the rows that lack data, 0.0 (only the end mark
+    was missing) to 1.0; None for another format, when nothing useful is left, or when to find out
+    would take too much memory or time. Raises whatever Pillow or zlib raise when even the closed
+    bytes cannot be decoded, or the picture has too many pixels.
     """
     if format_name == "JPEG":
         return _repair_jpeg(data, max_pixels, max_bytes)

@@ -13,14 +13,3 @@ from emoclf.inference.predictions import (
     find_most_probable,
 )
 from emoclf.inference.predictor import MakeDetector, Predictor, predict
-
-__all__ = [
-    "UNCERTAIN",
-    "FacePrediction",
-    "MakeDetector",
-    "Prediction",
-    "Predictor",
-    "UncertaintyRule",
-    "find_most_probable",
-    "predict",
-]

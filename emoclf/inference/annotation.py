@@ -59,39 +59,26 @@ def annotate_photo(photo: np.ndarray, prediction: Prediction) -> np.ndarray:
     _check_photo(photo)
     scale = max(1, math.ceil(MIN_SIDE_PX / max(photo.shape[:2])))
     canvas = _make_canvas(photo, scale)
-    draw = ImageDraw.Draw(canvas)
     if not prediction.faces:
         whole = (0.0, 0.0, float(canvas.width), float(canvas.height))
         label = "not read" if prediction.problem else "no face"
-        _draw_label(draw, canvas, whole, [label], NEUTRAL_COLOUR, [])
+        _draw_label(canvas, whole, [label], NEUTRAL_COLOUR, [])
         return np.array(canvas)
     classes = tuple(prediction.probabilities)
     boxes = [_place_box(face, scale, photo) for face in prediction.faces]
     for face, box in zip(reversed(prediction.faces), reversed(boxes), strict=True):
         colour = _colour_of(face, classes)
-        _draw_box(draw, canvas, box, colour, is_broken=face.answer == UNCERTAIN)
+        _draw_box(canvas, box, colour, is_broken=face.answer == UNCERTAIN)
     occupied = list(boxes)
     for face, box in zip(prediction.faces, boxes, strict=True):
-        _draw_label(draw, canvas, box, _find_labels(face), _colour_of(face, classes), occupied)
+        _draw_label(canvas, box, _find_labels(face), _colour_of(face, classes), occupied)
     return np.array(canvas)
 
 
 def save_annotated(photo: np.ndarray, prediction: Prediction, *, folder: str | Path) -> Path:
     """Write a photo with its predictions drawn onto it into a folder.
 
-    Args:
-        photo: As for `annotate_photo`.
-        prediction: For this photo. Its `file` names the picture: `sunny.jpg` becomes
-            `sunny.jpg`, other formats than JPEG become PNG; without a `file` it is `photo.png`.
-        folder: Where to; made when it is missing.
-
-    Returns:
-        The path of the new picture. Nothing is ever overwritten: when the name is taken, `-2`,
-        `-3` ... is added. The picture is there as a whole or not at all.
-
-    Raises:
-        OSError: If the folder cannot be made or written.
-        ValueError: If `photo` has another shape or dtype.
+    As `annotate_photo` draws and `save_picture` names it, after the prediction's `file`.
     """
     return save_picture(annotate_photo(photo, prediction), folder, file=prediction.file)
 
@@ -141,10 +128,10 @@ def _make_canvas(photo: np.ndarray, scale: int) -> Image.Image:
     if scale > 1:
         size = (picture.width * scale, picture.height * scale)
         picture = picture.resize(size, Image.Resampling.BICUBIC)
-    height, width = max(picture.height, _MIN_CANVAS[0]), max(picture.width, _MIN_CANVAS[1])
-    if (height, width) == (picture.height, picture.width):
+    size = (max(picture.width, _MIN_CANVAS[1]), max(picture.height, _MIN_CANVAS[0]))
+    if size == picture.size:
         return picture
-    canvas = Image.new("RGB", (width, height), "#303338")
+    canvas = Image.new("RGB", size, "#303338")
     canvas.paste(picture, (0, 0))
     return canvas
 
@@ -152,13 +139,9 @@ def _make_canvas(photo: np.ndarray, scale: int) -> Image.Image:
 def _place_box(face: FacePrediction, scale: int, photo: np.ndarray) -> _Box:
     """Return `(left, top, right, bottom)` in pixels of the canvas, inside the photo."""
     left, top, width, height = (value * scale for value in face.box)
-    right_end, bottom_end = photo.shape[1] * scale - 1, photo.shape[0] * scale - 1
-    return (
-        min(max(left, 0), right_end),
-        min(max(top, 0), bottom_end),
-        min(max(left + width, 0), right_end),
-        min(max(top + height, 0), bottom_end),
-    )
+    ends = np.array(photo.shape[1::-1]) * scale - 1
+    corners = np.clip([(left, top), (left + width, top + height)], 0, ends)
+    return tuple(corners.ravel().tolist())
 
 
 def _find_labels(face: FacePrediction) -> list[str]:
@@ -175,10 +158,9 @@ def _colour_of(face: FacePrediction, classes: tuple[str, ...]) -> str:
     return COLOURS[classes.index(face.answer) % len(COLOURS)]
 
 
-def _draw_box(
-    draw: ImageDraw.ImageDraw, canvas: Image.Image, box: _Box, colour: str, *, is_broken: bool
-) -> None:
+def _draw_box(canvas: Image.Image, box: _Box, colour: str, *, is_broken: bool) -> None:
     """Draw a frame with a dark edge, so that it shows on light and on coloured ground."""
+    draw = ImageDraw.Draw(canvas)
     width = max(2, round(max(canvas.size) / 320))
     draw.rectangle(
         (box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1), outline="black", width=width + 2
@@ -204,14 +186,10 @@ def _find_dashes(box: _Box, length: float, width: int) -> Iterator[_Box]:
 
 
 def _draw_label(
-    draw: ImageDraw.ImageDraw,
-    canvas: Image.Image,
-    box: _Box,
-    labels: list[str],
-    colour: str,
-    occupied: list[_Box],
+    canvas: Image.Image, box: _Box, labels: list[str], colour: str, occupied: list[_Box]
 ) -> None:
     """Write a text on coloured ground at a box, inside the picture, off faces and other labels."""
+    draw = ImageDraw.Draw(canvas)
     text, font = labels[0], _load_font(_choose_font_px(canvas, box, labels[0]))
     if font.getlength(text) > _MAX_LABEL_SHARE * (box[2] - box[0]):
         text = labels[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from emoclf.display import Displayed
@@ -27,15 +27,7 @@ class UncertaintyRule:
     neither_above: float
 
     def decide(self, probabilities: Mapping[str, float], neither: float | None) -> str:
-        """Decide for one face.
-
-        Args:
-            probabilities: Class name to probability, 0 to 1, at least one class.
-            neither: Probability that it is none of the classes; None where it is not known.
-
-        Returns:
-            The most probable class, or `UNCERTAIN`.
-        """
+        """Return the most probable class of one face, or `UNCERTAIN`; `neither` may be unknown."""
         is_unclear = max(probabilities.values()) < self.uncertain_below
         is_neither = neither is not None and neither > self.neither_above
         return UNCERTAIN if is_unclear or is_neither else find_most_probable(probabilities)
@@ -90,14 +82,8 @@ class FacePrediction:
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as a dictionary that JSON can hold."""
         names = ("left", "top", "width", "height")
-        return {
-            "box": {name: round(value, 1) for name, value in zip(names, self.box, strict=True)},
-            "answer": self.answer,
-            "probabilities": self.probabilities,
-            "neither": self.neither,
-            "detection_score": self.detection_score,
-            "is_whole_photo": self.is_whole_photo,
-        }
+        box = {name: round(value, 1) for name, value in zip(names, self.box, strict=True)}
+        return {**asdict(self), "box": box}
 
 
 @dataclass(frozen=True)
@@ -147,15 +133,9 @@ class Prediction(Displayed):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as a dictionary that JSON can hold."""
-        return {
-            "file": self.file,
-            "answer": self.answer,
-            "probabilities": self.probabilities,
-            "faces": [face.to_dict() for face in self.faces],
-            "problem": self.problem,
-            "note": self.note,
-            "detector": self.detector,
-        }
+        largest = {"answer": self.answer, "probabilities": self.probabilities}
+        faces = [face.to_dict() for face in self.faces]
+        return {"file": self.file, **largest, **asdict(self), "faces": faces}
 
 
 def find_most_probable(probabilities: Mapping[str, float]) -> str:

@@ -40,6 +40,7 @@ NO_FACE_NOTE = (
     "No face was found. Take a photo in which the face is larger, sharper and seen from the "
     "front, or ask for the whole photo instead: whole_photo=True (--whole-photo)."
 )
+NO_SEARCH_NOTE = "The prediction is for the whole photo, because no face can be searched for:"
 WHOLE_PHOTO_NOTE = (
     "No face was found, so the prediction is for the whole photo. The network learnt from faces "
     "alone: unless the photo is a face that was cut out, this is no more than a guess."
@@ -94,12 +95,8 @@ class Predictor:
         file: Path | None = None,
     ) -> None:
         """Keep the network; nothing is read or written."""
-        self.model = model
-        self.file = file
-        self.info = info
-        self.rule = rule
-        self._detector = detector
-        self._lock = threading.Lock()
+        self.model, self.info, self.rule, self.file = model, info, rule, file
+        self._detector, self._lock = detector, threading.Lock()
 
     @classmethod
     def load(
@@ -148,11 +145,10 @@ class Predictor:
         Raises:
             DamagedModelError: If a packaged file is missing, damaged or swapped.
         """
-        network = PackagedNetwork(folder)
+        network, file = PackagedNetwork(folder), Path(folder) / NETWORK_FILE_NAME
         card = network.card
         info = ModelInfo(CLASS_NAMES, card.image_size, "pad", "face")
         rule = UncertaintyRule(card.uncertain_below, card.neither_above)
-        file = Path(folder) / NETWORK_FILE_NAME
         return cls(network, info, detector=detector, rule=rule, file=file)
 
     @property
@@ -170,11 +166,7 @@ class Predictor:
             return self._detector
 
     def predict(
-        self,
-        photos: Photo | Sequence[Photo],
-        *,
-        whole_photo: bool = False,
-        batch_size: int = 32,
+        self, photos: Photo | Sequence[Photo], *, whole_photo: bool = False, batch_size: int = 32
     ) -> Prediction | list[Prediction]:
         """Say Sad or Happy of one photo, of a list of photos, or of all photos in a folder.
 
@@ -269,8 +261,7 @@ class Predictor:
         with_neither: Any = getattr(self.model, "predict_with_neither", None)
         with self._lock:
             if with_neither is not None:
-                classes, neither = with_neither(images)
-                return classes, neither
+                return with_neither(images)
             return np.asarray(self.model.predict_on_batch(images)), None
 
     def _predict_many(
@@ -314,10 +305,7 @@ class Predictor:
         )
         note = None
         if search.problem:
-            note = (
-                "The prediction is for the whole photo, because no face can be searched for: "
-                f"{search.problem}"
-            )
+            note = f"{NO_SEARCH_NOTE} {search.problem}"
         elif search.detector and not prepared.faces:
             note = WHOLE_PHOTO_NOTE if search.whole_photo else NO_FACE_NOTE
         detector = search.detector.description if search.detector else None
@@ -331,17 +319,14 @@ class Predictor:
             classes, neither = self._run(np.concatenate([each.crops for each in shown]))
             others = [None] * len(classes) if neither is None else neither.tolist()
             rows = zip(classes, others, strict=True)
-        return [
-            replace(prediction, faces=tuple(self._name_faces(prepared, rows)))
-            if prepared
-            else prediction
-            for prediction, prepared in begun
-        ]
+        return [replace(each, faces=tuple(self._name_faces(crops, rows))) for each, crops in begun]
 
     def _name_faces(
-        self, prepared: Prepared, rows: Iterator[tuple[np.ndarray, float | None]]
+        self, prepared: Prepared | None, rows: Iterator[tuple[np.ndarray, float | None]]
     ) -> Iterator[FacePrediction]:
         """Yield a prediction for each crop, from as many of the network's rows."""
+        if prepared is None:
+            return
         height, width = prepared.size
         whole = (0.0, 0.0, float(width), float(height))
         for face in prepared.faces or [None] * len(prepared.crops):
@@ -388,12 +373,12 @@ def predict(
         >>> print(emoclf.predict("photo.jpg"))  # doctest: +SKIP
         photo.jpg: Happy (Sad 4%, Happy 96%, neither 1%)
     """
-    if isinstance(model, Predictor) and detector is not None:
-        raise ValueError(
-            "detector: expected None beside a Predictor, which has its own. Give it to "
-            "Predictor.load(..., detector=...) or Predictor.packaged(detector=...)."
-        )
     if isinstance(model, Predictor):
+        if detector is not None:
+            raise ValueError(
+                "detector: expected None beside a Predictor, which has its own. Give it to "
+                "Predictor.load(..., detector=...) or Predictor.packaged(detector=...)."
+            )
         predictor = model
     elif model is not None:
         predictor = Predictor.load(model, detector=detector)

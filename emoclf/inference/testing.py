@@ -39,10 +39,8 @@ class PhotoTest(Displayed):
         yield from self.access_log.blocks() if self.access_log else []
         if self.left_out:
             name, reason = self.left_out[0]
-            yield (
-                f"{len(self.left_out):,} photos have no prediction, such as {show_text(name)}: "
-                f"{reason}"
-            )
+            count = f"{len(self.left_out):,} photos"
+            yield f"{count} have no prediction, such as {show_text(name)}: {reason}"
 
 
 def evaluate(
@@ -106,9 +104,8 @@ def evaluate_folder(
         FileNotFoundError: If there is no such folder.
         ValueError: If it does not hold one folder per class, or no photo could be predicted.
     """
-    report = find_problems(
-        folder, class_names=predictor.info.class_names, class_map=class_map, progress=progress
-    )
+    names = predictor.info.class_names
+    report = find_problems(folder, class_names=names, class_map=class_map, progress=progress)
     return _evaluate_photos(predictor, make_photos(report, report.records), progress=progress)
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 import emoclf
-from emoclf.apps.camera import LiveSession, draw_frame, open_video_file, read_video
+from emoclf.apps.camera import LiveSession, open_video_file, read_video
 from emoclf.data.synthetic import draw_face
 from emoclf.inference import Predictor
 
@@ -44,7 +44,7 @@ def measure(path, predictor, *, every):
         got = time.perf_counter()
         answer = session.predict(frame)
         answered = time.perf_counter()
-        draw_frame(answer)
+        answer.draw()
         drawn = time.perf_counter()
         times.append((got - end, answered - got, drawn - answered))
         missed += not answer.prediction.faces

@@ -1,24 +1,30 @@
-"""Where moving pictures come from: a camera, a video file, or any iterable of arrays."""
+"""Moving pictures: in from a camera or a video file, out into a window or another file."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from emoclf.images.faces import import_opencv, silence_opencv
-from emoclf.storage import open_regular
+from emoclf.storage import open_regular, replacing
+from emoclf.untrusted import show_text
 
 _DEFAULT_RATE = 25.0
 """Frames per second of a video that does not say."""
 
 _HIGHEST_RATE = 1000.0
+_ESCAPE = 27
+_PROBE = "import cv2; cv2.namedWindow('probe'); cv2.destroyAllWindows()"
+"""Run in another process first, because OpenCV for Linux ends the one that has no screen."""
 
 
 class CameraUnavailableError(RuntimeError):
@@ -38,8 +44,11 @@ class CameraUnavailableError(RuntimeError):
         self.reason = reason
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
+class WindowUnavailableError(RuntimeError):
+    """No window can be opened here; the message says why and what to do."""
+
+
+class Frame(NamedTuple):
     """One picture of a moving one.
 
     Attributes:
@@ -150,3 +159,83 @@ def open_camera(index: int = 0, *, size: tuple[int, int] = (480, 640)) -> FrameS
             reason="no-camera",
         )
     return camera
+
+
+@contextmanager
+def open_window(title: str) -> Iterator[Callable[[np.ndarray], bool]]:
+    """Open a window, and close it at the end.
+
+    Args:
+        title: What stands above it.
+
+    Yields:
+        A function that shows a picture, uint8 RGB `(height, width, 3)`, 0 to 255, and returns
+        whether to go on: False once q or Esc was pressed, or the window was closed.
+
+    Raises:
+        WindowUnavailableError: If there is no screen, or this OpenCV has no windows.
+    """
+    cv2 = import_opencv()
+    tried = subprocess.run([sys.executable, "-c", _PROBE], capture_output=True, check=False)
+    if tried.returncode:
+        raise WindowUnavailableError(
+            "No window can be opened here: there is no screen, or this is OpenCV without windows "
+            "(opencv-python-headless). Write a file instead: --output film.mp4 --no-window"
+        )
+
+    def show(picture: np.ndarray) -> bool:
+        cv2.imshow(title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        if cv2.waitKey(1) & 0xFF in (ord("q"), _ESCAPE):
+            return False
+        return cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1
+
+    cv2.namedWindow(title, cv2.WINDOW_NORMAL)
+    try:
+        yield show
+    finally:
+        cv2.destroyAllWindows()
+
+
+@contextmanager
+def open_video_file(
+    path: str | Path, *, frames_per_second: float
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Write a video file, picture by picture; it is there once the block ends well.
+
+    Args:
+        path: A new file, `.mp4` or `.avi`.
+        frames_per_second: The rate at which it will play.
+
+    Yields:
+        A function that takes the next picture, uint8 RGB `(height, width, 3)`, 0 to 255, all of
+        one size.
+
+    Raises:
+        FileExistsError: If the file exists.
+        ValueError: If OpenCV cannot write such a file, or no picture came.
+    """
+    path, cv2 = Path(path), import_opencv()
+    if path.exists():
+        raise FileExistsError(f"{str(path)!r} exists already: give another name.")
+    code = cv2.VideoWriter.fourcc(*("MJPG" if path.suffix == ".avi" else "mp4v"))
+    video = cv2.VideoWriter()
+
+    def write(picture: np.ndarray) -> None:
+        if not video.isOpened():
+            size = (picture.shape[1], picture.shape[0])
+            with silence_opencv():
+                video.open(str(temporary), code, frames_per_second, size)
+        if not video.isOpened():
+            raise ValueError(
+                f"OpenCV {cv2.__version__} cannot write a {show_text(path.suffix or 'nameless')} "
+                "video: give a name that ends in .mp4 or .avi."
+            )
+        video.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+    with replacing(path) as temporary:
+        try:
+            yield write
+        finally:
+            video.release()
+        if not temporary.exists():
+            raise ValueError(f"There was no picture to write into {str(path)!r}.")

@@ -83,14 +83,12 @@ def evaluate_in_jupyter(
         remove = (show or _show_output)(code)
         try:
             if not mailbox.is_greeted.wait(greeting_seconds):
-                raise CameraUnavailableError(
-                    "No browser of this machine shows this notebook.", reason="no-browser"
-                )
+                said = "No browser of this machine shows this notebook."
+                raise CameraUnavailableError(said, reason="no-browser")
             return mailbox.answer.result(timeout_seconds)
         except TimeoutError as error:
-            raise CameraUnavailableError(
-                "The browser gave no answer. Run the cell again.", reason="timeout"
-            ) from error
+            said = "The browser gave no answer. Run the cell again."
+            raise CameraUnavailableError(said, reason="timeout") from error
         finally:
             remove()
 

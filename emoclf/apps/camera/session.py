@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from emoclf.apps.camera.frames import Frame
-from emoclf.images.faces import Face, FaceDetector, YuNetDetector, measure_overlap
+from emoclf.images.faces import Face, FaceDetector, YuNetDetector, import_opencv, measure_overlap
 from emoclf.inference import (
     FacePrediction,
     Prediction,
@@ -26,6 +27,7 @@ CONSENT = (
 """What is said wherever a camera opens."""
 
 _RATE_FRAMES = 30
+_INK, _EDGE = (255, 255, 255), (0, 0, 0)
 _MIN_OVERLAP = 0.3
 """A face that covers less of a known one than this is another face."""
 
@@ -112,32 +114,24 @@ class PredictionSmoother:
                 face = self._average(match[0], face, seconds - match[1])
             faces.append(face)
         self._known = [(face, seconds) for face in faces] + known
-        if not faces:
-            return prediction
-        return replace(prediction, faces=tuple(faces))
+        return replace(prediction, faces=tuple(faces)) if faces else prediction
 
-    def _average(
-        self, before: FacePrediction, now: FacePrediction, seconds: float
-    ) -> FacePrediction:
+    def _average(self, old: FacePrediction, now: FacePrediction, seconds: float) -> FacePrediction:
         half_life = self._half_life_seconds
         weight = 1 - 0.5 ** (seconds / half_life) if half_life else 1.0
         probabilities = {
-            name: (1 - weight) * before.probabilities[name] + weight * value
+            name: (1 - weight) * old.probabilities[name] + weight * value
             for name, value in now.probabilities.items()
         }
         neither = now.neither
-        if neither is not None and before.neither is not None:
-            neither = (1 - weight) * before.neither + weight * neither
-        decided = (
-            self._rule.decide(probabilities, neither)
-            if self._rule
-            else find_most_probable(probabilities)
-        )
-        return replace(now, probabilities=probabilities, neither=neither, answer=decided)
+        if neither is not None and old.neither is not None:
+            neither = (1 - weight) * old.neither + weight * neither
+        rule = self._rule
+        answer = rule.decide(probabilities, neither) if rule else find_most_probable(probabilities)
+        return replace(now, probabilities=probabilities, neither=neither, answer=answer)
 
 
-@dataclass(frozen=True, eq=False)
-class LivePrediction:
+class LivePrediction(NamedTuple):
     """What was predicted for one frame.
 
     Attributes:
@@ -153,8 +147,12 @@ class LivePrediction:
     milliseconds: float
 
     def draw(self) -> np.ndarray:
-        """Draw the prediction onto a copy of the frame, uint8 RGB `(height, width, 3)`."""
-        return annotate_photo(self.frame.pixels, self.prediction)
+        """Draw the prediction and the frames per second onto a copy of the frame, uint8 RGB."""
+        cv2, picture = import_opencv(), annotate_photo(self.frame.pixels, self.prediction)
+        text, place = f"{self.frames_per_second:.0f} frames/s", (8, picture.shape[0] - 10)
+        for colour, thickness in ((_EDGE, 3), (_INK, 1)):
+            cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, thickness)
+        return picture
 
 
 class LiveSession:
@@ -176,15 +174,12 @@ class LiveSession:
         self, predictor: Predictor, *, detect_every: int = 5, half_life_seconds: float = 0.3
     ) -> None:
         """Prepare everything that the first frame would have to wait for."""
+        model, info, rule = predictor.model, predictor.info, predictor.rule
         self.detector: FaceTracker | None = None
-        if predictor.info.crop == "face":
+        if info.crop == "face":
             self.detector = FaceTracker(predictor.detector, every=detect_every)
-        self._predictor = Predictor(
-            predictor.model, predictor.info, detector=self.detector, rule=predictor.rule
-        )
-        self._smoother = PredictionSmoother(
-            half_life_seconds=half_life_seconds, rule=predictor.rule
-        )
+        self._predictor = Predictor(model, info, detector=self.detector, rule=rule)
+        self._smoother = PredictionSmoother(half_life_seconds=half_life_seconds, rule=rule)
         self._ends: deque[float] = deque(maxlen=_RATE_FRAMES + 1)
 
     def predict(self, frame: Frame) -> LivePrediction:

@@ -7,10 +7,9 @@ import functools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,8 +55,7 @@ _NO_BROWSER_CAMERA = ("no-browser", "unsupported", "no-camera")
 """Why a browser has no camera to offer, so that OpenCV may open one; a denial is not among them."""
 
 
-@dataclass(frozen=True, eq=False)
-class Snapshots:
+class Snapshots(NamedTuple):
     """Photos that were taken, or why there are none.
 
     Attributes:
@@ -216,9 +214,8 @@ def _read_photos(answer: Any, count: int) -> list[np.ndarray]:
         raise CameraUnavailableError(f"{_REASONS[reason]}{told}", reason=reason)
     if not isinstance(photos, list) or len(photos) > count:
         sent = f"{len(photos)} photos" if isinstance(photos, list) else "no list of photos"
-        raise CameraUnavailableError(
-            f"The browser sent {sent}, where {count} at most were asked for. Run the cell again."
-        )
+        said = f"The browser sent {sent}, where {count} at most were asked for. Run the cell again."
+        raise CameraUnavailableError(said)
     return [_decode(url) for url in photos]
 
 
@@ -230,6 +227,5 @@ def _decode(url: Any) -> np.ndarray:
     try:
         return load_image(base64.b64decode(content, validate=True), max_pixels=_MAX_PIXELS)
     except ValueError as error:  # no base64, or no picture
-        raise CameraUnavailableError(
-            f"The browser sent a damaged photo ({show_text(error)})."
-        ) from error
+        said = f"The browser sent a damaged photo ({show_text(error)})."
+        raise CameraUnavailableError(said) from error

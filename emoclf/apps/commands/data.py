@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +32,7 @@ from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     from emoclf.data.cleaning import MoveResult
-    from emoclf.data.photo_folder import PhotoFolder as FolderOfPhotos
+    from emoclf.data.folders import PhotoFolder as FolderOfPhotos
 
 
 @stopping("Stopped. The same command goes on from here.")
@@ -92,7 +93,7 @@ def data_sets(name: str | None = None, /, *, as_json: AsJson = False) -> None:
 
     found = (find_data_set(name),) if name else list_data_sets()
     if as_json:
-        echo_json([each.to_dict() for each in found])
+        echo_json([asdict(each) for each in found])
     else:
         echo("\n\n".join(map(str, found)))
 

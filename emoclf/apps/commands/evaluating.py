@@ -103,7 +103,8 @@ def _load(
     if folder is None and not is_run:
         raise UsageError(
             f"{show_text(model)} is no run folder: name the photos to test it on. "
-            f"For example: python -m emoclf {quote_argument(command)} {quote_argument(Path(model))} data"
+            f"For example: python -m emoclf {quote_argument(command)} "
+            f"{quote_argument(Path(model))} data"
         )
     is_packaged = model == PACKAGED and folder is not None
     return load_predictor(None if is_packaged else Path(model), choice)

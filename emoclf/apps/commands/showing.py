@@ -87,7 +87,7 @@ def live(
 
 def _show(session: LiveSession, frames: FrameSource, output: Path | None, has_window: bool) -> str:
     """Show and write frames until they end or the user ends them; return what they took."""
-    from emoclf.apps.camera import draw_frame, open_video_file, open_window
+    from emoclf.apps.camera import open_video_file, open_window
 
     predicting: list[float] = []
     drawing: list[float] = []
@@ -103,7 +103,7 @@ def _show(session: LiveSession, frames: FrameSource, output: Path | None, has_wi
         try:
             for predicted in map(session.predict, frames):
                 begin = time.perf_counter()
-                picture = draw_frame(predicted)
+                picture = predicted.draw()
                 predicting.append(predicted.milliseconds)
                 drawing.append(1000 * (time.perf_counter() - begin))
                 write(picture)

@@ -9,16 +9,3 @@ from emoclf.data.cleaning.moving import MoveResult, finish_moves
 from emoclf.data.cleaning.problems import CleaningThresholds, find_problems
 from emoclf.data.cleaning.quarantining import quarantine, restore
 from emoclf.data.cleaning.report import PROBLEM_KINDS, CleaningReport, FileRecord, Problem
-
-__all__ = [
-    "PROBLEM_KINDS",
-    "CleaningReport",
-    "CleaningThresholds",
-    "FileRecord",
-    "MoveResult",
-    "Problem",
-    "find_problems",
-    "finish_moves",
-    "quarantine",
-    "restore",
-]

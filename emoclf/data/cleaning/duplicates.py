@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -21,17 +22,12 @@ from emoclf.untrusted import show_text
 
 _THUMBNAIL_SIDE = 32
 _BLOCK_ROWS = 512
+Found = Iterator[tuple[int, Problem]]
+"""Positions of records, and what is wrong with each."""
 
 
-@dataclass(frozen=True, eq=False)
-class Signature:
-    """What two pictures are compared by.
-
-    Attributes:
-        thumbnail: uint8 array of shape (32, 32), grey values 0 to 255.
-        own: Perceptual hash as a 64-bit number.
-        mirrored: Perceptual hash of the picture mirrored left to right.
-    """
+class Signature(NamedTuple):
+    """What is compared: uint8 (32, 32) grey, and 64-bit hashes of it as it is and mirrored."""
 
     thumbnail: np.ndarray
     own: int
@@ -53,13 +49,9 @@ def find_near_pairs(
 ) -> np.ndarray:
     """Find the pairs of pictures that look the same, mirrored or not.
 
-    Args:
-        signatures: One per picture.
-        max_distance: Largest number of differing hash bits, 0 to 64.
-        min_similarity: Smallest correlation of the thumbnails, -1.0 to 1.0.
-
-    Returns:
-        int64 array of shape (pairs, 2): positions in `signatures`, the smaller one first, sorted.
+    Their hashes differ in at most `max_distance` bits, 0 to 64, and their thumbnails correlate with
+    at least `min_similarity`, -1.0 to 1.0. Returns int64 (pairs, 2): positions in `signatures`, the
+    smaller one first, sorted.
     """
     own = np.array([signature.own for signature in signatures], dtype=np.uint64)
     mirrored = np.array([signature.mirrored for signature in signatures], dtype=np.uint64)
@@ -78,15 +70,10 @@ def find_near_pairs(
 
 
 def group_pairs(pairs: np.ndarray, count: int) -> np.ndarray:
-    """Join pairs that share a picture into groups.
+    """Join pairs that share a picture, int (pairs, 2), into groups.
 
-    Args:
-        pairs: int array of shape (pairs, 2), positions of pictures.
-        count: How many pictures there are.
-
-    Returns:
-        int64 array of shape (count,): the group of each picture, numbered from 0 in the order
-        of their first members; -1 for a picture that is in no pair.
+    Returns int64 (count,): the group of each picture, numbered from 0 in the order of their first
+    members; -1 for a picture that is in no pair.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -111,14 +98,9 @@ def mark_duplicates(
 ) -> tuple[FileRecord, ...]:
     """Add the duplicate groups and the problems that only show between files.
 
-    Args:
-        records: One per file, with what is wrong with it by itself.
-        signatures: One per file; None for a file that is compared byte by byte only.
-        max_distance: As for `find_near_pairs`.
-        min_similarity: As for `find_near_pairs`.
-
-    Returns:
-        The records in the same order, the problems of each in the order of `PROBLEM_KINDS`.
+    A file without a signature is compared byte by byte only. The numbers are those of
+    `find_near_pairs`. Returns the records in the same order, the problems of each in the order of
+    `PROBLEM_KINDS`.
     """
     same = _find_exact_duplicates(records)
     # One file speaks for its exact duplicates.
@@ -134,16 +116,14 @@ def mark_duplicates(
     links = [(each[0], other) for each in same for other in each[1:]]
     joined = np.array(links, dtype=np.int64).reshape(-1, 2)
     groups = group_pairs(np.concatenate([joined, pairs]), len(records))
-    added: defaultdict[int, list[Problem]] = defaultdict(list)
+    judged = [list(record.problems) for record in records]
     for position, problem in [*_judge_same(records, same), *_judge_pairs(records, same, pairs)]:
-        added[position].append(problem)
+        judged[position].append(problem)
+    for problems in judged:
+        problems.sort(key=lambda problem: PROBLEM_KINDS.index(problem.kind))
     return tuple(
-        replace(
-            record,
-            problems=tuple(sorted([*record.problems, *added[position]], key=_find_rank_of_problem)),
-            duplicate_group=int(groups[position]),
-        )
-        for position, record in enumerate(records)
+        replace(record, problems=tuple(problems), duplicate_group=group)
+        for record, problems, group in zip(records, judged, groups.tolist(), strict=True)
     )
 
 
@@ -154,10 +134,6 @@ def _normalise(signatures: Sequence[Signature]) -> np.ndarray:
     centred = stacked.reshape(shape) - stacked.reshape(shape).mean(axis=(1, 2), keepdims=True)
     lengths = np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True))
     return centred / np.maximum(lengths, np.float32(1e-6))
-
-
-def _find_rank_of_problem(problem: Problem) -> int:
-    return PROBLEM_KINDS.index(problem.kind)
 
 
 def _find_exact_duplicates(records: Sequence[FileRecord]) -> list[list[int]]:
@@ -177,9 +153,7 @@ def _find_exact_duplicates(records: Sequence[FileRecord]) -> list[list[int]]:
     return [sorted(positions, key=rank) for positions in by_content.values()]
 
 
-def _judge_same(
-    records: Sequence[FileRecord], same: list[list[int]]
-) -> Iterator[tuple[int, Problem]]:
+def _judge_same(records: Sequence[FileRecord], same: list[list[int]]) -> Found:
     """Yield what is wrong with files that have the same content."""
     for positions in same:
         labels = {records[position].label for position in positions}
@@ -193,9 +167,7 @@ def _judge_same(
                 yield position, Problem("exact_duplicate", "reject", reason)
 
 
-def _judge_pairs(
-    records: Sequence[FileRecord], same: list[list[int]], pairs: np.ndarray
-) -> Iterator[tuple[int, Problem]]:
+def _judge_pairs(records: Sequence[FileRecord], same: list[list[int]], pairs: np.ndarray) -> Found:
     """Yield the advice for files that look like others, once per file."""
     look_alikes: defaultdict[int, list[int]] = defaultdict(list)
     for first, second in pairs.tolist():

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -31,7 +31,7 @@ FILES_NAME = "files"
 
 MAX_MANIFEST_BYTES = 128 * 2**20
 MAX_MOVES = 500_000
-_MAX_MARK_BYTES = 2**16
+_MARK_BYTES = 2**16
 _ID_DIGITS = 12
 _NAMED_LINES = 20
 _WHAT = "the list of the files that were moved"
@@ -64,6 +64,13 @@ class Move:
     reason: str
     place: Literal["quarantine", "data"] = "quarantine"
 
+    def to_dict(self) -> dict[str, str]:
+        """Return it as it stands in a manifest: `place` only where it is the data set's."""
+        value = asdict(self)
+        if self.place == "quarantine":
+            del value["place"]
+        return value
+
     def find_target(self, root: Path, folder: Path) -> Path:
         """Return where the file goes, given the data set's folder and the manifest's."""
         return (root if self.place == "data" else folder) / self.to
@@ -74,8 +81,7 @@ class Move:
         return _is_inside(self.source, root) and _is_inside(self.to, base)
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """A manifest as it was read: its folder, its lines, and what is no line, with the reason."""
 
     folder: Path
@@ -95,7 +101,7 @@ def write_manifest(path: Path, moves: Sequence[Move]) -> None:
         FileExistsError: If there is another one in its place.
         ValueError: If it would be larger than what is read, or something else is in its place.
     """
-    text = "".join(_write_line(move) + "\n" for move in moves).encode()
+    text = "".join(json.dumps(move.to_dict()) + "\n" for move in moves).encode()
     if len(moves) > MAX_MOVES or len(text) > MAX_MANIFEST_BYTES:
         raise ValueError(
             f"{len(moves):,} files are more than can be moved in one call: at most {MAX_MOVES:,}, "
@@ -203,9 +209,7 @@ def read_unfinished(root: Path) -> tuple[list[Manifest], list[Manifest], Reasons
     for file in sorted((root / QUARANTINE_NAME).glob(f"*/{MARK_NAME}")):
         name = file.relative_to(root).as_posix()
         try:
-            mark = read_json(
-                file, what="what is being moved", kind=_Mark, max_bytes=_MAX_MARK_BYTES
-            )
+            mark = read_json(file, what="what is being moved", kind=_Mark, max_bytes=_MARK_BYTES)
         except (OSError, ValueError) as error:
             failed.append((name, str(error)))
             continue
@@ -240,13 +244,6 @@ def explain(error: Exception) -> str:
 
 def _sort_by_age(manifests: Iterable[Path]) -> list[Path]:
     return sorted(manifests, key=lambda path: (-path.lstat().st_mtime_ns, path.parent.name))
-
-
-def _write_line(move: Move) -> str:
-    value = asdict(move)
-    if move.place == "quarantine":
-        del value["place"]
-    return json.dumps(value)
 
 
 def _is_inside(relative: str, folder: Path) -> bool:

@@ -187,18 +187,9 @@ def carry_out(
 
 
 def undo(manifests: Sequence[Manifest], root: Path, *, dry_run: bool = False) -> MoveResult:
-    """Bring back what manifests have moved; a mark says so until all of it is done.
+    """Bring back what manifests, the newest first, have moved; a mark says so until all is done.
 
-    Args:
-        manifests: The newest first.
-        root: The data set's folder.
-        dry_run: Whether to touch nothing.
-
-    Returns:
-        What was brought back, or would be.
-
-    Raises:
-        OSError: If the disk is full or read-only.
+    Raises OSError if the disk is full or read-only.
     """
     back: list[Move] = []
     there: list[Move] = []
@@ -252,9 +243,8 @@ def finish_moves(
         found.append(undo(restores, root, dry_run=dry_run))
     for manifest in reversed(moves):
         if but is None or manifest.folder.resolve() != but.resolve():
-            rest = carry_out(
-                manifest.moves, root, folder=manifest.folder, dry_run=dry_run, is_written=True
-            )
+            options = {"dry_run": dry_run, "is_written": True}
+            rest = carry_out(manifest.moves, root, folder=manifest.folder, **options)
             found.append(replace(rest, left=(*manifest.damaged, *rest.left)))
     return tuple(
         replace(each, was_interrupted=True)
@@ -266,12 +256,8 @@ def finish_moves(
 def find_unfinished(folder: str | Path) -> tuple[dict[tuple[str, str], str], Reasons]:
     """Find the files that interrupted calls were to move, or had begun to bring back.
 
-    Args:
-        folder: The data set's folder; nothing in it is touched.
-
-    Returns:
-        The reason why each was to be moved, by its path and its SHA-256; and what stands in the
-        way of knowing, each with the reason.
+    Nothing is touched. Returns the reason why each was to be moved, by its path and its SHA-256;
+    and what stands in the way of knowing, each with the reason.
     """
     restores, moves, unread = read_unfinished(Path(folder))
     lines = [move for manifest in (*restores, *moves) for move in manifest.moves]

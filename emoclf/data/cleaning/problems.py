@@ -112,9 +112,7 @@ def find_problems(
     skipped: list[tuple[str, str]] = []
     for each in found.folders:
         listing = list_files(each.path)
-        paths += [
-            (path, FileRecord(name(path), each.class_name, each.label)) for path in listing.files
-        ]
+        paths += [(p, FileRecord(name(p), each.class_name, each.label)) for p in listing.files]
         skipped += [(name(path), reason) for path, reason in listing.skipped]
     paths.sort(key=lambda pair: pair[1].path)
     examined = _examine_files(paths, thresholds, workers=workers, progress=progress)
@@ -164,17 +162,10 @@ def _reject_unfinished(record: FileRecord, unfinished: Mapping[tuple[str, str], 
 def examine_file(
     path: Path, record: FileRecord, *, thresholds: CleaningThresholds
 ) -> tuple[FileRecord, Signature | None]:
-    """Read a file once and find what is wrong with it by itself.
+    """Read a file once, complete its record, and make its signature if near-duplicates are sought.
 
-    Args:
-        path: The file.
-        record: Its record with path, class name and label filled in.
-        thresholds: Where each check draws its line.
-
-    Returns:
-        The completed record, and the file's signature if it takes part in the search for
-        near-duplicates. Whatever is wrong, nothing is raised: a file that vanished or cannot be
-        read has the problem "unreadable".
+    Whatever is wrong, nothing is raised: a file that vanished or cannot be read has the problem
+    "unreadable".
     """
     with sharing_memory():
         try:

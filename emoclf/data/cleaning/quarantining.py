@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from emoclf.data.cleaning.manifests import (
@@ -75,7 +75,12 @@ def quarantine(
     unknown = [kind for kind in include_advice if kind not in PROBLEM_KINDS]
     if unknown:
         raise ValueError(f"include_advice: expected kinds of {PROBLEM_KINDS}, received {unknown}.")
-    flagged = [record for record in report.records if _is_flagged(record, include_advice)]
+    flagged = [  # one whose move waits already has its manifest
+        record
+        for record in report.records
+        if _find_reject_kinds(record) - {UNFINISHED_KIND}
+        or any(map(record.has_problem, include_advice))
+    ]
     _check_fraction(report, flagged, max_fraction)
     root = Path(report.root)
     base = root / QUARANTINE_NAME if destination is None else Path(destination)
@@ -88,10 +93,7 @@ def quarantine(
 
 
 def restore(
-    folder: str | Path,
-    *,
-    destination: str | Path | None = None,
-    quarantine_id: str | None = None,
+    folder: str | Path, *, destination: str | Path | None = None, quarantine_id: str | None = None
 ) -> MoveResult:
     """Bring files that `quarantine` or `apply_decisions` moved back to where they were.
 
@@ -135,24 +137,14 @@ def _leave_out_finished(
     done = {(m.source, m.sha256) for each in moves for m in (*each.earlier, *each.moves)}
     contents = {sha256 for _, sha256 in done}
     rest = [record for record in flagged if (record.path, record.sha256) not in done]
-    is_stale = [
-        record.sha256 in contents and _find_reject_kinds(record) <= _OF_DUPLICATES
-        for record in rest
-    ]
-    pairs = list(zip(rest, is_stale, strict=True))
-    return [record for record, stale in pairs if not stale], [r for r, stale in pairs if stale]
+    stale = [r for r in rest if r.sha256 in contents and _find_reject_kinds(r) <= _OF_DUPLICATES]
+    paths = {record.path for record in stale}
+    return [record for record in rest if record.path not in paths], stale
 
 
 def _name_plan(flagged: Sequence[FileRecord]) -> str:
     """Return the name of the folder for the moves of these files."""
-    plan = [asdict(_plan_move(record)) for record in flagged]
-    return make_id([{name: each[name] for name in each if name != "place"} for each in plan])
-
-
-def _is_flagged(record: FileRecord, include_advice: tuple[str, ...]) -> bool:
-    """Tell whether a file is to be moved; one whose move waits already has its manifest."""
-    kinds = _find_reject_kinds(record) - {UNFINISHED_KIND}
-    return bool(kinds) or any(map(record.has_problem, include_advice))
+    return make_id([_plan_move(record).to_dict() for record in flagged])
 
 
 def _find_reject_kinds(record: FileRecord) -> set[str]:

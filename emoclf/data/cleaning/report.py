@@ -163,9 +163,7 @@ class CleaningReport(Displayed):
 
     def count_by_kind(self) -> dict[str, int]:
         """Return how many files have each kind of problem, in the order of `PROBLEM_KINDS`."""
-        counts = Counter(
-            kind for record in self.records for kind in {each.kind for each in record.problems}
-        )
+        counts = Counter(kind for r in self.records for kind in {p.kind for p in r.problems})
         return {kind: counts[kind] for kind in PROBLEM_KINDS if counts[kind]}
 
     def blocks(self) -> Iterable[str | Table]:
@@ -183,14 +181,7 @@ class CleaningReport(Displayed):
             yield self.make_table()
 
     def make_table(self, *, examples: int = 2) -> Table:
-        """Return what is wrong, by kind.
-
-        Args:
-            examples: How many files to name for each kind of problem.
-
-        Returns:
-            A table with a row for each example.
-        """
+        """Return what is wrong by kind, with a row for each example, so many of each kind."""
         found: dict[tuple[str, str], list[tuple[str, str]]] = {
             (kind, severity): [] for kind in PROBLEM_KINDS for severity in ("reject", "advice")
         }
@@ -207,14 +198,7 @@ class CleaningReport(Displayed):
         return Table(("", "problem", "files", "for example"), [row for row in rows if row[2] != 0])
 
     def save(self, path: str | Path) -> Path:
-        """Write the whole report as JSON.
-
-        Args:
-            path: Where to write it.
-
-        Returns:
-            The path.
-        """
+        """Write the whole report as JSON, and return the path."""
         (format_name,) = get_args(_Format)
         return write_json(path, {"format": format_name, **asdict(self)})
 
@@ -240,15 +224,9 @@ class CleaningReport(Displayed):
         return report
 
     def to_csv(self, path: str | Path) -> Path:
-        """Write one line per file, for a spreadsheet.
+        """Write one line per file, for a spreadsheet, and return the path.
 
         No cell is a formula to a spreadsheet; `storage.tables.read_table` gives every name back.
-
-        Args:
-            path: Where to write it.
-
-        Returns:
-            The path.
         """
         names = [field.name for field in fields(FileRecord)]
         rows = []
@@ -260,15 +238,7 @@ class CleaningReport(Displayed):
 
 
 def make_photos(report: CleaningReport, records: Iterable[FileRecord]) -> Photos:
-    """Make photos of some records of a report, in no part.
-
-    Args:
-        report: The report, for its folder and classes.
-        records: Which of its records.
-
-    Returns:
-        The photos.
-    """
+    """Make photos of some of a report's records, in no part."""
     chosen = list(records)
     return Photos.make(
         [record.path for record in chosen],

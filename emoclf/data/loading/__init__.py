@@ -4,30 +4,5 @@
 hands them to TensorFlow.
 """
 
-from emoclf.data.loading.batches import (
-    EpochOrder,
-    balanced_class_weights,
-    find_order,
-    make_dataset,
-    take_order,
-)
-from emoclf.data.loading.photo_cache import (
-    MEMORY_LIMIT_MIB,
-    FaceSearchReport,
-    PhotoCache,
-    WithoutFace,
-    cache_photos,
-)
-
-__all__ = [
-    "MEMORY_LIMIT_MIB",
-    "EpochOrder",
-    "FaceSearchReport",
-    "PhotoCache",
-    "WithoutFace",
-    "balanced_class_weights",
-    "cache_photos",
-    "find_order",
-    "make_dataset",
-    "take_order",
-]
+from emoclf.data.loading.batches import balanced_class_weights, find_order, make_dataset, take_order
+from emoclf.data.loading.photo_cache import PhotoCache, WithoutFace, cache_photos

@@ -42,6 +42,10 @@ class EpochOrder:
         self.epoch, self.seed, self.fingerprint = 0, seed, fingerprint
         self._indices, self._labels = indices, labels
 
+    def __len__(self) -> int:
+        """Return the number of photos."""
+        return len(self._indices)
+
     def begin_epoch(self) -> tuple[np.ndarray, np.ndarray]:
         """Return this epoch's indices and labels, int64 `(photos,)` each, and go to the next."""
         order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self._indices))
@@ -50,39 +54,18 @@ class EpochOrder:
 
 
 def take_order(cache: PhotoCache, part: str, *, seed: int = SEED) -> EpochOrder:
-    """Make the order in which the photos of a part are learned from.
-
-    Args:
-        cache: The decoded photos.
-        part: `"train"`, `"validation"` or `"test"`.
-        seed: Seed of all orders.
-
-    Returns:
-        The order, before its first epoch.
-    """
+    """Make the order in which the photos of a part are learned from, before its first epoch."""
     indices, labels = cache.photos.find_part(part), cache.photos.part(part).labels
     return EpochOrder(indices, labels, seed=seed, fingerprint=_fingerprint(cache, part))
 
 
 def find_order(dataset: tf.data.Dataset) -> EpochOrder | None:
-    """Return the order of a data set that `make_dataset` shuffles; None for any other.
-
-    Args:
-        dataset: From `make_dataset`.
-
-    Returns:
-        The order.
-    """
+    """Return the order of a data set that `make_dataset` shuffles; None for any other."""
     return getattr(dataset, _ORDER_NAME, None)
 
 
 def make_dataset(
-    cache: PhotoCache,
-    part: str,
-    *,
-    batch_size: int = 16,
-    shuffle: bool = False,
-    seed: int = SEED,
+    cache: PhotoCache, part: str, *, batch_size: int = 16, shuffle: bool = False, seed: int = SEED
 ) -> tf.data.Dataset:
     """Make batches of one part.
 
@@ -111,37 +94,31 @@ def make_dataset(
         raise ValueError(
             f"The part {part!r} holds no photo. Split the data set with a larger fraction for it."
         )
-    labels = cache.photos.part(part).labels
-    order = None
-    if shuffle:
-        order = take_order(cache, part, seed=seed)
-        dataset = _shuffle(order, len(indices))
-    else:
-        dataset = tf.data.Dataset.from_tensor_slices((indices, labels))
-    dataset = dataset.batch(batch_size)
+    order = take_order(cache, part, seed=seed) if shuffle else None
+    rows = (indices, cache.photos.part(part).labels)
+    dataset = _shuffle(order) if order else tf.data.Dataset.from_tensor_slices(rows)
 
     def fetch(batch: tf.Tensor, batch_labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         photos = tf.numpy_function(cache.images.__getitem__, [batch], tf.uint8, stateful=False)
         return tf.ensure_shape(photos, (None, *cache.images.shape[1:])), batch_labels
 
-    dataset = dataset.map(fetch, num_parallel_calls=2).prefetch(tf.data.AUTOTUNE)
+    dataset = dataset.batch(batch_size).map(fetch, num_parallel_calls=2).prefetch(tf.data.AUTOTUNE)
     if order is not None:
         setattr(dataset, _ORDER_NAME, order)
     return dataset
 
 
-def _shuffle(order: EpochOrder, count: int) -> tf.data.Dataset:
+def _shuffle(order: EpochOrder) -> tf.data.Dataset:
     """Yield indices and labels in the order of the epoch that begins."""
     import tensorflow as tf
 
     def begin_epoch(_: tf.Tensor) -> tf.data.Dataset:
         chosen = tf.numpy_function(order.begin_epoch, [], [tf.int64, tf.int64])
-        return tf.data.Dataset.from_tensor_slices(
-            tuple(tf.ensure_shape(each, (count,)) for each in chosen)
-        )
+        chosen = tuple(tf.ensure_shape(each, (len(order),)) for each in chosen)
+        return tf.data.Dataset.from_tensor_slices(chosen)
 
     dataset = tf.data.Dataset.from_tensors(0).flat_map(begin_epoch)
-    return dataset.apply(tf.data.experimental.assert_cardinality(count))
+    return dataset.apply(tf.data.experimental.assert_cardinality(len(order)))
 
 
 def _fingerprint(cache: PhotoCache, part: str) -> str:

@@ -53,13 +53,11 @@ class FaceSearchReport(Displayed):
 
     def blocks(self) -> Iterable[str | Table]:
         """Return which detector searched, and how many photos of each part have no face."""
-        missing, fate = len(self.without_face), "left out"
-        if self.treatment == "whole_photo":
-            fate = "taken whole"
+        fate = "left out" if self.treatment == "leave_out" else "taken whole"
         yield self.detector
-        found = self.photo_count - missing
+        found = self.photo_count - len(self.without_face)
         yield f"It found a face in {found:,} of {self.photo_count:,} photos."
-        if missing:
+        if len(self.without_face):
             rows = [(part, *counts.values()) for part, counts in self.without_face.count().items()]
             yield Table((f"no face, {fate}", *self.without_face.class_names), rows)
 
@@ -93,12 +91,10 @@ class PhotoCache(Displayed):
         """Return how many photos there are, how large, where they lie, and who has no face."""
         count, height, width, _ = self.images.shape
         size = self.images.nbytes / 2**20
-        place = (
-            "in memory" if self.location == "memory" else f"on disk, in {show_text(self.location)}"
-        )
-        noun = "photos" if self.faces is None else "faces"
-        if self.faces and self.faces.treatment == "whole_photo":
-            noun = "faces or whole photos"
+        place = f"on disk, in {show_text(self.location)}"
+        place = "in memory" if self.location == "memory" else place
+        is_mixed = self.faces and self.faces.treatment == "whole_photo"
+        noun = "faces or whole photos" if is_mixed else "faces" if self.faces else "photos"
         yield f"{count:,} {noun} of {height} x {width} pixels, {size:,.0f} MiB, kept {place}"
         if self.faces is not None:
             yield from self.faces.blocks()
@@ -152,9 +148,12 @@ def cache_photos(
         ... )
         >>> print(faces)  # doctest: +SKIP
     """
-    preparation = _choose_preparation(
-        ModelInfo(photos.class_names, image_size, resize_mode, crop), detector, without_face
-    )
+    for name, value, choices in (("crop", crop, Crop), ("without_face", without_face, WithoutFace)):
+        if value not in get_args(choices):
+            raise ValueError(f"{name}={value!r} should be one of {get_args(choices)}.")
+    info = ModelInfo(photos.class_names, image_size, resize_mode, crop)
+    finder = (detector or make_detector()) if crop == "face" else None
+    preparation = _Preparation(info, finder, without_face)
     remove_leftovers(cache_folder)
     shape = (len(photos), *image_size, 3)
     images: np.ndarray | StoredPhotos
@@ -174,27 +173,6 @@ class _Preparation(NamedTuple):
     info: ModelInfo
     detector: FaceDetector | None
     without_face: WithoutFace
-
-    def list_facts(self) -> list[Any]:
-        """Return all that decides about the pixels, to tell one cache on disk from another."""
-        facts: list[Any] = [self.info.image_size, self.info.resize_mode]
-        if self.detector is not None:
-            facts += ["face", _CROP_FORMAT, self.detector.description, self.without_face]
-        return facts
-
-
-def _choose_preparation(
-    info: ModelInfo, detector: FaceDetector | None, without_face: WithoutFace
-) -> _Preparation:
-    """Check the choices and make a detector where one is needed and none is given."""
-    for name, value, choices in (
-        ("crop", info.crop, get_args(Crop)),
-        ("without_face", without_face, get_args(WithoutFace)),
-    ):
-        if value not in choices:
-            raise ValueError(f"{name}={value!r} should be one of {choices}.")
-    finder = (detector or make_detector()) if info.crop == "face" else None
-    return _Preparation(info, finder, without_face)
 
 
 def _describe_search(
@@ -237,11 +215,11 @@ def _prepare_all(
     When photos without a face are left out, the others move up to the front of `images`.
     """
     files, (info, detector, without_face) = photos.files, preparation
-    is_kept_whole = without_face == "whole_photo"
 
     def fill(index: int) -> bool:
         with sharing_memory():
-            found = prepare(files[index], info, detector=detector, whole_photo=is_kept_whole)
+            is_kept = without_face == "whole_photo"
+            found = prepare(files[index], info, detector=detector, whole_photo=is_kept)
             if len(found.crops):
                 images[index] = found.crops[0]
         return bool(found.faces) or detector is None
@@ -249,9 +227,8 @@ def _prepare_all(
     task = "decoding" if detector is None else "finding faces"
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         jobs = pool.map(fill, range(len(images)))
-        found = np.array(
-            list(tqdm(jobs, task, len(images), unit="photo", disable=not progress)), dtype=bool
-        )
+        bar = tqdm(jobs, task, len(images), unit="photo", disable=not progress)
+        found = np.fromiter(bar, dtype=bool)
     if without_face == "leave_out":
         for position, index in enumerate(np.flatnonzero(found).tolist()):
             images[position] = images[index]
@@ -259,11 +236,7 @@ def _prepare_all(
 
 
 def _prepare_on_disk(
-    photos: Photos,
-    path: Path,
-    preparation: _Preparation,
-    workers: int | None,
-    progress: bool,
+    photos: Photos, path: Path, preparation: _Preparation, workers: int | None, progress: bool
 ) -> np.ndarray:
     """Make the file at `path`, unless it is there; return the same as `_prepare_all`.
 
@@ -290,10 +263,10 @@ def _prepare_on_disk(
 
 def _fingerprint(photos: Photos, preparation: _Preparation) -> str:
     """Return a name for exactly these pixels: of these files, unchanged, prepared in this way."""
-    stats = [file.stat() for file in photos.files]
-    facts = [
-        (path, stat.st_size, stat.st_mtime_ns)
-        for path, stat in zip(photos.paths, stats, strict=True)
-    ]
-    text = json.dumps([str(Path(photos.root).resolve()), *preparation.list_facts(), facts])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    info, detector, without_face = preparation
+    facts: list[Any] = [str(Path(photos.root).resolve()), info.image_size, info.resize_mode]
+    if detector is not None:
+        facts += ["face", _CROP_FORMAT, detector.description, without_face]
+    stats = zip(photos.paths, (file.stat() for file in photos.files), strict=True)
+    facts.append([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

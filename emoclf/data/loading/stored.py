@@ -53,15 +53,7 @@ class StoredPhotos:
 
     @classmethod
     def create(cls, path: str | Path, shape: tuple[int, ...]) -> StoredPhotos:
-        """Make a file of zeros, to be filled.
-
-        Args:
-            path: The new file.
-            shape: `(photos, height, width, 3)`.
-
-        Returns:
-            The array.
-        """
+        """Make a file of zeros of shape `(photos, height, width, 3)`, to be filled."""
         with Path(path).open("wb") as file:
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
@@ -117,14 +109,8 @@ class StoredPhotos:
 def read_array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype, bool]:
     """Read what a `.npy` file says of its array, before anything is made of that size.
 
-    Args:
-        file: At its beginning; afterwards where the numbers begin.
-
-    Returns:
-        The array's shape and dtype, and whether it is in column order.
-
-    Raises:
-        ValueError: If it is no such file, or holds Python objects.
+    Leaves the file where the numbers begin. Returns shape, dtype, and whether it is in column
+    order; raises ValueError if it is no such file, or holds Python objects.
     """
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,

@@ -15,11 +15,8 @@ from emoclf.data.sources.fetching import (
     fetch_fer_plus_votes,
 )
 from emoclf.data.sources.finding import (
-    DRAWN_FACES_FOLDER_NAME,
     DRIVE_DATA_FOLDER,
     PROJECT_DRIVE_LINK,
-    DataSet,
-    SamplePhoto,
     find_data,
     find_data_set,
     list_data_sets,
@@ -27,24 +24,3 @@ from emoclf.data.sources.finding import (
 )
 from emoclf.data.sources.staging import stage_data
 from emoclf.storage.archives import ArchiveRefusedError
-
-__all__ = [
-    "DRAWN_FACES_FOLDER_NAME",
-    "DRIVE_DATA_FOLDER",
-    "PROJECT_DRIVE_LINK",
-    "ArchiveLimits",
-    "ArchiveRefusedError",
-    "DataSet",
-    "SamplePhoto",
-    "check_fer2013_counts",
-    "extract_archive",
-    "fetch_drive_link",
-    "fetch_fer2013_from_kaggle",
-    "fetch_fer_plus_votes",
-    "find_data",
-    "find_data_set",
-    "list_data_sets",
-    "make_fer2013_folders",
-    "sample_photos",
-    "stage_data",
-]

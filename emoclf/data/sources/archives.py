@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
-from emoclf.data.photo_folder import PhotoFolder
+from emoclf.data.folders import PhotoFolder
 from emoclf.data.sources.copying import (
     BEGINNING_BYTES,
     ArchiveLimits,
@@ -76,9 +76,8 @@ def extract_archive(
     """
     limits = limits or ArchiveLimits()
     if not Path(archive).exists():
-        raise FileNotFoundError(
-            f"{show_text(archive)}: expected an archive, but there is no such file."
-        )
+        said = f"{show_text(archive)}: expected an archive, but there is no such file."
+        raise FileNotFoundError(said)
     with (
         open_regular(archive, what="an archive") as file,
         building_folder(folder) as temporary,
@@ -101,20 +100,9 @@ def fill_from_archive(
     also: Collection[str] = (),
     progress: bool = False,
 ) -> Copied:
-    """Unpack into a folder that is empty and that the caller removes when this raises.
+    """Unpack an open archive into an empty folder, which the caller removes when this raises.
 
-    Args:
-        archive: The archive, open.
-        folder: An empty folder.
-        limits: What the archive may hold at most.
-        also: Extensions that are unpacked besides pictures.
-        progress: Whether a progress bar is shown.
-
-    Returns:
-        What was written, and what was left out.
-
-    Raises:
-        ArchiveRefusedError: As for `extract_archive`, without the archive's name.
+    As `extract_archive`; an ArchiveRefusedError does not name the archive.
     """
     size = archive.seek(0, 2)
     with _unzipping(archive, folder, limits) as (plain, is_zip):
@@ -122,9 +110,8 @@ def fill_from_archive(
             count = _check_entries(entries, limits, size)
         copied = Copied([], [])
         with list_entries(plain, is_zip=is_zip, max_entries=limits.entries) as entries:
-            for entry in tqdm(
-                entries, total=count, desc="Unpacking", unit=" files", disable=not progress
-            ):
+            bar = {"desc": "Unpacking", "unit": " files", "disable": not progress}
+            for entry in tqdm(entries, total=count, **bar):
                 _copy_entry(entry, folder, also, copied)
     if not copied.files:
         raise ArchiveRefusedError(f"none of its {count:,} entries is a picture")
@@ -163,9 +150,8 @@ def naming_archive(archive: str | Path) -> Iterator[None]:
     try:
         yield
     except ArchiveRefusedError as error:
-        raise ArchiveRefusedError(
-            f"{show_text(archive)} is not unpacked: {show_text(error).rstrip('.')}."
-        ) from error
+        said = f"{show_text(archive)} is not unpacked: {show_text(error).rstrip('.')}."
+        raise ArchiveRefusedError(said) from error
     except (*READ_ERRORS, OSError) as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise  # the disk's fault; a position before the beginning is the archive's

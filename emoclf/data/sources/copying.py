@@ -46,15 +46,7 @@ class ArchiveLimits:
     ratio: float = 100.0
 
     def check_total(self, size: int, archive_bytes: int) -> None:
-        """Refuse a total that is too large.
-
-        Args:
-            size: Bytes of all files together, unpacked.
-            archive_bytes: Size of the archive.
-
-        Raises:
-            ArchiveRefusedError: If it is beyond a limit.
-        """
+        """Refuse bytes of all files together, unpacked, that are beyond a limit."""
         if size > self.bytes:
             raise ArchiveRefusedError(f"unpacked it has more than {self.bytes:,} bytes")
         if size > max(_GIB >> 4, self.ratio * archive_bytes):
@@ -128,20 +120,10 @@ def copy_stream(
     beginning: bytes,
     max_bytes: int | None = None,
 ) -> CopiedFile:
-    """Write the rest of a stream to a new file below a folder.
+    """Write the rest of a stream, after `beginning`, to a new file below a folder.
 
-    Args:
-        stream: The content after `beginning`.
-        folder: Where the file belongs.
-        path: Its path below the folder, checked already.
-        beginning: The content that was read from the stream before.
-        max_bytes: How much is written at most, for a file that may grow meanwhile; None for all.
-
-    Returns:
-        The size and the checksum of what was read.
-
-    Raises:
-        FileExistsError: If the file is there already.
+    The path is checked already; `max_bytes` is for a file that may grow meanwhile. Raises
+    FileExistsError if the file is there already.
     """
     target = folder.joinpath(*path.parts)
     make_folder(target.parent)
@@ -158,17 +140,10 @@ def write_stream(
     max_bytes: int | None = None,
     tell: Callable[[int], object] | None = None,
 ) -> tuple[int, str]:
-    """Write a stream into a file, piece by piece.
+    """Write a stream into a file, piece by piece; return how much, and its SHA-256.
 
-    Args:
-        stream: The content after `beginning`.
-        file: Where it goes.
-        beginning: The content that was read from the stream before.
-        max_bytes: How much is written at most; None for all.
-        tell: Called with the size of every piece that was written.
-
-    Returns:
-        How much was written, and its SHA-256.
+    `beginning` was read from the stream before; `max_bytes` limits what is written; `tell` is
+    called with the size of every piece.
     """
     digest, size, piece = hashlib.sha256(), 0, beginning
     while True:
@@ -188,24 +163,13 @@ def copy_folder(
 ) -> Copied:
     """Copy the pictures of a folder with several threads: most of the time is waiting.
 
-    Args:
-        source: The folder.
-        listing: What is in it.
-        target: An empty folder.
-        limits: How many files there may be; a file that is too large is left out.
-        progress: Whether a progress bar is shown.
-
-    Returns:
-        What was written, and what was left out.
-
-    Raises:
-        ValueError: If there are too many files, or no picture.
+    A file that is too large is left out. Raises ValueError if there are too many files, or no
+    picture.
     """
     files = listing.files
     if len(files) > limits.entries:
-        raise ValueError(
-            f"{show_text(source)} has {len(files):,} files, more than {limits.entries:,}."
-        )
+        most = f"more than {limits.entries:,}"
+        raise ValueError(f"{show_text(source)} has {len(files):,} files, {most}.")
     names = [PurePosixPath(file.relative_to(source).as_posix()) for file in files]
     left_out = [(path.relative_to(source).as_posix(), why) for path, why in listing.skipped]
     copied = Copied([], left_out)
@@ -220,9 +184,8 @@ def copy_folder(
             else:
                 copied.left_out.append((str(name), result))
     if not copied.files:
-        raise ValueError(
-            f"{show_text(source)} holds no picture: {len(files):,} files were looked at."
-        )
+        looked = f"{len(files):,} files were looked at"
+        raise ValueError(f"{show_text(source)} holds no picture: {looked}.")
     return Copied(sorted(copied.files, key=lambda file: file.path), copied.left_out)
 
 
@@ -244,15 +207,7 @@ def _copy_file(file: Path, path: PurePosixPath, target: Path, max_bytes: int) ->
 
 
 def verify_copies(folder: Path, files: Iterable[CopiedFile]) -> None:
-    """Read every file again and compare it with what was read from the source.
-
-    Args:
-        folder: The folder.
-        files: What was written into it.
-
-    Raises:
-        OSError: If a file is not what was read.
-    """
+    """Read every file again; raise OSError if one is not what was read from the source."""
     for file in files:
         if find_sha256(folder / file.path) != file.sha256:
             raise OSError(

@@ -7,7 +7,7 @@ raters. Neither is part of this project: bring your own copy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -41,6 +41,8 @@ _EMOTION_OF_NAME = {
     **{"angry": "anger", "happy": "happiness", "sad": "sadness"},
 }
 _FOLDER_USAGE = {"train": "Training", "test": "PublicTest"}
+_Face = tuple[np.ndarray, int, str, str]
+"""Pixels, label, usage and name."""
 _USAGES = ("Training", "PublicTest", "PrivateTest")
 
 _MAX_BYTES = 2**30  # fer2013.csv has 301 MB
@@ -87,26 +89,12 @@ class FaceSet:
         return len(self.pixels)
 
     def take(self, chosen: np.ndarray) -> FaceSet:
-        """Return the chosen faces.
-
-        Args:
-            chosen: bool `(faces,)`, or indices.
-
-        Returns:
-            A smaller set.
-        """
+        """Return the chosen faces, by bool `(faces,)` or indices."""
         return FaceSet(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 def join_face_sets(*parts: FaceSet) -> FaceSet:
-    """Join sets of faces, one after the other.
-
-    Args:
-        *parts: At least one set.
-
-    Returns:
-        One set.
-    """
+    """Join at least one set of faces, one after the other."""
     columns = ([getattr(part, each.name) for part in parts] for each in fields(FaceSet))
     return FaceSet(*map(np.concatenate, columns))
 
@@ -187,7 +175,7 @@ def _take_arrays(file: Mapping[str, np.ndarray], name: str) -> FaceSet:
 
 
 def _load_csv(path: Path, votes: str | Path | None) -> FaceSet:
-    pixels, labels, usages = [], [], []
+    faces: list[_Face] = []
     with open_table(path, what="FER2013's CSV file", max_bytes=_MAX_BYTES) as rows:
         head = [name.strip() for name in next(rows, (0, []))[1]]
         if not {"emotion", "pixels", "Usage"} <= set(head):
@@ -200,23 +188,16 @@ def _load_csv(path: Path, votes: str | Path | None) -> FaceSet:
                 continue  # an empty line, as at the end
             where = f"{show_text(path.name)}, line {number}"
             cells = dict(zip(head, row, strict=False))
-            pixels.append(_parse_pixels(cells.get("pixels", ""), where))
-            labels.append(_parse_label(cells.get("emotion", ""), where))
-            usages.append(_parse_usage(cells.get("Usage", ""), where))
-    names = [f"fer{number:07d}.png" for number in range(len(pixels))]
-    counted = None if votes is None else _load_votes(Path(votes), len(pixels))
-    return _make_set(pixels, labels, usages, names, votes=counted)
+            pixels = _parse_pixels(cells.get("pixels", ""), where)
+            label = _parse_label(cells.get("emotion", ""), where)
+            usage = _parse_usage(cells.get("Usage", ""), where)
+            faces.append((pixels, label, usage, f"fer{len(faces):07d}.png"))
+    return _make_set(faces, None if votes is None else _load_votes(Path(votes), len(faces)))
 
 
-def _make_set(
-    pixels: list[np.ndarray],
-    labels: list[int],
-    usages: list[str],
-    names: list[str],
-    *,
-    votes: np.ndarray | None = None,
-) -> FaceSet:
-    no_votes = np.zeros((len(pixels), len(VOTE_COLUMNS)), dtype=np.uint8)
+def _make_set(faces: Sequence[_Face], votes: np.ndarray | None = None) -> FaceSet:
+    pixels, labels, usages, names = zip(*faces, strict=True) if faces else ((),) * 4
+    no_votes = np.zeros((len(faces), len(VOTE_COLUMNS)), dtype=np.uint8)
     return FaceSet(
         np.array(pixels, dtype=np.uint8).reshape(-1, *FACE_SIZE),
         np.array(labels, dtype=np.int64),
@@ -279,19 +260,18 @@ def _load_votes(path: Path, count: int) -> np.ndarray:
 
 
 def _load_folders(path: Path) -> FaceSet:
-    pixels, labels, usages, names = [], [], [], []
+    faces: list[_Face] = []
     for part, usage in _FOLDER_USAGE.items():
         for folder in sorted(entry for entry in (path / part).glob("*") if entry.is_dir()):
             label = _emotion_index(folder.name, str(folder))
             for file in list_files(folder).files:
-                pixels.append(prepare(file, ModelInfo(image_size=FACE_SIZE)).crops[0, :, :, 0])
-                labels.append(label)
+                pixels = prepare(file, ModelInfo(image_size=FACE_SIZE)).crops[0, :, :, 0]
                 named = file.name.partition("_")[0]
-                usages.append(named if named in _USAGES else usage)
-                names.append(str(file.relative_to(path)))
-    if not pixels:
+                own = named if named in _USAGES else usage
+                faces.append((pixels, label, own, str(file.relative_to(path))))
+    if not faces:
         raise ValueError(
             f"{show_text(path)} holds neither .npz files nor train/ and test/ folders of class "
             "folders (angry, disgust, fear, happy, neutral, sad, surprise)."
         )
-    return _make_set(pixels, labels, usages, names)
+    return _make_set(faces)

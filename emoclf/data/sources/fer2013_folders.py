@@ -15,8 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES, LabelSource
-from emoclf.data.folders import list_files
-from emoclf.data.photo_folder import PhotoFolder
+from emoclf.data.folders import PhotoFolder, list_files
 from emoclf.data.sources.archives import extract_archive, read_safe_path
 from emoclf.data.sources.fer2013 import CSV_LABELS, EMOTIONS, FaceSet, load_fer2013
 from emoclf.data.sources.finding import find_data_set

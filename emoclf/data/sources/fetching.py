@@ -21,8 +21,7 @@ from typing import IO, Any
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES
-from emoclf.data.folders import list_files
-from emoclf.data.photo_folder import PhotoFolder
+from emoclf.data.folders import PhotoFolder, list_files
 from emoclf.data.sources.archives import fill_from_archive, naming_archive, read_safe_path
 from emoclf.data.sources.copying import ArchiveLimits, Copied, copy_folder, write_stream
 from emoclf.data.sources.fer2013 import VOTE_COLUMNS
@@ -53,6 +52,10 @@ _LINK = re.compile(
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
 """What gdown raises when the page that came is another than it expects."""
 
+_GDOWN_STEP = (
+    "pip install 'emoclf[data]' (or: pip install gdown). Or open the link in a browser, download "
+    "it, and stage the archive."
+)
 _IDENTIFIER = re.compile(r"[-\w]{1,200}", re.ASCII)
 
 
@@ -176,14 +179,7 @@ def fetch_fer_plus_votes(folder: str | Path, *, address: str = FER_PLUS_ADDRESS)
 
 
 def check_votes_file(path: str | Path) -> None:
-    """Compare the rows of a file of votes with FER2013's: as many, in the same parts.
-
-    Args:
-        path: `fer2013new.csv`.
-
-    Raises:
-        ValueError: If it is not FER+.
-    """
+    """Compare the rows of a file of votes with FER2013's; raise ValueError if it is not FER+."""
     parts = find_data_set("fer2013").parts
     expected = {usage: sum(counts.values()) for usage, counts in parts.items()}
     with open_table(path, what=f"FER+'s {VOTES_NAME}", max_bytes=_MAX_VOTES_BYTES) as rows:
@@ -197,14 +193,6 @@ def check_votes_file(path: str | Path) -> None:
             f"{show_text(path)} is not FER+'s {VOTES_NAME}: expected rows {expected}, received "
             f"{dict(received.most_common(4))}. Delete it and fetch it again."
         )
-
-
-def _import_gdown() -> Any:
-    return _import_tool(
-        "gdown",
-        "pip install 'emoclf[data]' (or: pip install gdown). Or open the link in a browser, "
-        "download it, and stage the archive.",
-    )
 
 
 def _import_tool(name: str, step: str) -> Any:
@@ -240,7 +228,7 @@ def _explaining(gdown: Any, wanted: str) -> Iterator[None]:
 
 def _download_folder(identifier: str, target: Path, limits: ArchiveLimits, progress: bool) -> None:
     """Fetch the files of a folder that are not there yet, one by one."""
-    gdown = _import_gdown()
+    gdown = _import_tool("gdown", _GDOWN_STEP)
     with _explaining(gdown, "the list of the folder"):
         listed = gdown.download_folder(
             id=identifier, output=str(target), quiet=True, use_cookies=False, skip_download=True
@@ -250,9 +238,8 @@ def _download_folder(identifier: str, target: Path, limits: ArchiveLimits, progr
     if len(listed) > limits.entries:
         raise ValueError(f"The folder has {len(listed):,} files, more than {limits.entries:,}.")
     paths = _choose_paths(listed, target)
-    for file, path in zip(
-        tqdm(listed, desc="Downloading", unit=" files", disable=not progress), paths, strict=True
-    ):
+    bar = tqdm(listed, desc="Downloading", unit=" files", disable=not progress)
+    for file, path in zip(bar, paths, strict=True):
         if not path.exists():
             _download_file(gdown, file.id, path, quiet=True)
 
@@ -284,7 +271,7 @@ def _unpack_file(
 ) -> Copied:
     archive = download / "archive"
     if not archive.exists():
-        _download_file(_import_gdown(), identifier, archive, quiet=not progress)
+        _download_file(_import_tool("gdown", _GDOWN_STEP), identifier, archive, quiet=not progress)
     try:
         with open_regular(archive, what="an archive") as file:
             if find_archive_kind(file) is None:

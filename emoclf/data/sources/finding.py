@@ -6,18 +6,19 @@ What emoclf knows of published data sets, where each is from and on what terms, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
 
 from emoclf.config import CLASS_NAMES, SEED
-from emoclf.data.folders import find_class_folders, list_files
-from emoclf.data.photo_folder import PhotoFolder
+from emoclf.data.folders import PhotoFolder, find_class_folders, list_files
 from emoclf.data.sources.staging import stage_data
 from emoclf.data.synthetic import PHOTOS_PER_CLASS, make_drawn_faces
 from emoclf.display import Displayed, Table
@@ -95,10 +96,6 @@ class DataSet(Displayed):
             "get it": self.how,
         }
         yield Table(("", self.name), list(rows.items()))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the same as what JSON can hold."""
-        return asdict(self)
 
 
 @cache
@@ -205,15 +202,8 @@ def find_data(
     return replace(drawn, notes=(*missing, note))
 
 
-@dataclass(frozen=True, eq=False)
-class SamplePhoto:
-    """A photo to look at.
-
-    Attributes:
-        path: The file.
-        class_name: The class of its folder.
-        pixels: uint8 RGB `(height, width, 3)`, 0 to 255.
-    """
+class SamplePhoto(NamedTuple):
+    """A photo to look at: file, class of its folder, uint8 RGB `(height, width, 3)`, 0 to 255."""
 
     path: Path
     class_name: str
@@ -246,20 +236,15 @@ def sample_photos(
     """
     found = find_class_folders(folder, class_names=class_names, class_map=class_map)
     generator = np.random.default_rng(seed)
-    samples: list[SamplePhoto] = []
-    for name in class_names:
+
+    def draw(name: str) -> Iterator[SamplePhoto]:
         paths = [p for e in found.folders if e.class_name == name for p in list_files(e.path).files]
-        chosen: list[SamplePhoto] = []
         for index in generator.permutation(len(paths)):
-            try:
-                pixels = load_image(paths[index], min_size=(256, 256))
-            except UnreadableImageError:
-                continue  # the cleaning step says what is wrong with it
-            chosen.append(SamplePhoto(paths[index], name, pixels))
-            if len(chosen) == per_class:
-                break
-        samples += chosen
-    return tuple(samples)
+            # the cleaning step says what is wrong with a file that cannot be read
+            with suppress(UnreadableImageError):
+                yield SamplePhoto(paths[index], name, load_image(paths[index], min_size=(256, 256)))
+
+    return tuple(sample for name in class_names for sample in islice(draw(name), per_class))
 
 
 def _holds_photos(folder: Path, class_names: tuple[str, ...]) -> bool:

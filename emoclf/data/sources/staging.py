@@ -20,8 +20,7 @@ from typing import BinaryIO, Literal
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES
-from emoclf.data.folders import FileList, find_class_folders, list_files
-from emoclf.data.photo_folder import PhotoFolder
+from emoclf.data.folders import FileList, PhotoFolder, find_class_folders, list_files
 from emoclf.data.sources.archives import ARCHIVE_EXTENSIONS, fill_from_archive, naming_archive
 from emoclf.data.sources.copying import (
     ArchiveLimits,
@@ -135,21 +134,10 @@ def stage_with(
     class_names: tuple[str, ...] = CLASS_NAMES,
     progress: bool = True,
 ) -> PhotoFolder:
-    """Fill a folder once: verified, recorded, whole or not there.
+    """Fill a folder once, by `fill`: verified, recorded, whole or not there.
 
-    Args:
-        fill: Writes the files into the folder that it is given.
-        local_folder: Nothing, an empty folder, or what an earlier call has filled.
-        source: Where the files come from.
-        fingerprint: Of the state of the source: another one is not taken for the same.
-        class_names: Names in label order.
-        progress: Whether a progress bar is shown.
-
-    Returns:
-        What is there now.
-
-    Raises:
-        FileExistsError: If something else is in the local folder, or the source has changed.
+    The fingerprint is that of the source's state: another one is not taken for the same. Raises
+    FileExistsError if something else is in the local folder, or the source has changed.
     """
     was_there = (local_folder / RECORD_NAME).is_file()
     if was_there:
@@ -211,9 +199,8 @@ def _copy_archive(
         received = _copy_stream(stream, local, progress=progress)
         if sha256 and received != sha256.lower():
             raise ValueError(
-                f"{show_text(source)} has the SHA-256 {received}, expected "
-                f"{show_text(sha256)}. It is another "
-                "file or was cut off: copy it again."
+                f"{show_text(source)} has the SHA-256 {received}, expected {show_text(sha256)}. It "
+                "is another file or was cut off: copy it again."
             )
         with naming_archive(source):
             copied = fill_from_archive(local, target, limits=limits, progress=progress)

@@ -6,6 +6,3 @@ one picture together: of what can vary and what chance chooses (`traits`), drawn
 """
 
 from emoclf.data.synthetic.data_set import PHOTOS_PER_CLASS, draw_face, make_drawn_faces
-from emoclf.data.synthetic.flaws import PlantedFlaw
-
-__all__ = ["PHOTOS_PER_CLASS", "PlantedFlaw", "draw_face", "make_drawn_faces"]

@@ -47,28 +47,18 @@ class HeadPose:
     pitch: float
 
     def flat(self, points: Points, *, depth: Depth = 0.0) -> Points:
-        """Project points of a flat layer that lies `depth` units in front of the head's axis.
+        """Project points, float64 (n, 2), that lie `depth` in front of the head's axis, to pixels.
 
-        Args:
-            points: float64, shape (n, 2), head units.
-            depth: How far in front (behind, if negative) all points or, float64 of shape (n,),
-                each of them are; decides the shift under yaw and pitch.
-
-        Returns:
-            float64, shape (n, 2), pixels.
+        `depth`, one number or float64 (n,), decides the shift under yaw and pitch.
         """
         shift = np.multiply.outer(depth, [np.sin(self.yaw), np.sin(self.pitch)])
         return self._to_pixels(points + shift)
 
     def surface(self, points: Points, *, depth: float = 0.8) -> Points:
-        """Project points that lie on the curved front of the head.
+        """Project points, float64 (n, 2), seen from the front, that lie on the front of the head.
 
-        Args:
-            points: float64, shape (n, 2), head units, as seen from the front.
-            depth: How far the face bulges forward at its middle.
-
-        Returns:
-            float64, shape (n, 2), pixels, foreshortened on the side that is turned away.
+        `depth` is how far its curve bulges forward at its middle. Returns pixels, float64 (n, 2),
+        foreshortened on the side that is turned away.
         """
         x, y = points[:, 0], points[:, 1]
         bulge = depth * np.sqrt(np.clip(1.0 - (x / 1.1) ** 2 - (y / 1.6) ** 2, 0.0, 1.0))
@@ -159,11 +149,7 @@ def ellipse(x: float, y: float, radius_x: float, radius_y: float, *, tilt: float
 
 
 def parse(points: str) -> Points:
-    """Read points as SVG writes them: `"0.1,0.2 0.3,-0.4"` are two.
-
-    Returns:
-        float64, shape (n, 2).
-    """
+    """Read points as SVG writes them: `"0.1,0.2 0.3,-0.4"` are two."""
     return np.array([pair.split(",") for pair in points.split()], dtype=np.float64)
 
 
@@ -202,15 +188,9 @@ def curve(*points: str | Points | tuple[float, float]) -> Points:
 
 
 def ribbon(points: Points, width: float, *, taper: float = 0.7) -> Points:
-    """Turn a line into the outline of a brush stroke.
+    """Turn a line, float64 (n, 2), n at least 2, into the outline of a brush stroke: (2 n, 2).
 
-    Args:
-        points: float64, shape (n, 2), n at least 2: the middle of the stroke.
-        width: Width at the middle of the stroke.
-        taper: How much thinner the ends are: 0 (equally wide) to 1 (pointed).
-
-    Returns:
-        float64, shape (2 n, 2).
+    `width` is that at its middle; `taper` 0 (ends equally wide) to 1 (pointed).
     """
     tangent = np.gradient(points, axis=0)
     length = np.maximum(np.hypot(tangent[:, 0], tangent[:, 1]), 1e-9)[:, None]

@@ -6,7 +6,6 @@ picture's number: the pictures do not depend on each other, on their order or on
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Mapping
@@ -20,8 +19,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES, SEED
-from emoclf.data.photo_folder import DRAWN_FACES, PhotoFolder
-from emoclf.data.synthetic.flaws import COPIES_PER_CLASS, PlantedFlaw, flawed_files
+from emoclf.data.folders import DRAWN_FACES, PhotoFolder
+from emoclf.data.synthetic.flaws import COPIES_PER_CLASS, PlantedFlaw, encode_image, flawed_files
 from emoclf.data.synthetic.photo import DrawnPhoto, draw_photo
 from emoclf.storage import read_json, replacing
 from emoclf.untrusted import show_text
@@ -53,11 +52,7 @@ _NAME_PATTERNS = (
 
 
 def draw_face(
-    class_name: str,
-    *,
-    seed: int,
-    size: tuple[int, int] = (128, 128),
-    strength: float | None = None,
+    class_name: str, *, seed: int, size: tuple[int, int] = (128, 128), strength: float | None = None
 ) -> NDArray[np.uint8]:
     """Draw one face.
 
@@ -139,9 +134,8 @@ def make_drawn_faces(
         >>> faces.counts  # doctest: +SKIP
         {'Sad': 2, 'Happy': 2}
     """
-    _check_whole_number(
-        "photos_per_class", photos_per_class, minimum=COPIES_PER_CLASS if with_flaws else 1
-    )
+    fewest = COPIES_PER_CLASS if with_flaws else 1
+    _check_whole_number("photos_per_class", photos_per_class, minimum=fewest)
     _check_whole_number("wrong_labels", wrong_labels, minimum=0, maximum=photos_per_class)
     _check_whole_number("seed", seed, minimum=0)
     _check_size(size)
@@ -160,6 +154,7 @@ def make_drawn_faces(
     keys = [(label, i) for i in range(photos_per_class) for label in range(len(CLASS_NAMES))]
     places = {key: _relative_path(seed, *key) for key in keys}
     record = _open_record(root, settings)
+    flaws = record.planted_flaws
     if not record.complete:
         missing = [key for key, place in places.items() if not (root / place).exists()]
         for key in tqdm(missing, desc="Drawing faces", disable=not progress):
@@ -167,15 +162,13 @@ def make_drawn_faces(
             _write_whole(root / places[key], _encode(picture))
         flaws = _plant_flaws(root, settings, places) if with_flaws else ()
         flaws += tuple(PlantedFlaw(WRONG_LABEL, (places[key],), _WRONG_NOTE) for key in wrong)
-        record = _save_record(root, _Record(settings, complete=True, planted_flaws=flaws))
+        _save_record(root, _Record(settings, complete=True, planted_flaws=flaws))
     counts = {
         name: sum((root / place).exists() for key, place in places.items() if key[0] == label)
         for label, name in enumerate(CLASS_NAMES)
     }
     note = f"Faces drawn into {show_text(root)}."
-    return PhotoFolder(
-        root, DRAWN_FACES, (note,), counts=counts, planted_flaws=record.planted_flaws
-    )
+    return PhotoFolder(root, DRAWN_FACES, (note,), counts=counts, planted_flaws=flaws)
 
 
 def _check_size(size: tuple[int, int]) -> None:
@@ -243,9 +236,7 @@ def _relative_path(seed: int, label: int, index: int) -> str:
 
 def _encode(photo: DrawnPhoto) -> bytes:
     """Return a picture as JPEG bytes, at the quality of its camera."""
-    buffer = io.BytesIO()
-    Image.fromarray(photo.pixels).save(buffer, "JPEG", quality=photo.scene.jpeg_quality)
-    return buffer.getvalue()
+    return encode_image(Image.fromarray(photo.pixels), quality=photo.scene.jpeg_quality)
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -143,10 +143,8 @@ def _draw_glasses(canvas: Canvas, person: Person) -> None:
     colour = {"round": (92, 72, 60), "square": (60, 66, 84), "dark_frame": (30, 28, 30)}
     ink, y = colour[person.glasses], _find_eye_line(person) + 0.02
     corner = 1.0 if person.glasses == "round" else 0.6
-    across, down = np.cos(_THETA), np.sin(_THETA)
-    ring = np.stack(
-        [np.sign(across) * np.abs(across) ** corner, np.sign(down) * np.abs(down) ** corner], axis=1
-    )
+    circle = np.stack([np.cos(_THETA), np.sin(_THETA)], axis=1)
+    ring = np.sign(circle) * np.abs(circle) ** corner
     radius = np.array([0.29, 0.27 if person.glasses == "round" else 0.22])
     thick = 0.055 if person.glasses == "dark_frame" else 0.035
     for side in SIDES:
@@ -187,14 +185,9 @@ def _draw_nose(canvas: Canvas, person: Person) -> None:
 
 
 def mouth_edges(expression: Expression) -> tuple[Points, Points]:
-    """Return the upper and the lower edge of the mouth's opening around `(0, 0)`.
+    """Return the upper and the lower edge of the mouth's opening around `(0, 0)`, head units.
 
-    Args:
-        expression: How the face moves.
-
-    Returns:
-        Two arrays, float64, shape (17, 2), head units, both from the left corner to the
-        right one; they coincide when the mouth is closed.
+    Both are float64 (17, 2), from the left corner to the right one; the same when it is closed.
     """
     x = expression.mouth_width * _T
     middle = expression.mouth_curve * (0.5 - _T**2) + expression.mouth_skew * _T

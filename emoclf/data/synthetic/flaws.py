@@ -72,16 +72,11 @@ def flawed_files(
     extra_face: Callable[[int, int], Image.Image],
     ordinary_face: Callable[[int, int], tuple[str, bytes]],
 ) -> Iterator[tuple[PlantedFlaw, bytes]]:
-    """Make every flawed file.
+    """Make every flawed file: yield its record and the bytes of the file `paths[0]`.
 
-    Args:
-        extra_face: Draws face `number` of class `label`, given both, that is no ordinary picture
-            of the data set.
-        ordinary_face: Gives path and JPEG bytes of ordinary face `number`, modulo their count, of
-            class `label`, to be copied.
-
-    Yields:
-        The record of a flaw and the bytes of the file `paths[0]`.
+    `extra_face` draws face `number` of class `label`, given both, that is no ordinary picture of
+    the data set. `ordinary_face` gives path and JPEG bytes of ordinary face `number`, modulo their
+    count, of class `label`, to be copied.
     """
     planted = [(kind, position) for kind, n in FLAW_COUNTS.items() for position in range(n)]
     for number, (kind, position) in enumerate(planted, start=1):
@@ -108,32 +103,32 @@ def _copy(kind: str, number: int, name: str, content: bytes) -> tuple[str, bytes
         return f"{stem} (1).{extension}", content
     if kind == "resized_copy":
         smaller = image.resize((round(image.width * 0.75), round(image.height * 0.75)))
-        return f"{stem}-small.jpg", _encode(smaller, quality=72)
+        return f"{stem}-small.jpg", encode_image(smaller, quality=72)
     if kind == "mirrored_copy":
-        return f"{stem}_flip.jpg", _encode(ImageOps.mirror(image), quality=88)
+        return f"{stem}_flip.jpg", encode_image(ImageOps.mirror(image), quality=88)
     return f"repost-{number}-{name}", content
 
 
 def _spoil(kind: str, number: int, face: Image.Image) -> tuple[str, bytes]:
     """Store a face of its own in a flawed way."""
     if kind == "truncated":
-        whole = _encode(face, quality=90)
+        whole = encode_image(face, quality=90)
         return f"partial-{number}.jpg", whole[: int(len(whole) * (0.35 + 0.05 * number))]
     if kind == "wrong_extension":
-        return f"screenshot-{number}.jpg", _encode(face, "PNG")
+        return f"screenshot-{number}.jpg", encode_image(face, "PNG")
     if kind == "too_small":
-        return f"favicon-{number}.png", _encode(face.resize((16, 16)), "PNG")
+        return f"favicon-{number}.png", encode_image(face.resize((16, 16)), "PNG")
     is_clockwise, exif = number % 2 == 0, Image.Exif()
     exif[_ORIENTATION] = 6 if is_clockwise else 8
     turn = Image.Transpose.ROTATE_90 if is_clockwise else Image.Transpose.ROTATE_270
-    return f"phone-{number}.jpg", _encode(face.transpose(turn), quality=90, exif=exif)
+    return f"phone-{number}.jpg", encode_image(face.transpose(turn), quality=90, exif=exif)
 
 
 def _make_faceless(kind: str, position: int) -> tuple[str, bytes]:
     """Make a file without a face in it."""
     if kind == "blank":
         grey = Image.new("RGB", (128, 128), (255, 255, 255) if position else (96, 98, 102))
-        return f"placeholder-{position}.jpg", _encode(grey, quality=90)
+        return f"placeholder-{position}.jpg", encode_image(grey, quality=90)
     return {
         "web_page": (f"image-{position}.jpg", _WEB_PAGE),
         "empty": (f"download-{position}.jpg", b""),
@@ -142,7 +137,7 @@ def _make_faceless(kind: str, position: int) -> tuple[str, bytes]:
     }[kind]
 
 
-def _encode(image: Image.Image, file_format: str = "JPEG", **options: Any) -> bytes:
+def encode_image(image: Image.Image, file_format: str = "JPEG", **options: Any) -> bytes:
     """Return a picture as the bytes of a file."""
     buffer = io.BytesIO()
     image.save(buffer, format=file_format, **options)

@@ -4,16 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from emoclf.data.synthetic.canvas import (
-    Canvas,
-    Points,
-    curve,
-    darker,
-    ellipse,
-    mix,
-    parse,
-    smooth,
-)
+from emoclf.data.synthetic.canvas import Canvas, Points, curve, darker, ellipse, mix, parse, smooth
 from emoclf.data.synthetic.traits import SIDES, Person, Scene
 
 _CROWN = parse("-0.85,-0.95 -0.45,-1.22 0,-1.3 0.45,-1.22 0.85,-0.95")
@@ -113,9 +104,8 @@ def _draw_cap_of_hair(canvas: Canvas, person: Person) -> None:
     line = _hairline(person)
     start = float(line[-1, 1])
     angles = np.linspace(np.pi, 2.0 * np.pi, 25)
-    outer = np.stack(
-        [(person.head_width + 0.6 * grow) * np.cos(angles), (1.18 + grow) * np.sin(angles)], axis=1
-    )
+    across, down = (person.head_width + 0.6 * grow) * np.cos(angles), (1.18 + grow) * np.sin(angles)
+    outer = np.stack([across, down], axis=1)
     if style == "quiff":
         across = outer[:, 0] / outer[:, 0].max()
         outer[:, 1] -= 0.2 * (1.0 - across**4) * (1.0 + 0.5 * person.hair_side * across)
@@ -232,12 +222,9 @@ def draw_cover(canvas: Canvas, person: Person, scene: Scene) -> None:
     """Draw what hides a part of the face, if anything does."""
     side = np.array([scene.cover_side, 1.0])
     loose_hair = person.hair_style in _LOOSE_STYLES and person.headwear != "headscarf"
-    if scene.cover == "hand":
-        _draw_hand(canvas, person, side)
-    elif scene.cover == "phone":
-        _draw_phone(canvas, person, side)
-    elif scene.cover == "mug":
-        _draw_mug(canvas, person, side)
+    held = {"hand": _draw_hand, "phone": _draw_phone, "mug": _draw_mug}
+    if scene.cover in held:
+        held[scene.cover](canvas, person, side)
     elif scene.cover == "scarf":
         scarf = smooth("-0.95,0.9 0,1.12 0.95,0.9 1.1,1.5 0,1.9 -1.1,1.5")
         canvas.flat(scarf, person.accessory, depth=0.2)

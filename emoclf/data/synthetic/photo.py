@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from emoclf.data.synthetic.canvas import Canvas, Colour, HeadPose, darker, mix
 from emoclf.data.synthetic.face import draw_head, draw_neck
-from emoclf.data.synthetic.hair import (
-    draw_clothes,
-    draw_cover,
-    draw_hair_before,
-    draw_hair_behind,
-)
+from emoclf.data.synthetic.hair import draw_clothes, draw_cover, draw_hair_before, draw_hair_behind
 from emoclf.data.synthetic.traits import (
     Expression,
     Person,
@@ -30,16 +27,8 @@ from emoclf.data.synthetic.traits import (
 _OVERSAMPLING = 3
 
 
-@dataclass(frozen=True)
-class DrawnPhoto:
-    """A drawn photo and everything that was chosen for it.
-
-    Attributes:
-        pixels: uint8, shape (height, width, 3), 0 to 255, RGB.
-        person: Who is drawn.
-        scene: Background, light and camera, with the JPEG quality to store the photo at.
-        expression: How the face moves.
-    """
+class DrawnPhoto(NamedTuple):
+    """A drawn photo, uint8 RGB `(height, width, 3)`, 0 to 255, and what was chosen for it."""
 
     pixels: NDArray[np.uint8]
     person: Person
@@ -83,9 +72,7 @@ def draw_photo(
     return DrawnPhoto(pixels, person, scene, expression)
 
 
-def _draw_background(
-    scene: Scene, size: tuple[int, int], generator: np.random.Generator
-) -> Image.Image:
+def _draw_background(scene: Scene, size: tuple[int, int], generator: Generator) -> Image.Image:
     """Draw a background of `(height, width)` pixels as a photo's blurred distance shows it."""
     small = Image.new("RGB", (96, 96), scene.colours[0])
     _fill_gradient(small, scene.colours[0], scene.colours[1], float(generator.uniform(-0.3, 1.0)))
@@ -106,14 +93,14 @@ def _fill_gradient(image: Image.Image, first: Colour, second: Colour, slant: flo
     image.paste(Image.fromarray(pixels.astype(np.uint8)))
 
 
-def _paint_lights(pen: ImageDraw.ImageDraw, scene: Scene, generator: np.random.Generator) -> None:
+def _paint_lights(pen: ImageDraw.ImageDraw, scene: Scene, generator: Generator) -> None:
     """Paint the round spots of distant lights."""
     for x, y, radius, pick in generator.uniform((0, 0, 4, 0), (96, 96, 14, 3), (14, 4)):
         colour = mix(scene.colours[int(pick)], (255, 240, 210), 0.45)
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(*colour, 110))
 
 
-def _paint_room(pen: ImageDraw.ImageDraw, scene: Scene, generator: np.random.Generator) -> None:
+def _paint_room(pen: ImageDraw.ImageDraw, scene: Scene, generator: Generator) -> None:
     """Paint a wall with a window, a picture, a shelf and the floor."""
     window_x, picture_x, floor = generator.uniform((-10, 30, 66), (50, 80, 90))
     pen.rectangle((0, floor, 96, 96), fill=(*darker(scene.colours[2], 0.7), 255))
@@ -131,7 +118,7 @@ def _paint_room(pen: ImageDraw.ImageDraw, scene: Scene, generator: np.random.Gen
         pen.rectangle((left, 52 - height, left + 4, 52), fill=(*scene.colours[step % 3], 255))
 
 
-def _paint_sky(pen: ImageDraw.ImageDraw, scene: Scene, generator: np.random.Generator) -> None:
+def _paint_sky(pen: ImageDraw.ImageDraw, scene: Scene, generator: Generator) -> None:
     """Paint clouds over hills."""
     pen.rectangle((0, 0, 96, 96), fill=(*mix(scene.colours[0], (150, 196, 232), 0.5), 170))
     for x, y, radius in generator.uniform((0, 4, 5), (96, 44, 11), (4, 3)):
@@ -146,7 +133,7 @@ def _paint_sky(pen: ImageDraw.ImageDraw, scene: Scene, generator: np.random.Gene
         pen.ellipse((x + 20, low + 6, x + 140, low + 90), fill=(*darker(green, 0.9), 255))
 
 
-def _paint_leaves(pen: ImageDraw.ImageDraw, scene: Scene, generator: np.random.Generator) -> None:
+def _paint_leaves(pen: ImageDraw.ImageDraw, scene: Scene, generator: Generator) -> None:
     """Paint foliage with the light between it."""
     places = generator.uniform((-5, -5, 4, 0.55), (100, 100, 12, 1.25), (34, 4))
     green = mix(scene.colours[0], (98, 142, 84), 0.6)
@@ -155,7 +142,7 @@ def _paint_leaves(pen: ImageDraw.ImageDraw, scene: Scene, generator: np.random.G
         pen.ellipse(box, fill=(*darker(green, float(light)), 200))
 
 
-def _paint_city(pen: ImageDraw.ImageDraw, scene: Scene, generator: np.random.Generator) -> None:
+def _paint_city(pen: ImageDraw.ImageDraw, scene: Scene, generator: Generator) -> None:
     """Paint a row of houses with windows."""
     left = float(generator.uniform(-12, 0))
     while left < 96:
@@ -169,9 +156,7 @@ def _paint_city(pen: ImageDraw.ImageDraw, scene: Scene, generator: np.random.Gen
         left += width
 
 
-def _paint_wallpaper(
-    pen: ImageDraw.ImageDraw, scene: Scene, generator: np.random.Generator
-) -> None:
+def _paint_wallpaper(pen: ImageDraw.ImageDraw, scene: Scene, generator: Generator) -> None:
     """Paint stripes or dots."""
     step, width, dots = generator.uniform((8, 2, 0), (20, 6, 1))
     colour = (*mix(scene.colours[0], scene.colours[2], 0.55), 200)
@@ -183,7 +168,7 @@ def _paint_wallpaper(
             pen.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=colour)
 
 
-_Painter = Callable[[ImageDraw.ImageDraw, Scene, np.random.Generator], None]
+_Painter = Callable[[ImageDraw.ImageDraw, Scene, Generator], None]
 _PAINTERS: dict[str, _Painter] = {
     **{"lights": _paint_lights, "room": _paint_room, "sky": _paint_sky},
     **{"leaves": _paint_leaves, "city": _paint_city, "wallpaper": _paint_wallpaper},
@@ -191,7 +176,7 @@ _PAINTERS: dict[str, _Painter] = {
 
 
 def _finish_photo(
-    image: Image.Image, scene: Scene, pose: HeadPose, generator: np.random.Generator
+    image: Image.Image, scene: Scene, pose: HeadPose, generator: Generator
 ) -> NDArray[np.uint8]:
     """Light a picture of the final size and take the photo: contrast, colour, blur, noise."""
     short_side = min(image.size)

@@ -7,7 +7,7 @@ colour, light, hair nor an open mouth says anything about happy or sad.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -46,147 +46,39 @@ SIDES = (-1.0, 1.0)
 Choice = TypeVar("Choice")
 
 
-@dataclass(frozen=True)
-class Person:
-    """Who is drawn; lengths in head units, which `canvas` explains.
+class Person(SimpleNamespace):
+    """Who is drawn, as `draw_person` chooses; lengths in head units, which `canvas` explains.
 
-    Attributes:
-        skin: Colour of the lit skin.
-        head_width: Half width of the head.
-        chin: From the middle of the head down to the chin.
-        jaw: 0.7 (square) to 1 (oval).
-        child: 0 (adult) to 1 (young child).
-        eye_size: Factor, about 1.
-        eye_distance: From the middle of the face to an eye.
-        iris: Colour of the eyes.
-        nose_width: Half width of the nose.
-        nose_length: From the eyes down to the end of the nose.
-        lip_fullness: Height of the upper lip.
-        lip: Colour of the lips.
-        ear_size: Half height of an ear.
-        brow_width: Thickness of the brows.
-        freckles: Whether there are freckles.
-        lashes: Whether the lashes show.
-        blush: How red the cheeks are, 0 to about 0.3.
-        hair: Colour of hair, brows and beard.
-        hair_style: One of `HAIR_STYLES`.
-        hair_side: -1 (parted on the left) or 1.
-        beard: One of `BEARDS`, or "" for none.
-        glasses: One of `GLASSES`, or "" for none.
-        headwear: One of `HEADWEAR`, or "" for none.
-        accessory: Colour of headwear and scarf.
-        cloth: Colour of the clothes.
-        trim: Second colour of the clothes.
-        collar: One of `COLLARS`.
-        earrings: Whether there are earrings.
-        lines: Lines of age, 0 to 1.
+    `head_width`, `nose_width` and `ear_size` are halves; `chin` is counted from the middle of the
+    head, `eye_distance` from that of the face, `nose_length` from the eyes; `jaw` is 0.7 (square)
+    to 1 (oval), `child` 0 (adult) to 1, `eye_size` a factor, `lines` of age 0 to 1. `hair` is the
+    colour of brows and beard, too; `accessory` that of headwear and scarf; `trim` the second one of
+    the clothes. `hair_side` is -1 (parted on the left) or 1; of `beard`, `glasses` and `headwear`,
+    "" is none.
     """
 
-    skin: Colour
-    head_width: float
-    chin: float
-    jaw: float
-    child: float
-    eye_size: float
-    eye_distance: float
-    iris: Colour
-    nose_width: float
-    nose_length: float
-    lip_fullness: float
-    lip: Colour
-    ear_size: float
-    brow_width: float
-    freckles: bool
-    lashes: bool
-    blush: float
-    hair: Colour
-    hair_style: str
-    hair_side: float
-    beard: str
-    glasses: str
-    headwear: str
-    accessory: Colour
-    cloth: Colour
-    trim: Colour
-    collar: str
-    earrings: bool
-    lines: float
 
+class Scene(SimpleNamespace):
+    """What is around the person and how the photo was taken, as `draw_scene` chooses.
 
-@dataclass(frozen=True)
-class Scene:
-    """What is around the person and how the photo was taken.
-
-    Attributes:
-        background: One of `BACKGROUNDS`.
-        colours: Three colours of the background.
-        cover: One of `COVERS`, or "" for none.
-        cover_side: -1 (left) or 1 (right).
-        light_x: Direction of the light, -1 (from the left) to 1.
-        light_y: Direction of the light, -1 (from above) to 1.
-        light_strength: How much lighter the lit side is, 0 to about 0.4.
-        brightness: Factor of the whole picture.
-        contrast: Factor around the middle grey.
-        warmth: Above 0 warm, below 0 cold.
-        saturation: 0 (grey) to about 1.15.
-        blur: Radius as a fraction of the picture's short side.
-        noise: Standard deviation in grey levels.
-        jpeg_quality: 50 to 95.
+    `light_x` is -1 (from the left) to 1, `light_y` -1 (from above) to 1; `light_strength`,
+    `brightness`, `contrast` and `saturation` are factors; `warmth` below 0 is cold; `blur` is a
+    radius as a fraction of the short side; `noise` a standard deviation in grey levels. `cover` is
+    "" when nothing hides the face, else at `cover_side`, -1 (left) or 1.
     """
 
-    background: str
-    colours: tuple[Colour, Colour, Colour]
-    cover: str
-    cover_side: float
-    light_x: float
-    light_y: float
-    light_strength: float
-    brightness: float
-    contrast: float
-    warmth: float
-    saturation: float
-    blur: float
-    noise: float
-    jpeg_quality: int
 
+class Expression(SimpleNamespace):
+    """How the face moves, in head units, as `draw_expression` chooses.
 
-@dataclass(frozen=True)
-class Expression:
-    """How the face moves.
-
-    Attributes:
-        strength: 0 (nothing to see) to 1 (obvious).
-        mouth_curve: Height of the corners over the middle, head units; below 0 they hang.
-        mouth_open: Height of the opening, head units; independent of the class.
-        mouth_width: Half width, head units.
-        mouth_skew: One corner higher than the other, head units.
-        teeth: Whether an open mouth shows teeth; independent of the class.
-        brow_inner: How far the inner ends of the brows are raised, head units.
-        brow_height: How far both brows are raised, head units; independent of the class.
-        eye_open: Opening of the eyes, 0 (closed) to 1; independent of the class.
-        lower_lid: How far a smile pushes up the lower lids, 0 to 1.
-        upper_lid: How far the outer ends of the upper lids hang, 0 to 1.
-        cheek: How far a smile lifts the cheeks (above 0), or the corners pull down (below 0).
-        gaze_x: Where the eyes look, -1 to 1.
-        gaze_y: Where the eyes look, -1 to 1.
-        tear: Whether there is a tear, which is rare.
+    `strength` is 0 (nothing to see) to 1 (obvious). `mouth_curve` is the height of the corners over
+    the middle, below 0 they hang; `mouth_skew` how much higher one corner is; `brow_inner` how far
+    the inner ends of the brows are raised, `brow_height` both; `lower_lid` how far a smile pushes
+    up the lower lids, `upper_lid` how far the outer ends of the upper ones hang, 0 to 1; `cheek`
+    how far a smile lifts the cheeks, or the corners pull down (below 0); `gaze_x` and `gaze_y` are
+    -1 to 1.
+    `mouth_open`, `teeth`, `brow_height` and `eye_open` (0 is closed) do not depend on the class.
     """
-
-    strength: float
-    mouth_curve: float
-    mouth_open: float
-    mouth_width: float
-    mouth_skew: float
-    teeth: bool
-    brow_inner: float
-    brow_height: float
-    eye_open: float
-    lower_lid: float
-    upper_lid: float
-    cheek: float
-    gaze_x: float
-    gaze_y: float
-    tear: bool
 
 
 def draw_person(generator: np.random.Generator) -> Person:
@@ -196,9 +88,8 @@ def draw_person(generator: np.random.Generator) -> Person:
     hair, style = _draw_hair(generator, tone, child)
     headwear = _pick(generator, HEADWEAR) if generator.random() < 0.22 else ""
     bearded = generator.random() < 0.42 and child == 0.0 and headwear != "headscarf"
-    cloth, trim, accessory = (
-        CLOTH_COLOURS[index] for index in generator.permutation(len(CLOTH_COLOURS))[:3]
-    )
+    chosen = generator.permutation(len(CLOTH_COLOURS))[:3]
+    cloth, trim, accessory = (CLOTH_COLOURS[index] for index in chosen)
     return Person(
         **_draw_build(generator, tone, child),
         hair=hair,
@@ -273,11 +164,11 @@ def draw_pose(generator: np.random.Generator, size: tuple[int, int]) -> HeadPose
 
 def draw_scene(generator: np.random.Generator) -> Scene:
     """Choose background, light, cover and camera."""
-    colours = tuple(_background_colour(generator) for _ in range(3))
+    colours = [_background_colour(generator) for _ in range(3)]
     grey = generator.random() < 0.08
     return Scene(
         background=_pick(generator, BACKGROUNDS),
-        colours=(colours[0], colours[1], colours[2]),
+        colours=colours,
         cover=_pick(generator, COVERS) if generator.random() < 0.14 else "",
         cover_side=_pick(generator, SIDES),
         light_x=generator.uniform(-1.0, 1.0),
@@ -297,27 +188,18 @@ def _background_colour(generator: np.random.Generator) -> Colour:
     """Choose a soft colour: a grey mixed with a little of a random hue."""
     grey = generator.uniform(70.0, 225.0)
     hue = generator.uniform(0.0, 2.0 * np.pi)
-    red, green, blue = (
-        round(grey + 30.0 * float(np.cos(hue + offset))) for offset in (0.0, 2.1, 4.2)
-    )
+    red, green, blue = (round(grey + 30.0 * float(np.cos(hue + o))) for o in (0.0, 2.1, 4.2))
     return darker((red, green, blue), 1.0)
 
 
 def draw_expression(
     generator: np.random.Generator, direction: float, *, strength: float | None = None
 ) -> Expression:
-    """Choose how a face moves.
+    """Choose how a face moves: happily in the direction 1.0, sadly in -1.0.
 
-    The same generator state gives the same habits and the same random offsets for either
-    direction, so a happy and a sad picture of one seed differ in the feeling alone.
-
-    Args:
-        generator: Source of chance.
-        direction: 1.0 for happy, -1.0 for sad.
-        strength: 0 to 1, or None to choose it.
-
-    Returns:
-        The expression.
+    The same generator state gives the same habits and the same random offsets for either direction,
+    so a happy and a sad picture of one seed differ in the feeling alone. Without a `strength` of 0
+    to 1 chance chooses it.
     """
     is_faint = generator.random() < 0.14  # most faces show it clearly, some hardly at all
     drawn = generator.uniform(*((0.0, 0.2) if is_faint else (0.45, 1.0)))

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from emoclf.config import Learner
-from emoclf.data.splitting import Folds, make_folds
+from emoclf.data.folds import Folds, make_folds
 from emoclf.display import Displayed, Table
 from emoclf.evaluation import ESTIMATE_HEADERS, Estimate, Evaluation, read_evaluation
 from emoclf.evaluation.bootstrap import count_different

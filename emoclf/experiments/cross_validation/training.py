@@ -16,8 +16,8 @@ from typing import get_args
 import numpy as np
 
 from emoclf.config import FACE_SIZE, Settings
+from emoclf.data.folds import Folds, make_folds
 from emoclf.data.loading import PhotoCache, WithoutFace, cache_photos, take_order
-from emoclf.data.splitting import Folds, make_folds
 from emoclf.experiments.cross_validation.result import (
     PLAN_NAME,
     CrossValidation,

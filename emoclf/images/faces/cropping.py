@@ -26,6 +26,7 @@ _MIN_EYE_DISTANCE = 0.2
 """Eyes closer than this fraction of the box belong to a profile: their line tells no tilt."""
 
 _MAX_OVERSAMPLING = 4
+_Square = tuple[tuple[float, float], float, float]
 
 
 def crop_face(
@@ -106,30 +107,23 @@ def measure_roll(face: Face) -> float:
     return roll if abs(roll) <= MAX_ROLL_DEGREES else 0.0
 
 
-def _find_square(
-    face: Face, *, margin: float = 0.0, align: bool = True
-) -> tuple[tuple[float, float], float, float]:
+def _find_square(face: Face, *, margin: float = 0.0, align: bool = True) -> _Square:
     """Return centre (x, y) and side in pixels of the photo, and the turn in radians clockwise."""
-    share, centre_height = (
-        (_HAAR_SHARE, _HAAR_CENTRE) if face.landmarks is None else (_YUNET_SHARE, _YUNET_CENTRE)
-    )
+    is_haar = face.landmarks is None
+    share, middle = (_HAAR_SHARE, _HAAR_CENTRE) if is_haar else (_YUNET_SHARE, _YUNET_CENTRE)
     left, top, width, height = face.box
     face_side = math.sqrt(width * height) / share
     roll = math.radians(measure_roll(face) if align else 0.0)
-    down = (0.5 - centre_height) * face_side
-    centre = (
-        left + width / 2 - down * math.sin(roll),
-        top + height / 2 + down * math.cos(roll),
-    )
+    down = (0.5 - middle) * face_side
+    centre = (left + width / 2 - down * math.sin(roll), top + height / 2 + down * math.cos(roll))
     return centre, face_side * (1 + 2 * margin), roll
 
 
 def _check_crop(image: np.ndarray, face: Face, size: tuple[int, int], margin: float) -> None:
     """Refuse what cannot be cut out."""
     if len(size) != 2 or any(int(side) != side or side < 1 for side in size):
-        raise ValueError(
-            f"size: expected (height, width) in whole pixels, at least 1, received {size}."
-        )
+        want = "expected (height, width) in whole pixels, at least 1"
+        raise ValueError(f"size: {want}, received {size}.")
     if not -0.4 < margin <= 4:
         raise ValueError(
             f"margin: expected a fraction of the face above -0.4 and at most 4, received {margin}. "
@@ -176,12 +170,11 @@ def cut_square(
     cv2 = import_opencv()
     patch, origin = _cut_patch(image, centre, side * max(size) / min(size))
     shrinkage = max(1, math.ceil(side / min(size) / _MAX_OVERSAMPLING))
+    scale = np.ones(2)
     if shrinkage > 1:
         inner = [max(1, round(length / shrinkage)) for length in patch.shape[1::-1]]
         scale = np.divide(inner, patch.shape[1::-1])
         patch = cv2.resize(patch, inner, interpolation=cv2.INTER_AREA)
-    else:
-        scale = np.ones(2)
     pixels = side / shrinkage / min(size)
     oversampling = min(max(1, math.ceil(pixels)), _MAX_OVERSAMPLING)
     height, width = (length * oversampling for length in size)
@@ -189,13 +182,8 @@ def cut_square(
     matrix = _map_square(on_patch, side=side, size=(height, width), roll=roll) * scale[:, None]
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
     method = cv2.INTER_CUBIC if oversampling == 1 else cv2.INTER_LINEAR
-    cut = cv2.warpAffine(
-        patch,
-        matrix,
-        (width, height),
-        flags=method | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    options = {"flags": method | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
+    cut = cv2.warpAffine(patch, matrix, (width, height), **options)
     if oversampling == 1:
         return cut
     return cv2.resize(cut, (size[1], size[0]), interpolation=cv2.INTER_AREA)
@@ -214,13 +202,7 @@ def _cut_patch(
     image: np.ndarray, centre: tuple[float, float], side: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the part of the photo that a turned square can reach, and its corner (x, y)."""
-    reach = side / math.sqrt(2) + 2
-    limits = image.shape[1::-1]
-    first = [
-        int(min(max(0, c - reach), limit - 1)) for c, limit in zip(centre, limits, strict=True)
-    ]
-    last = [
-        int(min(max(f + 1, math.ceil(c + reach)), limit))
-        for c, f, limit in zip(centre, first, limits, strict=True)
-    ]
-    return image[first[1] : last[1], first[0] : last[0]], np.array(first, dtype=float)
+    reach, limits = side / math.sqrt(2) + 2, np.array(image.shape[1::-1])
+    first = np.minimum(np.maximum(np.subtract(centre, reach), 0), limits - 1).astype(int)
+    last = np.minimum(np.maximum(np.ceil(np.add(centre, reach)), first + 1), limits).astype(int)
+    return image[first[1] : last[1], first[0] : last[0]], first.astype(float)

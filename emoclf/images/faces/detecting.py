@@ -79,7 +79,13 @@ def make_detector(
         >>> detector = make_detector()  # doctest: +SKIP
         >>> print(detector.description, detector.note)  # doctest: +SKIP
     """
-    _check_kind(kind, model_path)
+    if kind not in get_args(DetectorKind):
+        raise ValueError(f"kind: expected one of {get_args(DetectorKind)}, received {kind!r}.")
+    if kind == "haar" and model_path is not None:
+        raise ValueError(
+            f"model_path: expected None for kind='haar', received {str(model_path)!r}: it names a "
+            'YuNet file. Use kind="yunet", or leave `model_path` out.'
+        )
     if kind == "haar":
         return HaarDetector()
     has_haar = kind == "auto" and find_cascade_file() is not None
@@ -90,9 +96,8 @@ def make_detector(
             return HaarDetector(f"YuNet, which finds more faces, is not used: {show_text(error)}")
         if kind == "auto":
             raise FaceDetectorUnavailableError(
-                f"No face detector: {show_text(error)} Or install OpenCV 4, which brings "
-                "a Haar cascade: "
-                '`pip install "opencv-python<5"`.'
+                f"No face detector: {show_text(error)} Or install OpenCV 4, which brings a Haar "
+                'cascade: `pip install "opencv-python<5"`.'
             ) from error
         raise
 
@@ -126,17 +131,6 @@ def find_faces(
 def _make_default_detector() -> FaceDetector:
     """Make the detector of callers that name none, once."""
     return make_detector()
-
-
-def _check_kind(kind: str, model_path: str | Path | None) -> None:
-    """Refuse a detector that does not exist, and a model file that would be ignored."""
-    if kind not in get_args(DetectorKind):
-        raise ValueError(f"kind: expected one of {get_args(DetectorKind)}, received {kind!r}.")
-    if kind == "haar" and model_path is not None:
-        raise ValueError(
-            f"model_path: expected None for kind='haar', received {str(model_path)!r}: it names a "
-            'YuNet file. Use kind="yunet", or leave `model_path` out.'
-        )
 
 
 def _make_yunet(model_path: str | Path | None, download: bool, *, retry: bool) -> YuNetDetector:

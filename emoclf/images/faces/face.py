@@ -25,6 +25,10 @@ class FaceModelNotFoundError(FaceModelError, FileNotFoundError):
     """There is no file where the user says that a YuNet face model is."""
 
 
+Box = tuple[float, float, float, float]
+"""`(left, top, width, height)` in pixels."""
+
+
 @dataclass(frozen=True, eq=False)
 class Face:
     """Where a face is in a photo.
@@ -37,7 +41,7 @@ class Face:
             right eye of an upright face is on the left. None where the detector gives none.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     score: float
     landmarks: np.ndarray | None = None
 
@@ -79,13 +83,8 @@ def check_image(image: np.ndarray) -> None:
 def sort_faces(faces: Iterable[Face], image: np.ndarray) -> tuple[Face, ...]:
     """Put the largest face first and drop what cannot be a face of this photo.
 
-    Args:
-        faces: Faces in any order; boxes may hold anything a detector came up with.
-        image: uint8 `(height, width, 3)`, the photo.
-
-    Returns:
-        The faces with a finite box whose centre lies in the photo, by falling area, then by
-        falling score.
+    Kept are faces with a finite box whose centre lies in the photo, uint8 `(height, width, 3)`, by
+    falling area, then by falling score.
     """
     height, width = image.shape[:2]
 
@@ -102,18 +101,8 @@ def sort_faces(faces: Iterable[Face], image: np.ndarray) -> tuple[Face, ...]:
     return tuple(sorted(possible, key=lambda face: (-face.box[2] * face.box[3], -face.score)))
 
 
-def measure_overlap(
-    first: tuple[float, float, float, float], second: tuple[float, float, float, float]
-) -> float:
-    """Return how much of their union two boxes have in common (intersection over union).
-
-    Args:
-        first: `(left, top, width, height)`, width and height above 0.
-        second: Likewise.
-
-    Returns:
-        0 (apart) to 1 (the same).
-    """
+def measure_overlap(first: Box, second: Box) -> float:
+    """Return intersection over union of two boxes: 0 (apart) to 1 (the same)."""
     width = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
     height = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
     common = max(0.0, width) * max(0.0, height)

@@ -18,7 +18,6 @@ import math
 import sys
 import threading
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,9 +85,7 @@ class YuNetDetector:
     def __init__(self, file: YuNetFile) -> None:
         """Load the network and try it once."""
         cv2 = import_opencv()
-        self.description = (
-            f"YuNet ({show_text(Path(file.path).name)}) with OpenCV {cv2.__version__}."
-        )
+        self.description = f"YuNet ({show_text(file.path.name)}) with OpenCV {cv2.__version__}."
         self.note = file.note
         self._file = file
         self._lock = threading.Lock()
@@ -116,8 +113,8 @@ class YuNetDetector:
         if max(image.shape) > _NEAR_SIDE and _has_small_faces(rows, max(image.shape)):
             crowd = scale_to_side(image, _CROWD_SIDE, max_enlargement=1.0)
             rows = np.concatenate([rows, self._look(crowd, image)])
-        faces = [self._look_closely(face, image) for face in _drop_doubles(rows)]
-        return sort_faces(faces, image)
+        faces = ((each, self.follow(each, image)) for each in _drop_doubles(rows))
+        return sort_faces((replace(seen or each, score=each.score) for each, seen in faces), image)
 
     def follow(self, face: Face, image: np.ndarray) -> Face | None:
         """Find a known face again near its place, in a small patch: in the next frame, say.
@@ -141,10 +138,6 @@ class YuNetDetector:
         rows[:, 4:14] += np.tile(corner, 5)
         seen = [each for each in map(_make_face, rows) if measure_overlap(each.box, face.box) > 0.5]
         return max(seen, key=lambda each: each.score, default=None)
-
-    def _look_closely(self, face: Face, image: np.ndarray) -> Face:
-        """Return the face with box and landmarks as seen enlarged, if it is seen there too."""
-        return replace(self.follow(face, image) or face, score=face.score)
 
     def _look(self, small: np.ndarray, image: np.ndarray) -> np.ndarray:
         """Return YuNet's float32 rows (n, 15), box, landmarks, score, in pixels of `image`."""
@@ -190,12 +183,8 @@ def _drop_doubles(rows: np.ndarray) -> list[Face]:
 
 def _make_face(row: np.ndarray) -> Face:
     """Turn one of YuNet's rows into a face."""
-    left, top, width, height = row[:4].tolist()
-    return Face(
-        box=(left, top, width, height),
-        score=float(np.clip(row[14], 0, 1)),
-        landmarks=row[4:14].reshape(5, 2).copy(),
-    )
+    score, landmarks = float(np.clip(row[14], 0, 1)), row[4:14].reshape(5, 2).copy()
+    return Face(tuple(row[:4].tolist()), score, landmarks)
 
 
 def _load_network(file: YuNetFile) -> Any:

@@ -114,8 +114,8 @@ def find_cache_folder() -> Path:
     It is `$XDG_CACHE_HOME/emoclf` where that is set, else the system's own place:
     `%LOCALAPPDATA%\emoclf\Cache`, `~/Library/Caches/emoclf` or `~/.cache/emoclf`.
     """
-    if os.environ.get("XDG_CACHE_HOME"):
-        return Path(os.environ["XDG_CACHE_HOME"]) / "emoclf"
+    if chosen := os.environ.get("XDG_CACHE_HOME"):
+        return Path(chosen) / "emoclf"
     if sys.platform == "win32" and os.environ.get("LOCALAPPDATA"):
         return Path(os.environ["LOCALAPPDATA"]) / "emoclf" / "Cache"
     if sys.platform == "darwin":
@@ -145,8 +145,8 @@ def load_yunet_file(
     """
     if model_path is not None:
         return _read_named_file(Path(model_path).expanduser(), "model_path")
-    if os.environ.get(MODEL_VARIABLE):
-        return _read_named_file(Path(os.environ[MODEL_VARIABLE]).expanduser(), MODEL_VARIABLE)
+    if named := os.environ.get(MODEL_VARIABLE):
+        return _read_named_file(Path(named).expanduser(), MODEL_VARIABLE)
     folder = find_cache_folder()
     with _download_lock:
         cached, damage = _find_in_cache(folder)
@@ -235,9 +235,8 @@ def _fetch(folder: Path, damage: str, *, retry: bool) -> YuNetFile:
         model, content, failures = download_first(PINNED_MODELS)
     except FaceDetectorUnavailableError as error:
         kept = _remember_failure(failure_path, str(error))
-        raise FaceDetectorUnavailableError(
-            f"{said}{show_text(error)}{kept} {explain_remedy()}"
-        ) from error
+        said += f"{show_text(error)}{kept} {explain_remedy()}"
+        raise FaceDetectorUnavailableError(said) from error
     if said or failures:
         said += f"{failures} Downloaded: {model.name}.".lstrip()
     unkept = _keep(folder / model.name, content, failure_path)
@@ -281,11 +280,8 @@ def _recall_failure(path: Path) -> str | None:
 def download_first(models: Sequence[PinnedModel]) -> tuple[PinnedModel, bytes, str]:
     """Fetch the first of several files that can be had, the preferred one first.
 
-    Returns:
-        That file, its content, checked, and in sentences why those before it were not delivered.
-
-    Raises:
-        FaceDetectorUnavailableError: If there is none; the message says what happened with each.
+    Returns it, its content, checked, and in sentences why those before it were not delivered.
+    Raises FaceDetectorUnavailableError if there is none, and says what happened with each.
     """
     deadline = time.monotonic() + _DEADLINE_SECONDS
     failures: list[str] = []
@@ -302,13 +298,9 @@ def download_first(models: Sequence[PinnedModel]) -> tuple[PinnedModel, bytes, s
 
 
 def open_https(url: str, *, timeout_seconds: float) -> Any:
-    """Open an address over https; a redirection to anything else is refused as well.
+    """Open an address over https; OSError for anything else, a redirection included.
 
-    Returns:
-        A context manager whose `read1(count)` returns the next bytes, as soon as there are any.
-
-    Raises:
-        OSError: If the address cannot be opened or is not https.
+    `read1(count)` of what is returned gives the next bytes, as soon as there are any.
     """
     from urllib import request  # costs 0.1 s, and most starts find the file in the cache
 

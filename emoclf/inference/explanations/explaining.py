@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, cast, get_args
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from emoclf.config import Method
 from emoclf.display import Displayed
 from emoclf.images import PADDING_GREY, Photo, Prepared
+from emoclf.images.faces import import_opencv
 from emoclf.inference import Prediction, Predictor
+from emoclf.inference.annotation import annotate_photo, save_picture
 from emoclf.inference.explanations.maps import make_grad_cam_maps, make_occlusion_maps
+
+if TYPE_CHECKING:
+    import keras
 
 HIDDEN_SHARE = 0.1
 """The fraction of the network's input that is hidden to test a map."""
 
 NOTHING_NOTE = "Nothing in the picture speaks for this class, by this method."
+
+_MAP_FRACTION = (0.3, 0.75)
+"""How much of a pixel's colour comes from the map, where it marks least and most; the rest is the
+photo in grey."""
+
+OUTLINE_COLOUR = "#FFFFFF"
+
+_STRIP_COLOUR, _INK = "#303338", "#FFFFFF"
+_LITTLE, _MUCH = "little", "much"
 
 
 class NothingToExplainError(ValueError):
@@ -123,19 +138,27 @@ def explain(
     prediction, shown = predictor.predict_prepared(photo, whole_photo=whole_photo)
     _check_face(prediction, face)
     class_name = prediction.faces[face].class_name if class_name is None else class_name
-    label = _find_label(predictor, class_name)
-    marks = _make_map(predictor, shown.crops[face], label, method)
+    names, model = predictor.info.class_names, predictor.model
+    if class_name not in names:
+        raise ValueError(f"class_name={class_name!r} should be one of {', '.join(names)}.")
+    label, crop = names.index(class_name), shown.crops[face, np.newaxis]
+    if method == "occlusion":
+        (marks,) = make_occlusion_maps(predictor.predict_probabilities, crop, [label])
+    else:
+        (marks,) = make_grad_cam_maps(cast("keras.Model", model), crop, [label])
     is_on_photo = _find_pixels_on_photo(shown, face)
     most, least = _hide(predictor, shown.crops[face], label, marks, is_on_photo)
     total = float(marks.sum(dtype=np.float64))
     placed = _place(marks, shown, face)
     placed /= placed.max() or 1.0
+    height, width = marks.shape
+    corners = np.array([(0, 0, 1), (width, 0, 1), (width, height, 1), (0, height, 1)], dtype=float)
     return Explanation(
         map=placed,
         class_name=class_name,
         probability=prediction.faces[face].probabilities[class_name],
         method=method,
-        corners=_find_corners(shown, face),
+        corners=corners @ shown.matrices[face].T,
         fraction_on_photo=float(marks[is_on_photo].sum(dtype=np.float64)) / total if total else 0.0,
         probability_hiding_most=most,
         probability_hiding_least=least,
@@ -168,27 +191,8 @@ def _check_face(prediction: Prediction, face: int) -> None:
     )
 
 
-def _find_label(predictor: Predictor, class_name: str) -> int:
-    names = predictor.info.class_names
-    if class_name not in names:
-        raise ValueError(f"class_name={class_name!r} should be one of {', '.join(names)}.")
-    return names.index(class_name)
-
-
-def _make_map(predictor: Predictor, image: np.ndarray, label: int, method: Method) -> np.ndarray:
-    """Return float32 `(height, width)` of the network's size, 0 or more."""
-    if method == "occlusion":
-        return make_occlusion_maps(predictor.predict_probabilities, image[np.newaxis], [label])[0]
-    model: Any = predictor.model
-    return make_grad_cam_maps(model, image[np.newaxis], [label])[0]
-
-
 def _hide(
-    predictor: Predictor,
-    image: np.ndarray,
-    label: int,
-    marks: np.ndarray,
-    is_on_photo: np.ndarray,
+    predictor: Predictor, image: np.ndarray, label: int, marks: np.ndarray, is_on_photo: np.ndarray
 ) -> tuple[float, float]:
     """Return the probability of the class without what is marked most, and least, of the photo."""
     pixels = np.flatnonzero(is_on_photo)
@@ -213,12 +217,6 @@ def _place(marks: np.ndarray, shown: Prepared, face: int) -> np.ndarray:
     return np.array(placed)
 
 
-def _find_corners(shown: Prepared, face: int) -> np.ndarray:
-    height, width = shown.crops.shape[1:3]
-    corners = np.array([(0, 0, 1), (width, 0, 1), (width, height, 1), (0, height, 1)], dtype=float)
-    return corners @ shown.matrices[face].T
-
-
 def _find_pixels_on_photo(shown: Prepared, face: int) -> np.ndarray:
     """Return bool `(height, width)` of the network's size: where its pixels show the photo."""
     rows, columns = np.indices(shown.crops.shape[1:3])
@@ -226,3 +224,118 @@ def _find_pixels_on_photo(shown: Prepared, face: int) -> np.ndarray:
     x, y = np.moveaxis(points @ shown.matrices[face].T, -1, 0)
     height, width = shown.size
     return (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
+
+
+def blend_map(photo: np.ndarray, explanation: Explanation) -> np.ndarray:
+    """Lay a map over its photo, with the outline of what the network was shown.
+
+    Args:
+        photo: uint8 RGB `(height, width, 3)`, 0 to 255: the photo that was explained, upright and
+            in full size, as `load_image` returns it.
+        explanation: From `explain`.
+
+    Returns:
+        uint8 RGB of the photo's shape. What the network was not shown stays grey.
+
+    Raises:
+        ValueError: If the photo has another size than the map.
+    """
+    if photo.shape != (*explanation.map.shape, 3) or photo.dtype != np.uint8:
+        raise ValueError(
+            f"photo: expected uint8 RGB {(*explanation.map.shape, 3)}, the size of the map, "
+            f"received {photo.dtype} {photo.shape}. Give the photo that was explained."
+        )
+    picture = Image.fromarray(np.ascontiguousarray(photo)).convert("L").convert("RGB")
+    coloured = Image.fromarray(_colour(picture, explanation.map))
+    outline = [(float(x), float(y)) for x, y in explanation.corners]
+    seen = Image.new("1", picture.size)
+    ImageDraw.Draw(seen).polygon(outline, fill=1)
+    picture.paste(coloured, mask=seen)
+    width = max(1, round(max(picture.size) / 400))
+    ImageDraw.Draw(picture).polygon(outline, outline=OUTLINE_COLOUR, width=width)
+    return np.array(picture)
+
+
+def draw_ramp(size: tuple[int, int]) -> np.ndarray:
+    """Draw the colours of a map for a legend, as they look over a mid-grey photo.
+
+    Args:
+        size: `(height, width)` in pixels.
+
+    Returns:
+        uint8 RGB `(height, width, 3)`, 0 to 255: on the left what marks nothing, on the right what
+        is marked most.
+    """
+    marks = np.repeat(np.linspace(0, 1, size[1], dtype=np.float32)[np.newaxis], size[0], axis=0)
+    return _colour(Image.new("RGB", (size[1], size[0]), (128, 128, 128)), marks)
+
+
+def draw_explanation(photo: np.ndarray, explanation: Explanation) -> np.ndarray:
+    """Draw a map, the prediction and a legend onto a photo.
+
+    Args:
+        photo: As for `blend_map`.
+        explanation: From `explain`.
+
+    Returns:
+        uint8 RGB `(height, width, 3)`: a new picture, the prediction drawn as `annotate_photo`
+        does, with a strip below that says what the colours mean.
+
+    Raises:
+        ValueError: If the photo has another size than the map.
+    """
+    drawn = annotate_photo(blend_map(photo, explanation), explanation.prediction)
+    return np.concatenate([drawn, _draw_legend(drawn.shape[1], explanation)])
+
+
+def save_explanation(photo: np.ndarray, explanation: Explanation, *, folder: str | Path) -> Path:
+    """Write a photo with its map, prediction and legend into a folder.
+
+    Args:
+        photo: As for `blend_map`.
+        explanation: From `explain`. The photo's file names the picture: `sunny.jpg` becomes
+            `sunny-happy.jpg` when Happy is explained, other formats than JPEG become PNG.
+        folder: Where to; made when it is missing.
+
+    Returns:
+        The path of the new picture. Nothing is ever overwritten: when the name is taken, `-2`,
+        `-3` ... is added.
+
+    Raises:
+        OSError: If the folder cannot be made or written.
+        ValueError: If the photo has another size than the map.
+    """
+    picture = draw_explanation(photo, explanation)
+    ending = f"-{explanation.class_name.lower()}"
+    return save_picture(picture, folder, file=explanation.prediction.file, ending=ending)
+
+
+def _colour(picture: Image.Image, marks: np.ndarray) -> np.ndarray:
+    """Mix a grey picture with the colours of a map: uint8 RGB of its size."""
+    cv2 = import_opencv()
+    levels = Image.fromarray(np.round(np.clip(marks, 0, 1) * 255).astype(np.uint8))
+    colours = cv2.applyColorMap(np.asarray(levels), cv2.COLORMAP_CIVIDIS)[..., ::-1]
+    least, most = (255 * share for share in _MAP_FRACTION)
+    share = levels.point([round(least + (most - least) * level / 255) for level in range(256)])
+    return np.array(Image.composite(Image.fromarray(np.ascontiguousarray(colours)), picture, share))
+
+
+def _draw_legend(width: int, explanation: Explanation) -> np.ndarray:
+    """Draw a strip: the colours with their ends named, and below what they stand for."""
+    font_px = min(max(12, round(width / 36)), 40)
+    font = ImageFont.load_default(size=font_px)
+    text = f"what speaks for {explanation.class_name}"
+    strip = Image.new("RGB", (width, round(3.4 * font_px)), _STRIP_COLOUR)
+    draw = ImageDraw.Draw(strip)
+    left = round(font.getlength(_LITTLE) + font_px)
+    right = round(width - font.getlength(_MUCH) - font_px)
+    ramp = draw_ramp((font_px, max(2, right - left)))
+    strip.paste(Image.fromarray(ramp), (left, round(0.5 * font_px)))
+    middle = round(font_px)
+    draw.text((left - font_px // 2, middle), _LITTLE, fill=_INK, font=font, anchor="rm")
+    draw.text((right + font_px // 2, middle), _MUCH, fill=_INK, font=font, anchor="lm")
+    for words in (f"{text} ({explanation.method})", text):
+        if font.getlength(words) <= width - 4:
+            draw.text((width / 2, 2.5 * font_px), words, fill=_INK, font=font, anchor="mm")
+            break
+    return np.array(strip)

@@ -72,19 +72,19 @@ def make_grad_cam_maps(
     return np.stack([_enlarge(each, images.shape[1:3]) for each in marks])
 
 
-def _check_labels(images: np.ndarray, labels: Any, *, classes: int) -> np.ndarray:
+def _check_labels(images: np.ndarray, labels: Any, *, classes: int | None = None) -> np.ndarray:
     labels = np.asarray(labels, dtype=np.int64)
-    if labels.shape != (len(images),) or not ((labels >= 0) & (labels < classes)).all():
+    is_known = classes is None or ((labels >= 0) & (labels < classes)).all()
+    if labels.shape != (len(images),) or not is_known:
+        span = "" if classes is None else f" from 0 to {classes - 1}"
         raise ValueError(
-            f"labels: expected one label from 0 to {classes - 1} for each of {len(images)} photos, "
-            f"received {labels.tolist()}."
+            f"labels: expected one label{span} for each of {len(images)} photos, received "
+            f"{labels.tolist()}."
         )
     return labels
 
 
-def _find_tap(
-    model: keras.Model,
-) -> tuple[keras.KerasTensor, list[keras.layers.Layer]]:
+def _find_tap(model: keras.Model) -> tuple[keras.KerasTensor, list[keras.layers.Layer]]:
     """Walk back from the probabilities to the last maps, along the outer graph alone.
 
     Returns:
@@ -192,11 +192,7 @@ def make_occlusion_maps(
     Raises:
         ValueError: If labels and images do not fit, or there is no patch.
     """
-    labels = np.asarray(labels, dtype=np.int64)
-    if labels.shape != (len(images),):
-        raise ValueError(
-            f"labels: expected one for each of {len(images)} photos, received {labels.tolist()}."
-        )
+    labels = _check_labels(images, labels)
     if patches_per_side < 1:
         raise ValueError(f"patches_per_side: expected at least 1, received {patches_per_side}.")
     maps = [
@@ -234,11 +230,8 @@ def _find_windows(side: int, patches: int) -> list[slice]:
 
 def _average(falls: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """Give each cell the mean of the patches over it, and enlarge the cells to the photo."""
-    cells = np.mean(
-        np.lib.stride_tricks.sliding_window_view(falls, (STEPS_PER_PATCH, STEPS_PER_PATCH)),
-        axis=(2, 3),
-    )
-    return _enlarge(cells, size)
+    over = np.lib.stride_tricks.sliding_window_view(falls, (STEPS_PER_PATCH, STEPS_PER_PATCH))
+    return _enlarge(over.mean(axis=(2, 3)), size)
 
 
 def _measure_log_odds(probabilities: np.ndarray) -> np.ndarray:

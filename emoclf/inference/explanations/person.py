@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +25,7 @@ MIN_PHOTOS = 10
 """Fewer photos than this say nothing of a network."""
 
 
-@dataclass(frozen=True)
-class BoxFraction:
+class BoxFraction(NamedTuple):
     """How much of a map lies in some boxes.
 
     Attributes:
@@ -43,8 +43,7 @@ class BoxFraction:
         return self.marked - self.area
 
 
-@dataclass(frozen=True)
-class PersonFraction:
+class PersonFraction(NamedTuple):
     """How much of one photo's map lies on the people.
 
     Attributes:
@@ -56,8 +55,7 @@ class PersonFraction:
     body: BoxFraction
 
 
-@dataclass(frozen=True)
-class BoxSummary:
+class BoxSummary(NamedTuple):
     """What the fractions of many photos add up to, for one kind of box.
 
     Attributes:
@@ -185,10 +183,8 @@ def find_fraction_on_person(
         marked = float(marks[inside].sum(dtype=np.float64)) / total
         return BoxFraction(marked, float(inside.sum() / looked_at.sum()))
 
-    bodies = [find_body_box(face) for face in faces]
-    return PersonFraction(
-        measure([face.box for face in faces]), measure([*bodies, *(face.box for face in faces)])
-    )
+    boxes = [face.box for face in faces]
+    return PersonFraction(measure(boxes), measure([*map(find_body_box, faces), *boxes]))
 
 
 def summarise_fractions_on_person(fractions: Sequence[PersonFraction | None]) -> PersonSummary:
@@ -230,11 +226,6 @@ def _summarise(fractions: Sequence[BoxFraction]) -> BoxSummary:
     if len(leads) > 1:
         reach = float(stats.t.ppf(0.975, len(leads) - 1) * stats.sem(leads))
         low, high = lead - reach, lead + reach
-    return BoxSummary(
-        marked=float(np.mean([fraction.marked for fraction in fractions])),
-        area=float(np.mean([fraction.area for fraction in fractions])),
-        lead=lead,
-        low=low,
-        high=high,
-        above=wilson_interval(int((leads > 0).sum()), len(leads)),
-    )
+    marked, area = np.mean(fractions, axis=0).tolist()
+    above = wilson_interval(int((leads > 0).sum()), len(leads))
+    return BoxSummary(marked, area, lead, low, high, above)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emoclf.data.splitting.splits import assign_groups, count_members
+from emoclf.config import PARTS
+from emoclf.data.splitting import assign_groups, count_members
 from emoclf.photos import Photos
 
 
@@ -52,15 +53,13 @@ class Folds:
         """
         is_test = self.numbers[repeat] == fold
         rest = self.photos.take(~is_test)
-        numbers, groups = np.unique(rest.groups, return_inverse=True)
+        groups = np.unique(rest.groups, return_inverse=True)[1]
         fractions = (1 - validation_fraction, validation_fraction)
         seed = (self.photos.seed, repeat, fold)
         chosen = assign_groups(count_members(rest, groups), fractions, seed=seed)
-        part_of = dict(zip(numbers.tolist(), chosen.tolist(), strict=True))
-        names = {0: "train", 1: "validation"}
-        return self.photos.with_parts(
-            [names.get(part_of.get(row.group, -1), "test") for row in self.photos.rows]
-        )
+        parts = np.full(len(is_test), PARTS.index("test"))
+        parts[~is_test] = chosen[groups]  # 0 trains, 1 validates
+        return self.photos.with_parts([PARTS[part] for part in parts])
 
 
 def make_folds(photos: Photos, *, fold_count: int = 5, repeats: int = 1) -> Folds:
@@ -92,10 +91,8 @@ def make_folds(photos: Photos, *, fold_count: int = 5, repeats: int = 1) -> Fold
     members = count_members(photos, groups)
     _check_enough(members, fold_count, photos.class_names)
     fractions = [1 / fold_count] * fold_count
-    numbers = [
-        assign_groups(members, fractions, seed=(photos.seed, repeat))[groups]
-        for repeat in range(repeats)
-    ]
+    seeds = [(photos.seed, repeat) for repeat in range(repeats)]
+    numbers = [assign_groups(members, fractions, seed=seed)[groups] for seed in seeds]
     return Folds(photos, np.array(numbers, dtype=np.int64), fold_count)
 
 
@@ -104,13 +101,9 @@ def _check_enough(members: np.ndarray, fold_count: int, class_names: Sequence[st
     for name, count in zip(class_names, (members > 0).sum(axis=0).tolist(), strict=True):
         if count < fold_count or count - -(-count // fold_count) < 2:
             best = min(count, fold_count)
-            hint = (
-                f"Pass fold_count={best}, or add photos of {name}."
-                if best >= 3
-                else f"Add photos of {name}."
-            )
+            hint = f"Pass fold_count={best}, or add" if best >= 3 else "Add"
             raise ValueError(
                 f"fold_count={fold_count}: class {name} has {count} different photos (duplicates "
                 "counted once), too few for one in every fold and two that are left to learn and "
-                f"to validate. {hint}"
+                f"to validate. {hint} photos of {name}."
             )
