@@ -9,6 +9,8 @@ from emoclf.evaluation.calibration import (
     apply_threshold,
     choose_temperature,
     choose_threshold,
+)
+from emoclf.evaluation.reliability import (
     expected_calibration_error,
     measure_reliability,
     measure_risk_coverage,

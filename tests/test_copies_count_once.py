@@ -12,9 +12,9 @@ from PIL import Image
 from emoclf.config import CLASS_NAMES
 from emoclf.data.splitting import make_folds
 from emoclf.evaluation import Evaluation, estimate_fraction
-from emoclf.evaluation.calibration import accuracy_at_coverage
-from emoclf.experiments.cross_validation.result import CrossValidation, keep_fold
+from emoclf.evaluation.reliability import accuracy_at_coverage
 from emoclf.experiments.exporting.parity import ParityPhotos, score
+from emoclf.experiments.kept_folds import CrossValidation, keep_fold
 from emoclf.images import ModelInfo
 from emoclf.inference import FacePrediction, Prediction
 from emoclf.inference.testing import evaluate_folder

@@ -10,8 +10,9 @@ import pytest
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
 from emoclf.evaluation import Evaluation
-from emoclf.experiments.cross_validation import cross_validate, load_cross_validation, training
-from emoclf.experiments.cross_validation.training import find_face_features
+from emoclf.experiments import cross_validation as training
+from emoclf.experiments.cross_validation import cross_validate, find_face_features
+from emoclf.experiments.kept_folds import load_cross_validation
 from emoclf.experiments.label_errors import load_decisions
 from emoclf.images.faces import Face
 from emoclf.training import ResumeRefusedError
@@ -100,12 +101,12 @@ def test_one_that_was_stopped_goes_on_after_the_last_finished_fold(
     keep_fold = training.keep_fold
     finished = []
 
-    def stop_in_the_third(run_folder, folds, place, work):
+    def stop_in_the_third(run, folds, place, work):
         if len(finished) == 2:
             work()
             raise KeyboardInterrupt
         finished.append(place)
-        return keep_fold(run_folder, folds, place, work)
+        return keep_fold(run, folds, place, work)
 
     monkeypatch.setattr(training, "keep_fold", stop_in_the_third)
     with pytest.raises(KeyboardInterrupt):

@@ -12,7 +12,7 @@ from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
 from emoclf.data.splitting import make_folds
 from emoclf.experiments.baselines.training import keep_baseline
-from emoclf.experiments.cross_validation import load_cross_validation
+from emoclf.experiments.kept_folds import load_cross_validation
 from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.storage import write_json
@@ -148,7 +148,7 @@ def test_accesses(tmp_path):
 
 @pytest.fixture
 def validated(tmp_path, split):
-    from emoclf.experiments.cross_validation.result import PLAN_NAME, find_fold_file
+    from emoclf.experiments.kept_folds import PLAN_NAME, find_fold_file
 
     learned = split.part("train")
     folds = make_folds(learned, fold_count=3)
@@ -265,7 +265,7 @@ def trained(tmp_path):
             early,
         ]
         early.on_train_begin()
-        keep = KeepState(tmp_path, None, callbacks=callbacks)
+        keep = KeepState(Run(tmp_path), None, callbacks=callbacks)
         for each in (*callbacks[:2], early, keep):
             each.set_model(model)
             each.set_params({"epochs": 3})

@@ -170,7 +170,7 @@ def test_another_network_is_refused(cache, tmp_path):
     batches = make_dataset(cache, "train", shuffle=True)
     for filters, refused in (((4, 4), False), ((4, 8), True)):
         model = compile_model(build_cnn((32, 48), filters=filters))
-        keep = KeepState(tmp_path, batches)
+        keep = KeepState(Run(tmp_path), batches)
         if refused:
             with pytest.raises(ResumeRefusedError, match="network was"):
                 model.fit(batches, epochs=2, callbacks=[keep], shuffle=False, verbose=0)
@@ -316,7 +316,7 @@ def test_averaged_weights_are_judged_saved_and_left(tmp_path):
     photos = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
     labels = np.arange(24) % 2
     info = ModelInfo(image_size=(32, 32))
-    callbacks = make_callbacks(tmp_path, info=info, ema=True, tensorboard=False)
+    callbacks = make_callbacks(Run(tmp_path), info=info, ema=True, tensorboard=False)
     assert isinstance(callbacks[0], EMAWeights)
     history = small.fit(
         photos,

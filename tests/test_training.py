@@ -12,6 +12,7 @@ from emoclf.images import ModelInfo
 from emoclf.models import build_cnn
 from emoclf.models.model_file import load_info, load_model
 from emoclf.photos import Photos
+from emoclf.run import Run
 from emoclf.training import (
     BestCheckpoint,
     HistoryFile,
@@ -146,7 +147,7 @@ def test_history_file_continues_an_existing_one(tmp_path):
 
 
 def test_callbacks_stop_last_and_save_before(tmp_path):
-    callbacks = make_callbacks(tmp_path, info=ModelInfo(), patience=6, tensorboard=False)
+    callbacks = make_callbacks(Run(tmp_path), info=ModelInfo(), patience=6, tensorboard=False)
     assert isinstance(callbacks[-1], keras.callbacks.EarlyStopping)
     assert callbacks[-1].restore_best_weights
     assert callbacks[-1].patience == 6

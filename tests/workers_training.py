@@ -12,6 +12,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
+from emoclf.run import Run
 from emoclf.training.multi_worker import join_workers, make_tf_config, train_on_workers
 
 
@@ -49,7 +50,7 @@ def main():
             os.kill(os.getpid(), signal.SIGKILL)
 
     result = train_on_workers(
-        build, cache, settings=settings, run_folder=arguments.run, strategy=strategy, say=say
+        build, cache, settings=settings, run=Run(Path(arguments.run)), strategy=strategy, say=say
     )
     document = {**result.history, "workers": result.workers, "epochs_now": len(lines)}
     Path(f"{arguments.run}-{arguments.index}.json").write_text(json.dumps(document))

@@ -10,6 +10,7 @@ from emoclf.evaluation.comparing import Comparison, compare_evaluations, mcnemar
 from emoclf.evaluation.estimates import (
     ESTIMATE_HEADERS,
     Estimate,
+    describe_collapse,
     estimate_fraction,
     wilson_interval,
 )
@@ -27,7 +28,6 @@ from emoclf.evaluation.robustness import (
     RobustnessReport,
     measure_robustness,
 )
-from emoclf.evaluation.scores import describe_collapse
 from emoclf.evaluation.slices import SliceReport, slice_evaluation
 
 __all__ = [

@@ -20,6 +20,7 @@ import numpy as np
 from emoclf.config import CHECKPOINT_FILE_NAME
 from emoclf.images import ModelInfo
 from emoclf.models.model_file import save_model
+from emoclf.run import Run
 from emoclf.storage import open_regular, parse_json, replacing
 from emoclf.training.state import list_shapes
 
@@ -238,7 +239,7 @@ class EMAWeights(keras.callbacks.Callback):
 
 
 def make_callbacks(
-    run_folder: str | Path,
+    run: Run,
     *,
     info: ModelInfo,
     patience: int = 8,
@@ -251,7 +252,7 @@ def make_callbacks(
     which at its end gives the model the weights of its best epoch.
 
     Args:
-        run_folder: The run's folder.
+        run: The run, whose folder gets their files.
         info: Classes, size, resize mode and crop of the model, for the checkpoint.
         patience: Epochs without a better validation loss before training stops.
         ema: Whether averaged weights are evaluated and saved (`EMAWeights`, which then stands
@@ -261,17 +262,12 @@ def make_callbacks(
     Returns:
         The callbacks for `model.fit`.
     """
-    folder = Path(run_folder)
-    callbacks: list[keras.callbacks.Callback] = [EMAWeights()] if ema else []
-    callbacks += [
-        BestCheckpoint(folder / CHECKPOINT_FILE_NAME, info),
-        HistoryFile(folder / "history.csv"),
-    ]
-    if tensorboard:
-        callbacks.append(EventFiles(folder / "tensorboard"))
-    callbacks.append(
+    return [
+        *([EMAWeights()] if ema else []),
+        BestCheckpoint(run.folder / CHECKPOINT_FILE_NAME, info),
+        HistoryFile(run.folder / "history.csv"),
+        *([EventFiles(run.folder / "tensorboard")] if tensorboard else []),
         keras.callbacks.EarlyStopping(
             monitor="val_loss", patience=patience, restore_best_weights=True
-        )
-    )
-    return callbacks
+        ),
+    ]

@@ -191,19 +191,19 @@ def train_model(
         ValueError: If there is no stage.
     """
     run = Run.open(run)
-    settings, folder, class_names = run.settings, run.folder, run.photos.class_names
+    settings, class_names = run.settings, run.photos.class_names
     stages = plan_stages(settings) if stages is None else tuple(stages)
     if not stages:
         raise ValueError("stages should hold at least one Stage. Received none.")
     info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.crop)
-    with hold_run(folder):
+    with hold_run(run.folder):
         if class_weights is None and settings.class_weights:
             labels = run.photos.part("train").labels
             class_weights = balanced_class_weights(labels, len(class_names))
         watching = make_callbacks(
-            folder, info=info, patience=settings.patience, ema=settings.ema_momentum > 0
+            run, info=info, patience=settings.patience, ema=settings.ema_momentum > 0
         )
-        copying = [CopyRun(folder, copies)] if copies is not None else []
+        copying = [CopyRun(run, copies)] if copies is not None else []
         history = _fit(
             model,
             train,
@@ -245,7 +245,7 @@ def _fit(
         if stage.learns is not None:
             say(describe_stage(model, stage))
             part, told = f"{number}-{stage.learns}", {**facts, "stage": asdict(stage)}
-        keep = KeepState(run.folder, train, callbacks=callbacks, facts=told, part=part)
+        keep = KeepState(run, train, callbacks=callbacks, facts=told, part=part)
         if keep.epochs_done:
             say(str(keep))
         done = len(history.get("loss", ()))

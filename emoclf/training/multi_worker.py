@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from emoclf.config import MODEL_FILE_NAME, Settings
+from emoclf.config import Settings
 from emoclf.data.loading import (
     PhotoCache,
     WithoutFace,
@@ -184,9 +184,7 @@ def train_on_cluster(
         set_seeds(settings.seed)
         return build_network(settings, photos.class_names)
 
-    return train_on_workers(
-        build, cache, settings=settings, run_folder=run.folder, strategy=strategy, say=say
-    )
+    return train_on_workers(build, cache, settings=settings, run=run, strategy=strategy, say=say)
 
 
 def train_on_workers(
@@ -194,7 +192,7 @@ def train_on_workers(
     cache: PhotoCache,
     *,
     settings: Settings,
-    run_folder: str | Path,
+    run: Run,
     strategy: tf.distribute.Strategy,
     say: Callable[[str], Any] = lambda _: None,
 ) -> MultiWorkerResult:
@@ -208,7 +206,7 @@ def train_on_workers(
         build: Makes the network, the same on every worker: seed it.
         cache: All photos, in the same order on every worker.
         settings: Epochs, batch size (of all workers together), learning rate, class weights, seed.
-        run_folder: The run's folder, made beforehand.
+        run: The run, made beforehand.
         strategy: From `join_workers`.
         say: Called with a line per epoch.
 
@@ -218,10 +216,8 @@ def train_on_workers(
         RunInUseError: If another training writes the run folder.
         ValueError: If a batch is smaller than the number of workers.
     """
-    with hold_run(run_folder) if is_chief() else nullcontext():
-        return _train(
-            build, cache, settings=settings, run_folder=Path(run_folder), strategy=strategy, say=say
-        )
+    with hold_run(run.folder) if is_chief() else nullcontext():
+        return _train(build, cache, settings=settings, run=run, strategy=strategy, say=say)
 
 
 def _train(
@@ -229,7 +225,7 @@ def _train(
     cache: PhotoCache,
     *,
     settings: Settings,
-    run_folder: Path,
+    run: Run,
     strategy: tf.distribute.Strategy,
     say: Callable[[str], Any],
 ) -> MultiWorkerResult:
@@ -241,12 +237,12 @@ def _train(
         build, settings, strategy, steps_per_epoch=-(-len(cache.photos.find_part("train")) // size)
     )
     facts = {"photos": order.fingerprint, "settings": json.dumps(settings.to_dict())}
-    folder = run_folder / STATE_FOLDER_NAME
+    folder = run.folder / STATE_FOLDER_NAME
     saved, _ = load_state(folder, kind=MadeFrom)
     history: dict[str, list[float]] = {}
     if saved is not None:
-        refuse_another(saved.facts["made_from"], facts, run_folder)
-        restore_model(model, saved, folder, run_folder=run_folder)
+        refuse_another(saved.facts["made_from"], facts, run.folder)
+        restore_model(model, saved, folder, run=run)
         history = saved.facts["history"]
     learn = _make_step(model, strategy, _find_weights(cache, settings))
     validation = make_dataset(cache, "validation", batch_size=size)
@@ -265,7 +261,7 @@ def _train(
         info = ModelInfo(
             cache.photos.class_names, settings.image_size, settings.resize_mode, settings.crop
         )
-        save_model(model, run_folder / MODEL_FILE_NAME, info=info)
+        save_model(model, run.model_file, info=info)
     return MultiWorkerResult(history, count, is_chief())
 
 

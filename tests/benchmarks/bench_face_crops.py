@@ -101,7 +101,7 @@ def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
     settings = replace(settings, image_size=FACE_SIZE, crop="face", epochs=HEAD_EPOCHS + epochs)
     run = start_run(settings, cache.photos, logs=logs)
     info = ModelInfo(cache.photos.class_names, FACE_SIZE, cache.resize_mode, cache.crop)
-    callbacks = make_callbacks(run.folder, info=info, patience=settings.patience, tensorboard=False)
+    callbacks = make_callbacks(run, info=info, patience=settings.patience, tensorboard=False)
     batches = make_batches(cache, settings)
     weights = balanced_class_weights(cache.photos.part("train").labels, len(CLASS_NAMES))
     model, start = load_face_network(), time.perf_counter()

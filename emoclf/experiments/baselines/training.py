@@ -52,7 +52,7 @@ def train_baselines(
     photos: Photos | None = None,
     settings: Settings | None = None,
     *,
-    run_folder: str | Path | None = None,
+    run: Run | str | Path | None = None,
     logs: str | Path = "logs",
     name: str | None = None,
     resume: bool = False,
@@ -70,9 +70,9 @@ def train_baselines(
     kept: called again with `resume`, the comparison goes on.
 
     Args:
-        photos: Photos in parts; left out with `run_folder`.
+        photos: Photos in parts; left out with `run`.
         settings: Image size, epochs, class weights and so on of all baselines; likewise.
-        run_folder: A run with a trained network, whose photos and settings are taken and whose
+        run: A run with a trained network, whose photos and settings are taken and whose
             network is a baseline, not trained again. The comparison is kept in `baselines` in it,
             and a second call goes on.
         logs: The folder that holds all runs.
@@ -100,12 +100,12 @@ def train_baselines(
     from emoclf.training import hold_run, start_run
 
     names = _choose_baselines(skip)
-    trained = None if run_folder is None else Run(Path(run_folder))
+    trained = None if run is None else Run.open(run)
     if trained is not None:
         photos, settings = _read_run(trained, photos, settings)
         logs, name, resume = trained.folder, FOLDER_NAME, True
     if photos is None:
-        raise ValueError("train_baselines: give photos in parts, or the run_folder of a run.")
+        raise ValueError("train_baselines: give photos in parts, or a run.")
     settings = settings or Settings()
     if set(names) & {*FACE_BASELINES} or settings.crop == "face":
         detector = detector or make_detector()
@@ -138,8 +138,8 @@ def _read_run(
     """Read the photos and the settings of a finished run."""
     if photos is not None or settings is not None:
         raise ValueError(
-            "run_folder: the run decides about photos and settings. Leave out photos and "
-            "settings, or leave out run_folder."
+            "run: the run decides about photos and settings. Leave out photos and "
+            "settings, or leave out run."
         )
     if not run.model_file.is_file():
         raise FileNotFoundError(

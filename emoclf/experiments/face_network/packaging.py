@@ -12,11 +12,8 @@ import numpy as np
 from emoclf.config import CLASS_NAMES, FACE_SIZE
 from emoclf.data.sources.fer2013 import EMOTIONS, FaceSet
 from emoclf.evaluation import Evaluation, wilson_interval
-from emoclf.evaluation.calibration import (
-    accuracy_at_coverage,
-    expected_calibration_error,
-    fit_temperature,
-)
+from emoclf.evaluation.calibration import fit_temperature
+from emoclf.evaluation.reliability import accuracy_at_coverage, expected_calibration_error
 from emoclf.experiments.face_network.faces import (
     HAPPINESS,
     SADNESS,

@@ -19,7 +19,6 @@ import numpy as np
 
 from emoclf.config import MODEL_FILE_NAME
 from emoclf.data.sources.fer2013 import EMOTIONS, FaceSet
-from emoclf.experiments.face_network.batches import Augmentation
 from emoclf.experiments.face_network.faces import (
     HAPPINESS,
     LABEL_WEIGHT,
@@ -29,6 +28,7 @@ from emoclf.experiments.face_network.faces import (
     make_targets,
 )
 from emoclf.experiments.face_network.learning import (
+    Augmentation,
     LearningSettings,
     Watch,
     find_quick_precision,

@@ -15,6 +15,7 @@ from emoclf.experiments.label_errors.sheet import Decision
 from emoclf.experiments.learners import train_and_test
 from emoclf.images.faces import FaceDetector
 from emoclf.photos import PhotoRow, Photos
+from emoclf.run import Run
 from emoclf.storage import write_json
 from emoclf.untrusted import show_text
 
@@ -47,14 +48,14 @@ class CorrectionComparison(Displayed):
         split: What was learned from.
         before: Predictions of the network that learned from the labels as they were.
         after: Those of the one that learned from the corrected labels, for the same photos.
-        run_folders: Where the two trainings are.
+        runs: The two trainings.
         left_out: Test photos in which no face was found.
     """
 
     split: CorrectedSplit
     before: Evaluation
     after: Evaluation
-    run_folders: tuple[Path, Path]
+    runs: tuple[Run, Run]
     left_out: tuple[str, ...] = ()
 
     def blocks(self) -> Iterable[str | Table]:
@@ -81,7 +82,7 @@ class CorrectionComparison(Displayed):
             "accuracy_before": asdict(self.before.accuracy),
             "accuracy_after": asdict(self.after.accuracy),
             "difference": describe_difference(self.before, self.after),
-            "run_folders": [str(folder) for folder in self.run_folders],
+            "run_folders": [str(run.folder) for run in self.runs],
         }
 
 
@@ -210,9 +211,8 @@ def compare_corrections(
             left_out = cache.faces.without_face.part("test").paths if cache.faces else ()
             evaluation = evaluation.take([p not in left_out for p in evaluation.photos.paths])
             result.run.log_test_access_once(evaluation.photos, evaluation.probabilities)
-            found.append((evaluation, left_out))
-        (before, left_out), (after, _) = found
-        runs = (folder / "before", folder / "after")
-        comparison = CorrectionComparison(split, before, after, runs, left_out)
+            found.append((result.run, evaluation, left_out))
+        (first, before, left_out), (second, after, _) = found
+        comparison = CorrectionComparison(split, before, after, (first, second), left_out)
         write_json(folder / COMPARISON_NAME, comparison.to_dict())
     return comparison
