@@ -18,7 +18,6 @@ import emoclf
 import emoclf.storage
 from emoclf.data.loading import cache_photos, make_dataset
 from emoclf.data.splitting import split_photos
-from emoclf.images import ModelInfo
 from emoclf.models import build_cnn
 from emoclf.runtime import set_seeds
 from emoclf.training import KeepState, make_callbacks, start_run
@@ -44,13 +43,7 @@ def train(data, logs, name, *, epochs=6, patience=3, extra=()):
     run = start_run(settings, split, logs=logs, name=name, resume=True)
     cache = cache_photos(split, image_size=SIZE, progress=False)
     batches = make_dataset(cache, "train", shuffle=True)
-    callbacks = make_callbacks(
-        run,
-        info=ModelInfo(image_size=SIZE),
-        patience=settings.patience,
-        ema=True,
-        tensorboard=False,
-    )
+    callbacks = make_callbacks(run, tensorboard=False)
     callbacks.insert(1, keras.callbacks.ReduceLROnPlateau(patience=1, factor=0.5, min_delta=0.1))
     model = build(settings)
     keep = KeepState(run, batches, callbacks=callbacks)

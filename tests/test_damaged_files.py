@@ -164,7 +164,7 @@ def validated(tmp_path, split):
             "collapse": None,
             "seconds": 1.5,
         }
-        write_json(find_fold_file(tmp_path, 0, fold), document)
+        write_json(find_fold_file(Run(tmp_path), 0, fold), document)
     return tmp_path
 
 

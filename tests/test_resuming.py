@@ -297,10 +297,9 @@ def test_the_history_file_forgets_epochs_that_come_again(tmp_path):
 # --- averaged weights -----------------------------------------------------------------------
 
 
-def test_averaged_weights_are_judged_saved_and_left(tmp_path):
+def test_averaged_weights_are_judged_saved_and_left(photos, tmp_path):
     """What Keras' own callback leaves behind are the raw weights."""
     from emoclf.config import CHECKPOINT_FILE_NAME
-    from emoclf.images import ModelInfo
     from emoclf.models.model_file import load_model
     from emoclf.training import make_callbacks
 
@@ -313,10 +312,14 @@ def test_averaged_weights_are_judged_saved_and_left(tmp_path):
     model = compile_model(build(Settings(image_size=(32, 32))), ema_momentum=0.5)
     small = keras.Model(model.input, model.output)
     compile_model(small, ema_momentum=0.5)
-    photos = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    drawn, photos = (
+        photos,
+        np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8),
+    )
     labels = np.arange(24) % 2
-    info = ModelInfo(image_size=(32, 32))
-    callbacks = make_callbacks(Run(tmp_path), info=info, ema=True, tensorboard=False)
+    run = Run(tmp_path)
+    run.save(Settings(image_size=(32, 32), ema_momentum=0.5), drawn)
+    callbacks = make_callbacks(run, tensorboard=False)
     assert isinstance(callbacks[0], EMAWeights)
     history = small.fit(
         photos,

@@ -146,8 +146,10 @@ def test_history_file_continues_an_existing_one(tmp_path):
     assert (tmp_path / "history.csv").read_text().split() == ["epoch,loss", "1,1.0", "2,0.0"]
 
 
-def test_callbacks_stop_last_and_save_before(tmp_path):
-    callbacks = make_callbacks(Run(tmp_path), info=ModelInfo(), patience=6, tensorboard=False)
+def test_callbacks_stop_last_and_save_before(photos, tmp_path):
+    run = Run(tmp_path)
+    run.save(Settings(patience=6), photos)
+    callbacks = make_callbacks(run, tensorboard=False)
     assert isinstance(callbacks[-1], keras.callbacks.EarlyStopping)
     assert callbacks[-1].restore_best_weights
     assert callbacks[-1].patience == 6

@@ -238,36 +238,26 @@ class EMAWeights(keras.callbacks.Callback):
         optimizer.finalize_variable_values(variables)
 
 
-def make_callbacks(
-    run: Run,
-    *,
-    info: ModelInfo,
-    patience: int = 8,
-    ema: bool = False,
-    tensorboard: bool = True,
-) -> list[keras.callbacks.Callback]:
-    """Make what watches over a training.
+def make_callbacks(run: Run, *, tensorboard: bool = True) -> list[keras.callbacks.Callback]:
+    """Make what watches over a training, as the settings of its run say.
 
-    In this order: the checkpoint of the best epoch, `history.csv`, TensorBoard, and early stopping,
-    which at its end gives the model the weights of its best epoch.
+    In this order: `EMAWeights` where weights are averaged, the checkpoint of the best epoch,
+    `history.csv`, TensorBoard, and early stopping, which at its end gives the model the weights of
+    its best epoch.
 
     Args:
         run: The run, whose folder gets their files.
-        info: Classes, size, resize mode and crop of the model, for the checkpoint.
-        patience: Epochs without a better validation loss before training stops.
-        ema: Whether averaged weights are evaluated and saved (`EMAWeights`, which then stands
-            first).
         tensorboard: Whether TensorBoard's files are written.
 
     Returns:
         The callbacks for `model.fit`.
     """
     return [
-        *([EMAWeights()] if ema else []),
-        BestCheckpoint(run.folder / CHECKPOINT_FILE_NAME, info),
+        *([EMAWeights()] if run.settings.ema_momentum else []),
+        BestCheckpoint(run.folder / CHECKPOINT_FILE_NAME, run.info),
         HistoryFile(run.folder / "history.csv"),
         *([EventFiles(run.folder / "tensorboard")] if tensorboard else []),
         keras.callbacks.EarlyStopping(
-            monitor="val_loss", patience=patience, restore_best_weights=True
+            monitor="val_loss", patience=run.settings.patience, restore_best_weights=True
         ),
     ]

@@ -12,7 +12,6 @@ import numpy as np
 
 from emoclf.config import Settings
 from emoclf.data.loading import balanced_class_weights
-from emoclf.images import ModelInfo
 from emoclf.models import FineTuningStage, freeze_for_fine_tuning
 from emoclf.run import Run
 from emoclf.storage import naming_full_disk
@@ -191,18 +190,14 @@ def train_model(
         ValueError: If there is no stage.
     """
     run = Run.open(run)
-    settings, class_names = run.settings, run.photos.class_names
+    settings = run.settings
     stages = plan_stages(settings) if stages is None else tuple(stages)
     if not stages:
         raise ValueError("stages should hold at least one Stage. Received none.")
-    info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.crop)
     with hold_run(run.folder):
         if class_weights is None and settings.class_weights:
             labels = run.photos.part("train").labels
-            class_weights = balanced_class_weights(labels, len(class_names))
-        watching = make_callbacks(
-            run, info=info, patience=settings.patience, ema=settings.ema_momentum > 0
-        )
+            class_weights = balanced_class_weights(labels, len(run.photos.class_names))
         copying = [CopyRun(run, copies)] if copies is not None else []
         history = _fit(
             model,
@@ -210,7 +205,7 @@ def train_model(
             run=run,
             stages=stages,
             # Those that remember something first: a logger more or less moves none of them.
-            callbacks=[*watching, *sorted(callbacks, key=keeps_state, reverse=True)],
+            callbacks=[*make_callbacks(run), *sorted(callbacks, key=keeps_state, reverse=True)],
             copying=copying,
             facts=_list_facts(settings, class_weights, callbacks),
             say=say,
@@ -218,7 +213,7 @@ def train_model(
             class_weight=dict(class_weights) if class_weights else None,
             verbose=verbose,
         )
-        result = finish_run(model, history, validation, run=run, info=info)
+        result = finish_run(model, history, validation, run=run)
         for each in copying:
             each.finish()
     return result

@@ -28,7 +28,6 @@ from emoclf.data.loading import (
     take_order,
 )
 from emoclf.display import Displayed
-from emoclf.images import ModelInfo
 from emoclf.images.faces import FaceDetector
 from emoclf.models import build_network, synchronise_normalisation
 from emoclf.models.model_file import save_model
@@ -258,10 +257,7 @@ def _train(
         numbers = ", ".join(f"{name} {value:.4f}" for name, value in row.items())
         say(f"epoch {epoch + 1} of {settings.epochs}: {numbers}")
     if is_chief():
-        info = ModelInfo(
-            cache.photos.class_names, settings.image_size, settings.resize_mode, settings.crop
-        )
-        save_model(model, run.model_file, info=info)
+        save_model(model, run.model_file, info=run.info)
     return MultiWorkerResult(history, count, is_chief())
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from emoclf.config import Settings
 from emoclf.display import Displayed
 from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
-from emoclf.images import ModelInfo
 from emoclf.models.model_file import load_model, save_model
 from emoclf.photos import Photos
 from emoclf.run import SETTINGS_FILE_NAME, Run, check_run_name, make_run_folder
@@ -282,7 +281,6 @@ def finish_run(
     validation: tf.data.Dataset,
     *,
     run: Run,
-    info: ModelInfo,
 ) -> TrainingResult:
     """Save the finished model and test whether it has collapsed to one class.
 
@@ -294,17 +292,16 @@ def finish_run(
         history: Metric name to one value per epoch, with `val_loss`.
         validation: Batches of the validation photos.
         run: The run; the model goes to `model.keras` in its folder.
-        info: Classes, size, resize mode and crop of the model.
 
     Returns:
         The history, the best epoch and whether the model collapsed.
     """
     if not _is_saved(model, run.model_file):
-        save_model(model, run.model_file, info=info)
+        save_model(model, run.model_file, info=run.info)
     _, probabilities = collect_predictions(model, validation)
     numbers = {name: [float(value) for value in values] for name, values in history.items()}
     return TrainingResult(
-        run, numbers, describe_collapse(probabilities, class_names=info.class_names)
+        run, numbers, describe_collapse(probabilities, class_names=run.info.class_names)
     )
 
 
