@@ -77,6 +77,14 @@ def test_every_photo_is_predicted_by_folds_that_have_not_seen_it(photos, parts, 
 
 
 @pytest.mark.usefixtures("fake")
+def test_photos_in_no_part_are_divided_into_folds(parts, tmp_path):
+    unassigned = parts.with_parts([""] * len(parts))
+    result = cross_validate(unassigned, TINY, fold_count=4, logs=tmp_path, name="a")
+    assert result.photos.paths == unassigned.paths
+    assert len(result.scores) == 4
+
+
+@pytest.mark.usefixtures("fake")
 def test_the_numbers_are_pooled_and_the_caveats_are_said(photos, tmp_path):
     result = cross_validate(photos, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a")
     right = result.probabilities[0].argmax(axis=1) == result.photos.labels
