@@ -14,19 +14,18 @@ from emoclf.data.splitting import split_photos
 from emoclf.experiments import learners
 from emoclf.experiments.baselines import (
     BASELINE_NAMES,
-    Baseline,
     BaselineComparison,
-    compare_baselines,
-    measure_colours,
     result,
     train_baselines,
     training,
 )
+from emoclf.experiments.baselines.colours import measure_colours
+from emoclf.experiments.baselines.result import Baseline, compare_baselines
 from emoclf.experiments.baselines.training import estimate_seconds
 from emoclf.experiments.learners import describe_seconds, fit_regression
 from emoclf.photos import Photos
 from emoclf.plots import plot_baselines
-from emoclf.training import ResumeRefusedError
+from emoclf.storage import ResumeRefusedError
 from tests.evaluations import make_evaluation
 
 SIMPLE = ("majority", "brightness", "colours", "pixels")

@@ -4,13 +4,9 @@ import pytest
 
 from emoclf.config import Settings
 from emoclf.run import Run
-from emoclf.training import (
-    CopyRun,
-    ResumeRefusedError,
-    copy_run,
-    fetch_run,
-    start_run,
-)
+from emoclf.storage import ResumeRefusedError
+from emoclf.training import CopyRun, copy_run, start_run
+from emoclf.training.run_folder import fetch_run
 
 
 @pytest.fixture

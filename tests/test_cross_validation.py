@@ -15,7 +15,7 @@ from emoclf.experiments.cross_validation import cross_validate, find_face_featur
 from emoclf.experiments.kept_folds import load_cross_validation
 from emoclf.experiments.label_errors import load_decisions
 from emoclf.images.faces import Face
-from emoclf.training import ResumeRefusedError
+from emoclf.storage import ResumeRefusedError
 from tests.calls import call
 
 TINY = Settings(image_size=(32, 32), epochs=1, batch_size=8, augment=False)

@@ -16,8 +16,8 @@ from emoclf.experiments.kept_folds import load_cross_validation
 from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.storage import write_json
-from emoclf.training import HistoryFile, KeepState, compile_model
-from emoclf.training.callbacks import BestCheckpoint, EventFiles
+from emoclf.training import KeepState, compile_model
+from emoclf.training.callbacks import BestCheckpoint, EventFiles, HistoryFile
 from emoclf.training.state import SavedState, list_states, load_state, save_state
 
 HOLE = "@@"

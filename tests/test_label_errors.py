@@ -25,10 +25,10 @@ from emoclf.experiments.label_errors import (
     correct_labels,
     load_decisions,
     rank_label_errors,
-    save_decisions,
     save_review_sheet,
 )
 from emoclf.experiments.label_errors.comparing import describe_difference
+from emoclf.experiments.label_errors.sheet import save_decisions
 from emoclf.images import load_image
 from emoclf.images.faces import Face
 from emoclf.photos import Photos

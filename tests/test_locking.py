@@ -221,7 +221,8 @@ def compare_with_baselines(photos, logs):
 
 
 def compare(photos, logs):
-    from emoclf.experiments.label_errors import CorrectedSplit, compare_corrections
+    from emoclf.experiments.label_errors import compare_corrections
+    from emoclf.experiments.label_errors.comparing import CorrectedSplit
 
     split = CorrectedSplit(photos, photos, 0, 0)
     compare_corrections(split, Settings(epochs=1), logs=logs, name="run")

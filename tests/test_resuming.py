@@ -15,14 +15,9 @@ from emoclf.config import Settings
 from emoclf.data.synthetic import make_drawn_faces
 from emoclf.photos import Photos
 from emoclf.run import Run
-from emoclf.training import (
-    EMAWeights,
-    HistoryFile,
-    KeepState,
-    ResumeRefusedError,
-    compile_model,
-    start_run,
-)
+from emoclf.storage import ResumeRefusedError
+from emoclf.training import KeepState, compile_model, start_run
+from emoclf.training.callbacks import EMAWeights, HistoryFile
 from emoclf.training.state import SavedState, list_states, load_state, save_state
 from tests.conftest import REPOSITORY
 from tests.resumed_training import build, collect, train

@@ -13,14 +13,8 @@ from emoclf.models import build_cnn
 from emoclf.models.model_file import load_info, load_model
 from emoclf.photos import Photos
 from emoclf.run import Run
-from emoclf.training import (
-    BestCheckpoint,
-    HistoryFile,
-    make_callbacks,
-    save_evaluation,
-    start_run,
-    train_model,
-)
+from emoclf.training import make_callbacks, save_evaluation, start_run, train_model
+from emoclf.training.callbacks import BestCheckpoint, HistoryFile
 from emoclf.training.run_folder import TrainingResult
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 
@@ -221,8 +222,7 @@ def score_classes(photos: Photos, predicted: np.ndarray) -> tuple[ClassScores, .
     return tuple(scores)
 
 
-@dataclass(frozen=True)
-class Curves:
+class Curves(NamedTuple):
     """ROC and precision-recall curves of the last class (Happy).
 
     Attributes:

@@ -62,10 +62,7 @@ def evaluate_slices(
 
 
 def measure_photos(
-    paths: Sequence[str | Path],
-    *,
-    detector: FaceDetector | None = None,
-    progress: bool = False,
+    paths: Sequence[str | Path], *, detector: FaceDetector | None = None, progress: bool = False
 ) -> dict[str, np.ndarray]:
     """Measure photos: brightness and sharpness as the cleaning does, size, faces.
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 
@@ -55,8 +55,7 @@ class KeptFold(TypedDict):
     seconds: float
 
 
-@dataclass(frozen=True)
-class FoldScore:
+class FoldScore(NamedTuple):
     """How one fold was predicted.
 
     Attributes:

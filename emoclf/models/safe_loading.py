@@ -1,9 +1,9 @@
 """What Keras has saved, checked before Keras sees it: sizes, members, layers, weights.
 
 Keras builds whatever a file describes. A stranger's file may describe a layer that is Python code,
-a class of another package, or ten billion weights, and its words end up in the errors. `checks`
-looks at what a file describes and holds; `loading` reads it and is the one door to Keras, where
-each cause gets its own sentence.
+a class of another package, or ten billion weights, and its words end up in the errors. `check`
+functions look at what a file describes and holds; `load_keras_file` is the one door to Keras, where
+each cause gets its own sentence. Every member of a `.keras` file is read with a limit first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -192,15 +191,6 @@ _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5
 _SHOWN_CHARACTERS = 300
 
 
-@dataclass(frozen=True)
-class _Archive:
-    """What Keras has written into a `.keras` file: its layers, its version, its weights (HDF5)."""
-
-    config: bytes
-    keras_version: str | None
-    weights: bytes
-
-
 def read_extra(path: str | Path, name: str, *, max_bytes: int) -> bytes | None:
     """Read a member that is not Keras' own, without loading Keras.
 
@@ -238,37 +228,38 @@ def load_keras_file(path: str | Path, *, compiled: bool = False) -> keras.Model:
     """
     import keras
 
-    archive = _read_archive(path)
-    config = parse_json(archive.config, name=path, what="a network of Keras", kind=dict[str, Any])
+    content, version, weights = _read_archive(path)
+    config = parse_json(content, name=path, what="a network of Keras", kind=dict[str, Any])
     try:
-        check_weights(io.BytesIO(archive.weights))
+        check_weights(io.BytesIO(weights))
         has_registered = check_layers(config)
         # What is registered, is so in this thread, perhaps; and who registers code trusts it.
-        count = 0 if has_registered else _count_weights(config, archive, path)
+        count = 0 if has_registered else _count_weights(config, version, path)
     except NetworkRefusedError as error:
         raise _refuse(path, error, "Take a file that emoclf has saved, or train again.") from error
-    if count > len(archive.weights):
+    if count > len(weights):
         raise _refuse(
             path,
-            f"it describes {count:,} weights, but has {len(archive.weights):,} bytes of them",
+            f"it describes {count:,} weights, but has {len(weights):,} bytes of them",
             "Copy it again, or train again.",
         )
     try:
         model = keras.models.load_model(path, compile=compiled, safe_mode=True)
     except Exception as error:  # Keras raises whatever its layers raise
         if has_registered:
-            raise _explain_layers(path, error, archive.keras_version) from error
+            raise _explain_layers(path, error, version) from error
         step = "It is damaged or was changed: copy it again, or train again."
         raise _refuse(path, f"its weights do not fit its layers ({_quote(error)})", step) from error
     return model
 
 
-def _read_archive(path: str | Path) -> _Archive:
+def _read_archive(path: str | Path) -> tuple[bytes, str | None, bytes]:
+    """Return what Keras has written: its layers, its version, its weights (HDF5)."""
     with _opening(path) as archive:
         missing = {_CONFIG, _WEIGHTS} - set(archive.namelist())
         if missing:
             raise ArchiveRefusedError(f"there is no {min(missing)} in it")
-        return _Archive(
+        return (
             read_member(archive, _CONFIG, max_bytes=_MAX_CONFIG_BYTES),
             _read_version(_read_optional(archive, _METADATA, _MAX_METADATA_BYTES)),
             read_member(archive, _WEIGHTS, max_bytes=MAX_MODEL_BYTES),
@@ -308,7 +299,7 @@ def _read_version(metadata: bytes | None) -> str | None:
     return version if is_version(version) else None
 
 
-def _count_weights(config: dict[str, Any], archive: _Archive, path: str | Path) -> int:
+def _count_weights(config: dict[str, Any], version: str | None, path: str | Path) -> int:
     """Build the layers without any weights, and return how many weights they would have.
 
     In a thread of its own: there, what Keras keeps for later about such layers goes with it.
@@ -337,7 +328,7 @@ def _count_weights(config: dict[str, Any], archive: _Archive, path: str | Path) 
     if isinstance(result, NetworkRefusedError):
         raise result
     if isinstance(result, Exception):
-        raise _explain_layers(path, result, archive.keras_version) from result
+        raise _explain_layers(path, result, version) from result
     return result
 
 

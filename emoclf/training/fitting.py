@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -27,8 +26,7 @@ RATE_DIVISOR = 20
 """After the head, the largest learning rate is this many times smaller."""
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(NamedTuple):
     """One stage of a training.
 
     Attributes:
@@ -239,7 +237,7 @@ def _fit(
         part, told = "", facts
         if stage.learns is not None:
             say(describe_stage(model, stage))
-            part, told = f"{number}-{stage.learns}", {**facts, "stage": asdict(stage)}
+            part, told = f"{number}-{stage.learns}", {**facts, "stage": stage._asdict()}
         keep = KeepState(run, train, callbacks=callbacks, facts=told, part=part)
         if keep.epochs_done:
             say(str(keep))

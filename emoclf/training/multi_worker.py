@@ -166,12 +166,7 @@ def train_on_cluster(
     say(f"Worker {index} of {len(addresses)} waits for the others: {', '.join(addresses)}")
     strategy = join_workers()
     cache = cache_for(
-        settings,
-        photos,
-        logs=logs,
-        detector=detector,
-        without_face=without_face,
-        progress=progress,
+        settings, photos, logs=logs, detector=detector, without_face=without_face, progress=progress
     )
     say(str(cache))
     run = Run(Path(logs) / name)

@@ -276,11 +276,7 @@ class TrainingResult(Displayed):
 
 
 def finish_run(
-    model: keras.Model,
-    history: Mapping[str, list[float]],
-    validation: tf.data.Dataset,
-    *,
-    run: Run,
+    model: keras.Model, history: Mapping[str, list[float]], validation: tf.data.Dataset, *, run: Run
 ) -> TrainingResult:
     """Save the finished model and test whether it has collapsed to one class.
 

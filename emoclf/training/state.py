@@ -8,9 +8,8 @@ import math
 import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import keras
 import numpy as np
@@ -39,8 +38,7 @@ class MadeFrom(TypedDict):
     history: dict[str, list[float]]
 
 
-@dataclass(frozen=True)
-class SavedState:
+class SavedState(NamedTuple):
     """Everything that a training needs to go on as if it had not been stopped.
 
     Attributes:
@@ -51,7 +49,7 @@ class SavedState:
 
     epoch: int
     facts: dict[str, Any]
-    arrays: dict[str, np.ndarray] = field(repr=False)
+    arrays: dict[str, np.ndarray]
 
 
 def save_state(folder: str | Path, state: SavedState) -> Path:

@@ -30,8 +30,7 @@ _TIMED_PHOTOS = 50
 _BATCH = 32
 
 
-@dataclass(frozen=True, eq=False)
-class ParityPhotos:
+class ParityPhotos(NamedTuple):
     """Photos of a network's size.
 
     Attributes:

@@ -21,7 +21,8 @@ from emoclf.images import ModelInfo
 from emoclf.models import build_face_network
 from emoclf.models.model_file import save_model
 from emoclf.storage import write_json
-from emoclf.training import HistoryFile, make_learning_rate
+from emoclf.training import make_learning_rate
+from emoclf.training.callbacks import HistoryFile
 
 
 @dataclass(frozen=True)

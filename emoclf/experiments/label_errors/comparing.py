@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from emoclf.config import Settings
 from emoclf.data.loading import WithoutFace, cache_photos
@@ -23,8 +23,7 @@ COMPARISON_NAME = "comparison.json"
 """File with the numbers of a comparison."""
 
 
-@dataclass(frozen=True)
-class CorrectedSplit:
+class CorrectedSplit(NamedTuple):
     """Photos in their parts before and after their labels were corrected.
 
     Attributes:
@@ -96,10 +95,7 @@ def describe_difference(before: Evaluation, after: Evaluation) -> str:
 
 
 def correct_labels(
-    photos: Photos,
-    decisions: Sequence[Decision],
-    *,
-    locations: Mapping[str, str] | None = None,
+    photos: Photos, decisions: Sequence[Decision], *, locations: Mapping[str, str] | None = None
 ) -> CorrectedSplit:
     """Correct the labels of training and validation photos.
 

@@ -348,8 +348,5 @@ def find_label_errors(
         for other in set(range(len(joint))) - {label}:
             order = np.argsort(own - probabilities[members, other], kind="stable")
             by_rate[members[order[: int(np.rint(row[other] * len(labels)))]]] = True
-    return {
-        "prune_by_class": by_class,
-        "prune_by_noise_rate": by_rate,
-        "both": by_class & by_rate,
-    }[filter_by]
+    chosen = {"prune_by_class": by_class, "prune_by_noise_rate": by_rate}
+    return chosen.get(filter_by, by_class & by_rate)

@@ -13,9 +13,8 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -43,8 +42,7 @@ MAX_ACCURACY_LOSS = 0.01
 """An int8 export may lose this much of the accuracy: one point."""
 
 
-@dataclass(frozen=True)
-class FormatFacts:
+class FormatFacts(NamedTuple):
     """What is to know about one format.
 
     Attributes:
