@@ -209,7 +209,7 @@ def test_the_result_of_a_face_network(tmp_path, monkeypatch):
     learning = recipe.LearningSettings()
     result = {"tuning_accuracy": 0.5, "precision": "float32"}
     path = write_json(tmp_path / "finished.json", {"facts": asdict(learning), **result})
-    monkeypatch.setattr(recipe, "load_float32", lambda *_: None)
+    monkeypatch.setattr(recipe, "load_model", lambda *_, **__: (None, None))
     common = {"facts": {}, "watch": None, "policy": "float32", "say": lambda _: None}
     assert check(path, lambda: recipe._train_once(None, None, tmp_path, learning, **common)) > 15
 

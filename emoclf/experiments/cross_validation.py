@@ -16,7 +16,7 @@ from typing import get_args
 import numpy as np
 
 from emoclf.config import FACE_SIZE, Settings
-from emoclf.data.loading import PhotoCache, WithoutFace, cache_photos, take_order
+from emoclf.data.loading import PhotoCache, WithoutFace, take_order
 from emoclf.data.splitting import Folds, make_folds
 from emoclf.experiments.kept_folds import (
     PLAN_NAME,
@@ -103,20 +103,15 @@ def cross_validate(
     if learner not in get_args(Learner):
         raise ValueError(f"learner={learner!r} should be one of {get_args(Learner)}.")
     from emoclf.training import check_run_is_free, hold_run, save_evaluation, start_run
+    from emoclf.training.classifier import cache_for
 
     settings = settings or Settings()
     photos = photos.with_parts([row.part or "train" for row in photos.rows])
     if resume and name:
         check_run_is_free(Path(logs) / name)
-    cache = cache_photos(
-        photos.take([include_test or row.part != "test" for row in photos.rows]),
-        image_size=settings.image_size,
-        resize_mode=settings.resize_mode,
-        crop=settings.crop,
-        detector=detector,
-        without_face=without_face,
-        cache_folder=Path(logs) / "cache",
-        progress=progress,
+    used = photos.take([include_test or row.part != "test" for row in photos.rows])
+    cache = cache_for(
+        settings, used, logs=logs, detector=detector, without_face=without_face, progress=progress
     )
     say(str(cache))
     folds = make_folds(cache.photos, fold_count=fold_count, repeats=repeats)

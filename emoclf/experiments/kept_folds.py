@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Annotated, Any, NamedTuple, TypedDict
 
+import msgspec
 import numpy as np
 
 from emoclf.config import Learner
@@ -27,15 +28,15 @@ FEW_PHOTOS = 100
 """Below this many photos of a class, the sentence about small folders is said."""
 
 _FOLDS_NAME = "folds"
-_MOST = 1000
+_Count = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
 class PlanFacts(TypedDict):
     """What decides about the predictions, beside the settings and the photos."""
 
     learner: Learner
-    fold_count: int
-    repeats: int
+    fold_count: _Count
+    repeats: _Count
     pixels: dict[str, str | None]
 
 
@@ -212,7 +213,8 @@ def load_cross_validation(run: Run | str | Path) -> CrossValidation:
         ValueError: If its files are damaged.
     """
     run = run if isinstance(run, Run) else Run(Path(run))
-    path, plan = run.folder / PLAN_NAME, _load_plan(run)
+    path = run.folder / PLAN_NAME
+    plan: Plan = read_json(path, what="the plan of a cross-validation", kind=Plan)
     facts, photos = plan["facts"], run.photos
     position = {path: index for index, path in enumerate(photos.paths)}
     try:
@@ -237,15 +239,3 @@ def load_cross_validation(run: Run | str | Path) -> CrossValidation:
         probabilities[repeat, folds.find_tested(repeat, fold)] = found.probabilities
         scores.append(score)
     return CrossValidation(run, facts["learner"], folds, probabilities, tuple(scores))
-
-
-def _load_plan(run: Run) -> Plan:
-    path, what = run.folder / PLAN_NAME, "the plan of a cross-validation"
-    plan: Plan = read_json(path, what=what, kind=Plan)
-    counts = (plan["facts"]["fold_count"], plan["facts"]["repeats"])
-    if not all(1 <= count <= _MOST for count in counts):
-        raise ValueError(
-            f"{show_text(path)} should hold {what} but was changed (fold_count and repeats are "
-            f"{counts!r:.100}). Make it anew."
-        )
-    return plan

@@ -227,9 +227,11 @@ def _train(
     if size < count:
         raise ValueError(f"batch_size={size} should be at least the {count} workers.")
     order = take_order(cache, "train", seed=settings.seed)
-    model = _build(
-        build, settings, strategy, steps_per_epoch=-(-len(cache.photos.find_part("train")) // size)
-    )
+    steps = -(-len(cache.photos.find_part("train")) // size)
+    rate = make_learning_rate(steps, epochs=settings.epochs, learning_rate=settings.learning_rate)
+    with strategy.scope():
+        model = compile_model(synchronise_normalisation(build()), learning_rate=rate)
+        model.optimizer.build(model.trainable_variables)
     facts = {"photos": order.fingerprint, "settings": json.dumps(settings.to_dict())}
     folder = run.folder / STATE_FOLDER_NAME
     saved, _ = load_state(folder, kind=MadeFrom)
@@ -254,23 +256,6 @@ def _train(
     if is_chief():
         save_model(model, run.model_file, info=run.info)
     return MultiWorkerResult(history, count, is_chief())
-
-
-def _build(
-    build: Callable[[], keras.Model],
-    settings: Settings,
-    strategy: tf.distribute.Strategy,
-    *,
-    steps_per_epoch: int,
-) -> keras.Model:
-    """Build and compile the network in the scope of the strategy."""
-    rate = make_learning_rate(
-        steps_per_epoch, epochs=settings.epochs, learning_rate=settings.learning_rate
-    )
-    with strategy.scope():
-        model = compile_model(synchronise_normalisation(build()), learning_rate=rate)
-        model.optimizer.build(model.trainable_variables)
-    return model
 
 
 def is_chief() -> bool:

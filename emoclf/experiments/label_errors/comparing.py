@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from emoclf.config import Settings
-from emoclf.data.loading import WithoutFace, cache_photos
+from emoclf.data.loading import WithoutFace
 from emoclf.display import Displayed, Table
 from emoclf.evaluation import ESTIMATE_HEADERS, Evaluation, compare_evaluations
 from emoclf.experiments.label_errors.sheet import Decision
@@ -186,23 +186,16 @@ def compare_corrections(
         >>> print(compare_corrections(split, settings))  # doctest: +SKIP
     """
     from emoclf.training import check_run_is_free, hold_run
+    from emoclf.training.classifier import cache_for
 
     settings, folder = settings or Settings(), Path(logs) / name
+    faces: dict[str, Any] = {"detector": detector, "without_face": without_face}
     found = []
     with hold_run(folder):
         for part, photos in (("before", split.before), ("after", split.after)):
             say(f"{part} the corrections:")
             check_run_is_free(folder / part)
-            cache = cache_photos(
-                photos,
-                image_size=settings.image_size,
-                resize_mode=settings.resize_mode,
-                crop=settings.crop,
-                detector=detector,
-                without_face=without_face,
-                cache_folder=folder / "cache",
-                progress=progress,
-            )
+            cache = cache_for(settings, photos, logs=folder, progress=progress, **faces)
             result, evaluation = train_and_test(cache, settings, folder=folder / part, say=say)
             left_out = cache.faces.without_face.part("test").paths if cache.faces else ()
             evaluation = evaluation.take([p not in left_out for p in evaluation.photos.paths])
