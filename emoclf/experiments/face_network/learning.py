@@ -260,8 +260,18 @@ def train_face_network(
         seed=settings.seed,
     )
     trained = keras.Model(network.input, network.get_layer("logits").output)
+    rate = make_learning_rate(
+        len(batches), epochs=settings.epochs, learning_rate=settings.learning_rate
+    )
+    optimizer = keras.optimizers.AdamW(
+        rate,
+        weight_decay=settings.weight_decay,
+        use_ema=settings.ema_momentum is not None,
+        ema_momentum=settings.ema_momentum or 0.99,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     trained.compile(
-        optimizer=_make_optimizer(settings, len(batches)),
+        optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
     )
     callbacks = [_AfterEpoch(network, folder, watch), HistoryFile(folder / "history.csv")]
@@ -315,19 +325,6 @@ def find_quick_precision() -> str:
         flag in flags.read_text() for flag in ("avx512_bf16", "amx_bf16")
     )
     return "mixed_bfloat16" if has_bfloat16 else "float32"
-
-
-def _make_optimizer(settings: LearningSettings, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    optimizer = keras.optimizers.AdamW(
-        make_learning_rate(
-            steps_per_epoch, epochs=settings.epochs, learning_rate=settings.learning_rate
-        ),
-        weight_decay=settings.weight_decay,
-        use_ema=settings.ema_momentum is not None,
-        ema_momentum=settings.ema_momentum or 0.99,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
 
 
 class _AfterEpoch(keras.callbacks.Callback):

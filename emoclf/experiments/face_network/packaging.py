@@ -73,7 +73,10 @@ def package_student(
         figures={},
     )
     compact = compact_network(student, card)
-    card = _calibrate(compact, faces.tuning, card)
+    chosen = faces.tuning.take(is_happy_or_sad(faces.tuning))
+    logits = predict_emotions(compact, chosen.pixels, flip=card.mirror)[:, [SADNESS, HAPPINESS]]
+    happy = (chosen.labels == HAPPINESS).astype(np.int64)
+    card = replace(card, temperature=round(fit_temperature(logits, happy), 4))
     leakage = faces.leakage
     figures: dict[str, Any] = {
         "training_faces": len(faces.training),
@@ -83,13 +86,6 @@ def package_student(
         logits = predict_emotions(compact, part.pixels, flip=card.mirror)
         figures[name] = judge(calibrate_logits(logits, card), part, card)
     return save_package(compact, folder, card=replace(card, figures=figures))
-
-
-def _calibrate(network: keras.Model, tuning: FaceSet, card: ModelCard) -> ModelCard:
-    chosen = tuning.take(is_happy_or_sad(tuning))
-    logits = predict_emotions(network, chosen.pixels, flip=card.mirror)[:, [SADNESS, HAPPINESS]]
-    happy = (chosen.labels == HAPPINESS).astype(np.int64)
-    return replace(card, temperature=round(fit_temperature(logits, happy), 4))
 
 
 def judge(predicted: FaceProbabilities, faces: FaceSet, card: ModelCard) -> dict[str, Any]:

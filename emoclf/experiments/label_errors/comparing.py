@@ -14,7 +14,7 @@ from emoclf.evaluation import ESTIMATE_HEADERS, Evaluation, compare_evaluations
 from emoclf.experiments.label_errors.sheet import Decision
 from emoclf.experiments.learners import train_and_test
 from emoclf.images.faces import FaceDetector
-from emoclf.photos import PhotoRow, Photos
+from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.storage import write_json
 from emoclf.untrusted import show_text
@@ -122,22 +122,18 @@ def correct_labels(
         if decision is None:
             after.append(here)
             continue
-        _refuse_test_photo(row)
+        if row.part == "test":
+            raise ValueError(
+                f"{show_text(row.path)} is a test photo, and a decision changes it. Before and "
+                "after can only be compared on a test that the corrections did not touch: leave "
+                "test photos out of the review."
+            )
         if decision.action == "move":
             moved += 1
             after.append(replace(here, label=_find_label(photos, decision)))
     first, second = (replace(photos, rows=tuple(rows)) for rows in (before, after))
     second.verify()
     return CorrectedSplit(first, second, moved, len(before) - len(after))
-
-
-def _refuse_test_photo(row: PhotoRow) -> None:
-    if row.part == "test":
-        raise ValueError(
-            f"{show_text(row.path)} is a test photo, and a decision changes it. Before and after "
-            "can only be compared on a test that the corrections did not touch: leave test photos "
-            "out of the review."
-        )
 
 
 def _find_label(photos: Photos, decision: Decision) -> int:

@@ -162,10 +162,6 @@ def _make_damaged(name: ExportFormat, path: Path, reason: str) -> ValueError:
     )
 
 
-def _load_keras(path: Path) -> RunFile:
-    return load_model(path, compiled=False)[0].predict_on_batch
-
-
 def _load_saved_model(path: Path) -> RunFile:
     import tensorflow as tf
 
@@ -225,7 +221,7 @@ def _load_onnx(path: Path) -> RunFile:
 
 
 _LOADERS: dict[ExportFormat, Callable[[Path], RunFile]] = {
-    "keras": _load_keras,
+    "keras": lambda path: load_model(path, compiled=False)[0].predict_on_batch,
     "saved_model": _load_saved_model,
     "litert": _load_litert,
     "litert_int8": _load_litert,
