@@ -210,7 +210,7 @@ def train_on_workers(
         RunInUseError: If another training writes the run folder.
         ValueError: If a batch is smaller than the number of workers.
     """
-    with hold_run(run.folder) if is_chief() else nullcontext():
+    with hold_run(run.folder) if _is_chief() else nullcontext():
         return _train(build, cache, settings=settings, run=run, strategy=strategy, say=say)
 
 
@@ -249,16 +249,16 @@ def _train(
         row = {"loss": float(np.mean(losses)), **_validate(model, validation)}
         for name, value in row.items():
             history.setdefault(name, []).append(value)
-        if is_chief():
+        if _is_chief():
             save_state(folder, take_state(model, epoch + 1, made_from=facts, history=history))
         numbers = ", ".join(f"{name} {value:.4f}" for name, value in row.items())
         say(f"epoch {epoch + 1} of {settings.epochs}: {numbers}")
-    if is_chief():
+    if _is_chief():
         save_model(model, run.model_file, info=run.info)
-    return MultiWorkerResult(history, count, is_chief())
+    return MultiWorkerResult(history, count, _is_chief())
 
 
-def is_chief() -> bool:
+def _is_chief() -> bool:
     """Say whether this worker is the first of those that `TF_CONFIG` names, or alone."""
     content = (os.environ.get("TF_CONFIG") or "{}").encode("utf-8", "surrogateescape")
     what = "the workers of a training"

@@ -50,6 +50,8 @@ def package_student(
 ) -> ModelCard:
     """Make the student compact, calibrate it, measure it and write the packaged files.
 
+    Writing the ONNX file needs TensorFlow and the packages of the extra `train` (onnx, tf2onnx).
+
     Args:
         student: From `train_packaged_network`.
         faces: From `prepare_faces`, with votes.
@@ -85,7 +87,7 @@ def package_student(
     for name, part in (("tuning", faces.tuning), ("confirmation", faces.confirmation)):
         logits = predict_emotions(compact, part.pixels, flip=card.mirror)
         figures[name] = judge(calibrate_logits(logits, card), part, card)
-    return save_package(compact, folder, card=replace(card, figures=figures))
+    return _save_package(compact, folder, card=replace(card, figures=figures))
 
 
 def judge(predicted: FaceProbabilities, faces: FaceSet, card: ModelCard) -> dict[str, Any]:
@@ -180,20 +182,8 @@ def _fold(
     return [kernel * scale, beta - mean * scale]
 
 
-def save_package(network: keras.Model, folder: str | Path, *, card: ModelCard) -> ModelCard:
-    """Write a compact network for OpenCV and for Keras, and its card.
-
-    Both files hold the same weights in half precision. Writing the ONNX file needs TensorFlow and
-    the packages of the extra `train` (onnx, tf2onnx).
-
-    Args:
-        network: From `compact_network`.
-        folder: Where the three files go.
-        card: All but the SHA-256 of the files.
-
-    Returns:
-        The complete card.
-    """
+def _save_package(network: keras.Model, folder: str | Path, *, card: ModelCard) -> ModelCard:
+    """Write a compact network for OpenCV and for Keras, in half precision, and its card."""
     folder = Path(folder)
     with replacing(folder / WEIGHTS_FILE_NAME) as temporary:
         values = {v.path: np.asarray(v, dtype=np.float16) for v in network.weights}

@@ -123,7 +123,7 @@ def train_packaged_network(
             faces.training,
             targets,
             facts={"label_weight": settings.label_weight, "faces": hashed.hexdigest()},
-            watch=make_watch(faces.tuning, settings.label_weight),
+            watch=_make_watch(faces.tuning, settings.label_weight),
             policy=policy,
             say=say,
         )
@@ -182,17 +182,8 @@ def _train_once(
     return model
 
 
-def make_watch(tuning: FaceSet, label_weight: float = LABEL_WEIGHT) -> Watch:
-    """Make the function that measures a network after every epoch.
-
-    Args:
-        tuning: Faces to measure on.
-        label_weight: As in `make_targets`.
-
-    Returns:
-        From a network to its cross-entropy on all emotions, and its accuracy and area under ROC on
-        happy against sad.
-    """
+def _make_watch(tuning: FaceSet, label_weight: float = LABEL_WEIGHT) -> Watch:
+    """Make the function that measures cross-entropy, accuracy and area under ROC after an epoch."""
     from sklearn.metrics import roc_auc_score
 
     targets, chosen = make_targets(tuning, label_weight=label_weight), is_happy_or_sad(tuning)
