@@ -25,6 +25,7 @@ from emoclf.experiments.baselines.training import estimate_seconds
 from emoclf.experiments.learners import describe_seconds, fit_regression
 from emoclf.photos import Photos
 from emoclf.plots import plot_baselines
+from emoclf.run import Run
 from emoclf.storage import ResumeRefusedError
 from tests.evaluations import make_evaluation
 
@@ -231,6 +232,10 @@ def test_arguments_that_do_not_fit_are_named(run, photos, tmp_path):
         train_baselines(photos, run=run[1].run.folder)
     with pytest.raises(FileNotFoundError, match="is not a run"):
         train_baselines(run=tmp_path)
+    unfinished = Run(tmp_path)
+    unfinished.save(SETTINGS, photos)
+    with pytest.raises(FileNotFoundError, match="the run is not finished"):
+        train_baselines(run=unfinished)
 
 
 def test_colours_are_those_of_the_photo(tmp_path):
