@@ -9,7 +9,7 @@ from emoclf.apps.commands.app import run
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Happy or sad? Ask a network about the faces in your photos, or train one of your own.
+    """Happy or sad? Predict the faces in your photos, or train a network of your own.
 
     An expression is not a feeling: do not use the predictions to judge people.
 

@@ -21,10 +21,10 @@ PARTS: tuple[Part, ...] = get_args(Part)
 """The three parts of a data set, in the order in which the lesson uses them."""
 
 IMAGE_SIZE: tuple[int, int] = (96, 96)
-"""Default `(height, width)` in pixels of what the network sees."""
+"""Default `(height, width)` in pixels of the network's input."""
 
 FACE_SIZE: tuple[int, int] = (48, 48)
-"""`(height, width)` in pixels of FER2013's faces, and of what the packaged network sees."""
+"""`(height, width)` in pixels of FER2013's faces, and of the packaged network's input."""
 
 SEED: int = 42
 """Default seed of everything random: drawing, splitting, initial weights, augmentation."""
@@ -42,7 +42,7 @@ ResizeMode = Literal["pad", "crop"]
 """How a photo of any shape becomes `IMAGE_SIZE` with its aspect kept."""
 
 Crop = Literal["none", "face"]
-"""What a network looks at: the whole photo, or a face that was found in it and cut out."""
+"""What a network takes: the whole photo, or a face that was found in it and cut out."""
 
 BackboneName = Literal["vgg16", "resnet50v2", "mobilenetv3small", "efficientnetv2b0"]
 """The large networks of `keras.applications` that can be built upon."""
@@ -96,15 +96,15 @@ class Settings:
     A run writes its settings to `settings.json`, so that it can be read, compared and repeated.
 
     Attributes:
-        image_size: What the network sees, `(height, width)` in pixels, each at least 32; in a
+        image_size: The network's input, `(height, width)` in pixels, each at least 32; in a
             shell 96, or 96x128.
         resize_mode: `"pad"` keeps the whole photo on a grey ground, `"crop"` keeps its centre.
-        crop: `"none"` shows the network whole photos, `"face"` the largest face of each, cut out
-            before training.
+        crop: `"none"` takes whole photos, `"face"` the largest face of each, cut out before
+            training.
         network: `"small"` and `"deep"` learn from your photos alone, `"face"` goes on from the
             packaged face network (48 x 48 pixels), the others from one of `keras.applications`.
-        weights: What those others know: `"imagenet"` (downloaded once), `"none"`, or the path of a
-            file of weights.
+        weights: What those others start from: `"imagenet"` (downloaded once), `"none"`, or the path
+            of a file of weights.
         validation_fraction: Fraction of the photos that choose the best epoch, above 0.
         test_fraction: Fraction of the photos that are kept for the test at the end, above 0.
         batch_size: Photos per training step.
@@ -114,7 +114,7 @@ class Settings:
         dropout: Fraction of the features switched off at random while training, 0 to below 1.
         ema_momentum: Momentum of the exponential moving average of the weights, which is then what
             is judged and saved, such as 0.99; 0 takes the last weights.
-        augment: Whether every epoch sees the photos flipped, moved, turned and re-lit at random.
+        augment: Whether every epoch gets the photos flipped, moved, turned and re-lit at random.
         class_weights: Whether the rarer class counts for more in training.
         precision: `"auto"` trains in mixed precision on a GPU that gains from it, `"float32"`
             never does. What is saved is float32 in any case.

@@ -70,6 +70,9 @@ class Table:
         )
         return f"<div {_NO_FORMULA}>{written}</div>"
 
+    def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
+        return _show(self)
+
     def _list_cells(self) -> list[list[str]]:
         return [[_write_cell(value) for value in row] for row in self.rows]
 
@@ -118,6 +121,14 @@ class Displayed:
             block._repr_html_() if isinstance(block, Table) else _write_paragraph(block)
             for block in self.blocks()
         )
+
+    def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
+        return _show(self)
+
+
+def _show(result: Table | Displayed) -> dict[str, str]:
+    """Return both forms, or IPython would take a dataclass' fields for the text."""
+    return {"text/plain": str(result), "text/html": result._repr_html_()}
 
 
 def _unpack(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Photos: where they lie, what they show, which are duplicates, and who may see them.
+"""Photos: where they lie, what they show, which are duplicates, and in which part they are.
 
 Everything that works on a data set takes `Photos` and returns `Photos` or numbers about them, so
 that labels and duplicate groups go wherever the photos go.

@@ -1,8 +1,8 @@
-"""A run: one training and everything of it in one folder, opened; who has seen its test.
+"""A run: one training and everything of it in one folder, opened; the log of test-set access.
 
-The photos of the test are looked at once: when, and by which model, is written down. Whoever looks
-at the test, changes something and looks again chooses by the test, and the best of several figures
-is better than the truth. A second look is allowed, and it is said.
+The test photos are meant for one access: when, and by which model, is logged. Whoever tests,
+changes something and tests again chooses by the test, and the best of several figures is better
+than the truth. A second access is allowed, and the log says so.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ACCESS_LOG_FILE_NAME = "test_access_log.json"
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder, opened; its files are read when they are first asked for.
+    """A run folder, opened; its files are read when they are first used.
 
     Attributes:
         folder: The run's folder.
@@ -132,7 +132,7 @@ class Run:
         photos.save(self.folder / SPLIT_FILE_NAME)
 
     def load_access_log(self) -> TestAccessLog:
-        """Read who has looked at the photos of the test.
+        """Read the log of accesses to the test photos.
 
         Returns:
             The accesses; the folders beside the run's are searched for the same photos.
@@ -194,14 +194,14 @@ class Run:
 
 @dataclass(frozen=True)
 class TestAccess:
-    """One access to the photos of a test.
+    """One access to the test photos.
 
     Attributes:
         time: When, in UTC: `2026-09-01T12:00:00+00:00`.
-        model_sha256: SHA-256 of the file of the model that answered; None when it has no file.
+        model_sha256: SHA-256 of the file of the model that predicted; None when it has no file.
         predictions_sha256: SHA-256 of its probabilities.
         photos_sha256: SHA-256 of the names and classes of the photos.
-        photos: Number of photos that were answered.
+        photos: Number of photos that were predicted.
     """
 
     __test__ = False  # its name makes pytest look for tests in it
@@ -220,7 +220,7 @@ class TestAccess:
 
 @dataclass(frozen=True)
 class TestAccessLog(Displayed):
-    """All accesses to the photos of a run's test, the oldest first.
+    """All accesses to the test photos of a run, the oldest first.
 
     Attributes:
         accesses: Those that the run's folder records.
@@ -233,15 +233,15 @@ class TestAccessLog(Displayed):
     elsewhere: tuple[str, ...] = ()
 
     def blocks(self) -> Iterable[str | Table]:
-        """Return in words how fresh the test still is."""
+        """Say how fresh the test still is."""
         text = self._describe_own()
         if self.elsewhere:
             count = len(self.elsewhere)
             others = "1 other run beside it was" if count == 1 else f"{count} others beside it were"
             text += (
                 f" {others} tested on the same photos "
-                f"({', '.join(map(show_text, self.elsewhere[:3]))}): the best of several looks "
-                "better than it is."
+                f"({', '.join(map(show_text, self.elsewhere[:3]))}): the best of several "
+                "looks better than it is."
             )
         yield text
 
@@ -252,7 +252,7 @@ class TestAccessLog(Displayed):
             return f"First recorded access to the {self.accesses[0].photos:,} test photos."
         models = {access.model_sha256 or access.predictions_sha256 for access in self.accesses}
         text = (
-            f"Access {len(self.accesses)} to the test photos (the first: "
+            f"This is access no. {len(self.accesses)} to the test photos (the first: "
             f"{show_text(self.accesses[0].time)})"
         )
         if len(models) == 1:
@@ -260,7 +260,7 @@ class TestAccessLog(Displayed):
         return (
             f"{text}, by {len(models)} different models. Careful: choosing among them by these "
             "figures makes the chosen one look better than it is. A fresh figure needs photos that "
-            "nobody has looked at; choose by the validation photos."
+            "were never tested on; choose by the validation photos."
         )
 
 

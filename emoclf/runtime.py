@@ -155,7 +155,7 @@ def _find_version(name: str) -> str | None:
 
 
 def doctor() -> list[str]:
-    """List what is missing or too old here, each with the command that mends it.
+    """List what is missing or too old here, each with the command that fixes it.
 
     Returns:
         One sentence per finding; empty when all is well. Older versions than the security
@@ -163,7 +163,7 @@ def doctor() -> list[str]:
     """
     versions = find_versions()
     findings = [
-        f"{name} is not installed. Mend it: pip install {quote_argument(name)}"
+        f"{name} is not installed. Fix it: pip install {quote_argument(name)}"
         for name in PACKAGES
         if versions[name] == "not installed"
     ]
@@ -173,7 +173,7 @@ def doctor() -> list[str]:
         if numbers and numbers < floor:
             findings.append(
                 f"{name} {versions[name]} has a known security hole, closed in {wanted}. "
-                f"It works; mend it with: pip install {quote_argument(f'{name}>={wanted}')}"
+                f"It works; fix it with: pip install {quote_argument(f'{name}>={wanted}')}"
             )
     if versions["opencv-python"] != "not installed":
         findings += _find_opencv_problems()
@@ -186,7 +186,7 @@ def _find_opencv_problems() -> list[str]:
         importlib.import_module("cv2")
     except ImportError as error:
         return [
-            f"OpenCV is installed but cannot be loaded ({show_text(error)}). Mend it, on a machine "
+            f"OpenCV is installed but cannot be loaded ({show_text(error)}). Fix it, on a machine "
             "without a display: pip uninstall -y opencv-python && pip install "
             "opencv-python-headless"
         ]

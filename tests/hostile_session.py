@@ -219,7 +219,7 @@ def list_trained_calls(folder, data):
         ("train", data, "--name", f"a/{CODES}", *small),
         ("train", data, "--network", "mobilenetv3small", "--weights", f"{CODES}.h5", *small),
         ("train", data, "--image-size", CODES),
-        ("train", data, "--machines", CODES, "--name", "m", "--machine", 5, *small),
+        ("train", data, "--workers", CODES, "--name", "m", "--worker", 5, *small),
         ("train", "--split", folder / "no-columns.csv", *small),
         *(("predict", photo, "--model", model) for model in models),
         ("predict", photo, "--model", run),

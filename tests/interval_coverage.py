@@ -76,7 +76,7 @@ def true_calibration_error(lead, bins=15, sharpness=2.0):
 
 
 def measure_coverage(happy, sad, *, lead=2.0, copies=False, sets=200, resamples=300, seed=0):
-    """Return figure -> share of drawn sets whose interval holds the true figure."""
+    """Return figure -> fraction of drawn sets whose interval holds the true figure."""
     generator, truth, hits = np.random.default_rng(seed), true_figures(happy, sad, lead), {}
     if happy == sad:
         truth["calibration_error"] = true_calibration_error(lead)
@@ -102,7 +102,7 @@ def measure_coverage(happy, sad, *, lead=2.0, copies=False, sets=200, resamples=
 def measure_difference_coverage(
     happy, sad, *, leads=(1.5, 2.2), shared=0.5, copies=False, sets=200, resamples=300, seed=0
 ):
-    """Return figure -> share of drawn sets whose interval holds the true difference."""
+    """Return figure -> fraction of drawn sets whose interval holds the true difference."""
     generator, hits = np.random.default_rng(seed), {}
     first, second = (true_figures(happy, sad, lead) for lead in leads)
     for number in range(sets):

@@ -54,7 +54,7 @@ def test_a_new_picture_of_the_same_size_and_the_photo_stays_as_it_is():
 @pytest.mark.parametrize(
     ("answer", "colour"), [("Sad", COLOURS[0]), ("Happy", COLOURS[1]), (UNCERTAIN, NEUTRAL_COLOUR)]
 )
-def test_each_answer_has_its_colour(answer, colour):
+def test_each_prediction_has_its_colour(answer, colour):
     face = make_face((100, 100, 200, 200), answer)
     picture = annotate_photo(grey_photo(400, 600), make_prediction(face))
     others = {*COLOURS[:2], NEUTRAL_COLOUR} - {colour}

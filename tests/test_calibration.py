@@ -40,7 +40,7 @@ def test_calibration_error_of_a_worked_example():
     )
 
 
-def test_the_surest_answers_are_the_ones_that_count():
+def test_the_most_confident_predictions_are_the_ones_that_count():
     probabilities = np.array([[0.01, 0.99]] * 9 + [[0.45, 0.55]])
     labels = np.array([1] * 9 + [0])
     assert accuracy_at_coverage(make_evaluation(labels, probabilities), coverage=0.9).value == 1

@@ -80,7 +80,7 @@ def test_a_temperature_that_photos_cannot_tell_is_said():
     assert np.isfinite(choose_temperature(certain).value)
 
 
-def test_copies_widen_the_interval_of_the_temperature():
+def test_duplicates_widen_the_interval_of_the_temperature():
     alone = draw(100, boast=2, part="validation")
     copies = evaluate(
         np.tile(alone.labels, 4),

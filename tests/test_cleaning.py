@@ -169,7 +169,7 @@ def test_properties_add_up(root):
     assert groups == {("sad/a.jpg", "sad/copy.jpg"), ("sad/b.jpg", "sad/png named.jpg")}
 
 
-def test_copies_in_both_classes_are_all_rejected(root):
+def test_duplicates_in_both_classes_are_all_rejected(root):
     data = (root / "sad/a.jpg").read_bytes()
     for name in ("sad/a2.jpg", "happy/a3.jpg"):
         (root / name).write_bytes(data)
@@ -201,7 +201,7 @@ def test_near_duplicates_in_both_classes_are_grouped_and_told(root):
     assert look_alike.kind == "near_duplicate"
 
 
-def test_exact_copies_share_the_group_of_their_look_alikes(root):
+def test_exact_duplicates_share_the_group_of_their_look_alikes(root):
     save(draw_scene(0), root / "sad/re-encoded.jpg", quality=40)
     (root / "sad/copy.jpg").write_bytes((root / "sad/re-encoded.jpg").read_bytes())
     report = examine(root)

@@ -204,11 +204,11 @@ def test_a_folder_that_cannot_be_written_ends_in_a_clear_message(photos, monkeyp
 
 
 @pytest.mark.usefixtures("detector")
-def test_whole_photo_answers_where_no_face_is_found(photos):
+def test_whole_photo_is_predicted_where_no_face_is_found(photos):
     result = invoke(photos / "a.png", photos / "b.png", "--whole-photo")
     rows = result.stdout.splitlines()
     assert rows[2].endswith("whole photo")
-    assert rows[3].startswith("2 photos, 2 faces, 1 answered as a whole: ")
+    assert rows[3].startswith("2 photos, 2 faces, 1 predicted as a whole: ")
     assert "No face was found" in result.stderr
 
 
@@ -237,7 +237,7 @@ def test_a_model_that_is_not_there_is_a_usage_error(photos, tmp_path):
 
 
 @pytest.mark.usefixtures("detector")
-def test_what_is_missing_or_empty_is_said_and_the_rest_is_answered(photos, tmp_path):
+def test_what_is_missing_or_empty_is_said_and_the_rest_is_predicted(photos, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / ".DS_Store").write_text("")
@@ -354,7 +354,7 @@ def test_a_learners_model_goes_through_the_same_command(crop, photos, tmp_path, 
     assert "uncertain" not in result.stdout
     if crop == "none":
         assert rows[0].endswith("whole photo")
-        assert rows[1].startswith("1 photo, 1 answered as a whole: 1 ")
+        assert rows[1].startswith("1 photo, 1 predicted as a whole: 1 ")
         assert detector == []
         assert len(rows) == 2
     else:
@@ -416,7 +416,7 @@ def test_the_sum_counts_every_photo_once():
         Prediction("d", problem="Damaged."),
     ]
     assert describe_summary(summarise(predictions)) == (
-        "4 photos, 2 faces, 1 answered as a whole: 2 Happy, 1 uncertain; 1 without a face; "
+        "4 photos, 2 faces, 1 predicted as a whole: 2 Happy, 1 uncertain; 1 without a face; "
         "1 not read."
     )
     assert describe_summary(summarise([])) == "0 photos, 0 faces."
@@ -505,7 +505,7 @@ def test_an_output_that_holds_only_ascii_gets_escapes(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["yunet", "haar"])
-def test_real_photos_are_answered_with_each_detector(kind, real_data):
+def test_real_photos_are_predicted_with_each_detector(kind, real_data):
     import cv2
 
     if kind == "haar" and not hasattr(cv2, "CascadeClassifier"):

@@ -122,11 +122,11 @@ def test_a_training_goes_on_and_has_a_second_place(folder, tmp_path):
     assert "--name first --resume" in run("train", folder, "--resume", code=2).stderr
 
 
-def test_several_machines_need_a_number_each_and_a_network_in_one_piece(folder, tmp_path):
-    options = ["train", folder / "data", "--logs", tmp_path, "--machines", "a:1, b:1"]
+def test_several_workers_need_a_number_each_and_a_network_in_one_piece(folder, tmp_path):
+    options = ["train", folder / "data", "--logs", tmp_path, "--workers", "a:1, b:1"]
     assert "need the name of the run" in run(*options, code=2).stderr
     options += ["--name", "big"]
-    error = run(*options, "--machine", 2, code=1).stderr
+    error = run(*options, "--worker", 2, code=1).stderr
     assert "index=2 should be one of the 2 workers" in error
     staged = ("--network", "face", "--image-size", 48)
     assert "trained in stages, on one worker" in run(*options, *staged, code=1).stderr
@@ -330,15 +330,15 @@ def test_an_empty_name_cannot_be_gone_on_with(folder):
     assert "--name" in run("train", folder / "data", "--name", "", "--resume", code=2).stderr
 
 
-def test_what_is_for_one_machine_is_refused_for_several(folder, tmp_path):
-    options = ("--name", "a", "--machines", "a:1,b:1")
+def test_what_is_for_one_worker_is_refused_for_several(folder, tmp_path):
+    options = ("--name", "a", "--workers", "a:1,b:1")
     for more in (("--copies", tmp_path), ("--devices", "all")):
-        assert "one machine" in run("train", folder / "data", *options, *more, code=2).stderr
+        assert "one worker" in run("train", folder / "data", *options, *more, code=2).stderr
 
 
 def test_options_that_would_be_left_out_are_refused(folder):
-    error = run("train", folder / "data", "--machine", 0, code=2).stderr
-    assert "--machine needs the list of all" in error
+    error = run("train", folder / "data", "--worker", 0, code=2).stderr
+    assert "--worker needs the list of all" in error
     error = run("train", folder / "data", "--weights", "my.h5", code=2).stderr
     assert "no meaning with --network small" in error
 

@@ -53,7 +53,9 @@ def fake(monkeypatch):
     return seen
 
 
-def test_every_photo_is_predicted_by_folds_that_have_not_seen_it(photos, parts, fake, tmp_path):
+def test_every_photo_is_predicted_by_folds_that_were_not_trained_on_it(
+    photos, parts, fake, tmp_path
+):
     said = []
     result = cross_validate(
         photos, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a", say=said.append

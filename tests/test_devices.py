@@ -1,4 +1,4 @@
-"""Several devices and several machines learn what one learns."""
+"""Several devices and several workers learn what one learns."""
 
 import json
 import socket
@@ -55,7 +55,7 @@ def test_two_devices_learn_what_one_learns(data, tmp_path):
         np.testing.assert_allclose(one[name], two[name], atol=1e-4)
 
 
-def test_two_machines_learn_what_one_learns_and_survive_a_death(data, tmp_path):
+def test_two_workers_learn_what_one_learns_and_survive_a_death(data, tmp_path):
     alone = start("workers_training", data, tmp_path / "one", 0)
     finish(alone)
     addresses = find_addresses(2)
@@ -80,7 +80,7 @@ def test_two_machines_learn_what_one_learns_and_survive_a_death(data, tmp_path):
     assert (tmp_path / "two" / "model.keras").is_file()
 
 
-def test_every_photo_is_in_one_batch_and_every_machine_gets_a_share():
+def test_every_photo_is_in_one_batch_and_every_worker_gets_a_part():
     indices = np.arange(17)
     batches = _cut((indices, indices), 8, 2)
     assert [len(each) for each, _ in batches] == [8, 9]
@@ -100,7 +100,7 @@ def test_what_cannot_be_is_refused():
         assert count == 1
 
 
-def test_a_batch_has_a_photo_for_every_machine(cache):
+def test_a_batch_has_a_photo_for_every_worker(cache):
     from emoclf.training.multi_worker import train_on_workers
 
     class Many:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from IPython.core.formatters import DisplayFormatter
 
 from emoclf.display import WIDTH, Displayed, Table
 
@@ -23,6 +24,14 @@ def test_numbers_stand_right_and_words_left():
         "Sad         1,200     0.950",
         "Happy          80     0.500",
     ]
+
+
+def test_ipython_shows_the_text_and_not_the_fields():
+    table = Table(("class", "photos"), [("Sad", 1200)])
+    for shown in (table, Result(("One sentence.", table))):
+        bundle, _ = DisplayFormatter().format(shown)
+        assert bundle["text/plain"] == str(shown)
+        assert bundle["text/html"] == shown._repr_html_()
 
 
 def test_cells_are_written_by_their_type():

@@ -25,7 +25,7 @@ def planted(flawed, *kinds):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_planted_copies_never_cross_the_split(flawed, report, seed):
+def test_planted_duplicates_never_cross_the_split(flawed, report, seed):
     split = split_photos(report.kept, Settings(seed=seed))
     part_of = {row.path: row.part for row in split.rows}
     copies = planted(flawed, "exact_copy", "resized_copy", "mirrored_copy")
@@ -43,7 +43,7 @@ def test_every_kind_of_copy_is_found(flawed, report):
         assert groups != {-1}, flaw
 
 
-def test_of_exact_copies_one_is_kept(flawed, report):
+def test_of_exact_duplicates_one_is_kept(flawed, report):
     rejected = {record.path for record in report.rejects}
     for flaw in planted(flawed, "exact_copy"):
         assert len(rejected & set(flaw.paths)) == 1, flaw

@@ -183,7 +183,7 @@ def green(monkeypatch):
 
 
 @pytest.mark.usefixtures("green")
-def test_weak_spots_writes_tables_and_figures_into_the_run(run, tmp_path):
+def test_analyse_errors_writes_tables_and_figures_into_the_run(run, tmp_path):
     folder = shutil.copytree(run[1].run.folder, tmp_path / "run")
     result = call("analyse-errors", str(folder))
     assert result.exit_code == 0, result.output
@@ -200,7 +200,7 @@ def test_weak_spots_writes_tables_and_figures_into_the_run(run, tmp_path):
 
 
 @pytest.mark.usefixtures("green")
-def test_weak_spots_of_a_folder_prints_json_and_writes_nothing(run, tmp_path, drawn_folder):
+def test_analyse_errors_of_a_folder_prints_json_and_writes_nothing(run, tmp_path, drawn_folder):
     arguments = ["analyse-errors", str(run[1].run.folder), str(drawn_folder), "--no-robustness"]
     before = sorted(run[1].run.folder.iterdir())
     result = call(*arguments, "--json")
@@ -214,7 +214,7 @@ def test_weak_spots_of_a_folder_prints_json_and_writes_nothing(run, tmp_path, dr
     ]
 
 
-def test_weak_spots_says_what_it_needs():
+def test_analyse_errors_says_what_it_needs():
     result = call("analyse-errors", "packaged")
     assert result.exit_code == 2
     assert "analyse-errors packaged data" in result.output

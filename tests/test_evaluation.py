@@ -155,7 +155,7 @@ def test_bad_arguments_are_named(labels, probabilities, message):
         make_evaluation(labels, probabilities)
 
 
-def test_one_pass_keeps_labels_and_answers_side_by_side():
+def test_one_pass_keeps_labels_and_predictions_side_by_side():
     class Brightness:
         def predict_on_batch(self, x):
             share = np.asarray(x).mean(axis=(1, 2, 3)) / 255

@@ -273,7 +273,7 @@ def test_a_network_that_is_half_frozen_is_explained(stage):
     np.testing.assert_allclose(make_grad_cam_maps(model, images, [1]), expected, rtol=1e-4)
 
 
-def test_a_network_in_half_precision_is_explained_in_float32():
+def test_a_network_in_mixed_precision_is_explained_in_float32():
     import keras
 
     from emoclf.models import build_cnn, copy_network

@@ -19,9 +19,9 @@ from emoclf.inference.explanations import (
     draw_ramp,
     explain,
     find_body_box,
-    find_share_on_person,
+    find_fraction_on_person,
     save_explanation,
-    summarise_shares_on_person,
+    summarise_fractions_on_person,
 )
 from emoclf.models.model_file import save_model
 from emoclf.models.packaged import load_face_network
@@ -146,11 +146,11 @@ def test_a_face_at_the_border_keeps_what_lies_beyond_in_its_share():
     face = Face(box=(-30.0, -30.0, 80.0, 80.0), score=0.9)
     photo = make_photo((100, 100), (0, 0, 16, 16))
     found = explain(make_predictor(crop="face", faces=(face,)), photo)
-    assert 0 < found.share_on_photo < 0.9
+    assert 0 < found.fraction_on_photo < 0.9
     inside = Face(box=(20.0, 20.0, 50.0, 50.0), score=0.9)
     photo = make_photo((100, 100), (40, 40, 50, 50))
     found = explain(make_predictor(crop="face", faces=(inside,)), photo)
-    assert found.share_on_photo == 1
+    assert found.fraction_on_photo == 1
 
 
 def test_another_face_and_another_class_are_explained_when_asked():
@@ -266,54 +266,54 @@ def test_shares_are_those_of_the_boxes():
     marks[20:40, 40:60] = 3.0  # the face: 1,200
     marks[100:104, 40:60] = 5.0  # the body: 400
     marks[190:, :40] = 1.0  # elsewhere: 400
-    share = find_share_on_person(marks, [FACE])
-    assert share.face.marked == pytest.approx(0.6)
-    assert share.face.area == pytest.approx(400 / 20000)
-    assert share.body.marked == pytest.approx(0.8)
+    fraction = find_fraction_on_person(marks, [FACE])
+    assert fraction.face.marked == pytest.approx(0.6)
+    assert fraction.face.area == pytest.approx(400 / 20000)
+    assert fraction.body.marked == pytest.approx(0.8)
     assert find_body_box(FACE) == (20.0, 10.0, 60.0, 110.0)
-    assert share.body.area == pytest.approx(60 * 110 / 20000)
-    assert share.face.lead == pytest.approx(0.58)
+    assert fraction.body.area == pytest.approx(60 * 110 / 20000)
+    assert fraction.face.lead == pytest.approx(0.58)
 
 
 def test_a_map_that_marks_everywhere_alike_is_at_chance():
     faces = [FACE, Face(box=(80.0, 150.0, 40.0, 40.0), score=0.9)]  # one reaches past the border
-    share = find_share_on_person(np.ones((200, 100)), faces)
-    assert share.face.lead == pytest.approx(0)
-    assert share.body.lead == pytest.approx(0)
-    assert share.face.area == pytest.approx((20 * 20 + 20 * 40) / 20000)
+    fraction = find_fraction_on_person(np.ones((200, 100)), faces)
+    assert fraction.face.lead == pytest.approx(0)
+    assert fraction.body.lead == pytest.approx(0)
+    assert fraction.face.area == pytest.approx((20 * 20 + 20 * 40) / 20000)
 
 
 def test_only_what_the_network_saw_counts():
     marks = np.zeros((200, 100))
     marks[50:150] = 1.0
-    share = find_share_on_person(
+    fraction = find_fraction_on_person(
         marks, [Face((0.0, 0.0, 100.0, 100.0), 0.9)], seen=(0, 50, 100, 100)
     )
-    assert share.face.marked == share.face.area == 0.5
+    assert fraction.face.marked == fraction.face.area == 0.5
 
 
 def test_no_face_or_no_mark_has_no_share_and_no_map_is_refused():
-    assert find_share_on_person(np.ones((20, 20)), []) is None
-    assert find_share_on_person(np.zeros((20, 20)), [Face((0.0, 0.0, 9.0, 9.0), 0.9)]) is None
+    assert find_fraction_on_person(np.ones((20, 20)), []) is None
+    assert find_fraction_on_person(np.zeros((20, 20)), [Face((0.0, 0.0, 9.0, 9.0), 0.9)]) is None
     for wrong in (np.ones((20, 20, 3)), -np.ones((20, 20)), np.full((20, 20), np.nan)):
         with pytest.raises(ValueError, match="marks"):
-            find_share_on_person(wrong, [FACE])
+            find_fraction_on_person(wrong, [FACE])
 
 
 def make_shares(face_value, count, *, elsewhere=1.0, body_value=None, seed=0):
     generator = np.random.default_rng(seed)
-    shares = []
+    fractions = []
     for _ in range(count):
         marks = elsewhere * generator.uniform(0.8, 1.2, (200, 100))
         if body_value is not None:
             marks[10:120, 20:80] *= body_value
         marks[20:40, 40:60] = face_value * generator.uniform(0.8, 1.2, (20, 20))
-        shares.append(find_share_on_person(marks, [FACE]))
-    return shares
+        fractions.append(find_fraction_on_person(marks, [FACE]))
+    return fractions
 
 
 @pytest.mark.parametrize(
-    ("shares", "sentence"),
+    ("fractions", "sentence"),
     [
         (make_shares(9.0, 12), "looks at faces more than chance would."),
         (make_shares(0.1, 12), "looks past the faces"),
@@ -321,30 +321,30 @@ def make_shares(face_value, count, *, elsewhere=1.0, body_value=None, seed=0):
         (make_shares(9.0, 9), "From 9 photos nothing can be concluded"),
     ],
 )
-def test_the_sentence_follows_from_the_numbers(shares, sentence):
-    summary = summarise_shares_on_person([*shares, None])
+def test_the_sentence_follows_from_the_numbers(fractions, sentence):
+    summary = summarise_fractions_on_person([*fractions, None])
     assert sentence in str(summary)
-    assert summary.count == len(shares)
-    leads = [share.face.lead for share in shares]
+    assert summary.count == len(fractions)
+    leads = [fraction.face.lead for fraction in fractions]
     assert summary.face.lead == pytest.approx(np.mean(leads))
     assert summary.face.low < summary.face.lead < summary.face.high
     assert summary.face.above.value == np.mean(np.array(leads) > 0)
 
 
 def test_maps_that_are_near_chance_show_nothing():
-    shares = make_shares(0.5, 6) + make_shares(1.5, 6, seed=1)
-    assert "is not shown to look at faces" in str(summarise_shares_on_person(shares))
+    fractions = make_shares(0.5, 6) + make_shares(1.5, 6, seed=1)
+    assert "is not shown to look at faces" in str(summarise_fractions_on_person(fractions))
 
 
 def test_the_interval_is_students():
-    shares = make_shares(9.0, 1) + make_shares(2.0, 1) + make_shares(5.0, 1)
-    leads = np.array([share.face.lead for share in shares])
-    summary = summarise_shares_on_person(shares)
+    fractions = make_shares(9.0, 1) + make_shares(2.0, 1) + make_shares(5.0, 1)
+    leads = np.array([fraction.face.lead for fraction in fractions])
+    summary = summarise_fractions_on_person(fractions)
     reach = 4.302653 * leads.std(ddof=1) / np.sqrt(3)
     assert summary.face.high - summary.face.lead == pytest.approx(reach, rel=1e-5)
-    assert np.isnan(summarise_shares_on_person(shares[:1]).face.low)
+    assert np.isnan(summarise_fractions_on_person(fractions[:1]).face.low)
     with pytest.raises(ValueError, match="2 photos without"):
-        summarise_shares_on_person([None, None])
+        summarise_fractions_on_person([None, None])
 
 
 # --- figures --------------------------------------------------------------------------------
@@ -369,12 +369,12 @@ def test_a_page_of_maps_has_one_legend():
 
 
 def test_the_shares_are_shown_against_chance():
-    shares = [*make_shares(9.0, 12), None]
-    figure = plots.plot_shares_on_person(shares)
+    fractions = [*make_shares(9.0, 12), None]
+    figure = plots.plot_fractions_on_person(fractions)
     assert render(figure).std() > 5
     dots = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 12]
-    np.testing.assert_allclose(dots[0].get_ydata(), [s.face.marked for s in shares if s])
-    assert figure.get_supxlabel() == str(summarise_shares_on_person(shares))
+    np.testing.assert_allclose(dots[0].get_ydata(), [s.face.marked for s in fractions if s])
+    assert figure.get_supxlabel() == str(summarise_fractions_on_person(fractions))
 
 
 # --- the command ----------------------------------------------------------------------------

@@ -230,7 +230,7 @@ def test_int8_is_calibrated_on_training_photos_only(run_folder, photos):
         gather_photos(run_folder, ModelInfo(), part="train")
 
 
-def test_an_export_answers_photos_of_any_size(run, report, drawn_folder):
+def test_an_export_predicts_photos_of_any_size(run, report, drawn_folder):
     file = next((drawn_folder / "happy").glob("*.*"))
     before = Predictor(run[0], load_info(run[1].run.folder / "model.keras")).predict(file)
     network = load_export(report.parities[1].path)

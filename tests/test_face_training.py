@@ -97,7 +97,7 @@ def change(face, kind):
 
 
 @pytest.mark.parametrize("kind", ["exact", "mirrored", "shifted", "lighter", "jpeg"])
-def test_planted_copies_of_validation_faces_are_found(distinct, kind):
+def test_planted_duplicates_of_validation_faces_are_found(distinct, kind):
     validation, training = distinct.take(np.arange(20)), distinct.take(np.arange(20, 60))
     training.pixels[3] = change(validation.pixels[7], kind)
     leakage = find_leakage(training, validation)
@@ -107,7 +107,7 @@ def test_planted_copies_of_validation_faces_are_found(distinct, kind):
     assert f"{leakage.exact} exact and {leakage.near} near" in str(leakage)
 
 
-def test_faces_that_are_no_copies_stay(distinct):
+def test_faces_that_are_no_duplicates_stay(distinct):
     leakage = find_leakage(distinct.take(np.arange(30)), distinct.take(np.arange(30, 60)))
     assert not leakage.is_duplicate.any()
 
@@ -325,7 +325,7 @@ def test_networks_of_another_recipe_are_not_taken_for_its_own(
         recipe.train_packaged_network(roles, recipe_folder, settings=other, policy="float32")
 
 
-def test_mirror_images_get_the_same_averaged_answer(student, faces):
+def test_mirror_images_get_the_same_averaged_prediction(student, faces):
     pixels = faces.pixels[:6]
     np.testing.assert_allclose(
         predict_emotions(student, pixels),
@@ -407,7 +407,7 @@ def make_card(**changes):
     return replace(card, **changes)
 
 
-def test_a_compact_network_answers_as_the_trained_one(student, faces):
+def test_a_compact_network_predicts_as_the_trained_one(student, faces):
     compact = compact_network(student, make_card())
     assert not any("normalise" in layer.name for layer in compact.layers)
     assert compact.count_params() < student.count_params()

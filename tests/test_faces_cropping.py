@@ -51,7 +51,7 @@ def draw_eyes(face, height=300, width=400):
 
 
 def find_dot(crop, colour):
-    """Centre (x, y) of a dot as a share of the crop, by its distance from the other channels."""
+    """Centre (x, y) of a dot as a fraction of the crop, by its distance from the other channels."""
     channel = colour.index(255)
     others = [i for i in range(3) if i != channel]
     weight = np.clip(

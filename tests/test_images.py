@@ -19,7 +19,7 @@ from emoclf.images import (
     FORMAT_EXTENSIONS,
     IMAGE_EXTENSIONS,
     MAX_FILE_BYTES,
-    MAX_LOST_SHARE,
+    MAX_LOST_FRACTION,
     PADDING_GREY,
     DecodedImage,
     OldPillowWarning,
@@ -346,7 +346,7 @@ def test_truncated_files_never_lose_more_rows_than_they_say(kind, flat_bottom):
         damaged = (decoded.pixels != whole).any(axis=(1, 2)).mean()
         if decoded.repaired:
             told = float(decoded.notes[-1].split()[1].rstrip("%")) / 100
-            assert told <= MAX_LOST_SHARE
+            assert told <= MAX_LOST_FRACTION
             assert damaged <= told + 0.001, length
         else:
             assert damaged == 0, length

@@ -25,7 +25,7 @@ def test_prediction_equals_the_training_path(predictor, run, cache):
     assert [a.file for a in answers] == [str(path) for path in paths]
 
 
-def test_path_bytes_pil_and_array_give_one_answer(predictor, photos):
+def test_path_bytes_pil_and_array_give_one_prediction(predictor, photos):
     path = photos.files[0]
     with Image.open(path) as image:
         sources = [path, str(path), path.read_bytes(), image.copy(), load_image(path)]
@@ -39,7 +39,9 @@ def test_path_bytes_pil_and_array_give_one_answer(predictor, photos):
     assert sum(answers[0].probabilities.values()) == pytest.approx(1, abs=1e-6)
 
 
-def test_a_folder_answers_for_every_file_and_says_what_it_could_not_read(predictor, tmp_path):
+def test_a_folder_gets_a_prediction_for_every_file_and_says_what_it_could_not_read(
+    predictor, tmp_path
+):
     Image.new("RGB", (300, 20), "red").save(tmp_path / "a.png")
     (tmp_path / "b.jpg").write_text("<html>no photo</html>")
     (tmp_path / "deeper").mkdir()

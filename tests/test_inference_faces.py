@@ -79,7 +79,7 @@ def no_detector():
     raise FaceDetectorUnavailableError("There is none. Install one.")
 
 
-def test_every_face_is_answered_and_the_largest_speaks_for_the_photo():
+def test_every_face_is_predicted_and_the_largest_speaks_for_the_photo():
     photo, detector = two_faces()
     answer = Predictor(BrightnessNetwork(), FACE_INFO, detector=detector).predict(photo)
     assert [face.box for face in answer.faces] == [face.box for face in detector.faces]
@@ -145,7 +145,7 @@ def test_a_photo_without_a_face_says_so_and_what_to_do():
     assert predictor.model.batches == []
 
 
-def test_if_asked_the_whole_photo_is_answered_and_marked():
+def test_if_asked_the_whole_photo_is_predicted_and_marked():
     network, photo = BrightnessNetwork(), two_faces()[0]
     answer = Predictor(network, FACE_INFO, detector=FakeDetector()).predict(photo, whole_photo=True)
     assert len(answer.faces) == 1
@@ -170,7 +170,7 @@ def test_without_a_detector_the_remedy_is_said():
     assert predictor.predict([]) == []
 
 
-def test_without_a_detector_the_whole_photo_can_still_be_answered():
+def test_without_a_detector_the_whole_photo_can_still_be_predicted():
     calls = []
 
     def note_call():
@@ -209,7 +209,7 @@ def test_a_network_of_whole_photos_needs_no_detector():
     assert (answer.note, answer.detector) == (None, None)
 
 
-def test_a_list_asks_the_network_once_per_batch_and_keeps_the_order(tmp_path):
+def test_a_list_calls_the_network_once_per_batch_and_keeps_the_order(tmp_path):
     photo, detector = two_faces()
     Image.fromarray(photo).save(tmp_path / "a.png")
     (tmp_path / "b.jpg").write_text("no photo")
@@ -385,7 +385,7 @@ def test_a_predictor_of_ones_own_is_used_as_it_is():
         predict(photo, model=own, detector=detector)
 
 
-def test_the_packaged_network_answers_by_the_rule_of_its_card():
+def test_the_packaged_network_predicts_by_the_rule_of_its_card():
     predictor = Predictor.packaged(detector=two_faces()[1])
     card = ModelCard.load()
     assert predictor.info == ModelInfo(image_size=card.image_size, crop="face")
@@ -404,7 +404,7 @@ def test_the_default_detector_is_the_best_that_is_there(monkeypatch):
     assert Predictor(BrightnessNetwork(), FACE_INFO).detector is detector
 
 
-def test_answers_are_printed_and_written_as_json():
+def test_predictions_are_printed_and_written_as_json():
     photo, detector = two_faces()
     rule = UncertaintyRule(0.7, 0.5)
     predictor = Predictor(KnownNetwork(0.9, 0.1), FACE_INFO, detector=detector, rule=rule)
@@ -442,7 +442,7 @@ def test_real_faces_are_found_and_answered(kind, real_data):
         assert sum(face.probabilities.values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_fifty_real_faces_are_answered(real_data):
+def test_fifty_real_faces_are_predicted(real_data):
     """Faces of FER2013, tiled: what is found is answered with what each face alone is."""
     detector = find_real_detector("yunet", real_data)
     with np.load(real_data / "fer2013" / "happy_sad.npz") as data:

@@ -31,7 +31,7 @@ def test_intervals_hold_the_truth(copies):
         assert LOW <= share <= (1 if name == "calibration_error" else HIGH), (name, share)
 
 
-def test_in_2000_draws_93_to_97_of_100_intervals_hold_the_truth():
+def test_in_2000_drawn_sets_93_to_97_of_100_intervals_hold_the_truth():
     found = measure_coverage(100, 100, lead=2.0, sets=2000, resamples=150)
     careful = found.pop("calibration_error")
     assert min(found.values()) >= 0.93, found
@@ -62,7 +62,7 @@ def test_intervals_of_differences_hold_the_truth():
         assert LOW <= share <= HIGH, (name, share)
 
 
-def test_copies_that_are_not_named_make_the_interval_too_narrow():
+def test_duplicates_that_are_not_named_make_the_interval_too_narrow():
     """What the groups are for: without them the same photos promise too much."""
     generator, truth = np.random.default_rng(1), true_figures(50, 50, 1.5)["accuracy"]
     hits = {"named": 0, "not named": 0}
@@ -77,7 +77,7 @@ def test_copies_that_are_not_named_make_the_interval_too_narrow():
 @pytest.mark.slow
 @pytest.mark.parametrize("copies", [False, True])
 @pytest.mark.parametrize(("happy", "sad"), [(10, 10), (30, 30), (100, 100), (10, 90)])
-def test_intervals_hold_the_truth_in_2000_draws(happy, sad, copies):
+def test_intervals_hold_the_truth_in_2000_drawn_sets(happy, sad, copies):
     found = measure_coverage(happy, sad, lead=2.0, copies=copies, sets=2000)
     differences = measure_difference_coverage(happy, sad, copies=copies, sets=2000)
     for name, share in [*found.items(), *differences.items()]:

@@ -135,7 +135,7 @@ def test_mistakes_beyond_the_estimate_are_listed_last_and_only_so_many(root):
     assert rank_label_errors(answers, report, mistakes=0).label_errors == ()
 
 
-def test_copies_with_two_labels_come_first_whether_answered_or_not(root):
+def test_duplicates_with_two_labels_come_first_whether_predicted_or_not(root):
     shutil.copy(root / "sad/2.png", root / "happy/copy.png")
     report = find_problems(root, progress=False)
     review = rank_label_errors(answer(report, {"sad/3.png"}), report)
@@ -149,7 +149,7 @@ def test_copies_with_two_labels_come_first_whether_answered_or_not(root):
     assert "One of the two labels is wrong" in review.label_errors[0].reason
 
 
-def test_test_photos_and_their_copies_are_left_out(root):
+def test_test_photos_and_their_duplicates_are_left_out(root):
     shutil.copy(root / "sad/2.png", root / "happy/copy.png")
     report = find_problems(root, progress=False)
     known = [record for record in report.records if record.path != "happy/copy.png"]
@@ -444,7 +444,7 @@ def test_a_decision_about_a_test_photo_is_refused(root, decisions):
         correct_labels(photos, decisions)
 
 
-def test_the_difference_counts_photos_that_only_one_answers_rightly():
+def test_the_difference_counts_photos_that_only_one_predicts_rightly():
     labels = [0, 0, 1, 1]
     before = make_evaluation(labels, np.eye(2)[[0, 1, 1, 0]])
     after = make_evaluation(labels, np.eye(2)[[1, 0, 1, 1]])

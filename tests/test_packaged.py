@@ -192,7 +192,7 @@ def test_a_network_of_another_shape_is_refused(copy):
         PackagedNetwork(copy)
 
 
-def test_answers_have_the_right_shape_and_range(network, faces):
+def test_predictions_have_the_right_shape_and_range(network, faces):
     found = network.predict_with_neither(faces)
     assert (found.classes.shape, found.neither.shape) == ((12, 2), (12,))
     np.testing.assert_allclose(found.classes.sum(axis=1), 1, atol=1e-6)
@@ -203,12 +203,12 @@ def test_answers_have_the_right_shape_and_range(network, faces):
     assert (none.classes.shape, none.neither.shape) == ((0, 2), (0,))
 
 
-def test_a_face_is_answered_alike_alone_and_among_others(network, faces):
+def test_a_face_is_predicted_alike_alone_and_among_others(network, faces):
     alone = np.concatenate([network.predict_logits(face[np.newaxis]) for face in faces])
     np.testing.assert_array_equal(network.predict_logits(faces), alone)
 
 
-def test_with_the_mirror_image_both_sides_get_the_same_answer(network, faces):
+def test_with_the_mirror_image_both_sides_get_the_same_prediction(network, faces):
     mirrored = faces[:, :, ::-1]
     np.testing.assert_allclose(
         network.predict_logits(faces, mirror=True),
@@ -263,7 +263,7 @@ def test_opencv_and_keras_agree(network, faces):
 
 
 @pytest.mark.parametrize("names", [("Sad", "Happy"), ("Happy", "Sad")])
-def test_the_keras_network_answers_calibrated_in_the_order_asked_for(names, network, faces):
+def test_the_keras_network_predicts_calibrated_in_the_order_asked_for(names, network, faces):
     answers = np.asarray(load_face_network(names).predict_on_batch(faces))
     expected = network.predict_with_neither(faces).classes
     columns = [CLASS_NAMES.index(name) for name in names]

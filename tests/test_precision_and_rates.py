@@ -1,4 +1,4 @@
-"""Half precision where a GPU gains from it, and the learning-LR range test."""
+"""Mixed precision where a GPU gains from it, and the LR range test."""
 
 import keras
 import numpy as np
@@ -41,7 +41,7 @@ def make_photos(count=4, side=32, seed=0):
         (("A100", "no number"), ((8, 0),), "float32"),
     ],
 )
-def test_half_precision_only_where_the_card_gains(names, capabilities, expected):
+def test_mixed_precision_only_where_the_gpu_gains(names, capabilities, expected):
     assert choose_precision(Hardware(2, names, 12.0, capabilities)) == expected
 
 
@@ -54,7 +54,7 @@ def build_all():
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_networks_in_half_precision_answer_in_float32_and_are_saved_so(policy, tmp_path):
+def test_networks_in_mixed_precision_predict_in_float32_and_are_saved_so(policy, tmp_path):
     before = keras.config.dtype_policy().name
     with use_precision(policy):
         models = build_all()
@@ -72,7 +72,7 @@ def test_networks_in_half_precision_answer_in_float32_and_are_saved_so(policy, t
             np.testing.assert_array_equal(one, other)
 
 
-def test_half_precision_learns():
+def test_mixed_precision_learns():
     keras.utils.set_random_seed(0)
     photos = np.concatenate([make_photos(32, 12) // 3, 170 + make_photos(32, 12) // 3])
     labels = np.repeat([0, 1], 32)

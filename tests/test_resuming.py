@@ -340,7 +340,7 @@ def test_averaged_weights_are_judged_saved_and_left(photos, tmp_path):
     np.testing.assert_array_equal(saved.trainable_variables[0], small.trainable_variables[0])
 
 
-def test_averaging_needs_an_optimizer_that_averages(cache):
+def test_ema_needs_an_optimizer_that_averages(cache):
     from emoclf.data.loading import make_dataset
     from emoclf.models import build_cnn
 

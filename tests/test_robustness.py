@@ -139,7 +139,7 @@ def test_every_corruption_sees_the_same_photos_and_batches_do_not_matter():
     assert report.curves[0].accuracy[0].count == 37
 
 
-def test_one_answer_to_everything_is_seen_where_classes_are_uneven():
+def test_one_prediction_for_everything_is_seen_where_classes_are_uneven():
     """In the dark all are called Sad, which is right for four in five and knows nothing."""
     photos = [np.full((20, 30, 3), level, dtype=np.uint8) for level in [90] * 16 + [250] * 4]
     labels = [0] * 16 + [1] * 4
@@ -153,7 +153,7 @@ def test_one_answer_to_everything_is_seen_where_classes_are_uneven():
     assert report.most_damaging is dark
 
 
-def test_copies_widen_the_intervals():
+def test_duplicates_widen_the_intervals():
     photos, labels = make_photos(20)
     named = {"images": photos * 3, "labels": [*labels] * 3, "corruptions": CORRUPTIONS[:1]}
     alone = measure(predict_brightness, **named)
@@ -162,7 +162,7 @@ def test_copies_widen_the_intervals():
     assert copies.clean.low < alone.clean.low
 
 
-def test_a_photo_without_an_answer_counts_as_wrong():
+def test_a_photo_without_a_prediction_counts_as_wrong():
     photos, labels = make_photos(4)
 
     def answer(corrupted):

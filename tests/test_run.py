@@ -134,12 +134,12 @@ def test_a_second_access_says_whether_the_model_is_another(tmp_path):
     probabilities = answer().probabilities
     run.log_test_access(PHOTOS, probabilities, model_file=run.model_file)
     again = run.log_test_access(PHOTOS, probabilities, model_file=run.model_file)
-    assert "Access 2 to the test photos" in str(again)
+    assert "This is access no. 2 to the test photos" in str(again)
     assert "by the same model: nothing was chosen" in str(again)
     run.model_file.write_bytes(b"trained anew")
     save_evaluation(answer((0.2, 0.9, 0.6, 0.4)), run)
     text = str(run.load_access_log())
-    assert "Access 3" in text
+    assert "access no. 3" in text
     assert "2 different models. Careful" in text
 
 

@@ -101,7 +101,7 @@ def test_nothing_prints_but_the_one_function(file):
     [
         ('f"Next: python -m emoclf split {folder} --seed {seed}"', ["folder", "seed"], ["folder"]),
         ('f"Next: python -m emoclf split {quote_argument(folder)}"', [], []),
-        ('f"Mend it: pip install {name}"', ["name"], []),
+        ('f"Fix it: pip install {name}"', ["name"], []),
         ('f"Give --name {name}. {count} photos"', ["name"], []),
         ('f"{path} is gone (train --resume): {count}"', [], ["path"]),
         ('f"{path!r} is gone: {show_text(error)}"', [], []),

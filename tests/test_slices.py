@@ -110,7 +110,7 @@ def test_among_many_slices_of_nothing_the_worst_is_said_to_be_chance(monkeypatch
     assert finds <= 8  # 3 expected; more than 8 in one of 200 tries
 
 
-def test_copies_are_no_further_photos():
+def test_duplicates_are_no_further_photos():
     """Five photos in twelve copies each: what looks like 60 answers is five."""
     right = np.repeat([True, True, True, False, False], 12)
     light = np.repeat([5.0, 4.0, 3.0, 1.0, 2.0], 12)

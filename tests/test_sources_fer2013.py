@@ -287,7 +287,7 @@ def test_votes_and_archives_of_something_else_are_named(tmp_path, faces):
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_the_published_split_leaves_crossing_copies_out(tmp_path, faces):
+def test_the_published_split_leaves_leaking_duplicates_out(tmp_path, faces):
     happy = np.flatnonzero(faces.labels == EMOTIONS.index("happiness"))
     first = {usage: happy[faces.usages[happy] == usage][0] for usage in SMALL_PARTS}
     pixels = faces.pixels.copy()

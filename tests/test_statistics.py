@@ -108,7 +108,7 @@ def test_a_share_gets_wilsons_interval_back():
     assert estimate.high == pytest.approx(expected.high, abs=0.003)
 
 
-def test_copies_do_not_narrow_an_interval():
+def test_duplicates_do_not_narrow_an_interval():
     labels, probabilities = make_answers(60)
     once = make_evaluation(labels, probabilities)
     twice = make_evaluation(
@@ -227,7 +227,7 @@ def test_two_perfect_networks_are_not_shown_to_be_equal():
     assert area.high > 0.2
 
 
-def test_copies_have_one_vote():
+def test_duplicates_have_one_vote():
     rights = np.array([True] * 6 + [False, True])
     groups = np.array([0, 0, 0, 0, 1, 2, 3, 4])
     first = evaluate_rights(~rights, groups=groups, labels=[0, 0, 0, 0, 1, 1, 0, 1])

@@ -1,6 +1,6 @@
 """Intervals for figures that are no simple fractions: areas, F1, calibration error.
 
-The bootstrap (Efron, 1979) resamples the photos again and again, and sees how the figure moves.
+The bootstrap (Efron, 1979) resamples the photos many times and measures how the figure varies.
 Here it resamples within each class, so that every resample holds both, and whole groups of
 duplicates; one group fewer than there are, weighted up (Rao and Wu, 1988), because with few groups
 the plain bootstrap moves too little.

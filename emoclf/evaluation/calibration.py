@@ -241,7 +241,7 @@ def choose_threshold(
         if not good.any():
             raise ValueError(
                 f"No threshold reaches precision={precision:g} on these {len(validation.photos)} "
-                f"photos; the best is {np.nanmax(right):.3f}. Ask for less."
+                f"photos; the best is {np.nanmax(right):.3f}. Choose a lower precision."
             )
         value = _find_nearest_to_half(values[good & (found == found[good].max())])
     else:
@@ -299,7 +299,7 @@ def _check_wishes(validation: Evaluation, recall: float | None, precision: float
             f"{len(names)} classes, {found} of them with photos."
         )
     if recall is not None and precision is not None:
-        raise ValueError("Wish for a recall or for a precision, not for both: one decides.")
+        raise ValueError("Choose a recall or a precision, not both: one decides.")
     for name, wish in (("recall", recall), ("precision", precision)):
         if wish is not None and not 0 < wish <= 1:
             raise ValueError(f"{name}={wish} should be above 0 and at most 1, for example 0.9.")

@@ -43,7 +43,7 @@ from emoclf.storage import keep_work
 from emoclf.untrusted import show_text
 
 INVERSE_STRENGTH = 0.1
-"""Inverse strength (scikit-learn's C) of the regression; not tuned on anything."""
+"""Inverse regularisation strength (scikit-learn's C); not tuned on anything."""
 
 _WORK_NAME = "unfinished_fold"
 _EVALUATION_NAME = "cross_validation"
@@ -65,7 +65,7 @@ def cross_validate(
     say: Callable[[str], None] = lambda _: None,
     progress: bool = False,
 ) -> CrossValidation:
-    """Predict every photo with a network that has seen neither it nor a duplicate of it.
+    """Predict every photo with a network trained on neither it nor a duplicate of it.
 
     The photos are divided into folds; each fold is predicted by a network that was trained on the
     others. Before the first training, a few steps of it are timed and `say` gets an estimate of the
@@ -236,7 +236,7 @@ def _predict_fold(
 
 
 def find_face_features(cache: PhotoCache) -> np.ndarray:
-    """Find the features that the packaged face network sees in faces.
+    """Compute the features of the packaged face network for faces.
 
     Args:
         cache: Faces of 48 x 48 pixels.
@@ -249,7 +249,7 @@ def find_face_features(cache: PhotoCache) -> np.ndarray:
     """
     if cache.crop != "face" or tuple(cache.images.shape[1:3]) != FACE_SIZE:
         raise ValueError(
-            f"learner='face_features' looks at faces of {FACE_SIZE[0]} x {FACE_SIZE[1]} pixels. "
+            f"learner='face_features' takes faces of {FACE_SIZE[0]} x {FACE_SIZE[1]} pixels. "
             f"Received: crop={cache.crop!r}, size {cache.images.shape[1:3]}. Set crop='face' and "
             f"image_size={FACE_SIZE}."
         )

@@ -102,7 +102,7 @@ def measure_photos(
 
 
 def _measure(path: Path, detector: FaceDetector | None) -> tuple[float, ...]:
-    """Return brightness, sharpness, shorter side, number of faces, share of the largest."""
+    """Return brightness, sharpness, shorter side, number of faces, fraction of the largest."""
     new = FileRecord(path.name, "", -1)
     record, _ = examine_file(path, new, thresholds=CleaningThresholds())
     if record.brightness is None or record.sharpness is None:
@@ -183,7 +183,7 @@ def make_corrupted_prediction(
     whose face was turned out of the picture.
 
     Args:
-        predictor: Who predicts, for the largest face of a photo where it is shown faces.
+        predictor: Who predicts, for the largest face of a photo where it takes faces.
         files: The clean photos, in the order of `CorruptedPhoto.index`.
         search_again: Whether faces are searched for in the corrupted photos, instead of in `files`.
 

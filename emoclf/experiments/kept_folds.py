@@ -77,7 +77,7 @@ class FoldScore(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CrossValidation(Displayed):
-    """Every photo predicted by networks that have seen neither it nor a duplicate of it.
+    """Every photo predicted by networks trained on neither it nor a duplicate of it.
 
     Attributes:
         run: Where it is kept.
@@ -234,7 +234,7 @@ def load_cross_validation(run: Run | str | Path) -> CrossValidation:
             found, score = keep_fold(run, folds, (repeat, fold))
         except ResumeRefusedError as error:
             raise ValueError(
-                f"{show_text(path)} names other photos than its folds: {error}"
+                f"{show_text(path)} names other photos than its folds: {show_text(error)}"
             ) from error
         probabilities[repeat, folds.find_tested(repeat, fold)] = found.probabilities
         scores.append(score)

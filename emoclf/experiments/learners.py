@@ -104,14 +104,17 @@ def time_training(
     shape = (size, *settings.image_size, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     batch = (images, np.arange(size) % len(class_names))
-    steps, looks = (-(-count // size) for count in (photos, validation_photos))
+    steps, validation_steps = (-(-count // size) for count in (photos, validation_photos))
     begun = time.perf_counter()
     with use_precision(settings.precision):
         model = build_network(settings, class_names)
     start, total = time.perf_counter() - begun, 0.0
     for stage in plan_stages(settings):
         begin_stage(model, stage, settings=settings, steps_per_epoch=steps)
-        for method, count in ((model.train_on_batch, steps), (model.test_on_batch, looks)):
+        for method, count in (
+            (model.train_on_batch, steps),
+            (model.test_on_batch, validation_steps),
+        ):
             first, later = time_calls([partial(method, *batch)] * (1 + TIMED_STEPS))
             start += first
             total += stage.epochs * count * later

@@ -1,13 +1,13 @@
 """One image: a path, bytes, a PIL image or an array becomes uint8 RGB, and a network's input.
 
-The only room of the project that decodes pictures, and `prepare` the one way from a photo to what a
-network is shown. `decoding` is the way through, `files` reads bytes and judges them by their
+The only room of the project that decodes pictures, and `prepare` the one way from a photo to
+a network's input. `decoding` is the way through, `files` reads bytes and judges them by their
 content, `conversion` turns every colour mode into upright RGB, `repair` salvages truncated files,
 `preparing` resizes a photo or cuts its faces out. `costs` tells from `headers` what decoding would
 take, `memory` shares it out among threads; `corruptions` blurs and darkens; `faces` finds faces.
 """
 
-from emoclf.images.decoding import MAX_LOST_SHARE, DecodedImage, decode_image, load_image
+from emoclf.images.decoding import MAX_LOST_FRACTION, DecodedImage, decode_image, load_image
 from emoclf.images.files import (
     FORMAT_EXTENSIONS,
     IMAGE_EXTENSIONS,
@@ -40,7 +40,7 @@ __all__ = [
     "IMAGE_EXTENSIONS",
     "MAX_BYTES",
     "MAX_FILE_BYTES",
-    "MAX_LOST_SHARE",
+    "MAX_LOST_FRACTION",
     "PADDING_GREY",
     "DecodedImage",
     "ModelInfo",

@@ -108,7 +108,7 @@ def _to_uint8(values: np.ndarray) -> np.ndarray:
 
 
 def _cover(photo: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
-    """Lay a grey patch of the photo's proportions over a share of it, wholly inside of it."""
+    """Lay a grey patch of the photo's proportions over a fraction of it, wholly inside of it."""
     size = np.maximum(1, np.rint(np.array(photo.shape[:2]) * share**0.5)).astype(int)
     top, left = np.rint(generator.random(2) * (np.array(photo.shape[:2]) - size)).astype(int)
     covered = photo.copy()

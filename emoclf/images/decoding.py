@@ -36,8 +36,8 @@ from emoclf.images.memory import (
 from emoclf.images.repair import repair_truncated
 from emoclf.untrusted import show_text
 
-MAX_LOST_SHARE: float = 0.05
-"""Largest share of its rows that a truncated file may lack and still be used."""
+MAX_LOST_FRACTION: float = 0.05
+"""Largest fraction of its rows that a truncated file may lack and still be used."""
 
 _FIRST_TURNED = 5
 """EXIF orientations from 5 on swap height and width."""
@@ -250,7 +250,7 @@ def _decode_truncated(data: bytes, format_name: str, request: _Request) -> Decod
         repair = repair_truncated(
             data, format_name, max_pixels=request.max_pixels, max_bytes=request.max_bytes
         )
-        if repair is not None and repair[1] <= MAX_LOST_SHARE:
+        if repair is not None and repair[1] <= MAX_LOST_FRACTION:
             decoded = _decode_known(repair[0], format_name, request)
             note = f"truncated: {repair[1]:.1%} of the rows lost"
             return replace(decoded, repaired=True, notes=(*decoded.notes, note))

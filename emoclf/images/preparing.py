@@ -1,4 +1,4 @@
-"""From a photo to what a network is shown of it: the whole photo, or every face cut out of it.
+"""From a photo to a network's input: the whole photo, or every face cut out of it.
 
 `prepare` is the one way, for training, prediction, explanation, error analysis and export alike.
 """
@@ -27,7 +27,7 @@ PADDING_GREY: int = 128
 """What `resize_image` puts beside a photo: mid-grey, which is near 0 after rescaling."""
 
 _OVERSAMPLING = 2
-"""A photo is decoded at least this many times as large as a network that is shown it whole."""
+"""A whole photo is decoded at least this many times as large as the network's input."""
 
 
 class Network(Protocol):
@@ -43,7 +43,7 @@ class Network(Protocol):
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a network is shown, and what its outputs mean.
+    """What a network takes, and what its outputs mean.
 
     Attributes:
         class_names: Names in the order of the network's outputs.
@@ -64,7 +64,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What a network is shown of one photo.
+    """What a network gets of one photo.
 
     Attributes:
         crops: uint8 RGB `(crops, height, width, 3)`, 0 to 255, of the network's size: one per face,
@@ -94,15 +94,15 @@ def prepare(
     faces: Sequence[Face] | None = None,
     whole_photo: bool = False,
 ) -> Prepared:
-    """Turn a photo into what a network is shown: the one way from a photo to its input.
+    """Turn a photo into a network's input: the one way there is.
 
     Args:
         photo: A path, the bytes of a file, a PIL image, an array (uint8 RGB `(height, width, 3)`,
             0 to 255), or what `decode_for` made of one.
-        info: The network's size, and whether it is shown whole photos or faces.
+        info: The network's size, and whether it takes whole photos or faces.
         detector: What finds the faces, for a network of faces.
         faces: Known faces, which are then not searched for.
-        whole_photo: Whether a photo without a face is shown as a whole, instead of not at all.
+        whole_photo: Whether a photo without a face is used as a whole, instead of not at all.
 
     Returns:
         The crops, and where they lie in the photo.
@@ -141,7 +141,7 @@ def decode_for(photo: Photo, info: ModelInfo) -> DecodedImage:
 
     Args:
         photo: As for `decode_image`.
-        info: What the network is shown.
+        info: What the network takes.
 
     Returns:
         The photo, for `prepare`.
@@ -161,7 +161,7 @@ def _find_faces(
     if whole_photo:
         return ()
     raise ValueError(
-        "detector: expected a face detector, because the network is shown faces, received None. "
+        "detector: expected a face detector, because the network takes faces, received None. "
         "Give `emoclf.make_detector()`, or take whole photos with `whole_photo=True`."
     )
 

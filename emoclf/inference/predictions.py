@@ -57,14 +57,14 @@ class FacePrediction:
             border.
         probabilities: Class name to probability, 0 to 1; of the packaged network calibrated, and
             given that the face is one of the classes.
-        answer: The most probable class; `"uncertain"` where the network has an `UncertaintyRule`
-            that says so. The packaged network has one: see `Predictor.rule`. A network of your own
-            has none and always names a class.
+        answer: The prediction: the most probable class; `"uncertain"` where the network has an
+            `UncertaintyRule` that says so. The packaged network has one: see `Predictor.rule`. A
+            network of your own has none and always names a class.
         neither: Probability that the face is none of the classes, 0 to 1; None where the network
             does not tell.
         detection_score: How sure the detector is that this is a face, 0 to 1; None for a whole
             photo.
-        is_whole_photo: Whether the network was shown the whole photo: because it learnt from whole
+        is_whole_photo: Whether the network got the whole photo: because it learnt from whole
             photos, or because no face was found and whole photos are allowed.
     """
 

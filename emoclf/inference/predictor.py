@@ -61,13 +61,13 @@ class _Search(NamedTuple):
 class Predictor:
     """A network and all it needs to predict, for photos of any size and format.
 
-    A network of faces (`info.crop` is "face") is shown every face of a photo, cut out as in
-    training; a network of whole photos is shown the whole photo. Several threads may share one
+    A network of faces (`info.crop` is "face") gets every face of a photo, cut out as in
+    training; a network of whole photos gets the whole photo. Several threads may share one
     predictor: they take turns at the network.
 
     Args:
         model: A Keras model from raw uint8 RGB to probabilities, or the packaged network.
-        info: Its classes, and what it is shown.
+        info: Its classes, and what it takes.
         detector: What finds faces, or a function that makes it when it is first needed; None stands
             for `emoclf.make_detector`.
         rule: When a prediction is "uncertain"; None names a class always.
@@ -210,7 +210,7 @@ class Predictor:
     def predict_prepared(
         self, photo: Photo, *, whole_photo: bool = False
     ) -> tuple[Prediction, Prepared]:
-        """Predict one photo, and hand out what the network was shown of it.
+        """Predict one photo, and hand out what the network got of it.
 
         Args:
             photo: One photo, as for `predict`.
@@ -314,7 +314,7 @@ class Predictor:
         note = None
         if search.problem:
             note = (
-                "The whole photo was looked at, because no face can be searched for: "
+                "The prediction is for the whole photo, because no face can be searched for: "
                 f"{search.problem}"
             )
         elif search.detector and not prepared.faces:
@@ -360,7 +360,7 @@ def predict(
     whole_photo: bool = False,
     detector: FaceDetector | None = None,
 ) -> Prediction | list[Prediction]:
-    """Say of each face in a photo whether it looks sad or happy.
+    """Predict Sad, Happy or uncertain for every face in a photo.
 
     The packaged network is loaded at the first call and kept, and so is the face detector. A face
     is "Sad", "Happy" or "uncertain"; `UncertaintyRule` says when it is the last.

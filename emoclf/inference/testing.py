@@ -1,4 +1,4 @@
-"""A network asked about photos with known classes: those of its test, or a folder."""
+"""A network tested on photos with known classes: those of its run, or of a folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PhotoTest(Displayed):
     Attributes:
         evaluation: The photos that it predicted, and their probabilities.
         left_out: The photos without a prediction, each with the reason.
-        access_log: Who has looked at these photos, with this look; None for photos of no test.
+        access_log: All accesses to these photos, this one included; None for photos of no test.
     """
 
     evaluation: Evaluation
@@ -34,7 +34,7 @@ class PhotoTest(Displayed):
     access_log: TestAccessLog | None = None
 
     def blocks(self) -> Iterable[str | Table]:
-        """Return the numbers, who has seen the photos, and how many are left out."""
+        """Return the numbers, the accesses to the photos, and how many are left out."""
         yield from self.evaluation.blocks()
         yield from self.access_log.blocks() if self.access_log else []
         if self.left_out:
@@ -55,7 +55,7 @@ def evaluate(
     """Let the network of a run predict the photos that its split kept for the test.
 
     An access to the test is written into `test_access_log.json` of the run folder: when, and by
-    which model. A second look is allowed, and what it is worth is said.
+    which model. A second access is allowed, and the log says what it is worth.
 
     Args:
         run: A run, or its folder.
@@ -88,7 +88,7 @@ def evaluate_folder(
     class_map: Mapping[str, str] | None = None,
     progress: bool = True,
 ) -> PhotoTest:
-    """Ask a network about all photos of a folder with one folder per class.
+    """Let a network predict all photos of a folder with one folder per class.
 
     The numbers are right for photos that the network has not learned from; whether these are such,
     only you know. Duplicates, which are looked for first, count once in the intervals.
@@ -104,7 +104,7 @@ def evaluate_folder(
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If it does not hold one folder per class, or no photo could be answered.
+        ValueError: If it does not hold one folder per class, or no photo could be predicted.
     """
     report = find_problems(
         folder, class_names=predictor.info.class_names, class_map=class_map, progress=progress

@@ -77,11 +77,11 @@ def freeze_for_fine_tuning(
 ) -> keras.Model:
     """Choose which layers of a trained network learn on from new photos.
 
-    First the head, because its large first corrections would spoil what the layers before it
-    know; then the top, which sees whole shapes, or all of it, at a small learning rate. The first
-    layers see edges and colours, which are the same in all photos. Batch normalisation never learns
-    here and keeps the means and variances of the large data set: those of a few small batches are
-    noise.
+    First the head, because its large first updates would spoil what the layers before it have
+    learned; then the top, whose features are whole shapes, or all of it, at a small learning rate.
+    The features of the first layers are edges and colours, which are the same in all photos. Batch
+    normalisation never learns here and keeps the means and variances of the large data set: those
+    of a few small batches are noise.
 
     Compile the model again afterwards. Keras looks at what is frozen when it compiles.
 

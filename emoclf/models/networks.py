@@ -68,8 +68,8 @@ def build_cnn(
     """Build the lesson's convolutional network, about 0.2 million weights.
 
     Each block convolves, normalises, keeps the positive part and, but for the last block, halves
-    the map. Global average pooling then asks of every feature "how much of it is in the photo?",
-    and a fully connected layer decides.
+    the map. Global average pooling then measures how much of every feature is in the photo, and a
+    fully connected layer decides.
 
     Normalising the large early maps is what a CPU spends most time on beside the convolutions.
     It is worth it: the network starts to learn after half as many epochs

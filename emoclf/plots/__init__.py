@@ -20,10 +20,10 @@ from emoclf.plots.photos import (
     plot_augmentation,
     plot_class_balance,
     plot_explanations,
+    plot_fractions_on_person,
     plot_photo_grid,
     plot_predictions,
     plot_problem_counts,
-    plot_shares_on_person,
 )
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "plot_comparison",
     "plot_confusion_matrix",
     "plot_explanations",
+    "plot_fractions_on_person",
     "plot_learning_curves",
     "plot_learning_rate_curve",
     "plot_photo_grid",
@@ -42,6 +43,5 @@ __all__ = [
     "plot_risk_coverage",
     "plot_robustness",
     "plot_roc_and_precision_recall",
-    "plot_shares_on_person",
     "plot_slices",
 ]

@@ -1,4 +1,4 @@
-"""How one network learns, how good it is, and how well it knows that."""
+"""How one network learns, how good it is, and whether it is calibrated."""
 
 from __future__ import annotations
 

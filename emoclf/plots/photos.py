@@ -11,13 +11,13 @@ from matplotlib.figure import Figure
 
 from emoclf.config import CLASS_NAMES
 from emoclf.inference.annotation import NEUTRAL_COLOUR
-from emoclf.inference.explanations import blend_map, draw_ramp, summarise_shares_on_person
+from emoclf.inference.explanations import blend_map, draw_ramp, summarise_fractions_on_person
 from emoclf.plots.style import BAD_COLOUR, FRAME_COLOUR, class_colour, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from emoclf.inference.explanations import BoxShare, BoxSummary, Explanation, PersonShare
+    from emoclf.inference.explanations import BoxFraction, BoxSummary, Explanation, PersonFraction
 
 _LEGEND_INCHES = 0.55
 
@@ -179,11 +179,11 @@ def plot_explanations(
     return figure
 
 
-def plot_shares_on_person(shares: Sequence[PersonShare | None]) -> Figure:
+def plot_fractions_on_person(fractions: Sequence[PersonFraction | None]) -> Figure:
     """Show for each photo how much of its map lies on the faces and bodies, against chance.
 
     Args:
-        shares: From `find_share_on_person`; photos without a face, None, are left out.
+        fractions: From `find_fraction_on_person`; photos without a face, None, are left out.
 
     Returns:
         The figure: one dot per photo, the fraction of the area against the fraction of the map; a
@@ -191,14 +191,14 @@ def plot_shares_on_person(shares: Sequence[PersonShare | None]) -> Figure:
         that the numbers say.
 
     Raises:
-        ValueError: If no photo has a share.
+        ValueError: If no photo has a fraction.
     """
-    summary = summarise_shares_on_person(shares)
-    found = [share for share in shares if share is not None]
+    summary = summarise_fractions_on_person(fractions)
+    found = [fraction for fraction in fractions if fraction is not None]
     figure = make_figure(8, 4.4)
     left, right = figure.subplots(1, 2)
-    _draw_boxes(left, "faces", [share.face for share in found], summary.face)
-    _draw_boxes(right, "bodies", [share.body for share in found], summary.body)
+    _draw_boxes(left, "faces", [fraction.face for fraction in found], summary.face)
+    _draw_boxes(right, "bodies", [fraction.body for fraction in found], summary.body)
     figure.supxlabel(str(summary), fontsize=9, wrap=True)
     return figure
 
@@ -260,8 +260,9 @@ def plot_problem_counts(counts: Mapping[str, int], *, rejects: Sequence[str] = (
     return figure
 
 
-def _draw_boxes(axis: Axes, name: str, shares: Sequence[BoxShare], mean: BoxSummary) -> None:
-    areas, marked = [share.area for share in shares], [share.marked for share in shares]
+def _draw_boxes(axis: Axes, name: str, fractions: Sequence[BoxFraction], mean: BoxSummary) -> None:
+    areas = [fraction.area for fraction in fractions]
+    marked = [fraction.marked for fraction in fractions]
     axis.plot([0, 1], [0, 1], color=NEUTRAL_COLOUR, linestyle=":", label="marked everywhere alike")
     axis.plot(areas, marked, "o", color=class_colour(0), alpha=0.6, markersize=5, label="a photo")
     axis.plot(mean.area, mean.marked, "D", color=BAD_COLOUR, markersize=9, label="mean")

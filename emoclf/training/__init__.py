@@ -1,7 +1,7 @@
 """Compile, callbacks, fit, and the folder that keeps everything of a run.
 
 `classifier` goes from photos to a trained network, on one device or all GPUs, `multi_worker` on
-several machines. `fitting` compiles and fits in one or more stages, `callbacks` watches over it,
+several workers. `fitting` compiles and fits in one or more stages, `callbacks` watches over it,
 `run_folder` begins, copies and finishes the run. `state` and `resuming` let a stopped training go
 on, `locking` keeps two processes from writing one run, `lr_range_test` suggests a learning rate.
 """

@@ -67,7 +67,7 @@ def find_learning_rate(
 ) -> LearningRateCurve:
     """Run an LR range test: a few steps of a copy, each at a larger learning rate.
 
-    At small rates nothing happens, then the loss falls, then it climbs again: the rate where it
+    At small rates nothing happens, then the loss falls, then it rises again: the rate where it
     falls most steeply is a good largest rate for a training (Smith, 2017, arXiv:1506.01186). It
     stops early once the loss is four times what it was. The model itself stays as it is: weights,
     optimizer, what is frozen.
@@ -116,7 +116,7 @@ def find_learning_rate(
     if len(losses) < 2:
         raise ValueError(
             f"The loss is {loss} at the rate {rate:.1e} already: start with a smaller one, and "
-            "look whether labels are 0 to the number of classes less one."
+            "check that the labels are 0 to the number of classes less one."
         )
     raw, width = np.array(losses), max(1.0, smoothing * steps)
     smoothed = _smooth(raw, width)

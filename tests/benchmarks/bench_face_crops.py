@@ -1,9 +1,9 @@
 """Whole photos, face crops, the packaged network, fine-tuning: the same test photos for all.
 
 For each seed the cleaned photos of a folder are split anew, duplicates kept together. The lesson's
-network learns from whole photos and from face crops, the packaged network answers as it is and
+network learns from whole photos and from face crops, the packaged network predicts as it is and
 after fine-tuning (two epochs of the head, then all of it at a small rate, the best epoch by
-validation loss). All are asked about the same test photos: those in which the detector finds a
+validation loss). All predict the same test photos: those in which the detector finds a
 face. Over several seeds a photo may be tested more than once, so the pooled intervals are a little
 too narrow. The table goes to the standard output, what happens on the way to the error stream.
 
@@ -183,7 +183,7 @@ def format_seed(split, labels, results):
 
 
 def format_pooled(all_labels, all_results):
-    """All splits together; the area is that of the pooled answers, the seconds are a mean."""
+    """All splits together; the area is that of the pooled predictions, the seconds are a mean."""
     labels = np.concatenate(all_labels)
     pooled = {
         name: (

@@ -52,7 +52,7 @@ def take_fer2013(path, folder, per_class, seed):
 
 
 def turn_labels(folder, share, seed):
-    """Move a share of the files of each class to the other one; return their new paths."""
+    """Move a fraction of the files of each class to the other one; return their new paths."""
     turned = set()
     random = np.random.default_rng(seed)
     files = {name: sorted((folder / name.lower()).iterdir()) for name in CLASS_NAMES}

@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_large_set.py
     python tests/benchmarks/bench_large_set.py --photos 6000 60000 --keep /tmp/large
 
-Draws 3,000 faces, writes as many moved and re-lit variants of them as are asked for, decodes them
+Draws 3,000 faces, writes as many moved and re-lit variants of them as are wanted, decodes them
 into the cache on disk, and trains the lesson's network for one epoch, each size in a process of its
 own. The time of each stage is that of reading batches only, then of training with them.
 """

@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_live.py
     python tests/benchmarks/bench_live.py --every 1 5 10 --frames 600
 
-The film is written, read back and answered by the packaged network, as the command does it. YuNet's
+The film is written, read back and given to the packaged network, as the command does it. YuNet's
 file is fetched on the first use, or named in the environment variable EMOCLF_YUNET.
 """
 
@@ -37,7 +37,7 @@ def write_film(path, *, frames):
 
 
 def measure(path, predictor, *, every):
-    """Return what reading, finding and answering, and drawing took, per frame in milliseconds."""
+    """Return what reading, finding and predicting, and drawing took, per frame in milliseconds."""
     session = LiveSession(predictor, detect_every=every)
     times, missed, end = [], 0, time.perf_counter()
     for frame in read_video(path):
@@ -64,7 +64,7 @@ def main():
         "| whole search every | frames per second | frame, median ms | 95 of 100 below, ms |",
         end="",
     )
-    print(" read | find and answer | draw | frames without a face |")
+    print(" read | find and predict | draw | frames without a face |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / "film.mp4"

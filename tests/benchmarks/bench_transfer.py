@@ -6,7 +6,7 @@ The deeper network learns FER2013's five other emotions first: no happy and no s
 Then it learns happy and sad from 100 Training faces, in stages; the same network learns the same
 faces from scratch, for a third more epochs, at the same rate. Both choose their best epoch on the
 same 100 further faces and are tested on the happy and sad faces of PublicTest. Training faces that
-are copies of those are left out. Stages and rate were chosen on sample 101, which is not reported.
+are duplicates of those are out. Stages and rate were chosen on sample 101, which is not reported.
 Finished parts are kept in the folder and not made again.
 """
 
@@ -136,7 +136,7 @@ def learn(kind, sample, *, pretrained, folder, seed):
 
 
 def answer(kind, sample, test, **options):
-    """Whether each test face was answered rightly; kept in a file."""
+    """Whether each test face was predicted rightly; kept in a file."""
     folder, seed = options["folder"], options["seed"]
     path = folder / f"{kind.replace(' ', '_')}_{seed}.json"
     if not path.is_file():

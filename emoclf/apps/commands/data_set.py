@@ -161,7 +161,7 @@ def split(
     class_map: ClassMap = None,
     settings: SplitOptions = SPLIT,
 ) -> None:
-    """Decide which photos of FOLDER are learned from, and which are kept for the test.
+    """Split the photos of FOLDER into those to train on, to validate on and to test on.
 
     Duplicates of a photo stay in one part. `train` draws the same split by itself; write one down
     to train several networks on it: `train --split split.json`.

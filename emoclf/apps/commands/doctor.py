@@ -1,4 +1,4 @@
-"""The command `doctor`: what is here, what is missing, and the command that mends it."""
+"""The command `doctor`: what is here, what is missing, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from emoclf.untrusted import show_text
 
 
 def doctor(*, as_json: AsJson = False, detector: DetectorChoice | None = None) -> int:
-    """Look at versions, hardware and face detector, and say what to mend.
+    """Look at versions, hardware and face detector, and say what to fix.
 
     Examples:
       python -m emoclf doctor
@@ -19,7 +19,7 @@ def doctor(*, as_json: AsJson = False, detector: DetectorChoice | None = None) -
 
     Exit codes:
       0  everything works (what is old or could be better is listed)
-      1  something is missing; the command that mends it is listed
+      1  something is missing; the command that fixes it is listed
     """
     found = _examine(detector or DetectorChoice())
     if as_json:
@@ -45,7 +45,7 @@ def _examine(choice: DetectorChoice) -> dict[str, Any]:
     except ImportError as error:
         findings.append(
             f"TensorFlow cannot be loaded ({show_text(error)}). Predicting with the packaged "
-            "network works without it; training needs it. Mend it: pip install tensorflow"
+            "network works without it; training needs it. Fix it: pip install tensorflow"
         )
     try:
         made = choice()
@@ -72,6 +72,6 @@ def _print_findings(found: dict[str, Any]) -> None:
     for name, value in {**found["versions"], **parts}.items():
         echo(f"{name:14} {value}")
     if not found["findings"]:
-        echo("\nNothing to mend.")
+        echo("\nNothing to fix.")
     for finding in found["findings"]:
         echo(f"\n* {finding}")

@@ -53,7 +53,7 @@ def evaluate(
 
     Without FOLDER, a run is tested on the photos that its split has kept for the test, and the
     numbers, every prediction and the time of this access are written into the run folder; a second
-    access is allowed, and what it is worth is said.
+    access is allowed, and the output says what it is worth.
 
     Args:
         model: A run folder, a .keras file of yours, or "packaged" for the face network that comes
@@ -144,7 +144,7 @@ def analyse_errors(
     class_map: ClassMap = None,
     detector: DetectorChoice | None = None,
 ) -> None:
-    """Find where MODEL is weak: on which photos it errs, and what corruption of photos it bears.
+    """Find where MODEL is weak: on which photos it errs, and how much corruption it can take.
 
     Its test photos, or those in FOLDER, are sorted by brightness, sharpness, size and faces; then
     they are blurred, darkened, compressed, turned and covered, ever more. Tables and figures are

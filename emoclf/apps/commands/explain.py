@@ -23,7 +23,7 @@ from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     from emoclf.inference import Predictor
-    from emoclf.inference.explanations import Explanation, PersonShare
+    from emoclf.inference.explanations import Explanation, PersonFraction
 
 
 def explain(
@@ -70,17 +70,17 @@ def explain(
         predictor = load_predictor(model, detector or DetectorChoice())
         if person and predictor.info.crop == "face":
             raise UsageError(
-                "--person is for a network of whole photos. This one is shown faces that were cut "
+                "--person is for a network of whole photos. This one takes faces that were cut "
                 "out, so it looks at the person in any case: leave --person out."
             )
-        shares: list[PersonShare | None] = []
+        fractions: list[PersonFraction | None] = []
         failed = len(problems)
         for photo in photos:
             found = _explain(predictor, photo, method, class_name, whole_photo, output)
             failed += found is None
             if found and person:
-                shares.append(_measure(predictor, photo, found))
-        _print_person(shares)
+                fractions.append(_measure(predictor, photo, found))
+        _print_person(fractions)
     return 1 if failed else 0
 
 
@@ -113,21 +113,21 @@ def _explain(
     return found
 
 
-def _measure(predictor: Predictor, photo: Path, found: Explanation) -> PersonShare | None:
+def _measure(predictor: Predictor, photo: Path, found: Explanation) -> PersonFraction | None:
     from emoclf.images import load_image
-    from emoclf.inference.explanations import find_share_on_person
+    from emoclf.inference.explanations import find_fraction_on_person
 
     faces = predictor.detector.find(load_image(photo))
-    return find_share_on_person(found.map, faces, seen=found.seen)
+    return find_fraction_on_person(found.map, faces, seen=found.seen)
 
 
-def _print_person(shares: Sequence[PersonShare | None]) -> None:
+def _print_person(fractions: Sequence[PersonFraction | None]) -> None:
     """Print how much of the maps lies on the people."""
-    from emoclf.inference.explanations import summarise_shares_on_person
+    from emoclf.inference.explanations import summarise_fractions_on_person
 
-    if not shares:
+    if not fractions:
         return
-    if any(shares):
-        echo(str(summarise_shares_on_person(shares)))
+    if any(fractions):
+        echo(str(summarise_fractions_on_person(fractions)))
     else:
         echo("No photo has both a face and something marked, so nothing can be said of the person.")

@@ -55,12 +55,12 @@ def cross_validate(
     without_face: WithoutFaceOption = "leave_out",
     detector: DetectorChoice | None = None,
 ) -> None:
-    """Predict every photo in FOLDER with a network that has not seen it.
+    """Predict every photo in FOLDER with a network that was not trained on it.
 
     The photos are divided into folds, duplicates of a photo in one; each fold is predicted by a
     network that has learned from the others. That uses a small folder well, and it is what
     `find-label-errors` needs. It trains --folds times --repeats networks: how long that takes is
-    said first, measured on a few steps. The test photos of the split are not looked at.
+    said first, measured on a few steps. The test photos of the split are not used.
 
     Every finished fold is kept; with --resume, the same command goes on after it was stopped.
 

@@ -112,7 +112,7 @@ def find_given(*options: str) -> list[str]:
 @Parameter(name="*")
 @dataclass
 class DetectorChoice:
-    """Makes the detector that the options ask for when a photo needs one, and remembers it.
+    """Makes the detector that the options name when a photo needs one, and remembers it.
 
     Attributes:
         detector: What finds faces: YuNet, OpenCV 4's Haar cascade, or the better one that is there.

@@ -2,15 +2,15 @@ r"""The command `predict`: Sad, Happy or uncertain for every face of the photos 
 
 With `--json`, one JSON document is all that goes to the standard output:
 
-    emoclf            str     version that answered
+    emoclf            str     version that predicted
     model             object  file (str, null for the packaged network), crop ("none" or "face"),
                               class_names (list of str)
     uncertain_rule    object  uncertain_below, neither_above (0..1); null for a model of your own
     detector          object  name, description, note (str); null when none was needed or found
     photos            list    one object per photo, in the order of the arguments:
       file            str     as given; in a folder, with the folder's path
-      answer          str     of the largest face: a class or "uncertain"; null without an answer
-      probabilities   object  class name -> 0..1, of the largest face; empty without an answer
+      answer          str     of the largest face: a class or "uncertain"; null without a prediction
+      probabilities   object  class name -> 0..1, of the largest face; empty without a prediction
       faces           list    the largest first; of a model of whole photos, one:
         box           object  left, top, width, height in px of the upright photo; may reach past it
         answer        str     a class or "uncertain"
@@ -19,11 +19,11 @@ With `--json`, one JSON document is all that goes to the standard output:
         detection_score number  0..1; null for a whole photo
         is_whole_photo  bool  whether the whole photo was looked at
       problem         str     why the photo could not be read, else null
-      note            str     what to know about the answer, else null
+      note            str     what to know about the prediction, else null
       detector        str     which detector looked, else null
       annotated       str     path of the annotated picture, else null
     summary           object  photos, faces, whole_photos, without_face, not_read (numbers),
-                              answers (object: answer -> how often)
+                              answers (object: prediction -> how often)
 
 Names of files that are no valid text hold lone surrogates (`\udc80` to `\udcff`), as Python's `os`
 gives them.
@@ -75,7 +75,7 @@ def predict(
     whole_photo: bool = False,
     detector: DetectorChoice | None = None,
 ) -> int:
-    """Say of every face in photos whether it looks sad or happy.
+    """Predict Sad, Happy or uncertain for every face in photos.
 
     Folders are searched with their sub-folders. The prediction is Sad, Happy or "uncertain": the
     last when neither probability is large enough, or when the face probably shows something else
@@ -149,8 +149,8 @@ def _print_rows(
 
     names = [show_text(path) for path in photos]
     names += [show_text(problem.file) for problem, _ in done]
-    answers = [*predictor.info.class_names, *([UNCERTAIN] if predictor.rule else []), "not read"]
-    layout = choose_layout(names, answers)
+    cells = [*predictor.info.class_names, *([UNCERTAIN] if predictor.rule else []), "not read"]
+    layout = choose_layout(names, cells)
     for problem, _ in done:
         for row in format_rows(problem, layout):
             echo(row)

@@ -48,18 +48,19 @@ def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
     return photos, problems
 
 
-def choose_layout(names: Sequence[str], answers: Sequence[str]) -> tuple[int, int]:
+def choose_layout(names: Sequence[str], predictions: Sequence[str]) -> tuple[int, int]:
     """Choose how wide the columns are, before the first row is shown.
 
     Args:
         names: The files, as they will be shown.
-        answers: Everything that can stand in the column of the prediction.
+        predictions: Everything that can stand in the column of the prediction.
 
     Returns:
-        Columns of a terminal for the names, that fit all but very long ones; and for the answers.
+        Columns of a terminal for the names, which fit all but very long ones; and for the
+        predictions.
     """
     widest = max((count_columns(name) for name in names), default=0)
-    return min(widest, _MAX_NAME_COLUMNS), max(map(len, answers))
+    return min(widest, _MAX_NAME_COLUMNS), max(map(len, predictions))
 
 
 def format_rows(prediction: Prediction, layout: tuple[int, int]) -> Iterator[str]:
@@ -108,7 +109,7 @@ def count_columns(text: str) -> int:
 
 
 def summarise(predictions: Sequence[Prediction]) -> dict[str, Any]:
-    """Count predictions: photos, faces, whole photos, those without an answer, and each answer."""
+    """Count photos, faces, whole photos, those without a prediction, and each prediction."""
     faces = [face for prediction in predictions for face in prediction.faces]
     whole = sum(face.is_whole_photo for face in faces)
     return {
@@ -127,7 +128,7 @@ def describe_summary(summary: dict[str, Any]) -> str:
     if summary["faces"] or not summary["whole_photos"]:
         counts.append(_count(summary["faces"], "face"))
     if summary["whole_photos"]:
-        counts.append(f"{summary['whole_photos']} answered as a whole")
+        counts.append(f"{summary['whole_photos']} predicted as a whole")
     said = ", ".join(f"{count} {answer}" for answer, count in summary["answers"].items())
     parts = [f"{', '.join(counts)}{f': {said}' if said else ''}"]
     if summary["without_face"]:

@@ -51,7 +51,7 @@ def live(
     half_life: Annotated[NonNegativeFloat, Parameter(metavar="SECONDS")] = 0.3,
     detector: DetectorChoice | None = None,
 ) -> None:
-    """Predict before a camera as it runs: boxes, Sad, Happy or uncertain, frames per second.
+    """Predict live from a camera: boxes, Sad, Happy or uncertain, frames per second.
 
     q or Esc ends it. The pictures stay on this machine, and without --output none is kept.
 

@@ -52,8 +52,8 @@ def train(
     copies: Directory | None = None,
     class_map: ClassMap = None,
     devices: Devices = "one",
-    machines: Annotated[str | None, Parameter(metavar="HOST:PORT,...")] = None,
-    machine: NonNegativeInt = 0,
+    workers: Annotated[str | None, Parameter(metavar="HOST:PORT,...")] = None,
+    worker: NonNegativeInt = 0,
     options: SettingOptions = SETTINGS,
     without_face: WithoutFaceOption = "leave_out",
     detector: DetectorChoice | None = None,
@@ -71,8 +71,8 @@ def train(
         copies: A second place, such as a mounted drive, that gets a copy of the run after every
             epoch.
         devices: all: every GPU of this machine takes a part of every batch.
-        machines: Train on several machines: the same list and the same command on each of them.
-        machine: Which of --machines this one is, from 0.
+        workers: Train on several machines: the same list and the same command on each of them.
+        worker: Which of --workers this machine is, from 0.
 
     Examples:
       python -m emoclf train data
@@ -83,7 +83,7 @@ def train(
       python -m emoclf train --split split.json --image-size 128 --no-augment
     """
     check_source(folder, split)
-    _check_options(name, resume, machines, options.network)
+    _check_options(name, resume, workers, options.network)
     with plain_warnings():
         settings = read_settings(options)
         photos = find_photos(split or folder or Path(), settings, class_map)
@@ -98,9 +98,9 @@ def train(
             "say": echo,
             "progress": is_watched(),
         }
-        if machines is not None:
-            addresses = [each.strip() for each in machines.split(",")]
-            common |= {"addresses": addresses, "index": machine, "name": name}
+        if workers is not None:
+            addresses = [each.strip() for each in workers.split(",")]
+            common |= {"addresses": addresses, "index": worker, "name": name}
             train_on_cluster(photos, settings, **common)
             echo(f"Next: python -m emoclf evaluate {quote_argument(logs / str(name))}")
             return
@@ -118,14 +118,14 @@ def train(
     echo(f"Next: python -m emoclf evaluate {quote_argument(result.run.folder)}")
 
 
-def _check_options(name: str | None, resume: bool, machines: str | None, network: str) -> None:
+def _check_options(name: str | None, resume: bool, workers: str | None, network: str) -> None:
     """Refuse options that do not fit together, instead of leaving one out."""
-    if (resume or machines) and not name:
-        raise UsageError("--resume and --machines need the name of the run: --name first --resume")
-    if machines and find_given("--copies", "--devices"):
-        raise UsageError("--copies and --devices are for one machine: leave out --machines.")
-    if find_given("--machine") and not machines:
-        raise UsageError("--machine needs the list of all: --machines a:2222,b:2222")
+    if (resume or workers) and not name:
+        raise UsageError("--resume and --workers need the name of the run: --name first --resume")
+    if workers and find_given("--copies", "--devices"):
+        raise UsageError("--copies and --devices are for one worker: leave out --workers.")
+    if find_given("--worker") and not workers:
+        raise UsageError("--worker needs the list of all: --workers a:2222,b:2222")
     if find_given("--weights") and network not in get_args(BackboneName):
         raise UsageError(
             f"--weights has no meaning with --network {quote_argument(network)}: it is for "

@@ -336,7 +336,7 @@ def _bring_back(
 
 
 def _may_pass(error: Exception) -> bool:
-    """Tell whether the same move may succeed later: a permission can be given, a disk mended."""
+    """Tell whether the same move may succeed later: a permission can be given, a disk repaired."""
     return isinstance(error, OSError) and error.errno in _OF_THE_MOMENT
 
 

@@ -1,4 +1,4 @@
-"""Who is trained on, who chooses the epoch, who is tested; duplicates stay on one side.
+"""Which photos train, which choose the epoch, which test; duplicates stay in one part.
 
 `splits` draws the parts, `published` takes FER2013's own, `folds` divides photos for a
 cross-validation.

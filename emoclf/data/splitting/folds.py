@@ -1,8 +1,8 @@
-"""Who is tested by whom: repeated, grouped, stratified folds of a small folder.
+"""Which network predicts which photo: repeated, grouped, stratified folds of a small folder.
 
 In every repeat each photo is in exactly one fold, duplicates of a photo are in the same one, and
 every fold gets its fraction of every class. A fold is predicted by a network that has learned from
-the others and has seen neither the photo nor a duplicate of it (Stone, 1974; Kohavi, 1995).
+the others and was trained on neither the photo nor a duplicate of it (Stone, 1974; Kohavi, 1995).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def make_folds(photos: Photos, *, fold_count: int = 5, repeats: int = 1) -> Fold
     """Draw the folds: grouped, stratified, and drawn anew for every repeat.
 
     Args:
-        photos: The photos; their seed is the seed of the draw. The parts they are in do not
+        photos: The photos; their seed is the seed of the folds. The parts they are in do not
             matter.
         fold_count: Folds per repeat, at least 2.
         repeats: How many times all photos are tested, at least 1.

@@ -50,7 +50,7 @@ def split_as_published(report: CleaningReport, settings: Settings | None = None)
             f"{', '.join(map(show_text, sorted(set(parts.values()))[:6])) or 'nothing'}. `fetch "
             "fer2013` writes such folders; split others without this option."
         )
-    photos = make_photos(report, _leave_out_crossing(usable, parts))
+    photos = make_photos(report, _leave_out_leakage(usable, parts))
     published = np.array([parts[path] for path in photos.paths])
     if len(present) == len(PUBLISHED_PARTS):
         chosen = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
@@ -82,8 +82,8 @@ def _list_usable(report: CleaningReport) -> list[FileRecord]:
     ]
 
 
-def _leave_out_crossing(records: list[FileRecord], parts: dict[str, str]) -> list[FileRecord]:
-    """Keep of each group of copies those in its last part, and each content once."""
+def _leave_out_leakage(records: list[FileRecord], parts: dict[str, str]) -> list[FileRecord]:
+    """Keep of each group of duplicates those in its last part, and each content once."""
     last: dict[int, int] = {}
     for record in records:
         part = PUBLISHED_PARTS.index(parts[record.path])

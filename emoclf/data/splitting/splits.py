@@ -1,4 +1,4 @@
-"""Who is trained on, who chooses the epoch, who is tested: drawn once, duplicates together.
+"""Train, validation and test photos: drawn once, duplicates together.
 
 A split that is drawn again every epoch tests on photos it has trained on, and a split that
 separates two duplicates of one photo does the same. So photos are split once, groups of duplicates

@@ -129,7 +129,7 @@ class Scene:
         contrast: Factor around the middle grey.
         warmth: Above 0 warm, below 0 cold.
         saturation: 0 (grey) to about 1.15.
-        blur: Radius as a share of the picture's short side.
+        blur: Radius as a fraction of the picture's short side.
         noise: Standard deviation in grey levels.
         jpeg_quality: 50 to 95.
     """

@@ -41,7 +41,7 @@ class LabelError:
         kinds: Why it is listed: some of `LABEL_ERROR_KINDS`.
         reason: The same in a sentence.
         sha256: Of the content when the folder was examined.
-        probability: Of the suggested class, by networks that have not seen the photo, 0 to 1; None
+        probability: Of the suggested class, by networks not trained on the photo, 0 to 1; None
             for a photo that was not predicted.
     """
 
@@ -80,7 +80,7 @@ class LabelReview(Displayed):
         """Return how many there are of each kind, with the first three of each."""
         rates = ", ".join(f"{name} {rate:.1%}" for name, rate in self.noise_rates.items())
         yield (
-            f"{self.reviewed:,} photos were predicted by networks that have not seen them; "
+            f"{self.reviewed:,} photos were predicted by networks not trained on them; "
             f"{len(self.label_errors):,} are worth a look."
         )
         yield (
@@ -212,7 +212,7 @@ def _find_mistakes(
             own, suggested = names[label], names[predicted]
             probability = float(probabilities[position, predicted])
             reason = (
-                f"Networks that have not seen it predict {suggested} with probability "
+                f"Networks not trained on it predict {suggested} with probability "
                 f"{probability:.2f}; photos in {own} get {thresholds[label]:.2f} for {own} on "
                 f"average, this one {probabilities[position, label]:.2f}."
             )

@@ -20,10 +20,10 @@ MAX_ROLL_DEGREES: float = 60.0
 
 _YUNET_SHARE, _YUNET_CENTRE = 0.905, 0.507
 _HAAR_SHARE, _HAAR_CENTRE = 0.975, 0.5
-"""Side of a box (root of its area) and height of its centre, as shares of the crop's side."""
+"""Side of a box (root of its area) and height of its centre, as fractions of the crop's side."""
 
 _MIN_EYE_DISTANCE = 0.2
-"""Eyes closer than this share of the box belong to a profile: their line says nothing of tilt."""
+"""Eyes closer than this fraction of the box belong to a profile: their line tells no tilt."""
 
 _MAX_OVERSAMPLING = 4
 
@@ -48,7 +48,7 @@ def crop_face(
         face: Where the face is.
         size: `(height, width)` of the result in pixels. When it is not square, the longer side
             shows more of the photo; nothing is stretched.
-        margin: What to add on every side, as a share of FER2013's crop: 0 is like FER2013, 0.25
+        margin: What to add on every side, as a fraction of FER2013's crop: 0 is like FER2013, 0.25
             shows half as much again, negative values show less. Above -0.4, at most 4.
         align: Whether to turn the face upright.
 
@@ -132,7 +132,7 @@ def _check_crop(image: np.ndarray, face: Face, size: tuple[int, int], margin: fl
         )
     if not -0.4 < margin <= 4:
         raise ValueError(
-            f"margin: expected a share of the face above -0.4 and at most 4, received {margin}. "
+            f"margin: expected a fraction of the face above -0.4 and at most 4, received {margin}. "
             "0 cuts as in FER2013."
         )
     left, top, width, height = face.box

@@ -42,7 +42,7 @@ _MAX_ENLARGEMENT = 2.0
 _SCALE_FACTOR = 1.2
 _MIN_NEIGHBOURS = 4
 _MIN_FACE_SHARE = 0.08
-"""Smallest face as a share of the photo's shorter side; OpenCV's own floor is 24 pixels."""
+"""Smallest face as a fraction of the photo's shorter side; OpenCV's own floor is 24 pixels."""
 
 _WEIGHT_MIDDLE = 1.7
 _WEIGHT_WIDTH = 1.7
@@ -239,5 +239,5 @@ def find_cascade_file() -> Path | None:
 
 
 def _score(weight: float) -> float:
-    """Turn the weight of the last stage into the measured share of faces among such boxes."""
+    """Turn the weight of the last stage into the measured fraction of faces among such boxes."""
     return float(1 / (1 + np.exp((_WEIGHT_MIDDLE - weight) / _WEIGHT_WIDTH)))

@@ -18,29 +18,29 @@ from emoclf.inference.explanations.overlays import (
     save_explanation,
 )
 from emoclf.inference.explanations.person import (
-    BoxShare,
+    BoxFraction,
     BoxSummary,
-    PersonShare,
+    PersonFraction,
     find_body_box,
-    find_share_on_person,
-    summarise_shares_on_person,
+    find_fraction_on_person,
+    summarise_fractions_on_person,
 )
 
 __all__ = [
-    "BoxShare",
+    "BoxFraction",
     "BoxSummary",
     "Explanation",
     "Method",
     "NothingToExplainError",
-    "PersonShare",
+    "PersonFraction",
     "blend_map",
     "draw_explanation",
     "draw_ramp",
     "explain",
     "find_body_box",
-    "find_share_on_person",
+    "find_fraction_on_person",
     "make_grad_cam_maps",
     "make_occlusion_maps",
     "save_explanation",
-    "summarise_shares_on_person",
+    "summarise_fractions_on_person",
 ]

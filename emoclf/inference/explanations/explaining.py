@@ -15,7 +15,7 @@ from emoclf.inference import Prediction, Predictor
 from emoclf.inference.explanations.maps import make_grad_cam_maps, make_occlusion_maps
 
 HIDDEN_SHARE = 0.1
-"""The fraction of what the network was shown that is hidden to put a map to the test."""
+"""The fraction of the network's input that is hidden to test a map."""
 
 NOTHING_NOTE = "Nothing in the picture speaks for this class, by this method."
 
@@ -38,8 +38,8 @@ class Explanation(Displayed):
         corners: float64 `(4, 2)`, x and y in pixels of the photo: the corners of what the network
             was shown, clockwise from the upper left of its input. May reach past the
             photo.
-        share_on_photo: Share of the map that lies on the photo, 0 to 1; the rest lies on the grey
-            that fills the network's picture, or beyond the border. 0 where nothing is marked.
+        fraction_on_photo: Fraction of the map that lies on the photo, 0 to 1; the rest lies on the
+            grey that fills the network's input, or beyond the border. 0 where nothing is marked.
         probability_hiding_most: The probability of the class when the tenth of the network's
             picture that is marked most is grey.
         probability_hiding_least: Likewise for the tenth that is marked least. Only when the former
@@ -54,7 +54,7 @@ class Explanation(Displayed):
     probability: float
     method: Method
     corners: np.ndarray
-    share_on_photo: float
+    fraction_on_photo: float
     probability_hiding_most: float
     probability_hiding_least: float
     prediction: Prediction
@@ -136,7 +136,7 @@ def explain(
         probability=prediction.faces[face].probabilities[class_name],
         method=method,
         corners=_find_corners(shown, face),
-        share_on_photo=float(marks[is_on_photo].sum(dtype=np.float64)) / total if total else 0.0,
+        fraction_on_photo=float(marks[is_on_photo].sum(dtype=np.float64)) / total if total else 0.0,
         probability_hiding_most=most,
         probability_hiding_least=least,
         prediction=prediction,

@@ -1,7 +1,7 @@
 """Maps of what in a photo speaks for a class: Grad-CAM looks into the network, occlusion hides.
 
 Grad-CAM (Keras networks) weighs the places of the last maps by their gradients. Occlusion (any
-network) hides one place after the other and measures where the prediction suffers.
+network) hides one place after the other and measures where the probability drops.
 """
 
 from __future__ import annotations

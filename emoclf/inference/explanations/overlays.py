@@ -16,7 +16,7 @@ from emoclf.images.faces import import_opencv
 from emoclf.inference.annotation import annotate_photo, save_picture
 from emoclf.inference.explanations.explaining import Explanation
 
-_MAP_SHARE = (0.3, 0.75)
+_MAP_FRACTION = (0.3, 0.75)
 """How much of a pixel's colour comes from the map, where it marks least and most; the rest is the
 photo in grey."""
 
@@ -115,7 +115,7 @@ def _colour(picture: Image.Image, marks: np.ndarray) -> np.ndarray:
     cv2 = import_opencv()
     levels = Image.fromarray(np.round(np.clip(marks, 0, 1) * 255).astype(np.uint8))
     colours = cv2.applyColorMap(np.asarray(levels), cv2.COLORMAP_CIVIDIS)[..., ::-1]
-    least, most = (255 * share for share in _MAP_SHARE)
+    least, most = (255 * share for share in _MAP_FRACTION)
     share = levels.point([round(least + (most - least) * level / 255) for level in range(256)])
     return np.array(Image.composite(Image.fromarray(np.ascontiguousarray(colours)), picture, share))
 

@@ -1,4 +1,4 @@
-"""Does it look at the person? How much of a map lies on faces and bodies, against chance."""
+"""Does the network use the person? How much of a map lies on faces and bodies, against chance."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ MIN_PHOTOS = 10
 
 
 @dataclass(frozen=True)
-class BoxShare:
+class BoxFraction:
     """How much of a map lies in some boxes.
 
     Attributes:
-        marked: Share of the map in the boxes, 0 to 1.
-        area: Share of the area that the boxes take, 0 to 1: what a map reaches that marks
+        marked: Fraction of the map in the boxes, 0 to 1.
+        area: Fraction of the area that the boxes take, 0 to 1: what a map reaches that marks
             everywhere alike, which is chance.
     """
 
@@ -44,7 +44,7 @@ class BoxShare:
 
 
 @dataclass(frozen=True)
-class PersonShare:
+class PersonFraction:
     """How much of one photo's map lies on the people.
 
     Attributes:
@@ -52,21 +52,21 @@ class PersonShare:
         body: In the boxes of the bodies, faces included.
     """
 
-    face: BoxShare
-    body: BoxShare
+    face: BoxFraction
+    body: BoxFraction
 
 
 @dataclass(frozen=True)
 class BoxSummary:
-    """What the shares of many photos add up to, for one kind of box.
+    """What the fractions of many photos add up to, for one kind of box.
 
     Attributes:
-        marked: Mean share of the map, 0 to 1.
-        area: Mean share of the area, 0 to 1.
+        marked: Mean fraction of the map, 0 to 1.
+        area: Mean fraction of the area, 0 to 1.
         lead: Mean of their difference.
         low: Lower end of its 95 % interval (Student's t over the photos); nan for one photo.
         high: Upper end.
-        above: Share of the photos in which more is marked than the area explains.
+        above: Fraction of the photos in which more is marked than the area explains.
     """
 
     marked: float
@@ -147,9 +147,9 @@ def find_body_box(face: Face) -> Box:
     )
 
 
-def find_share_on_person(
+def find_fraction_on_person(
     marks: np.ndarray, faces: Sequence[Face], *, seen: Box | None = None
-) -> PersonShare | None:
+) -> PersonFraction | None:
     """Measure how much of a map lies on the faces and bodies in a photo.
 
     It says something of networks that look at whole photos. A network that was shown a face that
@@ -162,7 +162,7 @@ def find_share_on_person(
             it, `Explanation.seen`; default: all of it.
 
     Returns:
-        The shares; None when no face was found or nothing is marked, so that there is nothing to
+        The fractions; None when no face was found or nothing is marked, so that there is nothing to
         measure.
 
     Raises:
@@ -180,37 +180,37 @@ def find_share_on_person(
     if not faces or total == 0:
         return None
 
-    def measure(boxes: list[Box]) -> BoxShare:
+    def measure(boxes: list[Box]) -> BoxFraction:
         inside = _cover(marks.shape, boxes) & looked_at
         marked = float(marks[inside].sum(dtype=np.float64)) / total
-        return BoxShare(marked, float(inside.sum() / looked_at.sum()))
+        return BoxFraction(marked, float(inside.sum() / looked_at.sum()))
 
     bodies = [find_body_box(face) for face in faces]
-    return PersonShare(
+    return PersonFraction(
         measure([face.box for face in faces]), measure([*bodies, *(face.box for face in faces)])
     )
 
 
-def summarise_shares_on_person(shares: Sequence[PersonShare | None]) -> PersonSummary:
-    """Add up the shares of many photos.
+def summarise_fractions_on_person(fractions: Sequence[PersonFraction | None]) -> PersonSummary:
+    """Add up the fractions of many photos.
 
     Args:
-        shares: From `find_share_on_person`; photos without a face, None, are left out.
+        fractions: From `find_fraction_on_person`; photos without a face, None, are left out.
 
     Returns:
         Means, intervals and a sentence.
 
     Raises:
-        ValueError: If no photo has a share.
+        ValueError: If no photo has a fraction.
     """
-    found = [share for share in shares if share is not None]
+    found = [fraction for fraction in fractions if fraction is not None]
     if not found:
         raise ValueError(
-            f"shares: expected at least one photo with a face and a map, received {len(shares)} "
-            "photos without. Give photos in which faces can be found."
+            "fractions: expected at least one photo with a face and a map, received "
+            f"{len(fractions)} photos without. Give photos in which faces can be found."
         )
-    face = _summarise([share.face for share in found])
-    return PersonSummary(face, _summarise([share.body for share in found]), len(found))
+    face = _summarise([fraction.face for fraction in found])
+    return PersonSummary(face, _summarise([fraction.body for fraction in found]), len(found))
 
 
 def _cover(size: tuple[int, int], boxes: Sequence[Box]) -> np.ndarray:
@@ -222,17 +222,17 @@ def _cover(size: tuple[int, int], boxes: Sequence[Box]) -> np.ndarray:
     return covered
 
 
-def _summarise(shares: Sequence[BoxShare]) -> BoxSummary:
+def _summarise(fractions: Sequence[BoxFraction]) -> BoxSummary:
     from scipy import stats
 
-    leads = np.round([share.lead for share in shares], 9)
+    leads = np.round([fraction.lead for fraction in fractions], 9)
     lead, low, high = float(leads.mean()), float("nan"), float("nan")
     if len(leads) > 1:
         reach = float(stats.t.ppf(0.975, len(leads) - 1) * stats.sem(leads))
         low, high = lead - reach, lead + reach
     return BoxSummary(
-        marked=float(np.mean([share.marked for share in shares])),
-        area=float(np.mean([share.area for share in shares])),
+        marked=float(np.mean([fraction.marked for fraction in fractions])),
+        area=float(np.mean([fraction.area for fraction in fractions])),
         lead=lead,
         low=low,
         high=high,

@@ -2,7 +2,7 @@
 
 Three files lie in `face_model/`: `network.onnx`, which OpenCV runs in about a millisecond per face,
 `weights.npz`, the same weights for Keras, and `card.json`, which names both files' SHA-256 and says
-what it was taught, how its predictions are meant and how well it does.
+what it was trained on, how its predictions are meant and how well it does.
 """
 
 from emoclf.models.packaged.card import (

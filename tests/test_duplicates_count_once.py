@@ -100,7 +100,7 @@ def test_an_exported_network(single):
     check(score(network, photos).accuracy, single)
 
 
-def test_the_surest_answers():
+def test_the_most_confident_predictions():
     confidence = 0.5 + (answer(LABELS, RIGHT) - 0.5) * np.linspace(0.9, 1, COUNT)[:, np.newaxis]
     once = Evaluation(make_photos(1), confidence)
     copies = Evaluation(make_photos(3), thrice(confidence))
@@ -137,7 +137,7 @@ def test_a_folder_of_photos(tmp_path):
         assert (scores.recall.low, scores.recall.high) == pytest.approx((once.low, once.high))
 
 
-def test_photos_without_copies_are_not_copies_of_each_other():
+def test_photos_without_duplicates_are_not_duplicates_of_each_other():
     given = answer(LABELS, RIGHT)
     alone = make_evaluation(LABELS, given)
     assert make_evaluation(LABELS, given, groups=[-1] * COUNT).accuracy == alone.accuracy
@@ -158,7 +158,7 @@ def find_calls_without_groups(code):
                 yield ast.unparse(node)
 
 
-def test_lesson_and_readme_always_say_which_photos_are_copies(repository):
+def test_lesson_and_readme_always_say_which_photos_are_duplicates(repository):
     lesson = nbformat.read(repository / "model.ipynb", as_version=4)
     codes = [cell.source for cell in lesson.cells if cell.cell_type == "code"]
     text = (repository / "README.md").read_text(encoding="utf-8")
