@@ -95,8 +95,8 @@ class Photos(Displayed):
             ValueError: If lengths differ, or `verify` refuses them.
         """
         names = [Path(path).as_posix() if isinstance(path, Path) else str(path) for path in paths]
-        marks = [int(label) for label in labels]
-        own = [-1] * len(names) if groups is None else [int(group) for group in groups]
+        marks = _list_whole(labels)
+        own = [-1] * len(names) if groups is None else _list_whole(groups)
         places = [UNASSIGNED] * len(names) if parts is None else [str(part) for part in parts]
         if not len(names) == len(marks) == len(own) == len(places):
             raise ValueError(
@@ -230,9 +230,11 @@ class Photos(Displayed):
         """Check that no photo stands twice and no duplicate group in two parts.
 
         Raises:
-            ValueError: If one does, or a label or a part is none; the message names the photo.
+            ValueError: If one does, or a label, a part, a path or a name is none; the message names
+                the photo.
         """
         check_class_names(self.class_names)
+        self._verify_ranges()
         part_of_path: dict[str, str] = {}
         part_of_group: dict[int, str] = {}
         for row in self.rows:
@@ -255,6 +257,21 @@ class Photos(Displayed):
                     f"in {part_of_group[row.group]}: the test would see training photos. Make the "
                     "split anew."
                 )
+
+    def _verify_ranges(self) -> None:
+        """Refuse what is of the right type, and yet no name, no seed and no group."""
+        paths, names = (self.root, *self.paths), self.class_names
+        checks = {
+            "a path is empty, or too long for one": all(0 < len(path) <= 4096 for path in paths),
+            "a path holds a null character": not any("\0" in path for path in paths),
+            "the seed is below 0": self.seed >= 0,
+            "there are no classes, or too long names": 0 < sum(map(len, names)) < 10_000,
+            "two classes have one name": len(set(names)) == len(names),
+            "a duplicate group is no 64-bit number": all(abs(r.group) < 2**63 for r in self.rows),
+        }
+        for wrong, is_right in checks.items():
+            if not is_right:
+                raise ValueError(f"{wrong}. Make the split anew.")
 
     def save(self, path: str | Path) -> Path:
         """Write the photos as JSON, whole or not at all.
@@ -283,7 +300,8 @@ class Photos(Displayed):
         check_keys(value, [each.name for each in fields(cls)], name=path, what=what)
         photos: Photos = check_kind(value, cls, name=path, what=what)
         try:
-            _verify_ranges(photos)
+            if not photos.rows:
+                raise ValueError("there are no photos. Make the split anew.")
             photos.verify()
         except ValueError as error:
             raise ValueError(f"{show_text(path)}: {show_text(error)}") from error
@@ -309,18 +327,10 @@ def number_groups(groups: Iterable[int]) -> np.ndarray:
     return numbers
 
 
-def _verify_ranges(photos: Photos) -> None:
-    """Refuse what is of the right type, and yet no name, no seed and no group."""
-    paths = (photos.root, *photos.paths)
-    checks = {
-        "a path is empty, or too long for one": all(0 < len(path) <= 4096 for path in paths),
-        "a path holds a null character": not any("\0" in path for path in paths),
-        "the seed is below 0": photos.seed >= 0,
-        "there are no classes, or too long names": 0 < sum(map(len, photos.class_names)) < 10_000,
-        "two classes have one name": len(set(photos.class_names)) == len(photos.class_names),
-        "a duplicate group is no 64-bit number": all(abs(r.group) < 2**63 for r in photos.rows),
-        "there are no photos": bool(photos.rows),
-    }
-    for wrong, is_right in checks.items():
-        if not is_right:
-            raise ValueError(f"{wrong}. Make the split anew.")
+def _list_whole(values: Iterable[int]) -> list[int]:
+    """Return labels or groups as Python's own numbers, and refuse what is none."""
+    found = list(values)
+    for value in found:
+        if int(value) != value or abs(int(value)) >= 2**63:
+            raise ValueError(f"Labels and groups should be whole 64-bit numbers, not {value!r}.")
+    return list(map(int, found))

@@ -20,6 +20,7 @@ import numpy as np
 
 from emoclf.config import MODEL_FILE_NAME, Settings
 from emoclf.display import Displayed, Table
+from emoclf.images import ModelInfo
 from emoclf.photos import Photos
 from emoclf.storage import check_keys, check_kind, find_sha256, read_json, write_json
 from emoclf.untrusted import show_text
@@ -101,6 +102,14 @@ class Run:
             ValueError: If it is damaged.
         """
         return Photos.load(self.folder / SPLIT_FILE_NAME)
+
+    @property
+    def info(self) -> ModelInfo:
+        """What a network of this run is shown: classes, size, resize mode and crop."""
+        chosen = self.settings
+        return ModelInfo(
+            self.photos.class_names, chosen.image_size, chosen.resize_mode, chosen.crop
+        )
 
     def find_photos(self) -> Photos:
         """Return the photos, whose folder is there.

@@ -9,8 +9,8 @@ import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from emoclf.config import SEED
 from emoclf.untrusted import quote_argument, show_text
@@ -45,8 +45,7 @@ SECURITY_FLOORS: dict[str, tuple[int, ...]] = {"pillow": (13, 0, 0), "keras": (3
 """The first versions without a known hole in decoding pictures or in loading models."""
 
 
-@dataclass(frozen=True)
-class Hardware:
+class Hardware(NamedTuple):
     """What this machine offers for training.
 
     Attributes:

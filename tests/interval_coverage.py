@@ -6,7 +6,8 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from emoclf.evaluation import compare_evaluations, estimate_figures
+from emoclf.evaluation import compare_evaluations
+from emoclf.evaluation.figures import estimate_figures
 from tests.evaluations import make_evaluation
 
 COPIES = ([1, 2, 4], [0.7, 0.2, 0.1])

@@ -18,7 +18,6 @@ import emoclf
 import emoclf.storage
 from emoclf.data.loading import cache_photos, make_dataset
 from emoclf.data.splitting import split_photos
-from emoclf.images import ModelInfo
 from emoclf.models import build_cnn
 from emoclf.runtime import set_seeds
 from emoclf.training import KeepState, make_callbacks, start_run
@@ -41,19 +40,13 @@ def train(data, logs, name, *, epochs=6, patience=3, extra=()):
     """Train, or go on, and return the model and the history."""
     settings = emoclf.Settings(image_size=SIZE, epochs=epochs, ema_momentum=0.9, patience=patience)
     split = split_photos(emoclf.find_problems(data, progress=False).kept, settings)
-    folder = start_run(settings, split, logs=logs, name=name, resume=True).folder
+    run = start_run(settings, split, logs=logs, name=name, resume=True)
     cache = cache_photos(split, image_size=SIZE, progress=False)
     batches = make_dataset(cache, "train", shuffle=True)
-    callbacks = make_callbacks(
-        folder,
-        info=ModelInfo(image_size=SIZE),
-        patience=settings.patience,
-        ema=True,
-        tensorboard=False,
-    )
+    callbacks = make_callbacks(run, tensorboard=False)
     callbacks.insert(1, keras.callbacks.ReduceLROnPlateau(patience=1, factor=0.5, min_delta=0.1))
     model = build(settings)
-    keep = KeepState(folder, batches, callbacks=callbacks)
+    keep = KeepState(run, batches, callbacks=callbacks)
     history = model.fit(
         batches,
         validation_data=make_dataset(cache, "validation"),

@@ -14,19 +14,19 @@ from emoclf.data.splitting import split_photos
 from emoclf.experiments import learners
 from emoclf.experiments.baselines import (
     BASELINE_NAMES,
-    Baseline,
     BaselineComparison,
-    compare_baselines,
-    measure_colours,
     result,
     train_baselines,
     training,
 )
+from emoclf.experiments.baselines.colours import measure_colours
+from emoclf.experiments.baselines.result import Baseline, compare_baselines
 from emoclf.experiments.baselines.training import estimate_seconds
 from emoclf.experiments.learners import describe_seconds, fit_regression
 from emoclf.photos import Photos
 from emoclf.plots import plot_baselines
-from emoclf.training import ResumeRefusedError
+from emoclf.run import Run
+from emoclf.storage import ResumeRefusedError
 from tests.evaluations import make_evaluation
 
 SIMPLE = ("majority", "brightness", "colours", "pixels")
@@ -209,7 +209,7 @@ def test_the_network_of_a_run_is_a_baseline_and_is_not_trained_again(run, tmp_pa
     monkeypatch.setattr(training, "train_and_test", None)
     folder = shutil.copytree(run[1].run.folder, tmp_path / "run")
     skip = ("pixels", "face_features", "fine_tuned")
-    baselines = train_baselines(run_folder=folder, skip=skip)
+    baselines = train_baselines(run=folder, skip=skip)
     assert baselines.folder == folder / "baselines"
     network = baselines.find("network")
     assert "trained before" in network.note
@@ -229,9 +229,13 @@ def test_arguments_that_do_not_fit_are_named(run, photos, tmp_path):
     with pytest.raises(ValueError, match="not all"):
         train_baselines(photos, skip=BASELINE_NAMES)
     with pytest.raises(ValueError, match="the run decides"):
-        train_baselines(photos, run_folder=run[1].run.folder)
+        train_baselines(photos, run=run[1].run.folder)
+    with pytest.raises(FileNotFoundError, match="is not a run"):
+        train_baselines(run=tmp_path)
+    unfinished = Run(tmp_path)
+    unfinished.save(SETTINGS, photos)
     with pytest.raises(FileNotFoundError, match="the run is not finished"):
-        train_baselines(run_folder=tmp_path)
+        train_baselines(run=unfinished)
 
 
 def test_colours_are_those_of_the_photo(tmp_path):
@@ -384,7 +388,7 @@ def test_a_run_whose_photos_are_gone_says_so(run, tmp_path, photos):
     folder = shutil.copytree(run[1].run.folder, tmp_path / "run")
     replace(photos, root=str(tmp_path / "gone")).save(folder / "split.json")
     with pytest.raises(FileNotFoundError, match="which is not there"):
-        train_baselines(run_folder=folder)
+        train_baselines(run=folder)
 
 
 def test_every_baseline_has_a_place():

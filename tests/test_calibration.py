@@ -1,11 +1,8 @@
 import numpy as np
 import pytest
 
-from emoclf.evaluation.calibration import (
-    accuracy_at_coverage,
-    expected_calibration_error,
-    fit_temperature,
-)
+from emoclf.evaluation.calibration import fit_temperature
+from emoclf.evaluation.reliability import accuracy_at_coverage, expected_calibration_error
 from tests.evaluations import make_evaluation
 
 

@@ -9,6 +9,8 @@ from emoclf.evaluation.calibration import (
     apply_threshold,
     choose_temperature,
     choose_threshold,
+)
+from emoclf.evaluation.reliability import (
     expected_calibration_error,
     measure_reliability,
     measure_risk_coverage,
@@ -138,7 +140,7 @@ def test_nothing_is_chosen_on_other_photos_than_validation(choose, part, said):
     [
         ({"recall": 0.0}, "recall=0.0"),
         ({"precision": 1.5}, "precision=1.5"),
-        ({"recall": 0.9, "precision": 0.9}, "not for both"),
+        ({"recall": 0.9, "precision": 0.9}, "not both"),
     ],
 )
 def test_wishes_that_cannot_be_meant(wishes, message):

@@ -10,11 +10,12 @@ import pytest
 from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
 from emoclf.evaluation import Evaluation
-from emoclf.experiments.cross_validation import cross_validate, load_cross_validation, training
-from emoclf.experiments.cross_validation.training import find_face_features
+from emoclf.experiments import cross_validation as training
+from emoclf.experiments.cross_validation import cross_validate, find_face_features
+from emoclf.experiments.kept_folds import load_cross_validation
 from emoclf.experiments.label_errors import load_decisions
 from emoclf.images.faces import Face
-from emoclf.training import ResumeRefusedError
+from emoclf.storage import ResumeRefusedError
 from tests.calls import call
 
 TINY = Settings(image_size=(32, 32), epochs=1, batch_size=8, augment=False)
@@ -78,6 +79,14 @@ def test_every_photo_is_predicted_by_folds_that_were_not_trained_on_it(
 
 
 @pytest.mark.usefixtures("fake")
+def test_photos_in_no_part_are_divided_into_folds(parts, tmp_path):
+    unassigned = parts.with_parts([""] * len(parts))
+    result = cross_validate(unassigned, TINY, fold_count=4, logs=tmp_path, name="a")
+    assert result.photos.paths == unassigned.paths
+    assert len(result.scores) == 4
+
+
+@pytest.mark.usefixtures("fake")
 def test_the_numbers_are_pooled_and_the_caveats_are_said(photos, tmp_path):
     result = cross_validate(photos, TINY, fold_count=4, repeats=2, logs=tmp_path, name="a")
     right = result.probabilities[0].argmax(axis=1) == result.photos.labels
@@ -102,12 +111,12 @@ def test_one_that_was_stopped_goes_on_after_the_last_finished_fold(
     keep_fold = training.keep_fold
     finished = []
 
-    def stop_in_the_third(run_folder, folds, place, work):
+    def stop_in_the_third(run, folds, place, work):
         if len(finished) == 2:
             work()
             raise KeyboardInterrupt
         finished.append(place)
-        return keep_fold(run_folder, folds, place, work)
+        return keep_fold(run, folds, place, work)
 
     monkeypatch.setattr(training, "keep_fold", stop_in_the_third)
     with pytest.raises(KeyboardInterrupt):

@@ -12,12 +12,12 @@ from emoclf.config import Settings
 from emoclf.data.folds import make_folds
 from emoclf.data.loading import cache_photos
 from emoclf.experiments.baselines.training import keep_baseline
-from emoclf.experiments.cross_validation import load_cross_validation
+from emoclf.experiments.kept_folds import load_cross_validation
 from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.storage import write_json
-from emoclf.training import HistoryFile, KeepState, compile_model
-from emoclf.training.callbacks import BestCheckpoint, EventFiles
+from emoclf.training import KeepState, compile_model
+from emoclf.training.callbacks import BestCheckpoint, EventFiles, HistoryFile
 from emoclf.training.state import SavedState, list_states, load_state, save_state
 
 HOLE = "@@"
@@ -148,7 +148,7 @@ def test_accesses(tmp_path):
 
 @pytest.fixture
 def validated(tmp_path, split):
-    from emoclf.experiments.cross_validation.result import PLAN_NAME, find_fold_file
+    from emoclf.experiments.kept_folds import PLAN_NAME, find_fold_file
 
     learned = split.part("train")
     folds = make_folds(learned, fold_count=3)
@@ -164,7 +164,7 @@ def validated(tmp_path, split):
             "collapse": None,
             "seconds": 1.5,
         }
-        write_json(find_fold_file(tmp_path, 0, fold), document)
+        write_json(find_fold_file(Run(tmp_path), 0, fold), document)
     return tmp_path
 
 
@@ -209,7 +209,7 @@ def test_the_result_of_a_face_network(tmp_path, monkeypatch):
     learning = recipe.LearningSettings()
     result = {"tuning_accuracy": 0.5, "precision": "float32"}
     path = write_json(tmp_path / "finished.json", {"facts": asdict(learning), **result})
-    monkeypatch.setattr(recipe, "load_float32", lambda *_: None)
+    monkeypatch.setattr(recipe, "load_model", lambda *_, **__: (None, None))
     common = {"facts": {}, "watch": None, "policy": "float32", "say": lambda _: None}
     assert check(path, lambda: recipe._train_once(None, None, tmp_path, learning, **common)) > 15
 
@@ -265,7 +265,7 @@ def trained(tmp_path):
             early,
         ]
         early.on_train_begin()
-        keep = KeepState(tmp_path, None, callbacks=callbacks)
+        keep = KeepState(Run(tmp_path), None, callbacks=callbacks)
         for each in (*callbacks[:2], early, keep):
             each.set_model(model)
             each.set_params({"epochs": 3})

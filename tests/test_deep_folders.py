@@ -10,7 +10,8 @@ from emoclf.data.cleaning import find_problems, quarantine, restore
 from emoclf.data.folders import list_files
 from emoclf.data.sources import stage_data
 from emoclf.data.sources.fer2013_folders import make_fer2013_folders
-from emoclf.storage import building_folder, make_folder, remove_folder
+from emoclf.storage import building_folder, make_folder
+from emoclf.storage.temporary import remove_folder
 from tests.archives import draw_picture
 from tests.calls import call
 

@@ -4,12 +4,14 @@ import json
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from emoclf.config import Settings
 from emoclf.data.synthetic import make_drawn_faces
+from emoclf.run import Run
 from emoclf.training import use_devices
 from emoclf.training.multi_worker import _cut, make_tf_config
 from tests.conftest import REPOSITORY
@@ -106,4 +108,4 @@ def test_a_batch_has_a_photo_for_every_worker(cache):
 
     settings = Settings(batch_size=8)
     with pytest.raises(ValueError, match="at least the 9 workers"):
-        train_on_workers(None, cache, settings=settings, run_folder=".", strategy=Many())
+        train_on_workers(None, cache, settings=settings, run=Run(Path()), strategy=Many())

@@ -12,13 +12,14 @@ from PIL import Image
 from emoclf.config import CLASS_NAMES
 from emoclf.data.folds import make_folds
 from emoclf.evaluation import Evaluation, estimate_fraction
-from emoclf.evaluation.calibration import accuracy_at_coverage
-from emoclf.experiments.cross_validation.result import CrossValidation, keep_fold
+from emoclf.evaluation.reliability import accuracy_at_coverage
 from emoclf.experiments.exporting.parity import ParityPhotos, score
+from emoclf.experiments.kept_folds import CrossValidation, keep_fold
 from emoclf.images import ModelInfo
 from emoclf.inference import FacePrediction, Prediction
 from emoclf.inference.testing import evaluate_folder
 from emoclf.photos import Photos
+from emoclf.run import Run
 from tests.evaluations import make_evaluation
 
 COUNT = 60
@@ -87,7 +88,7 @@ def test_each_fold_of_a_cross_validation(tmp_path):
         "seconds": 1.0,
         "collapse": None,
     }
-    _, found = keep_fold(tmp_path, folds, (0, 1), lambda: value)
+    _, found = keep_fold(Run(tmp_path), folds, (0, 1), lambda: value)
     own = np.unique(photos.groups[tested])
     check(found.accuracy, estimate_single(RIGHT[own]))
 

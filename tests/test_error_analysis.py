@@ -14,8 +14,8 @@ from emoclf.experiments.error_analysis import (
     evaluate_slices,
     make_corrupted_prediction,
     measure_photos,
+    turn_face,
 )
-from emoclf.experiments.error_analysis.robustness import turn_face
 from emoclf.images import ModelInfo, UnreadableImageError, load_image
 from emoclf.images.corruptions import Corruption
 from emoclf.images.faces import Face

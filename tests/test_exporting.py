@@ -16,14 +16,9 @@ from emoclf.apps.commands import make_app
 from emoclf.apps.commands.pages import list_arguments, write_page
 from emoclf.data.synthetic import draw_face
 from emoclf.evaluation import wilson_interval
-from emoclf.experiments.exporting import (
-    ExportReport,
-    Parity,
-    ParityPhotos,
-    export_model,
-    export_network,
-    gather_photos,
-)
+from emoclf.experiments.exporting import ExportReport, export_model
+from emoclf.experiments.exporting.exports import export_network
+from emoclf.experiments.exporting.parity import Parity, ParityPhotos, gather_photos
 from emoclf.images import ModelInfo, resize_image
 from emoclf.images.faces import Face
 from emoclf.inference import Predictor

@@ -11,12 +11,6 @@ import pytest
 
 from emoclf.data.sources.fer2013 import EMOTIONS, FaceSet, join_face_sets
 from emoclf.experiments.face_network import recipe
-from emoclf.experiments.face_network.batches import (
-    Augmentation,
-    FaceBatches,
-    augment_faces,
-    grey_to_rgb,
-)
 from emoclf.experiments.face_network.faces import (
     find_leakage,
     find_teachable,
@@ -26,7 +20,11 @@ from emoclf.experiments.face_network.faces import (
     raters_confirm_label,
 )
 from emoclf.experiments.face_network.learning import (
+    Augmentation,
+    FaceBatches,
     LearningSettings,
+    augment_faces,
+    grey_to_rgb,
     predict_emotions,
     train_face_network,
 )

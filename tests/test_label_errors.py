@@ -25,10 +25,10 @@ from emoclf.experiments.label_errors import (
     correct_labels,
     load_decisions,
     rank_label_errors,
-    save_decisions,
     save_review_sheet,
 )
 from emoclf.experiments.label_errors.comparing import describe_difference
+from emoclf.experiments.label_errors.sheet import save_decisions
 from emoclf.images import load_image
 from emoclf.images.faces import Face
 from emoclf.photos import Photos
@@ -495,7 +495,7 @@ def test_both_networks_are_tested_on_the_same_photos_with_a_face(
     (before, after) = ({row.path: row.label for row in photos.rows} for photos in trained)
     moved = {each.path for each in decisions if each.action == "move"} & set(before)
     assert {path for path in after if after[path] != before[path]} == moved
-    for folder in found.run_folders:
+    for folder in (run.folder for run in found.runs):
         (access,) = Run(folder).load_access_log().accesses
         assert access.photos == len(faces)
     numbers = json.loads((tmp_path / "corrections/comparison.json").read_text())

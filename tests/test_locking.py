@@ -12,6 +12,7 @@ from contextlib import suppress
 import pytest
 
 from emoclf.config import Settings
+from emoclf.run import Run
 from emoclf.storage.temporary import find_machine
 from emoclf.training import RunInUseError, check_run_is_free, hold_run, locking
 from emoclf.training.locking import LOCK_NAME, release_run, take_run
@@ -220,7 +221,8 @@ def compare_with_baselines(photos, logs):
 
 
 def compare(photos, logs):
-    from emoclf.experiments.label_errors import CorrectedSplit, compare_corrections
+    from emoclf.experiments.label_errors import compare_corrections
+    from emoclf.experiments.label_errors.comparing import CorrectedSplit
 
     split = CorrectedSplit(photos, photos, 0, 0)
     compare_corrections(split, Settings(epochs=1), logs=logs, name="run")
@@ -261,9 +263,9 @@ def test_the_callback_of_the_lesson_takes_the_run_and_lets_go(cache, tmp_path, h
     fit = {"epochs": 1, "shuffle": False, "verbose": 0}
     first = hold(tmp_path)
     with pytest.raises(RunInUseError, match=f"process {first.process.pid} "):
-        model.fit(batches, callbacks=[KeepState(tmp_path, batches)], **fit)
+        model.fit(batches, callbacks=[KeepState(Run(tmp_path), batches)], **fit)
     first.kill()
-    model.fit(batches, callbacks=[KeepState(tmp_path, batches)], **fit)
+    model.fit(batches, callbacks=[KeepState(Run(tmp_path), batches)], **fit)
     assert hold(tmp_path).said == "held\n"
     assert json.loads((tmp_path / LOCK_NAME).read_text())["process"] != os.getpid()
 
@@ -273,7 +275,7 @@ def test_only_the_first_of_several_workers_takes_the_run(tmp_path, hold, monkeyp
 
     hold(tmp_path)
     monkeypatch.setattr(multi_worker, "_train", lambda *_, **__: "trained")
-    options = {"settings": None, "run_folder": tmp_path, "strategy": None}
+    options = {"settings": None, "run": Run(tmp_path), "strategy": None}
     addresses = ("a.local:2222", "b.local:2222")
     monkeypatch.setenv("TF_CONFIG", multi_worker.make_tf_config(addresses, 1))
     assert multi_worker.train_on_workers(None, None, **options) == "trained"

@@ -8,12 +8,8 @@ from emoclf.config import Settings
 from emoclf.data.loading import make_dataset
 from emoclf.models import build_cnn
 from emoclf.runtime import set_seeds
-from emoclf.training import (
-    ResumeRefusedError,
-    Stage,
-    start_run,
-    train_model,
-)
+from emoclf.storage import ResumeRefusedError
+from emoclf.training import Stage, start_run, train_model
 
 SIZE = (32, 48)
 EPOCHS = 4

@@ -117,6 +117,13 @@ def test_the_same_photos_in_other_parts():
         ({"paths": ["a.jpg", "a.jpg"]}, r"'a\.jpg' stands twice in the split, in train and test"),
         ({"groups": [5, 5]}, r"'b\.jpg' is in test, but a duplicate of it \(group 5\) is in train"),
         ({"class_names": ("Sad",)}, r"'b\.jpg' .* below 1"),
+        ({"class_names": ("Sad", "Sad")}, "two classes have one name"),
+        ({"paths": ["", "b.jpg"]}, "a path is empty"),
+        ({"paths": ["a\0.jpg", "b.jpg"]}, "a path holds a null character"),
+        ({"root": "a\0"}, "a path holds a null character"),
+        ({"seed": -1}, "the seed is below 0"),
+        ({"labels": [0, 0.5]}, "whole 64-bit numbers, not 0.5"),
+        ({"groups": [0, 2**63]}, "whole 64-bit numbers, not 9223372036854775808"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_photo(changes, message):

@@ -7,7 +7,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from emoclf import plots
-from emoclf.evaluation.calibration import measure_reliability, measure_risk_coverage
+from emoclf.evaluation.reliability import measure_reliability, measure_risk_coverage
 from emoclf.inference.annotation import COLOURS
 from emoclf.plots import style
 from emoclf.training import LearningRateCurve

@@ -15,7 +15,8 @@ from emoclf.models import (
 )
 from emoclf.models.model_file import load_model, save_model
 from emoclf.runtime import Hardware
-from emoclf.training import choose_precision, compile_model, find_learning_rate, use_precision
+from emoclf.training import compile_model, find_learning_rate, use_precision
+from emoclf.training.classifier import choose_precision
 from emoclf.training.lr_range_test import _smooth, _suggest
 
 

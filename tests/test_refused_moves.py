@@ -22,12 +22,8 @@ from emoclf.data.cleaning import (
     restore,
 )
 from emoclf.data.cleaning.manifests import read_manifest
-from emoclf.experiments.label_errors import (
-    Decision,
-    apply_decisions,
-    load_decisions,
-    save_decisions,
-)
+from emoclf.experiments.label_errors import Decision, apply_decisions, load_decisions
+from emoclf.experiments.label_errors.sheet import save_decisions
 
 IMPOSSIBLE = (
     "sad/nul\0.jpg",

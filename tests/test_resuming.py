@@ -15,14 +15,9 @@ from emoclf.config import Settings
 from emoclf.data.synthetic import make_drawn_faces
 from emoclf.photos import Photos
 from emoclf.run import Run
-from emoclf.training import (
-    EMAWeights,
-    HistoryFile,
-    KeepState,
-    ResumeRefusedError,
-    compile_model,
-    start_run,
-)
+from emoclf.storage import ResumeRefusedError
+from emoclf.training import KeepState, compile_model, start_run
+from emoclf.training.callbacks import EMAWeights, HistoryFile
 from emoclf.training.state import SavedState, list_states, load_state, save_state
 from tests.conftest import REPOSITORY
 from tests.resumed_training import build, collect, train
@@ -170,7 +165,7 @@ def test_another_network_is_refused(cache, tmp_path):
     batches = make_dataset(cache, "train", shuffle=True)
     for filters, refused in (((4, 4), False), ((4, 8), True)):
         model = compile_model(build_cnn((32, 48), filters=filters))
-        keep = KeepState(tmp_path, batches)
+        keep = KeepState(Run(tmp_path), batches)
         if refused:
             with pytest.raises(ResumeRefusedError, match="network was"):
                 model.fit(batches, epochs=2, callbacks=[keep], shuffle=False, verbose=0)
@@ -297,10 +292,9 @@ def test_the_history_file_forgets_epochs_that_come_again(tmp_path):
 # --- averaged weights -----------------------------------------------------------------------
 
 
-def test_averaged_weights_are_judged_saved_and_left(tmp_path):
+def test_averaged_weights_are_judged_saved_and_left(photos, tmp_path):
     """What Keras' own callback leaves behind are the raw weights."""
     from emoclf.config import CHECKPOINT_FILE_NAME
-    from emoclf.images import ModelInfo
     from emoclf.models.model_file import load_model
     from emoclf.training import make_callbacks
 
@@ -313,10 +307,14 @@ def test_averaged_weights_are_judged_saved_and_left(tmp_path):
     model = compile_model(build(Settings(image_size=(32, 32))), ema_momentum=0.5)
     small = keras.Model(model.input, model.output)
     compile_model(small, ema_momentum=0.5)
-    photos = np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
+    drawn, photos = (
+        photos,
+        np.random.default_rng(0).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8),
+    )
     labels = np.arange(24) % 2
-    info = ModelInfo(image_size=(32, 32))
-    callbacks = make_callbacks(tmp_path, info=info, ema=True, tensorboard=False)
+    run = Run(tmp_path)
+    run.save(Settings(image_size=(32, 32), ema_momentum=0.5), drawn)
+    callbacks = make_callbacks(run, tensorboard=False)
     assert isinstance(callbacks[0], EMAWeights)
     history = small.fit(
         photos,

@@ -8,6 +8,7 @@ import pytest
 
 from emoclf.config import Settings
 from emoclf.evaluation import Evaluation
+from emoclf.images import ModelInfo
 from emoclf.inference.testing import evaluate
 from emoclf.photos import Photos
 from emoclf.run import Run, check_run_name, make_run_folder
@@ -39,6 +40,7 @@ def test_a_run_is_opened_by_its_folder(tmp_path):
         assert run.settings == Settings(seed=3)
         assert run.photos == PHOTOS
         assert run.model_file == tmp_path / "a" / "model.keras"
+        assert run.info == ModelInfo(("Sad", "Happy"), Settings().image_size, "pad", "none")
     assert Run.open(made) is made
 
 

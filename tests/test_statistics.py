@@ -6,17 +6,11 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from emoclf.evaluation import (
-    Estimate,
-    compare_evaluations,
-    estimate_figures,
-    figures,
-    mcnemar_test,
-    wilson_interval,
-)
+from emoclf.evaluation import Estimate, compare_evaluations, figures, wilson_interval
 from emoclf.evaluation.bootstrap import find_interval, resample_weights
+from emoclf.evaluation.comparing import mcnemar_test
 from emoclf.evaluation.estimates import count_independent, subtract_estimates
-from emoclf.evaluation.figures import resample_calibrated_errors
+from emoclf.evaluation.figures import estimate_figures, resample_calibrated_errors
 from emoclf.photos import Photos
 from tests.evaluations import make_evaluation
 

@@ -12,14 +12,9 @@ from emoclf.images import ModelInfo
 from emoclf.models import build_cnn
 from emoclf.models.model_file import load_info, load_model
 from emoclf.photos import Photos
-from emoclf.training import (
-    BestCheckpoint,
-    HistoryFile,
-    make_callbacks,
-    save_evaluation,
-    start_run,
-    train_model,
-)
+from emoclf.run import Run
+from emoclf.training import make_callbacks, save_evaluation, start_run, train_model
+from emoclf.training.callbacks import BestCheckpoint, HistoryFile
 from emoclf.training.run_folder import TrainingResult
 
 
@@ -145,8 +140,10 @@ def test_history_file_continues_an_existing_one(tmp_path):
     assert (tmp_path / "history.csv").read_text().split() == ["epoch,loss", "1,1.0", "2,0.0"]
 
 
-def test_callbacks_stop_last_and_save_before(tmp_path):
-    callbacks = make_callbacks(tmp_path, info=ModelInfo(), patience=6, tensorboard=False)
+def test_callbacks_stop_last_and_save_before(photos, tmp_path):
+    run = Run(tmp_path)
+    run.save(Settings(patience=6), photos)
+    callbacks = make_callbacks(run, tensorboard=False)
     assert isinstance(callbacks[-1], keras.callbacks.EarlyStopping)
     assert callbacks[-1].restore_best_weights
     assert callbacks[-1].patience == 6

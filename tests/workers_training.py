@@ -12,6 +12,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 
+from emoclf.run import Run
 from emoclf.training.multi_worker import join_workers, make_tf_config, train_on_workers
 
 
@@ -35,6 +36,9 @@ def main():
     # 45 training photos in batches of 8: the last one is uneven.
     settings = Settings(image_size=(32, 32), epochs=3, batch_size=8, augment=False, dropout=0)
     split = split_photos(find_problems(arguments.data, progress=False).kept, settings)
+    run = Run(arguments.run)
+    if arguments.index == 0:
+        run.save(settings, split)
     cache = cache_photos(split, image_size=(32, 32), progress=False)
 
     def build():
@@ -48,9 +52,7 @@ def main():
         if arguments.die_after == len(lines):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    result = train_on_workers(
-        build, cache, settings=settings, run_folder=arguments.run, strategy=strategy, say=say
-    )
+    result = train_on_workers(build, cache, settings=settings, run=run, strategy=strategy, say=say)
     document = {**result.history, "workers": result.workers, "epochs_now": len(lines)}
     Path(f"{arguments.run}-{arguments.index}.json").write_text(json.dumps(document))
 

@@ -6,10 +6,11 @@ makes one, `compare_evaluations` compares two, `slice_evaluation` and `measure_r
 weaknesses. `estimates` holds Wilson's interval, `bootstrap` the one for areas and F1.
 """
 
-from emoclf.evaluation.comparing import Comparison, compare_evaluations, mcnemar_test
+from emoclf.evaluation.comparing import Comparison, compare_evaluations
 from emoclf.evaluation.estimates import (
     ESTIMATE_HEADERS,
     Estimate,
+    describe_collapse,
     estimate_fraction,
     wilson_interval,
 )
@@ -19,7 +20,6 @@ from emoclf.evaluation.evaluation import (
     evaluate_model,
     read_evaluation,
 )
-from emoclf.evaluation.figures import estimate_figures
 from emoclf.evaluation.robustness import (
     CorruptedPhoto,
     CorruptionCurve,
@@ -27,7 +27,6 @@ from emoclf.evaluation.robustness import (
     RobustnessReport,
     measure_robustness,
 )
-from emoclf.evaluation.scores import describe_collapse
 from emoclf.evaluation.slices import SliceReport, slice_evaluation
 
 __all__ = [
@@ -43,10 +42,8 @@ __all__ = [
     "collect_predictions",
     "compare_evaluations",
     "describe_collapse",
-    "estimate_figures",
     "estimate_fraction",
     "evaluate_model",
-    "mcnemar_test",
     "measure_robustness",
     "read_evaluation",
     "slice_evaluation",

@@ -14,18 +14,16 @@ from emoclf.display import Displayed, Table
 from emoclf.evaluation.bootstrap import count_different
 from emoclf.evaluation.estimates import (
     ESTIMATE_HEADERS,
-    Estimate,
-    average_estimates,
-    estimate_fraction,
-)
-from emoclf.evaluation.figures import Figures, estimate_figures
-from emoclf.evaluation.scores import (
     ClassScores,
     Curves,
+    Estimate,
+    average_estimates,
     describe_collapse,
+    estimate_fraction,
     measure_curves,
     score_classes,
 )
+from emoclf.evaluation.figures import Figures, estimate_figures
 from emoclf.images import Network
 from emoclf.photos import Photos
 from emoclf.storage.tables import write_table

@@ -13,8 +13,12 @@ import numpy as np
 
 from emoclf.config import SEED
 from emoclf.display import Displayed, Table
-from emoclf.evaluation.estimates import Estimate, average_estimates, estimate_fraction
-from emoclf.evaluation.scores import score_classes
+from emoclf.evaluation.estimates import (
+    Estimate,
+    average_estimates,
+    estimate_fraction,
+    score_classes,
+)
 from emoclf.images.corruptions import (
     CORRUPTIONS,
     WORKING_SIDE,

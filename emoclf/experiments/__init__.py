@@ -2,5 +2,6 @@
 
 `baselines`, `cross_validation`, `label_errors`, `error_analysis`, `exporting` (does an exported
 file predict as the network does?), `face_network` (how the packaged network was trained);
-`learners` (a network, a regression, how long it will take) serves several of them.
+`learners` (a network, a regression, how long it will take) serves several of them, and `kept_folds`
+holds and reads the predictions of a cross-validation.
 """

@@ -9,10 +9,9 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -157,8 +156,7 @@ def describe_seconds(seconds: float) -> str:
     return f"about {seconds / 3600:.1f} hours"
 
 
-@dataclass(frozen=True, eq=False)
-class RegressionFit:
+class RegressionFit(NamedTuple):
     """What a logistic regression predicts.
 
     Attributes:

@@ -24,21 +24,10 @@ if TYPE_CHECKING:
         synchronise_normalisation,
         uses_mixed_precision,
     )
-    from emoclf.models.networks import (
-        build_cnn,
-        build_deep_cnn,
-        build_face_network,
-        build_network,
-    )
-    from emoclf.models.transfer import (
-        BACKBONE,
-        PretrainedWeightsError,
-        build_transfer_model,
-        find_backbone,
-    )
+    from emoclf.models.networks import build_cnn, build_deep_cnn, build_face_network, build_network
+    from emoclf.models.transfer import PretrainedWeightsError, build_transfer_model, find_backbone
 
 __all__ = [
-    "BACKBONE",
     "FineTuningStage",
     "PretrainedWeightsError",
     "build_augmentation",

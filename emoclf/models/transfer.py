@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import keras
 import numpy as np
@@ -35,8 +34,7 @@ class PretrainedWeightsError(ValueError):
     """The weights of a backbone could not be downloaded or read."""
 
 
-@dataclass(frozen=True)
-class _Recipe:
+class _Recipe(NamedTuple):
     """How a backbone is built, and what it was trained on.
 
     Attributes:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from emoclf.evaluation import Evaluation
-    from emoclf.evaluation.calibration import Reliability, RiskCoverage
+    from emoclf.evaluation.reliability import Reliability, RiskCoverage
     from emoclf.training import LearningRateCurve
 
 

@@ -6,7 +6,6 @@ removes what a killed process has left, `reading` opens and checks what has a na
 """
 
 from emoclf.storage.reading import (
-    MAX_JSON_BYTES,
     check_keys,
     check_kind,
     describe_irregular,
@@ -18,7 +17,6 @@ from emoclf.storage.reading import (
 from emoclf.storage.temporary import (
     make_folder,
     naming_full_disk,
-    remove_folder,
     remove_leftovers,
     temporary_folder,
     tidy_temporaries,
@@ -34,7 +32,6 @@ from emoclf.storage.writing import (
 )
 
 __all__ = [
-    "MAX_JSON_BYTES",
     "ResumeRefusedError",
     "add_file",
     "building_folder",
@@ -49,7 +46,6 @@ __all__ = [
     "parse_json",
     "read_json",
     "refuse_another",
-    "remove_folder",
     "remove_leftovers",
     "replacing",
     "temporary_folder",

@@ -66,24 +66,17 @@ def open_zip(file: IO[bytes], *, max_entries: int) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def check_member(member: zipfile.ZipInfo) -> None:
-    """Refuse a member that is no plain file.
-
-    Args:
-        member: A member that is no folder.
-
-    Raises:
-        ArchiveRefusedError: If it is encrypted, a link or a device.
-    """
+def _check_member(member: zipfile.ZipInfo) -> None:
+    """Refuse a member, no folder, that is encrypted, a link or a device."""
     if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):
-        raise refuse_special(member.filename)
+        raise _refuse_special(member.filename)
     if member.flag_bits & 1:
         raise ArchiveRefusedError(
             f"{member.filename!r} is encrypted. Make the archive again without a password."
         )
 
 
-def refuse_special(name: str) -> ArchiveRefusedError:
+def _refuse_special(name: str) -> ArchiveRefusedError:
     """Return the error for an entry that is no plain file."""
     return ArchiveRefusedError(
         f"{name!r} is a link or a device, and only plain files are taken. Make the archive again "
@@ -151,7 +144,7 @@ def _list_zip(archive: zipfile.ZipFile) -> Iterator[Entry]:
         if info.is_dir():
             yield Entry(info.filename)
         else:
-            check_member(info)
+            _check_member(info)
             yield Entry(info.filename, info.file_size, partial(archive.open, info))
 
 
@@ -161,7 +154,7 @@ def _list_tar(archive: Any) -> Iterator[Entry]:
         if member.isdir():
             yield Entry(member.name)
         elif not member.isreg() or member.issparse():
-            raise refuse_special(member.name)
+            raise _refuse_special(member.name)
         else:
             yield Entry(member.name, member.size, partial(archive.extractfile, member))
     archive.fileobj.seek(archive.offset)
@@ -203,7 +196,7 @@ def check_small_zip(archive: zipfile.ZipFile, *, max_bytes: int, max_ratio: int)
         raise ArchiveRefusedError(f"unpacked it has more than {max_bytes:,} bytes")
     for member in members:
         if not member.is_dir():
-            check_member(member)
+            _check_member(member)
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ArchiveRefusedError(f"{member.filename!r} is packed in an unusual way")
         if member.file_size > max(1 << 20, max_ratio * member.compress_size):
@@ -228,7 +221,7 @@ def read_member(archive: zipfile.ZipFile, name: str, *, max_bytes: int) -> bytes
         ArchiveRefusedError: If it is larger, or no plain file.
     """
     member = archive.getinfo(name)
-    check_member(member)
+    _check_member(member)
     if member.file_size > max_bytes:
         raise ArchiveRefusedError(
             f"{name!r} in it has {member.file_size:,} bytes, more than {max_bytes:,}"

@@ -6,15 +6,8 @@ several workers. `fitting` compiles and fits in one or more stages, `callbacks` 
 on, `locking` keeps two processes from writing one run, `lr_range_test` suggests a learning rate.
 """
 
-from emoclf.storage import ResumeRefusedError
-from emoclf.training.callbacks import BestCheckpoint, EMAWeights, HistoryFile, make_callbacks
-from emoclf.training.classifier import (
-    Devices,
-    choose_precision,
-    train,
-    use_devices,
-    use_precision,
-)
+from emoclf.training.callbacks import make_callbacks
+from emoclf.training.classifier import train, use_devices, use_precision
 from emoclf.training.fitting import (
     Stage,
     compile_model,
@@ -30,29 +23,21 @@ from emoclf.training.run_folder import (
     CopyRun,
     TrainingResult,
     copy_run,
-    fetch_run,
     finish_run,
     save_evaluation,
     start_run,
 )
 
 __all__ = [
-    "BestCheckpoint",
     "CopyRun",
-    "Devices",
-    "EMAWeights",
-    "HistoryFile",
     "KeepState",
     "LearningRateCurve",
-    "ResumeRefusedError",
     "RunInUseError",
     "Stage",
     "TrainingResult",
     "check_run_is_free",
-    "choose_precision",
     "compile_model",
     "copy_run",
-    "fetch_run",
     "find_learning_rate",
     "finish_run",
     "hold_run",

@@ -20,6 +20,7 @@ import numpy as np
 from emoclf.config import CHECKPOINT_FILE_NAME
 from emoclf.images import ModelInfo
 from emoclf.models.model_file import save_model
+from emoclf.run import Run
 from emoclf.storage import open_regular, parse_json, replacing
 from emoclf.training.state import list_shapes
 
@@ -237,41 +238,26 @@ class EMAWeights(keras.callbacks.Callback):
         optimizer.finalize_variable_values(variables)
 
 
-def make_callbacks(
-    run_folder: str | Path,
-    *,
-    info: ModelInfo,
-    patience: int = 8,
-    ema: bool = False,
-    tensorboard: bool = True,
-) -> list[keras.callbacks.Callback]:
-    """Make what watches over a training.
+def make_callbacks(run: Run, *, tensorboard: bool = True) -> list[keras.callbacks.Callback]:
+    """Make what watches over a training, as the settings of its run say.
 
-    In this order: the checkpoint of the best epoch, `history.csv`, TensorBoard, and early stopping,
-    which at its end gives the model the weights of its best epoch.
+    In this order: `EMAWeights` where weights are averaged, the checkpoint of the best epoch,
+    `history.csv`, TensorBoard, and early stopping, which at its end gives the model the weights of
+    its best epoch.
 
     Args:
-        run_folder: The run's folder.
-        info: Classes, size, resize mode and crop of the model, for the checkpoint.
-        patience: Epochs without a better validation loss before training stops.
-        ema: Whether averaged weights are evaluated and saved (`EMAWeights`, which then stands
-            first).
+        run: The run, whose folder gets their files.
         tensorboard: Whether TensorBoard's files are written.
 
     Returns:
         The callbacks for `model.fit`.
     """
-    folder = Path(run_folder)
-    callbacks: list[keras.callbacks.Callback] = [EMAWeights()] if ema else []
-    callbacks += [
-        BestCheckpoint(folder / CHECKPOINT_FILE_NAME, info),
-        HistoryFile(folder / "history.csv"),
-    ]
-    if tensorboard:
-        callbacks.append(EventFiles(folder / "tensorboard"))
-    callbacks.append(
+    return [
+        *([EMAWeights()] if run.settings.ema_momentum else []),
+        BestCheckpoint(run.folder / CHECKPOINT_FILE_NAME, run.info),
+        HistoryFile(run.folder / "history.csv"),
+        *([EventFiles(run.folder / "tensorboard")] if tensorboard else []),
         keras.callbacks.EarlyStopping(
-            monitor="val_loss", patience=patience, restore_best_weights=True
-        )
-    )
-    return callbacks
+            monitor="val_loss", patience=run.settings.patience, restore_best_weights=True
+        ),
+    ]

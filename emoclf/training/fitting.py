@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
 
 from emoclf.config import Settings
 from emoclf.data.loading import balanced_class_weights
-from emoclf.images import ModelInfo
 from emoclf.models import FineTuningStage, freeze_for_fine_tuning
 from emoclf.run import Run
 from emoclf.storage import naming_full_disk
@@ -28,8 +26,7 @@ RATE_DIVISOR = 20
 """After the head, the largest learning rate is this many times smaller."""
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(NamedTuple):
     """One stage of a training.
 
     Attributes:
@@ -191,26 +188,22 @@ def train_model(
         ValueError: If there is no stage.
     """
     run = Run.open(run)
-    settings, folder, class_names = run.settings, run.folder, run.photos.class_names
+    settings = run.settings
     stages = plan_stages(settings) if stages is None else tuple(stages)
     if not stages:
         raise ValueError("stages should hold at least one Stage. Received none.")
-    info = ModelInfo(class_names, settings.image_size, settings.resize_mode, settings.crop)
-    with hold_run(folder):
+    with hold_run(run.folder):
         if class_weights is None and settings.class_weights:
             labels = run.photos.part("train").labels
-            class_weights = balanced_class_weights(labels, len(class_names))
-        watching = make_callbacks(
-            folder, info=info, patience=settings.patience, ema=settings.ema_momentum > 0
-        )
-        copying = [CopyRun(folder, copies)] if copies is not None else []
+            class_weights = balanced_class_weights(labels, len(run.photos.class_names))
+        copying = [CopyRun(run, copies)] if copies is not None else []
         history = _fit(
             model,
             train,
             run=run,
             stages=stages,
             # Those that remember something first: a logger more or less moves none of them.
-            callbacks=[*watching, *sorted(callbacks, key=keeps_state, reverse=True)],
+            callbacks=[*make_callbacks(run), *sorted(callbacks, key=keeps_state, reverse=True)],
             copying=copying,
             facts=_list_facts(settings, class_weights, callbacks),
             say=say,
@@ -218,7 +211,7 @@ def train_model(
             class_weight=dict(class_weights) if class_weights else None,
             verbose=verbose,
         )
-        result = finish_run(model, history, validation, run=run, info=info)
+        result = finish_run(model, history, validation, run=run)
         for each in copying:
             each.finish()
     return result
@@ -244,8 +237,8 @@ def _fit(
         part, told = "", facts
         if stage.learns is not None:
             say(describe_stage(model, stage))
-            part, told = f"{number}-{stage.learns}", {**facts, "stage": asdict(stage)}
-        keep = KeepState(run.folder, train, callbacks=callbacks, facts=told, part=part)
+            part, told = f"{number}-{stage.learns}", {**facts, "stage": stage._asdict()}
+        keep = KeepState(run, train, callbacks=callbacks, facts=told, part=part)
         if keep.epochs_done:
             say(str(keep))
         done = len(history.get("loss", ()))

@@ -16,8 +16,8 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from emoclf.storage import describe_irregular, remove_leftovers
 from emoclf.untrusted import show_text
@@ -35,8 +35,7 @@ class RunInUseError(RuntimeError):
     """Another process writes this run; the message names it."""
 
 
-@dataclass(frozen=True)
-class _Held:
+class _Held(NamedTuple):
     """A lock of this process; without a number where the disk knows no locks."""
 
     path: Path

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from emoclf.config import MODEL_FILE_NAME, Settings
+from emoclf.config import Settings
 from emoclf.data.loading import (
     PhotoCache,
     WithoutFace,
@@ -28,7 +28,6 @@ from emoclf.data.loading import (
     take_order,
 )
 from emoclf.display import Displayed
-from emoclf.images import ModelInfo
 from emoclf.images.faces import FaceDetector
 from emoclf.models import build_network, synchronise_normalisation
 from emoclf.models.model_file import save_model
@@ -167,12 +166,7 @@ def train_on_cluster(
     say(f"Worker {index} of {len(addresses)} waits for the others: {', '.join(addresses)}")
     strategy = join_workers()
     cache = cache_for(
-        settings,
-        photos,
-        logs=logs,
-        detector=detector,
-        without_face=without_face,
-        progress=progress,
+        settings, photos, logs=logs, detector=detector, without_face=without_face, progress=progress
     )
     say(str(cache))
     run = Run(Path(logs) / name)
@@ -184,9 +178,7 @@ def train_on_cluster(
         set_seeds(settings.seed)
         return build_network(settings, photos.class_names)
 
-    return train_on_workers(
-        build, cache, settings=settings, run_folder=run.folder, strategy=strategy, say=say
-    )
+    return train_on_workers(build, cache, settings=settings, run=run, strategy=strategy, say=say)
 
 
 def train_on_workers(
@@ -194,7 +186,7 @@ def train_on_workers(
     cache: PhotoCache,
     *,
     settings: Settings,
-    run_folder: str | Path,
+    run: Run,
     strategy: tf.distribute.Strategy,
     say: Callable[[str], Any] = lambda _: None,
 ) -> MultiWorkerResult:
@@ -208,7 +200,7 @@ def train_on_workers(
         build: Makes the network, the same on every worker: seed it.
         cache: All photos, in the same order on every worker.
         settings: Epochs, batch size (of all workers together), learning rate, class weights, seed.
-        run_folder: The run's folder, made beforehand.
+        run: The run, made beforehand.
         strategy: From `join_workers`.
         say: Called with a line per epoch.
 
@@ -218,10 +210,8 @@ def train_on_workers(
         RunInUseError: If another training writes the run folder.
         ValueError: If a batch is smaller than the number of workers.
     """
-    with hold_run(run_folder) if is_chief() else nullcontext():
-        return _train(
-            build, cache, settings=settings, run_folder=Path(run_folder), strategy=strategy, say=say
-        )
+    with hold_run(run.folder) if _is_chief() else nullcontext():
+        return _train(build, cache, settings=settings, run=run, strategy=strategy, say=say)
 
 
 def _train(
@@ -229,7 +219,7 @@ def _train(
     cache: PhotoCache,
     *,
     settings: Settings,
-    run_folder: Path,
+    run: Run,
     strategy: tf.distribute.Strategy,
     say: Callable[[str], Any],
 ) -> MultiWorkerResult:
@@ -237,16 +227,18 @@ def _train(
     if size < count:
         raise ValueError(f"batch_size={size} should be at least the {count} workers.")
     order = take_order(cache, "train", seed=settings.seed)
-    model = _build(
-        build, settings, strategy, steps_per_epoch=-(-len(cache.photos.find_part("train")) // size)
-    )
+    steps = -(-len(cache.photos.find_part("train")) // size)
+    rate = make_learning_rate(steps, epochs=settings.epochs, learning_rate=settings.learning_rate)
+    with strategy.scope():
+        model = compile_model(synchronise_normalisation(build()), learning_rate=rate)
+        model.optimizer.build(model.trainable_variables)
     facts = {"photos": order.fingerprint, "settings": json.dumps(settings.to_dict())}
-    folder = run_folder / STATE_FOLDER_NAME
+    folder = run.folder / STATE_FOLDER_NAME
     saved, _ = load_state(folder, kind=MadeFrom)
     history: dict[str, list[float]] = {}
     if saved is not None:
-        refuse_another(saved.facts["made_from"], facts, run_folder)
-        restore_model(model, saved, folder, run_folder=run_folder)
+        refuse_another(saved.facts["made_from"], facts, run.folder)
+        restore_model(model, saved, folder, run=run)
         history = saved.facts["history"]
     learn = _make_step(model, strategy, _find_weights(cache, settings))
     validation = make_dataset(cache, "validation", batch_size=size)
@@ -257,36 +249,16 @@ def _train(
         row = {"loss": float(np.mean(losses)), **_validate(model, validation)}
         for name, value in row.items():
             history.setdefault(name, []).append(value)
-        if is_chief():
+        if _is_chief():
             save_state(folder, take_state(model, epoch + 1, made_from=facts, history=history))
         numbers = ", ".join(f"{name} {value:.4f}" for name, value in row.items())
         say(f"epoch {epoch + 1} of {settings.epochs}: {numbers}")
-    if is_chief():
-        info = ModelInfo(
-            cache.photos.class_names, settings.image_size, settings.resize_mode, settings.crop
-        )
-        save_model(model, run_folder / MODEL_FILE_NAME, info=info)
-    return MultiWorkerResult(history, count, is_chief())
+    if _is_chief():
+        save_model(model, run.model_file, info=run.info)
+    return MultiWorkerResult(history, count, _is_chief())
 
 
-def _build(
-    build: Callable[[], keras.Model],
-    settings: Settings,
-    strategy: tf.distribute.Strategy,
-    *,
-    steps_per_epoch: int,
-) -> keras.Model:
-    """Build and compile the network in the scope of the strategy."""
-    rate = make_learning_rate(
-        steps_per_epoch, epochs=settings.epochs, learning_rate=settings.learning_rate
-    )
-    with strategy.scope():
-        model = compile_model(synchronise_normalisation(build()), learning_rate=rate)
-        model.optimizer.build(model.trainable_variables)
-    return model
-
-
-def is_chief() -> bool:
+def _is_chief() -> bool:
     """Say whether this worker is the first of those that `TF_CONFIG` names, or alone."""
     content = (os.environ.get("TF_CONFIG") or "{}").encode("utf-8", "surrogateescape")
     what = "the workers of a training"

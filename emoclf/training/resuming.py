@@ -11,13 +11,13 @@ import json
 import random
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
 
 from emoclf.data.loading import find_order
+from emoclf.run import Run
 from emoclf.storage import refuse_another
 from emoclf.training.locking import release_run, take_run
 from emoclf.training.state import (
@@ -59,7 +59,7 @@ class KeepState(keras.callbacks.Callback):
 
     Put it last in the list of callbacks, and give `initial_epoch` to `fit`:
 
-        keep = KeepState(run_folder, train, callbacks=callbacks)
+        keep = KeepState(run, train, callbacks=callbacks)
         model.fit(train, initial_epoch=keep.initial_epoch, callbacks=[*callbacks, keep], ...)
 
     What is kept: weights and random seeds of all layers, the optimizer's variables, the counters
@@ -72,7 +72,7 @@ class KeepState(keras.callbacks.Callback):
     While it trains, no other process may write the run (`take_run`).
 
     Args:
-        run_folder: The run's folder; the states go to `state/` in it.
+        run: The run; the states go to `state/` in its folder.
         train: The batches that are learned from, from `make_dataset(shuffle=True)`.
         callbacks: The callbacks whose counters are kept.
         facts: What else decides about the training, such as its settings; a training with other
@@ -89,7 +89,7 @@ class KeepState(keras.callbacks.Callback):
 
     def __init__(
         self,
-        run_folder: str | Path,
+        run: Run,
         train: tf.data.Dataset,
         *,
         callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -98,8 +98,8 @@ class KeepState(keras.callbacks.Callback):
     ) -> None:
         """Look for a saved state; nothing is restored yet."""
         super().__init__()
-        self._run = Path(run_folder)
-        self.folder = self._run / STATE_FOLDER_NAME / part
+        self._run = run
+        self.folder = run.folder / STATE_FOLDER_NAME / part
         self._order = find_order(train)
         self._callbacks = list(callbacks)
         described = {**(facts or {}), "photos": getattr(self._order, "fingerprint", None)}
@@ -107,7 +107,7 @@ class KeepState(keras.callbacks.Callback):
         self._saved, self.notes = load_state(self.folder, kind=_Facts)
         self._history: dict[str, list[float]] = {}
         if self._saved is not None:
-            refuse_another(self._saved.facts["made_from"], self._facts, self._run)
+            refuse_another(self._saved.facts["made_from"], self._facts, run.folder)
 
     @property
     def epochs_done(self) -> int:
@@ -134,10 +134,10 @@ class KeepState(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
         """Take the run, and restore the saved state."""
-        take_run(self._run)
+        take_run(self._run.folder)
         if self._saved is not None:
             self._restore(self._saved)
-        newest = self._run / STATE_FOLDER_NAME / find_newest_state(self._run)
+        newest = self._run.folder / STATE_FOLDER_NAME / find_newest_state(self._run)
         if self._saved is None or newest.parent == self.folder:  # else a later part decides
             for callback in self._callbacks:
                 if hasattr(callback, "settle"):
@@ -145,10 +145,10 @@ class KeepState(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
         """Let others have the run."""
-        release_run(self._run)
+        release_run(self._run.folder)
 
     def _restore(self, saved: SavedState) -> None:
-        restore_model(self.model, saved, self.folder, run_folder=self._run)
+        restore_model(self.model, saved, self.folder, run=self._run)
         try:
             for number, callback in enumerate(self._callbacks):
                 _restore_callback(callback, number, saved)

@@ -15,7 +15,6 @@ import numpy as np
 from emoclf.config import Settings
 from emoclf.display import Displayed
 from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
-from emoclf.images import ModelInfo
 from emoclf.models.model_file import load_model, save_model
 from emoclf.photos import Photos
 from emoclf.run import SETTINGS_FILE_NAME, Run, check_run_name, make_run_folder
@@ -75,7 +74,7 @@ def start_run(
         run = Run(Path(logs) / name)
         copy = None if copies is None else Run(Path(copies) / name)
         if copy is not None and copy.is_there:
-            fetch_run(copy.folder.parent, run.folder)
+            fetch_run(run, copy.folder.parent)
         if (run.folder / SETTINGS_FILE_NAME).is_file():
             _refuse_another_run(run, settings, photos)
             if copy is not None:
@@ -93,7 +92,7 @@ def _refuse_another_copy(copy: Run, run: Run, settings: Settings, photos: Photos
     """Raise where going on would overwrite the copy of another run, or one that is further."""
     if copy.is_there:  # the split is copied after the settings
         _refuse_another_run(copy, settings, photos)
-    there, here = find_newest_state(copy.folder), find_newest_state(run.folder)
+    there, here = find_newest_state(copy), find_newest_state(run)
     if there > here:
         raise ResumeRefusedError(
             f"The copy {show_text(copy.folder)} is further ({there}) than {show_text(run.folder)} "
@@ -130,14 +129,14 @@ class CopyRun(keras.callbacks.Callback):
     epoch: the training does not depend on the second place.
 
     Args:
-        run_folder: The run's folder.
+        run: The run.
         folder: The folder that holds the copies of all runs.
     """
 
-    def __init__(self, run_folder: str | Path, folder: str | Path) -> None:
+    def __init__(self, run: Run, folder: str | Path) -> None:
         """Nothing is copied yet."""
         super().__init__()
-        self.run_folder, self.folder = Path(run_folder), Path(folder)
+        self._run, self.folder = run, Path(folder)
         self._copied: dict[str, tuple[int, int]] = {}
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
@@ -150,25 +149,22 @@ class CopyRun(keras.callbacks.Callback):
 
     def _copy(self, otherwise: str) -> None:
         try:
-            copy_run(self.run_folder, self.folder, known=self._copied)
+            copy_run(self._run, self.folder, known=self._copied)
         except OSError as error:
             warnings.warn(
                 f"The run was not copied to {show_text(self.folder)} ({show_text(error)}). It is "
-                f"whole in {show_text(self.run_folder)}, and {otherwise}.",
+                f"whole in {show_text(self._run.folder)}, and {otherwise}.",
                 stacklevel=3,
             )
 
 
 def copy_run(
-    run_folder: str | Path,
-    folder: str | Path,
-    *,
-    known: dict[str, tuple[int, int]] | None = None,
+    run: Run, folder: str | Path, *, known: dict[str, tuple[int, int]] | None = None
 ) -> list[Path]:
     """Copy a run folder to a second place, file by file, each verified before it counts.
 
     Args:
-        run_folder: The run's folder; the copy has its name.
+        run: The run; the copy has its name.
         folder: The folder that holds the copies of all runs.
         known: What was copied before, file to size and time, which is then left out; brought up to
             date.
@@ -179,26 +175,26 @@ def copy_run(
     Raises:
         OSError: If a file cannot be copied, or does not read back as it was written.
     """
-    run_folder, known = Path(run_folder), {} if known is None else known
-    target, made = Path(folder) / run_folder.name, []
-    for path in _list_files(run_folder):
-        name = path.relative_to(run_folder).as_posix()
+    known = {} if known is None else known
+    target, made = Path(folder) / run.folder.name, []
+    for path in _list_files(run.folder):
+        name = path.relative_to(run.folder).as_posix()
         facts = (path.stat().st_size, path.stat().st_mtime_ns)
         if known.get(name) != facts:
             made.append(_copy_verified(path, target / name))
             known[name] = facts
     for copy in (target / STATE_FOLDER_NAME).rglob("epoch-*.npz"):
-        if not (run_folder / copy.relative_to(target)).exists():
+        if not (run.folder / copy.relative_to(target)).exists():
             copy.unlink()  # an older state, whose successor lies beside it
     return made
 
 
-def fetch_run(folder: str | Path, run_folder: str | Path) -> bool:
+def fetch_run(run: Run, folder: str | Path) -> bool:
     """Bring a run back from its second place, where this machine does not have it.
 
     Args:
+        run: Where the run belongs; left alone where its folder exists.
         folder: The folder that holds the copies of all runs.
-        run_folder: Where the run belongs; left alone where it exists.
 
     Returns:
         Whether it was brought back.
@@ -206,11 +202,10 @@ def fetch_run(folder: str | Path, run_folder: str | Path) -> bool:
     Raises:
         OSError: If a file does not read back as it was written.
     """
-    run_folder = Path(run_folder)
-    source = Path(folder) / run_folder.name
-    if run_folder.exists() or not source.is_dir():
+    source = Path(folder) / run.folder.name
+    if run.folder.exists() or not source.is_dir():
         return False
-    with building_folder(run_folder) as unfinished:
+    with building_folder(run.folder) as unfinished:
         for path in _list_files(source):
             _copy_verified(path, unfinished / path.relative_to(source))
     return True
@@ -281,12 +276,7 @@ class TrainingResult(Displayed):
 
 
 def finish_run(
-    model: keras.Model,
-    history: Mapping[str, list[float]],
-    validation: tf.data.Dataset,
-    *,
-    run: Run,
-    info: ModelInfo,
+    model: keras.Model, history: Mapping[str, list[float]], validation: tf.data.Dataset, *, run: Run
 ) -> TrainingResult:
     """Save the finished model and test whether it has collapsed to one class.
 
@@ -298,17 +288,16 @@ def finish_run(
         history: Metric name to one value per epoch, with `val_loss`.
         validation: Batches of the validation photos.
         run: The run; the model goes to `model.keras` in its folder.
-        info: Classes, size, resize mode and crop of the model.
 
     Returns:
         The history, the best epoch and whether the model collapsed.
     """
     if not _is_saved(model, run.model_file):
-        save_model(model, run.model_file, info=info)
+        save_model(model, run.model_file, info=run.info)
     _, probabilities = collect_predictions(model, validation)
     numbers = {name: [float(value) for value in values] for name, values in history.items()}
     return TrainingResult(
-        run, numbers, describe_collapse(probabilities, class_names=info.class_names)
+        run, numbers, describe_collapse(probabilities, class_names=run.info.class_names)
     )
 
 

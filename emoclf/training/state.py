@@ -8,14 +8,14 @@ import math
 import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import keras
 import numpy as np
 
 from emoclf.data.loading.stored import read_array_header
+from emoclf.run import Run
 from emoclf.storage import check_kind, open_regular, parse_json, refuse_another, replacing
 from emoclf.storage.archives import ZIP_ERRORS
 from emoclf.untrusted import show_text
@@ -38,8 +38,7 @@ class MadeFrom(TypedDict):
     history: dict[str, list[float]]
 
 
-@dataclass(frozen=True)
-class SavedState:
+class SavedState(NamedTuple):
     """Everything that a training needs to go on as if it had not been stopped.
 
     Attributes:
@@ -50,7 +49,7 @@ class SavedState:
 
     epoch: int
     facts: dict[str, Any]
-    arrays: dict[str, np.ndarray] = field(repr=False)
+    arrays: dict[str, np.ndarray]
 
 
 def save_state(folder: str | Path, state: SavedState) -> Path:
@@ -91,13 +90,13 @@ def list_states(folder: str | Path) -> list[Path]:
     return sorted(Path(folder).glob("epoch-*.npz"), reverse=True)
 
 
-def find_newest_state(run_folder: str | Path) -> str:
+def find_newest_state(run: Run) -> str:
     """Return the newest state of a run or its copy, such as `2-all/epoch-00004.npz`.
 
     Returns:
         Its path inside the folder of the states; later ones are larger. Empty without one.
     """
-    states = Path(run_folder) / STATE_FOLDER_NAME
+    states = run.folder / STATE_FOLDER_NAME
     found = (path.relative_to(states).as_posix() for path in states.rglob("epoch-*.npz"))
     return max(found, default="")
 
@@ -198,21 +197,21 @@ def take_state(
     return SavedState(epoch, facts, arrays)
 
 
-def restore_model(model: keras.Model, saved: SavedState, folder: Path, *, run_folder: Path) -> None:
+def restore_model(model: keras.Model, saved: SavedState, folder: Path, *, run: Run) -> None:
     """Give a compiled model, and its optimizer, what `take_state` has taken down.
 
     Args:
         model: The model; changed in place.
         saved: The state.
         folder: The folder of the states, for the error message.
-        run_folder: The run's folder, likewise.
+        run: The run, likewise.
 
     Raises:
         ResumeRefusedError: If the state is of other layers or another optimizer.
         ValueError: If an array is missing, or of another shape or type.
     """
     network = {"network": _name_network(model)}
-    refuse_another({"network": saved.facts["network"]}, network, run_folder)
+    refuse_another({"network": saved.facts["network"]}, network, run.folder)
     if not model.optimizer.built:  # Keras makes its variables at the first step only
         model.optimizer.build(model.trainable_variables)
     for kind, variables in _list_variables(model):

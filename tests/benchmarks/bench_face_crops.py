@@ -28,7 +28,6 @@ from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import balanced_class_weights, cache_photos, make_dataset
 from emoclf.data.splitting import split_photos
 from emoclf.evaluation import Evaluation, evaluate_model
-from emoclf.images import ModelInfo
 from emoclf.images.faces import make_detector
 from emoclf.models import build_cnn, freeze_for_fine_tuning
 from emoclf.models.model_file import load_model
@@ -100,8 +99,7 @@ def run_fine_tuned(cache, settings, logs, *, epochs, learning_rate):
     """Fine-tune as the lesson does: the head first, then all of it."""
     settings = replace(settings, image_size=FACE_SIZE, crop="face", epochs=HEAD_EPOCHS + epochs)
     run = start_run(settings, cache.photos, logs=logs)
-    info = ModelInfo(cache.photos.class_names, FACE_SIZE, cache.resize_mode, cache.crop)
-    callbacks = make_callbacks(run.folder, info=info, patience=settings.patience, tensorboard=False)
+    callbacks = make_callbacks(run, tensorboard=False)
     batches = make_batches(cache, settings)
     weights = balanced_class_weights(cache.photos.part("train").labels, len(CLASS_NAMES))
     model, start = load_face_network(), time.perf_counter()

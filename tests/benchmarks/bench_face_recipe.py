@@ -26,7 +26,8 @@ from emoclf.experiments.face_network.learning import (
     predict_emotions,
     train_face_network,
 )
-from emoclf.experiments.face_network.recipe import RecipeSettings, load_float32
+from emoclf.experiments.face_network.recipe import RecipeSettings
+from emoclf.models.model_file import load_model
 from emoclf.models.packaged import softmax
 from emoclf.photos import Photos
 from emoclf.training import use_precision
@@ -51,7 +52,7 @@ def train(name, faces, targets, *, folder, settings):
         with use_precision(find_quick_precision()):
             train_face_network(faces.pixels, targets, folder=folder, settings=settings)
         (folder / "finished").touch()
-    return load_float32(folder / MODEL_FILE_NAME, settings)
+    return load_model(folder / MODEL_FILE_NAME, compiled=False)[0]
 
 
 def main():
@@ -99,7 +100,7 @@ def print_recipe(folder, validation):
     steps += [(f"student_{n}", one) for n, one in enumerate(settings.rounds, start=1)]
     networks = []
     for name, learning in steps:
-        networks.append(load_float32(folder / name / MODEL_FILE_NAME, learning))
+        networks.append(load_model(folder / name / MODEL_FILE_NAME, compiled=False)[0])
         title = f"{name.replace('_', ' ')}, {learning.epochs} epochs"
         print(f"| {title} | {describe(networks[-1], validation, flip=False)} |", flush=True)
     print(f"| all of them, mirror image | {describe(networks, validation, flip=True)} |")

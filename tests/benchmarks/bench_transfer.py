@@ -24,14 +24,18 @@ from scipy import stats
 from emoclf.config import FACE_SIZE, Settings
 from emoclf.data.sources.fer2013 import EMOTIONS, load_fer2013
 from emoclf.evaluation import wilson_interval
-from emoclf.experiments.face_network.batches import Augmentation, FaceBatches, grey_to_rgb
 from emoclf.experiments.face_network.faces import (
     HAPPINESS,
     SADNESS,
     find_leakage,
     is_happy_or_sad,
 )
-from emoclf.experiments.face_network.learning import find_quick_precision
+from emoclf.experiments.face_network.learning import (
+    Augmentation,
+    FaceBatches,
+    find_quick_precision,
+    grey_to_rgb,
+)
 from emoclf.images import ModelInfo
 from emoclf.models import build_deep_cnn
 from emoclf.models.model_file import load_model, save_model

@@ -285,7 +285,7 @@ def baselines(
     comparison = train_baselines(
         photos,
         None if run else settings,
-        run_folder=run,
+        run=run,
         logs=logs,
         name=name,
         resume=resume,

@@ -94,7 +94,7 @@ def cross_validate(
         progress=is_watched(),
     )
     echo(f"\n{result}")
-    echo(f"Next: python -m emoclf find-label-errors {quote_argument(result.run_folder)}")
+    echo(f"Next: python -m emoclf find-label-errors {quote_argument(result.run.folder)}")
 
 
 def find_label_errors(
@@ -127,7 +127,7 @@ def find_label_errors(
       python -m emoclf find-label-errors logs/check --output review --limit 50
     """
     from emoclf.data.cleaning import find_problems
-    from emoclf.experiments.cross_validation import load_cross_validation
+    from emoclf.experiments.kept_folds import load_cross_validation
     from emoclf.experiments.label_errors import rank_label_errors, save_review_sheet
     from emoclf.run import Run
 

@@ -52,7 +52,7 @@ def train_baselines(
     photos: Photos | None = None,
     settings: Settings | None = None,
     *,
-    run_folder: str | Path | None = None,
+    run: Run | str | Path | None = None,
     logs: str | Path = "logs",
     name: str | None = None,
     resume: bool = False,
@@ -70,9 +70,9 @@ def train_baselines(
     kept: called again with `resume`, the comparison goes on.
 
     Args:
-        photos: Photos in parts; left out with `run_folder`.
+        photos: Photos in parts; left out with `run`.
         settings: Image size, epochs, class weights and so on of all baselines; likewise.
-        run_folder: A run with a trained network, whose photos and settings are taken and whose
+        run: A run with a trained network, whose photos and settings are taken and whose
             network is a baseline, not trained again. The comparison is kept in `baselines` in it,
             and a second call goes on.
         logs: The folder that holds all runs.
@@ -100,12 +100,12 @@ def train_baselines(
     from emoclf.training import hold_run, start_run
 
     names = _choose_baselines(skip)
-    trained = None if run_folder is None else Run(Path(run_folder))
+    trained = None if run is None else Run.open(run)
     if trained is not None:
         photos, settings = _read_run(trained, photos, settings)
         logs, name, resume = trained.folder, FOLDER_NAME, True
     if photos is None:
-        raise ValueError("train_baselines: give photos in parts, or the run_folder of a run.")
+        raise ValueError("train_baselines: give photos in parts, or a run.")
     settings = settings or Settings()
     if set(names) & {*FACE_BASELINES} or settings.crop == "face":
         detector = detector or make_detector()
@@ -138,8 +138,8 @@ def _read_run(
     """Read the photos and the settings of a finished run."""
     if photos is not None or settings is not None:
         raise ValueError(
-            "run_folder: the run decides about photos and settings. Leave out photos and "
-            "settings, or leave out run_folder."
+            "run: the run decides about photos and settings. Leave out photos and "
+            "settings, or leave out run."
         )
     if not run.model_file.is_file():
         raise FileNotFoundError(
@@ -149,21 +149,21 @@ def _read_run(
     return run.find_photos(), run.settings
 
 
-def choose_network_settings(settings: Settings) -> Settings:
+def _choose_network_settings(settings: Settings) -> Settings:
     """Return the settings of the baseline `network`; beside a face network, the small one."""
     if settings.network != "face":
         return settings
     return replace(settings, network="small", crop="none", image_size=IMAGE_SIZE)
 
 
-def choose_face_settings(settings: Settings) -> Settings:
+def _choose_face_settings(settings: Settings) -> Settings:
     """Return the settings of the baseline `fine_tuned`: the packaged face network on faces."""
     return replace(settings, network="face", crop="face", image_size=FACE_SIZE)
 
 
 _SETTINGS_OF: dict[BaselineName, Callable[[Settings], Settings]] = {
-    "network": choose_network_settings,
-    "fine_tuned": choose_face_settings,
+    "network": _choose_network_settings,
+    "fine_tuned": _choose_face_settings,
 }
 """The baselines that are networks to train."""
 
@@ -270,7 +270,7 @@ class _Training:
     def find_facts(self, name: BaselineName) -> dict[str, Any]:
         """Return what decides about a baseline beside the photos and the settings."""
         facts: dict[str, Any] = {"baseline": name}
-        has_faces = choose_network_settings(self.settings).crop == "face"
+        has_faces = _choose_network_settings(self.settings).crop == "face"
         if self.detector and (name in FACE_BASELINES or (name == "network" and has_faces)):
             facts["detector"] = self.detector.description
         if run := self.find_run(name):
@@ -279,7 +279,7 @@ class _Training:
 
     def find_title(self, name: BaselineName) -> str:
         """Return a baseline's name for readers."""
-        chosen = choose_network_settings(self.settings)
+        chosen = _choose_network_settings(self.settings)
         counts = np.bincount(self.photos.part("train").labels)
         titles: dict[BaselineName, str] = {
             "majority": f"always {self.photos.class_names[int(counts.argmax())]}",
@@ -398,7 +398,7 @@ def estimate_seconds(
     count = len(photos)
     some = photos.take(np.linspace(0, count - 1, min(_SAMPLE, count), dtype=int)).files
     seconds = _time_each(load_image, some) * count if set(baselines) - {"majority"} else 0.0
-    has_faces = choose_network_settings(settings).crop == "face"
+    has_faces = _choose_network_settings(settings).crop == "face"
     searches = bool(set(baselines) & {*FACE_BASELINES}) + ("network" in baselines and has_faces)
     if detector is not None and searches:
         find = detector.find

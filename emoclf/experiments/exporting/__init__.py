@@ -4,14 +4,6 @@
 loading it again is `models.formats`.
 """
 
-from emoclf.experiments.exporting.exports import ExportReport, export_model, export_network
-from emoclf.experiments.exporting.parity import Parity, ParityPhotos, gather_photos
+from emoclf.experiments.exporting.exports import ExportReport, export_model
 
-__all__ = [
-    "ExportReport",
-    "Parity",
-    "ParityPhotos",
-    "export_model",
-    "export_network",
-    "gather_photos",
-]
+__all__ = ["ExportReport", "export_model"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from emoclf.config import MODEL_FILE_NAME
 from emoclf.display import Displayed, Table
-from emoclf.experiments.exporting.parity import Parity, ParityPhotos, Score, gather_photos, score
+from emoclf.experiments.exporting.parity import Parity, ParityPhotos, gather_photos, score
 from emoclf.images import ModelInfo
 from emoclf.images.faces import FaceDetector
 from emoclf.inference import MakeDetector
@@ -179,46 +179,32 @@ def export_network(
     """
     chosen = choose_formats(formats)
     _check_places(Path(folder), chosen)
-    before = score(network, photos)
-    parities = []
+    before, parities = score(network, photos), []
     for name in chosen:
         place = Path(folder) / name
         say(f"writing {show_text(place)}")
-        parities.append(_export(network, info, name, place, photos=photos, before=before))
+        with building_folder(place, replace=True) as temporary:
+            file = temporary / FORMATS[name].file_name
+            write_export(network, file, name, info=info, calibration=photos.calibration)
+            _describe_export(temporary, name, info)
+            after = score(load_export(temporary), photos)
+            difference = np.abs(after.probabilities - before.probabilities).max()
+            changed = after.probabilities.argmax(axis=1) != before.probabilities.argmax(axis=1)
+            parity = Parity(
+                format=name,
+                path=place,
+                photos=photos.description,
+                largest_difference=1.0 if np.isnan(difference) else float(difference),
+                changed_predictions=int(changed.sum()),
+                accuracy_before=before.accuracy,
+                accuracy_after=after.accuracy,
+                size_mib=sum(each.stat().st_size for each in list_export_files(file)) / 2**20,
+                milliseconds_before=before.milliseconds,
+                milliseconds=after.milliseconds,
+            )
+            write_json(temporary / PARITY_FILE_NAME, parity.to_dict())
+        parities.append(parity)
     return tuple(parities)
-
-
-def _export(
-    network: keras.Model,
-    info: ModelInfo,
-    name: ExportFormat,
-    place: Path,
-    *,
-    photos: ParityPhotos,
-    before: Score,
-) -> Parity:
-    """Write one format, load it again, and compare its score with that of the network."""
-    with building_folder(place, replace=True) as temporary:
-        file = temporary / FORMATS[name].file_name
-        write_export(network, file, name, info=info, calibration=photos.calibration)
-        _describe_export(temporary, name, info)
-        after = score(load_export(temporary), photos)
-        difference = np.abs(after.probabilities - before.probabilities).max()
-        changed = after.probabilities.argmax(axis=1) != before.probabilities.argmax(axis=1)
-        parity = Parity(
-            format=name,
-            path=place,
-            photos=photos.description,
-            largest_difference=1.0 if np.isnan(difference) else float(difference),
-            changed_predictions=int(changed.sum()),
-            accuracy_before=before.accuracy,
-            accuracy_after=after.accuracy,
-            size_mib=sum(each.stat().st_size for each in list_export_files(file)) / 2**20,
-            milliseconds_before=before.milliseconds,
-            milliseconds=after.milliseconds,
-        )
-        write_json(temporary / PARITY_FILE_NAME, parity.to_dict())
-    return parity
 
 
 def _describe_export(folder: Path, name: ExportFormat, info: ModelInfo) -> None:

@@ -30,8 +30,7 @@ _TIMED_PHOTOS = 50
 _BATCH = 32
 
 
-@dataclass(frozen=True, eq=False)
-class ParityPhotos:
+class ParityPhotos(NamedTuple):
     """Photos of a network's size.
 
     Attributes:
@@ -81,10 +80,13 @@ def gather_photos(
             "from, every network looks good."
         )
     photos = _find_photos(Path(source), info, progress)
+    train = photos.find_part("train")
+    # Evenly over the list, so that every class is among them.
+    spread = np.linspace(0, len(train) - 1, min(CALIBRATION_PHOTOS, len(train)), dtype=int)
     if info.crop == "none":
         detector = None
     cache = cache_photos(
-        photos.take(np.r_[photos.find_part(part), _choose_calibration(photos)]),
+        photos.take(np.r_[photos.find_part(part), train[spread]]),
         image_size=info.image_size,
         resize_mode=info.resize_mode,
         crop=info.crop,
@@ -117,13 +119,6 @@ def _find_photos(source: Path, info: ModelInfo, progress: bool) -> Photos:
             f"network predicts {', '.join(info.class_names)}. Name photos of the network's classes."
         )
     return photos
-
-
-def _choose_calibration(photos: Photos) -> np.ndarray:
-    """Choose training photos evenly over the list, so that every class is among them."""
-    train = photos.find_part("train")
-    count = min(CALIBRATION_PHOTOS, len(train))
-    return train[np.linspace(0, len(train) - 1, count, dtype=int)]
 
 
 class Score(NamedTuple):

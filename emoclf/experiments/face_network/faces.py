@@ -5,8 +5,8 @@ No training face is a duplicate of a validation face; the raters' votes are mixe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -28,8 +28,7 @@ _THUMBNAIL_PX = 16
 _SHIFT_PX = 3
 
 
-@dataclass(frozen=True)
-class RecipeFaces:
+class RecipeFaces(NamedTuple):
     """The faces of the recipe, each in its role.
 
     Attributes:
@@ -81,8 +80,7 @@ def prepare_faces(faces: FaceSet) -> RecipeFaces:
     )
 
 
-@dataclass(frozen=True)
-class Leakage:
+class Leakage(NamedTuple):
     """Training faces that are duplicates of validation faces.
 
     Attributes:

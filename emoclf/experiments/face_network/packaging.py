@@ -12,11 +12,8 @@ import numpy as np
 from emoclf.config import CLASS_NAMES, FACE_SIZE
 from emoclf.data.sources.fer2013 import EMOTIONS, FaceSet
 from emoclf.evaluation import Evaluation, wilson_interval
-from emoclf.evaluation.calibration import (
-    accuracy_at_coverage,
-    expected_calibration_error,
-    fit_temperature,
-)
+from emoclf.evaluation.calibration import fit_temperature
+from emoclf.evaluation.reliability import accuracy_at_coverage, expected_calibration_error
 from emoclf.experiments.face_network.faces import (
     HAPPINESS,
     SADNESS,
@@ -53,6 +50,8 @@ def package_student(
 ) -> ModelCard:
     """Make the student compact, calibrate it, measure it and write the packaged files.
 
+    Writing the ONNX file needs TensorFlow and the packages of the extra `train` (onnx, tf2onnx).
+
     Args:
         student: From `train_packaged_network`.
         faces: From `prepare_faces`, with votes.
@@ -76,7 +75,10 @@ def package_student(
         figures={},
     )
     compact = compact_network(student, card)
-    card = _calibrate(compact, faces.tuning, card)
+    chosen = faces.tuning.take(is_happy_or_sad(faces.tuning))
+    logits = predict_emotions(compact, chosen.pixels, flip=card.mirror)[:, [SADNESS, HAPPINESS]]
+    happy = (chosen.labels == HAPPINESS).astype(np.int64)
+    card = replace(card, temperature=round(fit_temperature(logits, happy), 4))
     leakage = faces.leakage
     figures: dict[str, Any] = {
         "training_faces": len(faces.training),
@@ -85,14 +87,7 @@ def package_student(
     for name, part in (("tuning", faces.tuning), ("confirmation", faces.confirmation)):
         logits = predict_emotions(compact, part.pixels, flip=card.mirror)
         figures[name] = judge(calibrate_logits(logits, card), part, card)
-    return save_package(compact, folder, card=replace(card, figures=figures))
-
-
-def _calibrate(network: keras.Model, tuning: FaceSet, card: ModelCard) -> ModelCard:
-    chosen = tuning.take(is_happy_or_sad(tuning))
-    logits = predict_emotions(network, chosen.pixels, flip=card.mirror)[:, [SADNESS, HAPPINESS]]
-    happy = (chosen.labels == HAPPINESS).astype(np.int64)
-    return replace(card, temperature=round(fit_temperature(logits, happy), 4))
+    return _save_package(compact, folder, card=replace(card, figures=figures))
 
 
 def judge(predicted: FaceProbabilities, faces: FaceSet, card: ModelCard) -> dict[str, Any]:
@@ -187,20 +182,8 @@ def _fold(
     return [kernel * scale, beta - mean * scale]
 
 
-def save_package(network: keras.Model, folder: str | Path, *, card: ModelCard) -> ModelCard:
-    """Write a compact network for OpenCV and for Keras, and its card.
-
-    Both files hold the same weights in half precision. Writing the ONNX file needs TensorFlow and
-    the packages of the extra `train` (onnx, tf2onnx).
-
-    Args:
-        network: From `compact_network`.
-        folder: Where the three files go.
-        card: All but the SHA-256 of the files.
-
-    Returns:
-        The complete card.
-    """
+def _save_package(network: keras.Model, folder: str | Path, *, card: ModelCard) -> ModelCard:
+    """Write a compact network for OpenCV and for Keras, in half precision, and its card."""
     folder = Path(folder)
     with replacing(folder / WEIGHTS_FILE_NAME) as temporary:
         values = {v.path: np.asarray(v, dtype=np.float16) for v in network.weights}

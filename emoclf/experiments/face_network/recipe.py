@@ -18,8 +18,7 @@ import keras
 import numpy as np
 
 from emoclf.config import MODEL_FILE_NAME
-from emoclf.data.sources.fer2013 import EMOTIONS, FaceSet
-from emoclf.experiments.face_network.batches import Augmentation
+from emoclf.data.sources.fer2013 import FaceSet
 from emoclf.experiments.face_network.faces import (
     HAPPINESS,
     LABEL_WEIGHT,
@@ -29,13 +28,13 @@ from emoclf.experiments.face_network.faces import (
     make_targets,
 )
 from emoclf.experiments.face_network.learning import (
+    Augmentation,
     LearningSettings,
     Watch,
     find_quick_precision,
     predict_emotions,
     train_face_network,
 )
-from emoclf.models import build_face_network
 from emoclf.models.model_file import load_model
 from emoclf.models.packaged import softmax
 from emoclf.storage import keep_work
@@ -117,13 +116,14 @@ def train_packaged_network(
     with hold_run(folder):
         say(f"{len(faces.training):,} faces to learn from. {faces.leakage}")
         targets = make_targets(faces.training, label_weight=settings.label_weight)
-        hashed = _hash_faces(faces.training, targets)
+        hashed = hashlib.blake2b(faces.training.pixels.tobytes(), digest_size=8)
+        hashed.update(targets.tobytes())
         train = partial(
             _train_once,
             faces.training,
             targets,
-            facts={"label_weight": settings.label_weight, "faces": hashed},
-            watch=make_watch(faces.tuning, settings.label_weight),
+            facts={"label_weight": settings.label_weight, "faces": hashed.hexdigest()},
+            watch=_make_watch(faces.tuning, settings.label_weight),
             policy=policy,
             say=say,
         )
@@ -138,13 +138,6 @@ def train_packaged_network(
             )
             teachers.append(student)
     return student
-
-
-def _hash_faces(faces: FaceSet, targets: np.ndarray) -> str:
-    """Return a name for faces and what they are taught: sixteen hexadecimal digits."""
-    name = hashlib.blake2b(np.ascontiguousarray(faces.pixels).tobytes(), digest_size=8)
-    name.update(np.ascontiguousarray(targets).tobytes())
-    return name.hexdigest()
 
 
 def _train_once(
@@ -185,39 +178,12 @@ def _train_once(
     )
     told = ", ".join(f"{name} {number}" for name, number in numbers.items())
     say(f"{show_text(folder.name)}: {told}")
-    return load_float32(folder / MODEL_FILE_NAME, learning)
+    model, _ = load_model(folder / MODEL_FILE_NAME, compiled=False)  # saved in float32
+    return model
 
 
-def load_float32(path: str | Path, settings: LearningSettings) -> keras.Model:
-    """Load a network of the recipe to compute in single precision, however it was trained.
-
-    Args:
-        path: Its `.keras` file.
-        settings: What it was trained with.
-
-    Returns:
-        The network.
-    """
-    trained, _ = load_model(path)
-    with use_precision("float32"):
-        network = build_face_network(
-            trained.input_shape[1:3], EMOTIONS, filters=settings.filters, blocks=settings.blocks
-        )
-    network.set_weights(trained.get_weights())
-    return network
-
-
-def make_watch(tuning: FaceSet, label_weight: float = LABEL_WEIGHT) -> Watch:
-    """Make the function that measures a network after every epoch.
-
-    Args:
-        tuning: Faces to measure on.
-        label_weight: As in `make_targets`.
-
-    Returns:
-        From a network to its cross-entropy on all emotions, and its accuracy and area under ROC on
-        happy against sad.
-    """
+def _make_watch(tuning: FaceSet, label_weight: float = LABEL_WEIGHT) -> Watch:
+    """Make the function that measures cross-entropy, accuracy and area under ROC after an epoch."""
     from sklearn.metrics import roc_auc_score
 
     targets, chosen = make_targets(tuning, label_weight=label_weight), is_happy_or_sad(tuning)

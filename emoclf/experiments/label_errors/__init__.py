@@ -5,43 +5,16 @@ of decisions, `applying` moves the photos, `comparing` trains before and after.
 """
 
 from emoclf.experiments.label_errors.applying import apply_decisions
-from emoclf.experiments.label_errors.comparing import (
-    CorrectedSplit,
-    CorrectionComparison,
-    compare_corrections,
-    correct_labels,
-    describe_difference,
-)
-from emoclf.experiments.label_errors.finding import (
-    LABEL_ERROR_KINDS,
-    LabelError,
-    LabelReview,
-    find_label_errors,
-    rank_label_errors,
-)
-from emoclf.experiments.label_errors.sheet import (
-    Decision,
-    ReviewSheet,
-    load_decisions,
-    save_decisions,
-    save_review_sheet,
-)
+from emoclf.experiments.label_errors.comparing import compare_corrections, correct_labels
+from emoclf.experiments.label_errors.finding import rank_label_errors
+from emoclf.experiments.label_errors.sheet import Decision, load_decisions, save_review_sheet
 
 __all__ = [
-    "LABEL_ERROR_KINDS",
-    "CorrectedSplit",
-    "CorrectionComparison",
     "Decision",
-    "LabelError",
-    "LabelReview",
-    "ReviewSheet",
     "apply_decisions",
     "compare_corrections",
     "correct_labels",
-    "describe_difference",
-    "find_label_errors",
     "load_decisions",
     "rank_label_errors",
-    "save_decisions",
     "save_review_sheet",
 ]

@@ -98,8 +98,11 @@ def apply_decisions(
     begun = _read_manifest(home)
     known = {move.source for move in begun or ()}
     for decision in sorted(wanted, key=lambda each: each.path):
-        if decision.path not in known:
-            _plan_safely(plan, decision)
+        try:
+            if decision.path not in known:
+                _plan_move(plan, decision)
+        except PATH_ERRORS as error:  # the row's path is none that a file can have
+            plan.left.append((decision.path, explain(error)))
     if begun is not None:
         plan.left += [(move.source, _LEFT_BEFORE) for move in plan.moves]
         plan.moves = begun
@@ -119,14 +122,6 @@ def _read_manifest(home: Path) -> list[Move] | None:
     if manifest.damaged:
         raise make_changed(path)
     return list(manifest.moves)
-
-
-def _plan_safely(plan: _Plan, decision: Decision) -> None:
-    """Plan the move of one decision; a path that no file can have is the row's, not the call's."""
-    try:
-        _plan_move(plan, decision)
-    except PATH_ERRORS as error:
-        plan.left.append((decision.path, explain(error)))
 
 
 def _plan_move(plan: _Plan, decision: Decision) -> None:

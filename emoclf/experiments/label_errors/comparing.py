@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from emoclf.config import Settings
-from emoclf.data.loading import WithoutFace, cache_photos
+from emoclf.data.loading import WithoutFace
 from emoclf.display import Displayed, Table
 from emoclf.evaluation import ESTIMATE_HEADERS, Evaluation, compare_evaluations
 from emoclf.experiments.label_errors.sheet import Decision
 from emoclf.experiments.learners import train_and_test
 from emoclf.images.faces import FaceDetector
-from emoclf.photos import PhotoRow, Photos
+from emoclf.photos import Photos
+from emoclf.run import Run
 from emoclf.storage import write_json
 from emoclf.untrusted import show_text
 
@@ -22,8 +23,7 @@ COMPARISON_NAME = "comparison.json"
 """File with the numbers of a comparison."""
 
 
-@dataclass(frozen=True)
-class CorrectedSplit:
+class CorrectedSplit(NamedTuple):
     """Photos in their parts before and after their labels were corrected.
 
     Attributes:
@@ -47,14 +47,14 @@ class CorrectionComparison(Displayed):
         split: What was learned from.
         before: Predictions of the network that learned from the labels as they were.
         after: Those of the one that learned from the corrected labels, for the same photos.
-        run_folders: Where the two trainings are.
+        runs: The two trainings.
         left_out: Test photos in which no face was found.
     """
 
     split: CorrectedSplit
     before: Evaluation
     after: Evaluation
-    run_folders: tuple[Path, Path]
+    runs: tuple[Run, Run]
     left_out: tuple[str, ...] = ()
 
     def blocks(self) -> Iterable[str | Table]:
@@ -81,7 +81,7 @@ class CorrectionComparison(Displayed):
             "accuracy_before": asdict(self.before.accuracy),
             "accuracy_after": asdict(self.after.accuracy),
             "difference": describe_difference(self.before, self.after),
-            "run_folders": [str(folder) for folder in self.run_folders],
+            "run_folders": [str(run.folder) for run in self.runs],
         }
 
 
@@ -95,10 +95,7 @@ def describe_difference(before: Evaluation, after: Evaluation) -> str:
 
 
 def correct_labels(
-    photos: Photos,
-    decisions: Sequence[Decision],
-    *,
-    locations: Mapping[str, str] | None = None,
+    photos: Photos, decisions: Sequence[Decision], *, locations: Mapping[str, str] | None = None
 ) -> CorrectedSplit:
     """Correct the labels of training and validation photos.
 
@@ -125,22 +122,18 @@ def correct_labels(
         if decision is None:
             after.append(here)
             continue
-        _refuse_test_photo(row)
+        if row.part == "test":
+            raise ValueError(
+                f"{show_text(row.path)} is a test photo, and a decision changes it. Before and "
+                "after can only be compared on a test that the corrections did not touch: leave "
+                "test photos out of the review."
+            )
         if decision.action == "move":
             moved += 1
             after.append(replace(here, label=_find_label(photos, decision)))
     first, second = (replace(photos, rows=tuple(rows)) for rows in (before, after))
     second.verify()
     return CorrectedSplit(first, second, moved, len(before) - len(after))
-
-
-def _refuse_test_photo(row: PhotoRow) -> None:
-    if row.part == "test":
-        raise ValueError(
-            f"{show_text(row.path)} is a test photo, and a decision changes it. Before and after "
-            "can only be compared on a test that the corrections did not touch: leave test photos "
-            "out of the review."
-        )
 
 
 def _find_label(photos: Photos, decision: Decision) -> int:
@@ -189,30 +182,22 @@ def compare_corrections(
         >>> print(compare_corrections(split, settings))  # doctest: +SKIP
     """
     from emoclf.training import check_run_is_free, hold_run
+    from emoclf.training.classifier import cache_for
 
     settings, folder = settings or Settings(), Path(logs) / name
+    faces: dict[str, Any] = {"detector": detector, "without_face": without_face}
     found = []
     with hold_run(folder):
         for part, photos in (("before", split.before), ("after", split.after)):
             say(f"{part} the corrections:")
             check_run_is_free(folder / part)
-            cache = cache_photos(
-                photos,
-                image_size=settings.image_size,
-                resize_mode=settings.resize_mode,
-                crop=settings.crop,
-                detector=detector,
-                without_face=without_face,
-                cache_folder=folder / "cache",
-                progress=progress,
-            )
+            cache = cache_for(settings, photos, logs=folder, progress=progress, **faces)
             result, evaluation = train_and_test(cache, settings, folder=folder / part, say=say)
             left_out = cache.faces.without_face.part("test").paths if cache.faces else ()
             evaluation = evaluation.take([p not in left_out for p in evaluation.photos.paths])
             result.run.log_test_access_once(evaluation.photos, evaluation.probabilities)
-            found.append((evaluation, left_out))
-        (before, left_out), (after, _) = found
-        runs = (folder / "before", folder / "after")
-        comparison = CorrectionComparison(split, before, after, runs, left_out)
+            found.append((result.run, evaluation, left_out))
+        (first, before, left_out), (second, after, _) = found
+        comparison = CorrectionComparison(split, before, after, (first, second), left_out)
         write_json(folder / COMPARISON_NAME, comparison.to_dict())
     return comparison

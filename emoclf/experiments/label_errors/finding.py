@@ -136,27 +136,22 @@ def rank_label_errors(
     found: dict[str, LabelError] = {}
     for each in (*_find_disagreeing(report), *_find_mistakes(evaluation, records, mistakes)):
         first = found.get(each.path)
-        found[each.path] = each if first is None else _merge(first, each)
+        if first is not None:
+            kinds, reason = (*first.kinds, *each.kinds), f"{first.reason} {each.reason}"
+            each = replace(first, kinds=kinds, reason=reason, probability=each.probability)
+        found[each.path] = each
     tested = set() if include_test else _find_tested(report, photos)
     kept = [each for each in found.values() if each.path not in tested]
+    rank = LABEL_ERROR_KINDS.index
+    kept.sort(key=lambda each: (rank(each.kinds[0]), -(each.probability or 0.0), each.path))
     return LabelReview(
         root=Path(report.root),
         class_names=evaluation.photos.class_names,
-        label_errors=tuple(sorted(kept, key=_rank)),
+        label_errors=tuple(kept),
         reviewed=len(evaluation.photos),
         noise_rates=_estimate_noise(evaluation),
         test_photos_left_out=len(found) - len(kept),
     )
-
-
-def _rank(error: LabelError) -> tuple[int, float, str]:
-    return LABEL_ERROR_KINDS.index(error.kinds[0]), -(error.probability or 0.0), error.path
-
-
-def _merge(first: LabelError, second: LabelError) -> LabelError:
-    """Join two signs about one photo."""
-    kinds, reason = (*first.kinds, *second.kinds), f"{first.reason} {second.reason}"
-    return replace(first, kinds=kinds, reason=reason, probability=second.probability)
 
 
 def _check_known(photos: Photos, records: dict[str, FileRecord]) -> None:
@@ -348,8 +343,5 @@ def find_label_errors(
         for other in set(range(len(joint))) - {label}:
             order = np.argsort(own - probabilities[members, other], kind="stable")
             by_rate[members[order[: int(np.rint(row[other] * len(labels)))]]] = True
-    return {
-        "prune_by_class": by_class,
-        "prune_by_noise_rate": by_rate,
-        "both": by_class & by_rate,
-    }[filter_by]
+    chosen = {"prune_by_class": by_class, "prune_by_noise_rate": by_rate}
+    return chosen.get(filter_by, by_class & by_rate)

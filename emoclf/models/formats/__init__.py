@@ -1,6 +1,6 @@
 """Files of a network for other programs: the formats, writing them, loading them again."""
 
-from emoclf.models.formats.loading import ExportedNetwork, load_export
+from emoclf.models.formats.loading import load_export
 from emoclf.models.formats.writers import (
     FORMATS,
     MAX_ACCURACY_LOSS,
@@ -10,7 +10,6 @@ from emoclf.models.formats.writers import (
     choose_formats,
     find_unavailable,
     write_export,
-    write_onnx,
 )
 
 __all__ = [
@@ -18,11 +17,9 @@ __all__ = [
     "MAX_ACCURACY_LOSS",
     "MAX_DIFFERENCE",
     "ExportFormat",
-    "ExportedNetwork",
     "FormatUnavailableError",
     "choose_formats",
     "find_unavailable",
     "load_export",
     "write_export",
-    "write_onnx",
 ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -94,28 +94,27 @@ def load_export(folder: str | Path) -> ExportedNetwork:
     with open_regular(description, what=what, max_bytes=_MAX_DESCRIPTION_BYTES) as file:
         content = file.read()
     value: _Description = parse_json(content, name=description, what=what, kind=_Description)
-    name = find_format(value.format)
+    name = find_format(value["format"])
     if name is None:
         raise ValueError(
-            f"{show_text(description)} names the format {value.format[:80]!r}; expected one of "
+            f"{show_text(description)} names the format {value['format'][:80]!r}; expected one of "
             f"{', '.join(FORMATS)}. Export the network again."
         )
     path = folder / FORMATS[name].file_name
     if not path.exists():
         raise FileNotFoundError(f"{show_text(path)} does not exist. Export the network again.")
     info = read_info(content, path=description)
-    changed = find_changed_file(folder, value.sha256)
+    changed = find_changed_file(folder, value.get("sha256", {}))
     if changed is not None or path.is_dir() != (name == "saved_model"):
         raise _make_damaged(name, path, f"{show_text(changed or path)} is not as it was written")
     return ExportedNetwork(name, info, _load_tried(name, path, info))
 
 
-@dataclass(frozen=True)
-class _Description:
+class _Description(TypedDict):
     """What is read of an export's description here; `read_info` reads the rest."""
 
     format: str
-    sha256: dict[str, str] = field(default_factory=dict)
+    sha256: NotRequired[dict[str, str]]
 
 
 def find_format(name: str) -> ExportFormat | None:
@@ -161,10 +160,6 @@ def _make_damaged(name: ExportFormat, path: Path, reason: str) -> ValueError:
         f"The {FORMATS[name].title} file is damaged: emoclf cannot read {show_text(path)} "
         f"({reason}). Export it again."
     )
-
-
-def _load_keras(path: Path) -> RunFile:
-    return load_model(path, compiled=False)[0].predict_on_batch
 
 
 def _load_saved_model(path: Path) -> RunFile:
@@ -226,7 +221,7 @@ def _load_onnx(path: Path) -> RunFile:
 
 
 _LOADERS: dict[ExportFormat, Callable[[Path], RunFile]] = {
-    "keras": _load_keras,
+    "keras": lambda path: load_model(path, compiled=False)[0].predict_on_batch,
     "saved_model": _load_saved_model,
     "litert": _load_litert,
     "litert_int8": _load_litert,

@@ -13,9 +13,8 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -43,8 +42,7 @@ MAX_ACCURACY_LOSS = 0.01
 """An int8 export may lose this much of the accuracy: one point."""
 
 
-@dataclass(frozen=True)
-class FormatFacts:
+class FormatFacts(NamedTuple):
     """What is to know about one format.
 
     Attributes:
@@ -163,7 +161,7 @@ def write_export(
     path = Path(path)
     writers: dict[ExportFormat, Callable[[], object]] = {
         "keras": lambda: save_model(model, path, info=info),
-        "saved_model": lambda: write_saved_model(model, path),
+        "saved_model": lambda: _write_saved_model(model, path),
         "litert": lambda: write_litert(model, path),
         "litert_int8": lambda: write_litert(model, path, calibration=calibration),
         "onnx": lambda: write_onnx(model, path),
@@ -172,17 +170,8 @@ def write_export(
     return path
 
 
-def write_saved_model(model: keras.Model, path: str | Path, *, batch: int | None = None) -> Path:
-    """Write a TensorFlow SavedModel with one signature, `serving_default`.
-
-    Args:
-        model: A Keras model from uint8 RGB to probabilities, on TensorFlow.
-        path: A folder, which is made.
-        batch: Photos per call; None for any number.
-
-    Returns:
-        The folder.
-    """
+def _write_saved_model(model: keras.Model, path: str | Path, *, batch: int | None = None) -> Path:
+    """Write a SavedModel with one signature, `serving_default`; `batch` is None for any number."""
     import tensorflow as tf
 
     module = tf.Module()
@@ -222,7 +211,7 @@ def write_litert(
     # From the Keras model itself, the converter of TensorFlow 2.21 loses the weights of some
     # networks without a word and returns nan; by way of a SavedModel it does not.
     with temporary_folder() as folder, naming_full_disk(folder):
-        write_saved_model(model, folder, batch=1)
+        _write_saved_model(model, folder, batch=1)
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
         if calibration is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Annotated, Any, NamedTuple, TypedDict
 
+import msgspec
 import numpy as np
 
 from emoclf.config import Learner
@@ -27,15 +28,15 @@ FEW_PHOTOS = 100
 """Below this many photos of a class, the sentence about small folders is said."""
 
 _FOLDS_NAME = "folds"
-_MOST = 1000
+_Count = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
 class PlanFacts(TypedDict):
     """What decides about the predictions, beside the settings and the photos."""
 
     learner: Learner
-    fold_count: int
-    repeats: int
+    fold_count: _Count
+    repeats: _Count
     pixels: dict[str, str | None]
 
 
@@ -55,8 +56,7 @@ class KeptFold(TypedDict):
     seconds: float
 
 
-@dataclass(frozen=True)
-class FoldScore:
+class FoldScore(NamedTuple):
     """How one fold was predicted.
 
     Attributes:
@@ -80,14 +80,14 @@ class CrossValidation(Displayed):
     """Every photo predicted by networks trained on neither it nor a duplicate of it.
 
     Attributes:
-        run_folder: Where it is kept.
+        run: Where it is kept.
         learner: `"network"` or `"face_features"`.
         folds: The photos, and which fold of which repeat predicted which.
         probabilities: float64 `(repeats, photos, classes)`: those of each repeat.
         scores: One per fold, in order.
     """
 
-    run_folder: Path
+    run: Run
     learner: str
     folds: Folds
     probabilities: np.ndarray
@@ -153,13 +153,13 @@ class CrossValidation(Displayed):
         return notes
 
 
-def find_fold_file(run_folder: Path, repeat: int, fold: int) -> Path:
+def find_fold_file(run: Run, repeat: int, fold: int) -> Path:
     """Return where a finished fold is kept; `repeat` and `fold` are counted from 0."""
-    return run_folder / _FOLDS_NAME / f"repeat-{repeat + 1}-fold-{fold + 1}.json"
+    return run.folder / _FOLDS_NAME / f"repeat-{repeat + 1}-fold-{fold + 1}.json"
 
 
 def keep_fold(
-    run_folder: Path,
+    run: Run,
     folds: Folds,
     place: tuple[int, int],
     work: Callable[[], Mapping[str, Any]] | None = None,
@@ -167,7 +167,7 @@ def keep_fold(
     """Read a fold that is finished, or do its work and keep it.
 
     Args:
-        run_folder: The run folder.
+        run: The run.
         folds: Which photos the fold predicts.
         place: Repeat and fold, counted from 0.
         work: Trains and predicts: returns a `KeptFold`; None when the fold must be finished.
@@ -179,7 +179,7 @@ def keep_fold(
         FileNotFoundError: If it is not finished and `work` is None.
         ValueError: If the file is damaged, or of a fold of other photos.
     """
-    path, tested = find_fold_file(run_folder, *place), folds.find_tested(*place)
+    path, tested = find_fold_file(run, *place), folds.find_tested(*place)
 
     def refuse() -> Mapping[str, Any]:
         raise FileNotFoundError(
@@ -212,42 +212,30 @@ def load_cross_validation(run: Run | str | Path) -> CrossValidation:
         FileNotFoundError: If it is no such folder, or some folds are not finished yet.
         ValueError: If its files are damaged.
     """
-    folder = run.folder if isinstance(run, Run) else Path(run)
-    plan = _load_plan(folder)
-    facts, photos = plan["facts"], Run(folder).photos
+    run = run if isinstance(run, Run) else Run(Path(run))
+    path = run.folder / PLAN_NAME
+    plan: Plan = read_json(path, what="the plan of a cross-validation", kind=Plan)
+    facts, photos = plan["facts"], run.photos
     position = {path: index for index, path in enumerate(photos.paths)}
     try:
         chosen = photos.take([position[path] for path in plan["files"]])
         folds = make_folds(chosen, fold_count=facts["fold_count"], repeats=facts["repeats"])
     except KeyError as error:
         raise ValueError(
-            f"{show_text(folder / PLAN_NAME)} names {error.args[0]!r:.200}, which is not in the "
+            f"{show_text(path)} names {error.args[0]!r:.200}, which is not in the "
             "split: the files of the run do not belong together."
         ) from error
     except ValueError as error:
-        raise ValueError(f"{show_text(folder / PLAN_NAME)}: {show_text(error)}") from error
+        raise ValueError(f"{show_text(path)}: {show_text(error)}") from error
     probabilities = np.empty((folds.repeats, len(chosen), len(chosen.class_names)))
     scores = []
     for repeat, fold in product(range(folds.repeats), range(folds.fold_count)):
         try:
-            found, score = keep_fold(folder, folds, (repeat, fold))
+            found, score = keep_fold(run, folds, (repeat, fold))
         except ResumeRefusedError as error:
             raise ValueError(
-                f"{show_text(folder / PLAN_NAME)} names other photos than its folds: "
-                f"{show_text(error)}"
+                f"{show_text(path)} names other photos than its folds: {show_text(error)}"
             ) from error
         probabilities[repeat, folds.find_tested(repeat, fold)] = found.probabilities
         scores.append(score)
-    return CrossValidation(folder, facts["learner"], folds, probabilities, tuple(scores))
-
-
-def _load_plan(run_folder: Path) -> Plan:
-    path, what = run_folder / PLAN_NAME, "the plan of a cross-validation"
-    plan: Plan = read_json(path, what=what, kind=Plan)
-    counts = (plan["facts"]["fold_count"], plan["facts"]["repeats"])
-    if not all(1 <= count <= _MOST for count in counts):
-        raise ValueError(
-            f"{show_text(path)} should hold {what} but was changed (fold_count and repeats are "
-            f"{counts!r:.100}). Make it anew."
-        )
-    return plan
+    return CrossValidation(run, facts["learner"], folds, probabilities, tuple(scores))

@@ -14,11 +14,12 @@ from emoclf.display import Displayed, Table
 from emoclf.evaluation import Estimate, Evaluation
 from emoclf.evaluation.estimates import (
     ESTIMATE_HEADERS,
+    ClassScores,
     average_estimates,
     count_independent,
     estimate_fraction,
+    score_classes,
 )
-from emoclf.evaluation.scores import ClassScores, score_classes
 
 _TEMPERATURE_RANGE = (0.05, 20.0)
 

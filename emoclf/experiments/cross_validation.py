@@ -17,8 +17,8 @@ import numpy as np
 
 from emoclf.config import FACE_SIZE, Settings
 from emoclf.data.folds import Folds, make_folds
-from emoclf.data.loading import PhotoCache, WithoutFace, cache_photos, take_order
-from emoclf.experiments.cross_validation.result import (
+from emoclf.data.loading import PhotoCache, WithoutFace, take_order
+from emoclf.experiments.kept_folds import (
     PLAN_NAME,
     CrossValidation,
     KeptFold,
@@ -37,6 +37,7 @@ from emoclf.experiments.learners import (
 from emoclf.images.faces import FaceDetector
 from emoclf.models.packaged import PackagedNetwork
 from emoclf.photos import Photos
+from emoclf.run import Run
 from emoclf.runtime import set_seeds
 from emoclf.storage import keep_work
 from emoclf.untrusted import show_text
@@ -73,7 +74,7 @@ def cross_validate(
 
     Args:
         photos: Photos in parts. Those of training and validation are divided into folds anew, those
-            of the test are not used.
+            of the test are not used. A photo in no part counts as one of training.
         settings: What to train; `validation_fraction` is the fraction of a fold's training photos
             that chooses the best epoch.
         fold_count: Folds of each repeat.
@@ -102,33 +103,29 @@ def cross_validate(
     if learner not in get_args(Learner):
         raise ValueError(f"learner={learner!r} should be one of {get_args(Learner)}.")
     from emoclf.training import check_run_is_free, hold_run, save_evaluation, start_run
+    from emoclf.training.classifier import cache_for
 
     settings = settings or Settings()
+    photos = photos.with_parts([row.part or "train" for row in photos.rows])
     if resume and name:
         check_run_is_free(Path(logs) / name)
-    cache = cache_photos(
-        photos.take([include_test or row.part != "test" for row in photos.rows]),
-        image_size=settings.image_size,
-        resize_mode=settings.resize_mode,
-        crop=settings.crop,
-        detector=detector,
-        without_face=without_face,
-        cache_folder=Path(logs) / "cache",
-        progress=progress,
+    used = photos.take([include_test or row.part != "test" for row in photos.rows])
+    cache = cache_for(
+        settings, used, logs=logs, detector=detector, without_face=without_face, progress=progress
     )
     say(str(cache))
     folds = make_folds(cache.photos, fold_count=fold_count, repeats=repeats)
     run = start_run(settings, photos, logs=logs, name=name, resume=resume)
-    _keep_plan(run.folder, cache, folds, learner)
+    _keep_plan(run, cache, folds, learner)
     say(f"run folder: {show_text(run.folder)}")
     with hold_run(run.folder), _expecting_many_networks():
-        _finish_folds(cache, settings, folds=folds, learner=learner, run_folder=run.folder, say=say)
+        _finish_folds(cache, settings, folds=folds, learner=learner, run=run, say=say)
         result = load_cross_validation(run)
         save_evaluation(result.evaluation, run, part=_EVALUATION_NAME)
     return result
 
 
-def _keep_plan(run_folder: Path, cache: PhotoCache, folds: Folds, learner: Learner) -> None:
+def _keep_plan(run: Run, cache: PhotoCache, folds: Folds, learner: Learner) -> None:
     """Write down what is cross-validated, or check that what goes on is the same."""
     parts = sorted({row.part for row in cache.photos.rows})
     facts = {
@@ -138,7 +135,7 @@ def _keep_plan(run_folder: Path, cache: PhotoCache, folds: Folds, learner: Learn
         "pixels": {part: take_order(cache, part).fingerprint for part in parts},
     }
     keep_work(
-        run_folder / PLAN_NAME,
+        run.folder / PLAN_NAME,
         lambda: {"files": cache.photos.paths},
         facts=facts,
         what="plan of a cross-validation",
@@ -164,12 +161,13 @@ def _finish_folds(
     *,
     folds: Folds,
     learner: Learner,
-    run_folder: Path,
+    run: Run,
     say: Callable[[str], None],
 ) -> None:
     """Train and predict every fold that is not finished yet."""
+    unfinished = run.folder / _WORK_NAME
     places = list(product(range(folds.repeats), range(folds.fold_count)))
-    waiting = [place for place in places if not find_fold_file(run_folder, *place).is_file()]
+    waiting = [place for place in places if not find_fold_file(run, *place).is_file()]
     if len(waiting) < len(places):
         say(f"{len(places) - len(waiting)} of {len(places)} folds were finished before.")
     splits = {
@@ -189,17 +187,17 @@ def _finish_folds(
             replace(cache, photos=splits[repeat, fold]),
             replace(settings, seed=settings.seed + places.index((repeat, fold))),
             features=features,
-            folder=run_folder / _WORK_NAME / f"{repeat + 1}-{fold + 1}",
+            folder=unfinished / f"{repeat + 1}-{fold + 1}",
         )
-        found, _ = keep_fold(run_folder, folds, (repeat, fold), work)
-        shutil.rmtree(run_folder / _WORK_NAME, ignore_errors=True)
+        found, _ = keep_fold(run, folds, (repeat, fold), work)
+        shutil.rmtree(unfinished, ignore_errors=True)
         left = (time.perf_counter() - begun) / done * (len(waiting) - done)
         say(
             f"repeat {repeat + 1} of {folds.repeats}, fold {fold + 1} of {folds.fold_count}: "
             f"{found.is_right.sum()} of {len(found.photos)} right"
             + (f"; {describe_seconds(left)} left" if left else "")
         )
-    shutil.rmtree(run_folder / _WORK_NAME, ignore_errors=True)  # of one that was killed
+    shutil.rmtree(unfinished, ignore_errors=True)  # of one that was killed
 
 
 def _estimate(photos: Photos, settings: Settings, *, trainings: int) -> str:
