@@ -205,7 +205,7 @@ class Evaluation(Displayed):
             rows.append(("ROC AUC", found.roc_auc, 0.5))
             rows.append(("average precision", found.average_precision, self.curves.prevalence))
         rows.append((f"F1 of {self.photos.class_names[-1]}", found.f1[-1], None))
-        rows.append(("calibration error", found.calibration_error, None))
+        rows.append(("calibration error (0 is best)", found.calibration_error, None))
         yield Table(
             ("", *ESTIMATE_HEADERS, "guessing"),
             [(title, *estimate.to_cells(), guess) for title, estimate, guess in rows],
