@@ -6,6 +6,8 @@ writes them as text, and a notebook shows them as HTML; both come from the same 
 
 from __future__ import annotations
 
+import itertools
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +20,6 @@ WIDTH = 80
 
 _NARROWEST = 12
 _GAP = 2
-_HEADER_PADDING = 2  # what tabulate adds to every header
 _NO_FORMULA = 'class="tex2jax_ignore mathjax_ignore"'  # a $ in a name begins none in a notebook
 
 
@@ -33,9 +34,9 @@ class Table:
 
     Example:
         >>> print(Table(("class", "photos", "recall"), [("Sad", 1200, 0.95), ("Happy", 80, 0.5)]))
-        class      photos    recall
-        Sad         1,200     0.950
-        Happy          80     0.500
+        class  photos  recall
+        Sad     1,200   0.950
+        Happy      80   0.500
     """
 
     headers: Sequence[str]
@@ -43,40 +44,40 @@ class Table:
 
     def __str__(self) -> str:
         """Return the table as text; its widest column of words is wrapped to fit `WIDTH`."""
-        from tabulate import tabulate  # costs 0.1 s, and a prediction needs no table
-
-        cells = self._list_cells()
-        return tabulate(
-            cells,
-            headers=[show_text(header) for header in self.headers],
-            tablefmt="plain",
-            disable_numparse=True,
-            colalign=self._align(),
-            maxcolwidths=self._limit_widths(cells),
-            missingval="",
-        )
+        rows = [[show_text(header) for header in self.headers], *self._list_cells()]
+        widths = self._find_widths(rows)
+        lines = []
+        for row in rows:
+            pairs = zip(row, widths, strict=True)
+            wrapped = [textwrap.wrap(cell, width) or [""] for cell, width in pairs]
+            for cells in itertools.zip_longest(*wrapped, fillvalue=""):
+                aligned = [
+                    cell.rjust(width) if self._is_numeric(column) else cell.ljust(width)
+                    for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+                ]
+                lines.append((_GAP * " ").join(aligned).rstrip())
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         """Return the table as HTML, every cell escaped."""
-        from tabulate import tabulate
+        import html  # for notebooks
 
-        written = tabulate(
-            self._list_cells(),
-            headers=[show_text(header) for header in self.headers],
-            tablefmt="html",
-            disable_numparse=True,
-            colalign=self._align(),
-        )
-        return f"<div {_NO_FORMULA}>{written}</div>"
+        aligned = [' align="right"' if self._is_numeric(c) else "" for c in self._columns()]
+
+        def write(cells: Sequence[str], tag: str) -> str:
+            pairs = zip(aligned, cells, strict=True)
+            inner = (f"<{tag}{align}>{html.escape(cell)}</{tag}>" for align, cell in pairs)
+            return f"<tr>{''.join(inner)}</tr>"
+
+        head = write([show_text(header) for header in self.headers], "th")
+        body = "\n".join(write(cells, "td") for cells in self._list_cells())
+        return f"<table {_NO_FORMULA}>\n{head}\n{body}\n</table>"
 
     def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:
         return _show(self)
 
     def _list_cells(self) -> list[list[str]]:
         return [[_write_cell(value) for value in row] for row in self.rows]
-
-    def _align(self) -> list[str]:
-        return ["right" if self._is_numeric(column) else "left" for column in self._columns()]
 
     def _columns(self) -> range:
         return range(len(self.headers))
@@ -87,20 +88,14 @@ class Table:
             isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
         )
 
-    def _limit_widths(self, cells: list[list[str]]) -> list[int | None]:
-        widths = [
-            max([len(self.headers[column]) + _HEADER_PADDING, *(len(row[column]) for row in cells)])
-            for column in self._columns()
-        ]
+    def _find_widths(self, rows: list[list[str]]) -> list[int]:
+        widths = [max(1, *(len(row[column]) for row in rows)) for column in self._columns()]
         over = sum(widths) + _GAP * (len(widths) - 1) - WIDTH
         words = [column for column in self._columns() if not self._is_numeric(column)]
-        if over <= 0 or not words:
-            return [None] * len(widths)
-        widest = max(words, key=widths.__getitem__)
-        return [
-            max(widths[column] - over, _NARROWEST) if column == widest else None
-            for column in self._columns()
-        ]
+        if over > 0 and words:
+            widest = max(words, key=widths.__getitem__)
+            widths[widest] = max(widths[widest] - over, _NARROWEST)
+        return widths
 
 
 class Displayed:
@@ -119,6 +114,7 @@ class Displayed:
         return "\n".join(
             block._repr_html_() if isinstance(block, Table) else _write_paragraph(block)
             for block in self.blocks()
+            if block
         )
 
     def _repr_mimebundle_(self, **_asked: object) -> dict[str, str]:

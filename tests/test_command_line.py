@@ -426,7 +426,7 @@ def test_a_cold_start_takes_less_than_a_second_and_a_half_and_loads_no_tensorflo
     """Processor time, of all threads: on an idle core the clock shows no more than that."""
     save_photo(tmp_path / "a.png", size=(640, 480))
     heavy = [
-        *("tensorflow", "keras", "matplotlib", "sklearn", "scipy", "imagehash", "tqdm", "tabulate"),
+        *("tensorflow", "keras", "matplotlib", "sklearn", "scipy", "imagehash", "tqdm"),
         *("emoclf.data.cleaning", "emoclf.evaluation", "emoclf.images.repair"),
         *("emoclf.models.model_file", "emoclf.storage.archives"),
     ]

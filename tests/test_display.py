@@ -20,9 +20,9 @@ class Result(Displayed):
 def test_numbers_stand_right_and_words_left():
     table = Table(("class", "photos", "recall"), [("Sad", 1200, 0.95), ("Happy", 80, 0.5)])
     assert str(table).splitlines() == [
-        "class      photos    recall",
-        "Sad         1,200     0.950",
-        "Happy          80     0.500",
+        "class  photos  recall",
+        "Sad     1,200   0.950",
+        "Happy      80   0.500",
     ]
 
 
@@ -82,7 +82,7 @@ def test_a_table_without_rows_is_its_headers():
 
 def test_blocks_are_lines_in_order():
     result = Result(("Found 2.", Table(("a",), [(1,)]), "Next: clean."))
-    assert str(result).splitlines() == ["Found 2.", "  a", "  1", "Next: clean."]
+    assert str(result).splitlines() == ["Found 2.", "a", "1", "Next: clean."]
     html = result._repr_html_()
     assert html.index("Found 2.") < html.index("<table") < html.index("Next: clean.")
 
