@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from emoclf.images import (
     FORMAT_EXTENSIONS,
@@ -475,6 +475,48 @@ def test_truncation_is_found_when_decoding_small():
 # Hostile and foreign content
 
 
+def make_media(major, *brands, content=b""):
+    """The beginning of a file of the family of MP4."""
+    size = (16 + 4 * len(brands)).to_bytes(4)
+    return size + b"ftyp" + major + bytes(4) + b"".join(brands) + content
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow writes no AVIF")
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize(
+    "brands",
+    [
+        (b"avif", b"mif1"),
+        (b"avis", b"msf1"),
+        (b"avis", b"avif", b"mif1"),
+        (b"mif1", b"avif"),
+        (b"msf1", b"avis", b"avif"),
+        (b"MA1B", b"avif", b"miaf"),
+        (b"miaf", b"MA1A"),
+        (b"mif1", b"miaf"),
+        (b"mif1", b"heic"),
+        (b"isom", b"avif", b"mif1"),
+        (b"new1", b"avif"),
+    ],
+    ids=lambda brands: b"+".join(brands).decode(),
+)
+def test_an_avif_is_read_whatever_brand_stands_first(brands, frames, tmp_path):
+    buffer = io.BytesIO()
+    picture = Image.new("RGB", (40, 30), (200, 10, 10))
+    others = [Image.new("RGB", (40, 30))] * (frames - 1)
+    picture.save(buffer, "AVIF", save_all=frames > 1, append_images=others)
+    data = buffer.getvalue()
+    size = int.from_bytes(data[:4])
+    named = (brands + (brands[-1],) * 20)[: (size - 12) // 4]  # nothing else may move
+    data = make_media(named[0], *named[1:]) + data[size:]
+    path = tmp_path / "photo.avif"
+    path.write_bytes(data)
+    decoded = decode_image(path)
+    assert decoded.format == "AVIF"
+    assert decoded.pixels.shape == (30, 40, 3)
+    assert decoded.pixels[10, 10].tolist() == pytest.approx([200, 10, 10], abs=6)
+
+
 @pytest.mark.parametrize(
     ("content", "kind", "word"),
     [
@@ -488,6 +530,26 @@ def test_truncation_is_found_when_decoding_small():
         (b"\x00\x00\x00\x18ftypheic" + bytes(20), "unsupported_format", "HEIC"),
         (b"\x00\x00\x01\x00\x01\x00" + bytes(20), "unsupported_format", "ICO"),
         (b"\x00\x00\x00\x18ftypisom" + bytes(20), "not_an_image", "video"),
+        (make_media(b"mp42", b"isom"), "not_an_image", "video"),
+        (make_media(b"qt  "), "not_an_image", "video"),
+        (make_media(b"isom", b"av01"), "not_an_image", "video"),
+        (make_media(b"mif1", b"heic"), "unsupported_format", "HEIC"),
+        (make_media(b"mif1", b"miaf", content=b"hvcC"), "unsupported_format", "HEIC"),
+        (make_media(b"avif", b"mif1", content=b"hvcC"), "unsupported_format", "HEIC"),
+        (make_media(b"avif", b"heic", content=b"hvcC, av1C"), "unsupported_format", "HEIC"),
+        (
+            make_media(b"heix", *[b"abcd"] * 60),
+            "unsupported_format",
+            "HEIC",
+        ),  # as long as an icon's
+        (make_media(b"isom", b"hevc", b"msf1"), "unsupported_format", "HEIC"),
+        (b"\0\0\0\1ftyp" + (28).to_bytes(8) + b"mif1\0\0\0\0heic", "unsupported_format", "HEIC"),
+        (make_media(b"mif1", b"miaf"), "unsupported_format", "HEIF"),
+        (make_media(b"avci", b"mif1"), "unsupported_format", "HEIF"),
+        (make_media(b"crx ", b"isom"), "unsupported_format", "raw photo"),
+        (make_media(b"jp2 "), "unsupported_format", "JPEG 2000"),
+        (make_media(b"jxl "), "unsupported_format", "JPEG XL"),
+        (make_media(b"new1", b"new2"), "unsupported_format", "a photo or a film"),
         (b"%PDF-1.7", "not_an_image", "PDF"),
         (b"PK\x03\x04" + bytes(20), "not_an_image", "ZIP"),
         (b"happy people\n", "not_an_image", "Expected one of"),

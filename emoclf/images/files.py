@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
+from emoclf.images.headers import name_media
 from emoclf.images.memory import take_file_memory
 from emoclf.storage import describe_irregular, open_regular
 from emoclf.untrusted import show_text
@@ -26,27 +27,23 @@ FORMAT_EXTENSIONS: dict[str, tuple[str, ...]] = {
     "WEBP": (".webp",),
     "GIF": (".gif",),
     "BMP": (".bmp", ".dib"),
-    "AVIF": (".avif",),
+    "AVIF": (".avif", ".avifs"),
 }
 """Every format that is read, by Pillow's name, with the file extensions that belong to it."""
 
 IMAGE_EXTENSIONS: tuple[str, ...] = tuple(itertools.chain(*FORMAT_EXTENSIONS.values()))
 """All extensions of the formats that are read, in lower case and with the dot."""
 
-_HEIC_BRANDS = rb"heic|heix|heim|heis|hevc|hevx|mif1|msf1"
-
 _READ_FORMATS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("JPEG", re.compile(rb"\xff\xd8\xff")),
     ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n")),
     ("GIF", re.compile(rb"GIF8[79]a")),
     ("WEBP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
-    ("AVIF", re.compile(rb".{4}ftypavi[fs]", re.DOTALL)),
     ("BMP", re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00", re.DOTALL)),
 )
 
 _OTHER_PICTURES: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("a TIFF picture", re.compile(rb"II[\x2a\x2b]\x00|MM\x00[\x2a\x2b]")),
-    ("an HEIC picture", re.compile(rb".{4}ftyp(" + _HEIC_BRANDS + rb")", re.DOTALL)),
     ("an icon (ICO)", re.compile(rb"\x00\x00[\x01\x02]\x00")),
     ("a JPEG 2000 picture", re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51")),
     ("a JPEG XL picture", re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL ")),
@@ -57,7 +54,13 @@ _NO_PICTURES: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("a PDF document", re.compile(rb"%PDF")),
     ("a ZIP archive", re.compile(rb"PK\x03\x04")),
     ("a gzip archive", re.compile(rb"\x1f\x8b")),
-    ("a video", re.compile(rb".{4}ftyp|\x1aE\xdf\xa3|RIFF.{4}AVI ", re.DOTALL)),
+    ("a video", re.compile(rb"\x1aE\xdf\xa3|RIFF.{4}AVI ", re.DOTALL)),
+)
+
+HEIC_REASON = (
+    "This is an HEIC photo, as iPhones take them, which is not read here. Save it as JPEG: open it "
+    "in Preview on a Mac or in Photos on Windows and export it. (On the iPhone, Settings > Camera "
+    "> Formats > Most Compatible takes JPEGs.)"
 )
 
 _SVG = re.compile(rb"<(\w+:)?svg[\s>]", re.IGNORECASE)
@@ -94,6 +97,8 @@ def find_format(data: bytes) -> str | None:
         >>> find_format(b"GIF89a...")
         'GIF'
     """
+    if name_media(data) == "AVIF":
+        return "AVIF"
     return next((name for name, pattern in _READ_FORMATS if pattern.match(data)), None)
 
 
@@ -107,12 +112,14 @@ def explain_unknown_content(data: bytes) -> tuple[str, str]:
         >>> explain_unknown_content(b"%PDF-1.7")[0]
         'not_an_image'
     """
-    for name, pattern in _OTHER_PICTURES:
-        if pattern.match(data):
-            return "unsupported_format", f"This is {name}. Convert it to JPEG or PNG."
-    for name, pattern in _NO_PICTURES:
-        if pattern.match(data):
-            return "not_an_image", f"This is {name}, not a photo. Remove it from the folder."
+    known = (name for name, pattern in _OTHER_PICTURES + _NO_PICTURES if pattern.match(data))
+    name = name_media(data) or next(known, None)
+    if name == "HEIC":
+        return "unsupported_format", HEIC_REASON
+    if name in dict(_NO_PICTURES):
+        return "not_an_image", f"This is {name}, not a photo. Remove it from the folder."
+    if name:
+        return "unsupported_format", f"This is {name}. Convert it to JPEG or PNG."
     return _explain_text(data[:_SNIFFED_BYTES])
 
 
