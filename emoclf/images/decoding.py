@@ -208,14 +208,16 @@ def _decode_known(data: bytes, format_name: str, request: _Request) -> DecodedIm
 
 
 def _open(data: bytes, format_name: str) -> Image.Image:
-    """Open a picture of a known format; an AVIF also where another brand of its stands first."""
+    """Open a picture of a known format; an AVIF also where its brands say less, or too much."""
     try:
         return Image.open(io.BytesIO(data), formats=[format_name])
     except PIL.UnidentifiedImageError:
         if format_name != "AVIF" or data[:4] == _LARGE_BOX:
             raise
-        brand = b"avis" if data[8:12] == b"avif" else b"avif"
-        return Image.open(io.BytesIO(data[:8] + brand + data[12:]), formats=[format_name])
+        size = min(int.from_bytes(data[:4]), len(data))
+        brands = b"avif\0\0\0\0" + b"avif" * ((size - 16) // 4)
+        told = data[:8] + brands + data[8 + len(brands) :]
+        return Image.open(io.BytesIO(told), formats=[format_name])
 
 
 def _fit_into_memory(
