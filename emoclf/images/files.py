@@ -63,6 +63,12 @@ HEIC_REASON = (
     "> Formats > Most Compatible takes JPEGs.)"
 )
 
+_GONE = frozenset(
+    getattr(errno, name, -1) for name in ("ENOTCONN", "EIO", "ESTALE", "ENODEV", "EHOSTDOWN")
+)
+"""What is said of a drive that is not connected any more."""
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|data:")
 _SVG = re.compile(rb"<(\w+:)?svg[\s>]", re.IGNORECASE)
 _WEB_PAGE = re.compile(rb"<!doctype html|<html[\s>]|<head[\s>]|<body[\s>]", re.IGNORECASE)
 _SNIFFED_BYTES = 4096
@@ -150,14 +156,14 @@ def read_image_bytes(path: str | Path) -> bytes:
     """
     source = os.fspath(path)
     try:
-        kind = describe_irregular(Path(path).stat().st_mode)
+        kind = describe_irregular(os.stat(source).st_mode)  # noqa: PTH116 - "" is no folder
         if kind:
             reason = f"Expected a file, found {kind}. Pass the path of a picture."
             raise UnreadableImageError(source, "not_a_file", reason)
         with open_regular(path, what="a picture") as file:
             data = _read_whole(source, file)
     except OSError as error:
-        raise UnreadableImageError(source, *_explain_os_error(error)) from error
+        raise UnreadableImageError(source, *_explain_os_error(error, source)) from error
     except UnreadableImageError:
         raise
     except ValueError as error:  # a null character in the name, or a pipe put there meanwhile
@@ -178,12 +184,18 @@ def _read_whole(source: str, file: BinaryIO) -> bytes:
     return file.read(size)
 
 
-def _explain_os_error(error: OSError) -> tuple[str, str]:
-    """Turn what the operating system raised into a kind and a reason."""
+def _explain_os_error(error: OSError, source: str) -> tuple[str, str]:
+    """Turn what the operating system raised for a path into a kind and a reason."""
     if isinstance(error, PermissionError):
         return "no_permission", "You may not read this file. Change its permissions."
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+    is_missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
+    is_impossible = error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
+    if (is_missing or is_impossible) and _ADDRESS.match(source):
+        return "missing", "This is an address. Download the photo, and give the path of its file."
+    if is_missing:
         return "missing", "There is no such file. Check the path."
-    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
-        return "missing", f"No file can be found under this name: {error.strerror}."
-    return "damaged", f"The disk did not deliver the file: {error.strerror}. Try again."
+    said = show_text(error.strerror or error)
+    if is_impossible:
+        return "missing", f"No file can be found under this name: {said}. Give the path of a photo."
+    step = "Connect its drive again." if error.errno in _GONE else "Try again."
+    return "damaged", f"The disk did not deliver the file: {said}. {step}"
