@@ -143,8 +143,8 @@ def _explain_values(array: np.ndarray, name: str = "array") -> str:
     lost = array.size - int(is_number.sum())
     scale = _find_scale(low, high)
     first, last = scale or ((low, high) if low < high else (min(low, 0), max(high, 0)))
-    source = f"np.nan_to_num({name}, nan={first:g})" if lost else name
-    line = f"`(np.interp({source}, ({first:g}, {last:g}), (0, 1)) * 255).round().astype('uint8')`"
+    values = f"np.nan_to_num({name}, nan={first:g})" if lost else name
+    line = f"`(np.interp({values}, ({first:g}, {last:g}), (0, 1)) * 255).round().astype('uint8')`"
     if lost:
         place = np.argwhere(~is_number)[0].tolist()
         said += f", {lost:,} of {array.size:,} no numbers (NaN, infinite), the first at {place}"

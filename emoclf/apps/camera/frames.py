@@ -252,7 +252,7 @@ def open_video_file(path: str | Path, *, frames_per_second: float) -> Iterator[C
         OSError: If it does not hold what was written, as on a full disk.
         ValueError: If OpenCV cannot write such a file, or no picture came.
     """
-    path, cv2 = Path(path), import_opencv()
+    path = Path(path)
     if path.exists():
         raise FileExistsError(f"{str(path)!r} exists already: give another name.")
     with replacing(path) as temporary:
@@ -264,10 +264,10 @@ def open_video_file(path: str | Path, *, frames_per_second: float) -> Iterator[C
         if not film.count:
             raise ValueError(f"There was no picture to write into {str(path)!r}.")
         with silence_opencv():
-            count = _count_frames(cv2.VideoCapture(str(temporary)))
-        if count < film.count:
+            is_whole = _has_frames(temporary, film.count)
+        if not is_whole:
             raise OSError(
-                f"{str(path)!r} could not be written: of {film.count:,} frames {count:,} can be "
+                f"{str(path)!r} could not be written: not all of its {film.count:,} frames can be "
                 "read. Make room on that disk, or choose another place, and give the command again."
             )
 
@@ -320,10 +320,15 @@ class _FilmWriter:
             self.count += 1
 
 
-def _count_frames(video: Any) -> int:
-    """Count the frames of a film that can be read, and close it."""
-    count = 0
-    while video.read()[0]:
-        count += 1
+def _has_frames(path: Path, count: int) -> bool:
+    """Tell whether a film has so many frames: the last can be read, or else all of them."""
+    cv2 = import_opencv()
+    video = cv2.VideoCapture(str(path))
+    video.set(cv2.CAP_PROP_POS_FRAMES, count - 1)
+    is_there = video.get(cv2.CAP_PROP_FRAME_COUNT) >= count and video.read()[0]
+    if not is_there:
+        video.release()
+        video = cv2.VideoCapture(str(path))
+        is_there = all(video.grab() for _ in range(count))
     video.release()
-    return count
+    return is_there
