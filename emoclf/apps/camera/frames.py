@@ -310,8 +310,8 @@ class _FilmWriter:
         if not self._video.isOpened():
             raise ValueError(
                 f"OpenCV {cv2.__version__} cannot write a "
-                f"{show_text(self._path.suffix or 'nameless')} video: give a name that ends in "
-                ".mp4 or .avi."
+                f"{show_text(self._path.suffix or 'nameless')} video there: give a name "
+                "that ends in .mp4 or .avi, in a folder with room."
             )
 
     def _write_until(self, count: int) -> None:
