@@ -1,5 +1,6 @@
 """`python -m emoclf`: what is printed, where to, and how it ends."""
 
+import errno
 import json
 import os
 import re
@@ -23,7 +24,8 @@ from emoclf.apps.commands.rows import (
     format_rows,
     summarise,
 )
-from emoclf.images import ModelInfo
+from emoclf.data.cleaning import find_problems
+from emoclf.images import ModelInfo, UnreadableImageError, load_image
 from emoclf.images.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import FacePrediction, Prediction, predictor
 from emoclf.models.model_file import save_model
@@ -76,6 +78,16 @@ def photos(tmp_path):
 
 def save_photo(path, *, size=(80, 60)):
     Image.new("RGB", size, "gray").save(path, "PNG")
+
+
+def save_folders(folder, count, *, name=""):
+    """Save unlike photos of both classes."""
+    noise = np.random.default_rng(1)
+    for class_name in ("sad", "happy"):
+        (folder / class_name).mkdir(parents=True)
+        for number in range(count):
+            coarse = Image.fromarray(noise.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+            coarse.resize((80, 60)).save(folder / class_name / f"{name}{number}.png")
 
 
 def invoke(*arguments):
@@ -249,6 +261,122 @@ def test_what_is_missing_or_empty_is_said_and_the_rest_is_predicted(photos, tmp_
     assert re.search(r"hidden +not read +The folder holds only what is skipped", result.stdout)
     assert "4 photos, 2 faces" in result.stdout
     assert result.exit_code == 1
+
+
+NO_PATHS = {
+    "x" * 300: "File name too long",
+    f"{'deep/' * 1500}a.jpg": "File name too long",
+    "https://example.com/happy.jpg": "This is an address. Download the photo",
+    "https://example.com/" + "x" * 300: "This is an address. Download the photo",
+    "Please tell me whether the person in this picture is happy.": "no such file",
+    "nul\0.jpg": "No file can have this name",
+}
+
+
+@pytest.mark.usefixtures("detector")
+def test_text_that_is_no_path_gets_a_reason_and_the_photos_their_predictions(photos):
+    result = call("predict", *NO_PATHS, photos / "a.png", "--json", code=1)
+    *rows, last = json.loads(result.stdout)["photos"]
+    for row, reason in zip(rows, NO_PATHS.values(), strict=True):
+        assert reason in row["problem"]
+    assert last["answer"]
+    result = call("explain", *NO_PATHS, photos / "a.png", "--output", photos / "maps", code=1)
+    assert result.stdout.count("not read") == len(NO_PATHS)
+    assert len(list((photos / "maps").iterdir())) == 1
+
+
+@pytest.mark.parametrize("text", ["", *NO_PATHS])
+def test_in_python_text_that_is_no_path_gets_a_reason(text):
+    own = predictor.Predictor.packaged(detector=FakeDetector())
+    with pytest.raises(UnreadableImageError, match=NO_PATHS.get(text, "no such file")):
+        own.predict(text)
+    photo = np.zeros((60, 120, 3), np.uint8)
+    wrong, missing, right = own.predict([photo / 255, text, photo])
+    assert "expected dtype uint8" in wrong.problem
+    assert NO_PATHS.get(text, "no such file") in missing.problem
+    assert right.answer
+
+
+@pytest.fixture(params=["ENOTCONN", "EIO", "ESTALE", "EACCES"])
+def gone(request, monkeypatch):
+    """Whatever is called `gone` is on a drive that went away, or may not be read."""
+    number = getattr(errno, request.param)
+
+    def refuse(function):
+        def call_or_refuse(path=".", *rest, **options):
+            if not isinstance(path, int) and "gone" in os.fspath(path).rpartition("/")[2]:
+                raise OSError(number, os.strerror(number), os.fspath(path))
+            return function(path, *rest, **options)
+
+        return call_or_refuse
+
+    for name in ("stat", "open", "listdir", "scandir"):
+        monkeypatch.setattr(os, name, refuse(getattr(os, name)))
+    return os.strerror(number)
+
+
+@pytest.mark.usefixtures("detector")
+def test_a_drive_that_went_away_takes_no_other_answer_with_it(photos, gone):
+    """Of the first folder it took one photo, the other is on it."""
+    (photos / "gone.png").write_bytes(b"")
+    result = call("predict", photos, photos / "gone", "--json", code=1)
+    found = {Path(each["file"]).name: each for each in json.loads(result.stdout)["photos"]}
+    assert found["a.png"]["answer"]
+    assert found["gone"]["problem"]
+    assert gone in found["gone.png"]["problem"] or "may not" in found["gone.png"]["problem"]
+    result = call("explain", photos, photos / "gone", "--output", photos.parent / "maps", code=1)
+    assert len(list((photos.parent / "maps").iterdir())) == 1
+    assert "gone.png" in result.output
+
+
+@pytest.mark.usefixtures("detector")
+def test_a_folder_that_may_not_be_read_gets_a_reason(tmp_path, monkeypatch):
+    (tmp_path / "photos" / "locked").mkdir(parents=True)
+    save_photo(tmp_path / "photos" / "a.png")
+    real = os.listdir
+
+    def refuse(path="."):
+        if str(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    for words in ((tmp_path / "photos",), (tmp_path / "photos" / "locked",)):
+        result = call("predict", *words, code=1)
+        assert re.search(r"locked +not read +folder that cannot be read: Permission", result.stdout)
+    answers = predictor.Predictor.packaged(detector=FakeDetector()).predict(tmp_path / "photos")
+    assert [bool(each.problem) for each in answers] == [False, True]
+
+
+@pytest.mark.usefixtures("detector")
+def test_a_photo_that_vanishes_before_it_is_drawn_is_one_row(photos, monkeypatch):
+    save_photo(photos / "large.jpg", size=(3000, 1500))
+    monkeypatch.setattr(
+        predictor,
+        "_load_full_pixels",
+        lambda photo, _: load_image(photo if "large" not in str(photo) else photo.parent / "none"),
+    )
+    result = call("predict", photos, "--save-annotated", photos.parent / "drawn", code=1)
+    assert re.search(r"large\.jpg +not read", result.stdout)
+    assert re.search(r"a\.png +(Sad|Happy|uncertain)", result.stdout)
+
+
+@pytest.mark.usefixtures("detector")
+def test_clean_and_evaluate_go_on_where_a_drive_went_away(tmp_path, gone):
+    save_folders(tmp_path / "data", 4)
+    (tmp_path / "data" / "sad" / "gone.png").write_bytes(b"photo")
+    (tmp_path / "data" / "happy" / "gone").mkdir()
+    report = find_problems(tmp_path / "data", progress=False)
+    assert len(report.records) == 8
+    assert {name for name, reason in report.skipped if gone in reason} == {
+        "sad/gone.png",
+        "happy/gone",
+    }
+    assert "gone" in call("clean", tmp_path / "data").output
+    result = call("evaluate", "packaged", tmp_path / "data", "--json", code=0)
+    left_out = {each["file"]: each["reason"] for each in json.loads(result.stdout)["left_out"]}
+    assert gone in left_out["sad/gone.png"]
+    assert gone in left_out["happy/gone"]
 
 
 @pytest.mark.usefixtures("detector")
@@ -498,6 +626,39 @@ def test_a_reader_that_stops_reading_is_no_error(many_photos):
     assert b"000.jpg" in first
     assert b"Traceback" not in errors
     assert b"Exception" not in errors
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_an_output_of_a_windows_code_page_ends_no_command_half_way(encoding, tmp_path):
+    """Names in letters that the page does not have, in each command that names photos."""
+    data = tmp_path / "é 笑 \U0001f600"
+    save_folders(data, 6, name="ü 悲 ")
+    commands = [["predict", data], ["predict", data, "--json"], ["clean", data]]
+    commands += [["split", data, "--output", tmp_path / "笑.json"]]
+    commands += [["explain", data / "sad" / "ü 悲 0.png", "--output", tmp_path / "笑"]]
+    commands += [["evaluate", "packaged", data]]
+    commands += [["predict", data / "笑.png"], ["evaluate", "笑", data]]
+    run = (
+        "import sys; sys.argv[0] = 'emoclf'\n"
+        "from emoclf.__main__ import main\n"
+        "from emoclf.images import faces\n"
+        "from tests.test_command_line import FakeDetector\n"
+        "faces.make_detector = lambda *_, **__: FakeDetector()\n"
+        f"for words in {[list(map(str, each)) for each in commands]!r}:\n"
+        "    print('code', main(words), flush=True)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", run],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    assert b"Traceback" not in result.stderr
+    codes = re.findall(rb"^code (\d)", result.stdout, re.MULTILINE)
+    assert codes == [b"0"] * 6 + [b"1", b"2"], (result.stdout, result.stderr)
+    assert b"\\U0001f600" in result.stdout
+    assert b"12 photos, " in result.stdout
 
 
 def test_an_output_that_holds_only_ascii_gets_escapes(tmp_path):

@@ -47,6 +47,13 @@ def save(path, level, *, size=(60, 130)):
 # --- what is predicted ----------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("path", ["x" * 300, "https://example.com/a.jpg", "nul\0.jpg", ""])
+def test_a_path_that_leads_nowhere_is_said(path):
+    found = predict_photo(path, make_predictor())
+    assert "no photo that can be read" in found.text
+    assert found.picture is None
+
+
 def test_every_face_has_a_row_and_the_largest_has_bars(tmp_path):
     path = save(tmp_path / "wide.png", 255)
     found = predict_photo(path, make_predictor())

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from emoclf.images import (
     FORMAT_EXTENSIONS,
@@ -144,6 +144,8 @@ def test_non_contiguous_array():
     [
         (np.zeros((4, 4, 3), np.float32), TypeError, ["float32", "(4, 4, 3)", "* 255"]),
         (np.full((4, 4, 3), 9.5), TypeError, ["float64", "9.5", "round()"]),
+        (np.full((4, 4, 3), np.nan), TypeError, ["float64", "without any number"]),
+        (np.zeros((4, 4, 3), object), TypeError, ["object", "astype(float)"]),
         (np.full((4, 4), 300, np.int64), TypeError, ["int64", "300"]),
         (np.zeros((2, 4, 4, 3), np.uint8), ValueError, ["(2, 4, 4, 3)", "one picture"]),
         (np.zeros((4, 4, 2), np.uint8), ValueError, ["(4, 4, 2)"]),
@@ -244,6 +246,74 @@ def test_16_bit_rgb_png_with_a_transparent_colour_is_readable():
 def test_integers_beyond_16_bits_are_refused(value):
     with pytest.raises(TypeError, match="16-bit"):
         decode_image(Image.fromarray(np.full((2, 2), value, dtype=np.int32)))
+
+
+RAMP = np.linspace(0, 1, 256).reshape(16, 16)
+
+
+def obey(error, **names):
+    """Run the line of code that a message proposes, and return the picture."""
+    line = str(error).split("`")[1]
+    return load_image(eval(line, {"np": np, **names}))[..., 0]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        RAMP,
+        RAMP.astype(np.float16),
+        RAMP * 2 - 1,
+        RAMP * 255,
+        RAMP * 255 - 127.5,
+        (RAMP * 255).astype(np.int64),
+        (RAMP * 255 - 128).astype(np.int8),
+        (RAMP * 1023).astype(np.uint16),
+        (RAMP * 4095).astype(np.int16),
+        (RAMP * 16383).astype(np.int16),
+        (RAMP * 65535).astype(np.uint16),
+        (RAMP * 65535).astype(np.float32),
+        (RAMP - 0.45) / 0.225,
+        RAMP * 1e6 - 3e5,
+    ],
+    ids=lambda array: f"{array.dtype} {array.min():g} to {array.max():g}",
+)
+def test_obeying_the_hint_gives_the_picture(array):
+    with pytest.raises(TypeError) as caught:
+        load_image(array)
+    assert obey(caught.value, array=array) == pytest.approx(RAMP * 255, abs=1.01)
+
+
+@pytest.mark.parametrize("scale", [(0, 1), (-1, 1), (0, 255), (-128, 127), (0, 65535)])
+def test_values_slightly_outside_and_no_numbers_are_clipped(scale):
+    low, high = scale
+    array = low + RAMP * (high - low)
+    array[0, 0], array[-1, -1] = low - 0.1 * high, high * 1.1
+    array[3, 4:7] = np.nan, np.inf, -np.inf
+    with pytest.raises(
+        TypeError, match=r"3 of 256 no numbers.*first at \[3, 4\].*clipped"
+    ) as caught:
+        load_image(array)
+    expected = RAMP * 255
+    expected[3, 4:7] = 0, 255, 0
+    assert obey(caught.value, array=array) == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int64, np.float16])
+def test_a_mask_of_zeros_and_ones_does_not_become_black(dtype):
+    mask = np.array([[0, 1], [1, 0]], dtype=dtype)
+    with pytest.raises(TypeError) as caught:
+        load_image(mask)
+    assert obey(caught.value, array=mask).tolist() == [[0, 255], [255, 0]]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-1, 1), (0, 70_000)])
+def test_obeying_the_hint_for_a_pil_image_gives_the_picture(low, high):
+    values = (low + RAMP * (high - low)).astype(np.int32 if high > 1 else np.float32)
+    image = Image.fromarray(values)
+    with pytest.raises(TypeError) as caught:
+        load_image(image)
+    shown = obey(caught.value, image=image)
+    assert shown == pytest.approx(np.clip(RAMP * max(high / 65535, 1), 0, 1) * 255, abs=1)
 
 
 def test_floating_point_pil_image_is_refused():
@@ -405,6 +475,48 @@ def test_truncation_is_found_when_decoding_small():
 # Hostile and foreign content
 
 
+def make_media(major, *brands, content=b""):
+    """The beginning of a file of the family of MP4."""
+    size = (16 + 4 * len(brands)).to_bytes(4)
+    return size + b"ftyp" + major + bytes(4) + b"".join(brands) + content
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow writes no AVIF")
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize(
+    "brands",
+    [
+        (b"avif", b"mif1"),
+        (b"avis", b"msf1"),
+        (b"avis", b"avif", b"mif1"),
+        (b"mif1", b"avif"),
+        (b"msf1", b"avis", b"avif"),
+        (b"MA1B", b"avif", b"miaf"),
+        (b"miaf", b"MA1A"),
+        (b"mif1", b"miaf"),
+        (b"mif1", b"heic"),
+        (b"isom", b"avif", b"mif1"),
+        (b"new1", b"avif"),
+    ],
+    ids=lambda brands: b"+".join(brands).decode(),
+)
+def test_an_avif_is_read_whatever_brand_stands_first(brands, frames, tmp_path):
+    buffer = io.BytesIO()
+    picture = Image.new("RGB", (40, 30), (200, 10, 10))
+    others = [Image.new("RGB", (40, 30))] * (frames - 1)
+    picture.save(buffer, "AVIF", save_all=frames > 1, append_images=others)
+    data = buffer.getvalue()
+    size = int.from_bytes(data[:4])
+    named = (brands + (brands[-1],) * 20)[: (size - 12) // 4]  # nothing else may move
+    data = make_media(named[0], *named[1:]) + data[size:]
+    path = tmp_path / "photo.avif"
+    path.write_bytes(data)
+    decoded = decode_image(path)
+    assert decoded.format == "AVIF"
+    assert decoded.pixels.shape == (30, 40, 3)
+    assert decoded.pixels[10, 10].tolist() == pytest.approx([200, 10, 10], abs=6)
+
+
 @pytest.mark.parametrize(
     ("content", "kind", "word"),
     [
@@ -418,6 +530,26 @@ def test_truncation_is_found_when_decoding_small():
         (b"\x00\x00\x00\x18ftypheic" + bytes(20), "unsupported_format", "HEIC"),
         (b"\x00\x00\x01\x00\x01\x00" + bytes(20), "unsupported_format", "ICO"),
         (b"\x00\x00\x00\x18ftypisom" + bytes(20), "not_an_image", "video"),
+        (make_media(b"mp42", b"isom"), "not_an_image", "video"),
+        (make_media(b"qt  "), "not_an_image", "video"),
+        (make_media(b"isom", b"av01"), "not_an_image", "video"),
+        (make_media(b"mif1", b"heic"), "unsupported_format", "HEIC"),
+        (make_media(b"mif1", b"miaf", content=b"hvcC"), "unsupported_format", "HEIC"),
+        (make_media(b"avif", b"mif1", content=b"hvcC"), "unsupported_format", "HEIC"),
+        (make_media(b"avif", b"heic", content=b"hvcC, av1C"), "unsupported_format", "HEIC"),
+        (
+            make_media(b"heix", *[b"abcd"] * 60),
+            "unsupported_format",
+            "HEIC",
+        ),  # as long as an icon's
+        (make_media(b"isom", b"hevc", b"msf1"), "unsupported_format", "HEIC"),
+        (b"\0\0\0\1ftyp" + (28).to_bytes(8) + b"mif1\0\0\0\0heic", "unsupported_format", "HEIC"),
+        (make_media(b"mif1", b"miaf"), "unsupported_format", "HEIF"),
+        (make_media(b"avci", b"mif1"), "unsupported_format", "HEIF"),
+        (make_media(b"crx ", b"isom"), "unsupported_format", "raw photo"),
+        (make_media(b"jp2 "), "unsupported_format", "JPEG 2000"),
+        (make_media(b"jxl "), "unsupported_format", "JPEG XL"),
+        (make_media(b"new1", b"new2"), "unsupported_format", "a photo or a film"),
         (b"%PDF-1.7", "not_an_image", "PDF"),
         (b"PK\x03\x04" + bytes(20), "not_an_image", "ZIP"),
         (b"happy people\n", "not_an_image", "Expected one of"),

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -340,6 +341,132 @@ def test_a_window_ends_with_q_escape_or_its_cross(key, visible, shown, monkeypat
     assert pictures[-1] == "closed"
 
 
+def write_uneven_film(path, *, rate, waits):
+    """Write a film whose frames are shown for `waits` thousandths of a second each.
+
+    OpenCV writes an even film; its table of durations gives way to one with an entry per frame.
+    """
+    with open_video_file(path, frames_per_second=rate) as write:
+        for number in range(len(waits)):
+            write(paint(200 if number < len(waits) // 2 else 30))
+    content = path.read_bytes().replace(b"edts", b"free")  # which would cut the film to its length
+    track = content.index(b"mdhd") + 16  # the clock that the durations are counted in
+    content = content[:track] + (1000).to_bytes(4) + content[track + 4 :]
+    start = content.index(b"stts") - 4
+    end = start + int.from_bytes(content[start : start + 4])
+    entries = b"".join(b"\0\0\0\1" + wait.to_bytes(4) for wait in waits)
+    table = (16 + len(entries)).to_bytes(4) + b"stts\0\0\0\0" + len(waits).to_bytes(4) + entries
+    content = content[:start] + table + content[end:]
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+        place = content.index(name) - 4
+        size = int.from_bytes(content[place : place + 4]) + len(table) - (end - start)
+        content = content[:place] + size.to_bytes(4) + content[place + 4 :]
+    path.write_bytes(content)
+    return path
+
+
+UNEVEN = [20] * 10 + [100] * 10
+
+
+def test_frames_of_an_uneven_film_have_their_own_times(tmp_path):
+    film = write_uneven_film(tmp_path / "phone.mp4", rate=25, waits=UNEVEN)
+    times = [frame.seconds for frame in read_video(film)]
+    assert times == pytest.approx([sum(UNEVEN[:n]) / 1000 for n in range(len(UNEVEN))])
+
+
+class StampedFilm:
+    """A film that claims 1,000 frames per second and stamps its frames as it is told."""
+
+    def __init__(self, stamps, *, bright=0):
+        self.stamps, self.bright, self.number = stamps, bright, -1
+
+    def read(self):
+        self.number += 1
+        return self.number < len(self.stamps), paint(255 if self.number < self.bright else 0)
+
+    def get(self, what):
+        return 1000.0 if what == cv2.CAP_PROP_FPS else self.stamps[self.number]
+
+    def release(self):
+        pass
+
+
+STEP = 100 / 3
+
+
+@pytest.mark.parametrize(
+    ("stamps", "expected"),
+    [
+        ([0, 40, 90, 400], [0, 40, 90, 400]),
+        ([0, 0, 0, 0], [0, STEP, 2 * STEP, 3 * STEP]),
+        ([-1, -1, -1], [0, STEP, 2 * STEP]),
+        ([float("nan")] * 3, [0, STEP, 2 * STEP]),
+        ([0, 40, 40, 120], [0, 40, 40 + STEP, 120]),
+        ([0, 40, 0, 40], [0, 40, 40 + STEP, 80 + STEP]),
+        ([9e9, 9e9 + 40, 9e9 + 80], [0, 40, 80]),
+        ([0, 40, 9e9, 9e9 + 40], [0, 40, 40 + STEP, 80 + STEP]),
+    ],
+    ids=["right", "zero", "unknown", "nan", "pause", "from the start again", "late", "leap"],
+)
+def test_stamps_that_tell_no_time_are_replaced_by_a_step(stamps, expected, monkeypatch, film):
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: StampedFilm(stamps))
+    times = [1000 * frame.seconds for frame in read_video(film)]
+    assert times == pytest.approx(expected)
+
+
+def test_a_browsers_film_is_smoothed_by_its_own_times(monkeypatch, film):
+    """Of 1 second of light and 2 of dark pictures, claimed to be 75 ms, the end is dark."""
+    stamped = StampedFilm([40 * number for number in range(75)], bright=25)
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: stamped)
+    session = LiveSession(make_predictor(FollowingDetector()))
+    *_, last = map(session.predict, read_video(film))
+    assert last.prediction.answer == "Sad"
+    assert last.prediction.probabilities["Sad"] > 0.98
+
+
+def test_the_case_file_ends_sad(real_data):
+    case = real_data.parent / "cases" / "browser_film_of_a_drawn_face.webm"
+    if not case.is_file():
+        pytest.skip("the film is not here")
+    detector = make_detector("yunet", model_path=next(real_data.glob("face_detection_yunet_*")))
+    session = LiveSession(Predictor.packaged(detector=detector))
+    *_, last = map(session.predict, read_video(case))
+    assert last.frame.seconds == pytest.approx(2.96)
+    assert last.prediction.answer == "Sad"
+    assert last.prediction.probabilities["Sad"] > 0.9
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_a_written_film_lasts_as_long_as_what_it_shows(suffix, tmp_path):
+    path = tmp_path / f"film{suffix}"
+    with open_video_file(path, frames_per_second=10) as write:
+        for level, seconds in ((0, 5.0), (60, 5.01), (120, 5.1), (180, 5.5), (240, 5.6)):
+            write(paint(level), seconds)
+    levels = [int(frame.pixels.mean()) for frame in read_video(path)]
+    assert levels == pytest.approx([60, 120, 120, 120, 120, 180, 240], abs=9)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit for the size of files")
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_a_film_that_does_not_fit_on_the_disk_is_not_called_written(suffix, tmp_path):
+    """A limit for the size of files refuses bytes as a full disk does."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    noise = np.random.default_rng(1).integers(0, 256, (40, 240, 320, 3), dtype=np.uint8)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with (
+            pytest.raises(OSError, match=r"not all of its 40 frames can be read\. Make"),
+            open_video_file(tmp_path / f"film{suffix}", frames_per_second=10) as write,
+        ):
+            for picture in noise:
+                write(picture)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
+
+
 # --- the command ----------------------------------------------------------------------------
 
 
@@ -376,6 +503,43 @@ def test_a_camera_is_asked_for_with_the_words_of_consent(monkeypatch, tmp_path):
     text = run("--no-window", "--output", tmp_path / "me.mp4").stdout
     assert "your own face, or one whose owner agrees" in text
     assert "3 frames" in text
+
+
+@pytest.mark.usefixtures("answering")
+def test_an_uneven_film_keeps_its_length(tmp_path):
+    film = write_uneven_film(tmp_path / "phone.mp4", rate=25, waits=UNEVEN)
+    output = tmp_path / "annotated.mp4"
+    run("--video", film, "--output", output, "--no-window")
+    frames = list(read_video(output))
+    dark = next(frame for frame in frames if frame.pixels[0, 0].mean() < 100)
+    assert dark.seconds == pytest.approx(sum(UNEVEN[:10]) / 1000, abs=0.06)
+    assert frames[-1].seconds == pytest.approx(sum(UNEVEN[:-1]) / 1000, abs=0.06)
+
+
+@pytest.mark.usefixtures("answering")
+def test_a_full_disk_ends_the_command_with_an_error(film, tmp_path, monkeypatch):
+    class FullDisk:
+        """Writes nothing, and says nothing of it, as OpenCV does."""
+
+        def open(self, path, *_):
+            Path(path).write_bytes(b"")
+
+        def isOpened(self):  # noqa: N802 - OpenCV's name
+            return True
+
+        def write(self, _):
+            pass
+
+        def release(self):
+            pass
+
+        fourcc = staticmethod(cv2.VideoWriter.fourcc)
+
+    monkeypatch.setattr(cv2, "VideoWriter", FullDisk)
+    result = run("--video", film, "--output", tmp_path / "new.mp4", "--no-window", code=1)
+    assert "not all of its 6 frames can be read. Make room" in result.stderr
+    assert "Written" not in result.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
 
 
 def test_nothing_to_see_is_refused():

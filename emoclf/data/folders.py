@@ -26,6 +26,8 @@ DRAWN_FACES = "drawn faces"
 
 _NAMED_FILES = 3
 
+_REFUSED = ("folder that cannot be read", "cannot be looked at")
+
 _NO_CLASS_NAME = "no class name"
 _WORD = re.compile(r"[^\W\d_]+")
 _WORD_BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -74,6 +76,11 @@ class FileList(NamedTuple):
 
     files: tuple[Path, ...]
     skipped: tuple[tuple[Path, str], ...]
+
+    @property
+    def refused(self) -> tuple[tuple[Path, str], ...]:
+        """Of what was skipped: what the system did not let us look at; photos may be in there."""
+        return tuple(each for each in self.skipped if is_refused(each[1]))
 
 
 @dataclass(frozen=True)
@@ -242,7 +249,7 @@ def list_files(folder: str | Path) -> FileList:
         try:
             entries = list(current.iterdir())
         except OSError as error:
-            skipped.append((current, f"folder that cannot be read: {error.strerror}"))
+            skipped.append((current, f"{_REFUSED[0]}: {error.strerror}"))
             continue
         for entry in entries:
             kind = _describe_entry(entry)
@@ -256,6 +263,11 @@ def list_files(folder: str | Path) -> FileList:
         tuple(sorted(files, key=Path.as_posix)),
         tuple(sorted(skipped, key=lambda found: found[0].as_posix())),
     )
+
+
+def is_refused(reason: str) -> bool:
+    """Tell whether this is why `list_files` skips what the system did not let it look at."""
+    return reason.startswith(_REFUSED)
 
 
 def _check_folder(folder: str | Path) -> Path:
@@ -281,7 +293,7 @@ def _describe_entry(path: Path) -> str:
     try:
         mode = path.lstat().st_mode
     except OSError as error:
-        return f"cannot be looked at: {error.strerror}"
+        return f"{_REFUSED[1]}: {error.strerror}"
     if stat.S_ISLNK(mode):
         return "symbolic link, not followed"
     if stat.S_ISDIR(mode):

@@ -40,6 +40,18 @@ _MIRRORED, _TURNED = frozenset({3, 4, 6, 7}), frozenset({5, 6, 7, 8})
 """Orientations whose first row comes out last, and those whose rows come out as columns."""
 
 _LARGEST_16_BIT = 65535
+_SCALES = ((0, 1), (-1, 1), (0, 255), (-128, 127))
+"""What stands for black and for white in arrays; the first that the values fit into is meant."""
+
+_OVERSHOOT = 0.25
+"""By what fraction of their scale values may lie outside, as resizing leaves them."""
+
+_FEWEST_STEPS = 16
+"""A picture of 0 to 255 uses more of them, or it is one of another scale."""
+
+_DEPTHS = (10, 12, 14, 16)
+"""How many bits cameras and scanners have."""
+
 _STRIP_PIXELS = 1 << 17
 _DAMAGED_EXIF = "EXIF block unreadable, taken as upright"
 
@@ -54,7 +66,7 @@ def convert_to_rgb(image: Image.Image) -> tuple[np.ndarray, tuple[str, ...]]:
     orientation, exif_notes = read_orientation(image)
     if orientation in _TRANSPOSITIONS:
         exif_notes = ("EXIF rotation applied",)
-    if image.mode == "I":
+    if image.mode in ("I", "F"):
         _check_16_bits(image)
     pixels, colour_notes = _assemble(image.size, _cut_image(image), orientation)
     return pixels, exif_notes + colour_notes
@@ -113,15 +125,52 @@ def convert_array(array: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 
 def _explain_dtype(array: np.ndarray) -> str:
     """Say what an array of another dtype holds and how to turn it into uint8."""
-    numeric = array.size and array.dtype.kind in "iuf"
-    span = f", values {array.min():g} to {array.max():g}" if numeric else ""
-    hint = "Values from 0 to 255 become uint8 with `array.round().astype('uint8')`"
-    if numeric and array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1:
-        hint = "Values from 0 to 1 become uint8 with `(array * 255).round().astype('uint8')`"
     return (
         f"array: expected dtype uint8 (0 to 255) or bool, received {array.dtype}, "
-        f"shape {array.shape}{span}. {hint}."
+        f"shape {array.shape}{_explain_values(array)}"
     )
+
+
+def _explain_values(array: np.ndarray, name: str = "array") -> str:
+    """Say from where to where the values go, and give the line that turns them into uint8."""
+    if array.dtype.kind not in "iuf":
+        return f". Give numbers: `{name}.astype(float)`, if that is what it holds."
+    is_number = np.isfinite(array)
+    if not is_number.any():
+        return ", without any number. Make it again."
+    low, high = (float(f"{bound(array[is_number]):g}") for bound in (np.min, np.max))
+    said = f", values {low:g} to {high:g}"
+    lost = array.size - int(is_number.sum())
+    scale = _find_scale(low, high)
+    first, last = scale or ((low, high) if low < high else (min(low, 0), max(high, 0)))
+    values = f"np.nan_to_num({name}, nan={first:g})" if lost else name
+    line = f"`(np.interp({values}, ({first:g}, {last:g}), (0, 1)) * 255).round().astype('uint8')`"
+    if lost:
+        place = np.argwhere(~is_number)[0].tolist()
+        said += f", {lost:,} of {array.size:,} no numbers (NaN, infinite), the first at {place}"
+        line += "; NaN becomes black"
+    if scale is None:
+        return (
+            f"{said}. No usual scale: undo what was done to the values (as subtracting a mean), or "
+            f"stretch them, the smallest to black, the largest to white, with {line}."
+        )
+    if low < first or high > last:
+        line += "; what lies outside is clipped"
+    return f"{said}. Values from {first:g} to {last:g} become uint8 with {line}."
+
+
+def _find_scale(low: float, high: float) -> tuple[float, float] | None:
+    """Return what stands for black and for white where all lie from `low` to `high`, if known."""
+    widest = max(-low, high)
+    for first, last in _SCALES:
+        room = _OVERSHOOT * (last if first else min(last, high))
+        fits = first - room <= low and high <= last * (1 + _OVERSHOOT)
+        if fits and (last == 1 or widest > _FEWEST_STEPS):
+            return first, last
+    if low >= -_OVERSHOOT * high and 255 < high <= _LARGEST_16_BIT * (1 + _OVERSHOOT):
+        ends = (2**depth - 1 for depth in _DEPTHS)
+        return 0, next((end for end in ends if high <= end), _LARGEST_16_BIT)
+    return None
 
 
 def _find_exif(image: Image.Image) -> bytes:
@@ -182,11 +231,6 @@ def _convert_colours(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         return image, ()
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _scale_16_bits(image), ("16 bits scaled to 8",)
-    if image.mode == "F":
-        raise TypeError(
-            "image: expected 8-bit or 16-bit values, received a PIL image of mode 'F' (floating "
-            "point). Scale the values to 0 to 255 and convert the image to mode 'L'."
-        )
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         if rgba.getchannel("A").getextrema() == (255, 255):
@@ -198,12 +242,14 @@ def _convert_colours(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
 
 
 def _check_16_bits(image: Image.Image) -> None:
-    """Refuse integers that are no 16-bit values."""
+    """Refuse floating-point values, and integers that are no 16-bit values."""
     low, high = np.ravel(image.getextrema()).tolist()
-    if low < 0 or high > _LARGEST_16_BIT:
+    if image.mode == "F" or low < 0 or high > _LARGEST_16_BIT:
+        kind = " (floating point)" if image.mode == "F" else ""
         raise TypeError(
-            f"image: expected 16-bit values (0 to {_LARGEST_16_BIT}), received a PIL image of mode "
-            f"{image.mode!r} with values {low} to {high}."
+            f"image: expected 8-bit or 16-bit values (0 to {_LARGEST_16_BIT}), received a PIL "
+            f"image of mode {image.mode!r}{kind}"
+            f"{_explain_values(np.asarray(image), 'np.asarray(image)')}"
         )
 
 

@@ -21,6 +21,7 @@ from emoclf.config import MAX_PIXELS
 from emoclf.images.conversion import convert_array, convert_to_rgb, count_frames, read_orientation
 from emoclf.images.costs import estimate_bytes, explain_excess
 from emoclf.images.files import (
+    HEIC_REASON,
     UnreadableImageError,
     explain_unknown_content,
     find_format,
@@ -42,6 +43,7 @@ MAX_LOST_FRACTION: float = 0.05
 _FIRST_TURNED = 5
 """EXIF orientations from 5 on swap height and width."""
 
+_LARGE_BOX = b"\0\0\0\1"
 _JPEG_SCALES = (1, 2, 4, 8)
 _CUT_OFF = "The file is cut off. Download it again."
 _KEEPING_FORMATS = frozenset({"WEBP", "AVIF"})
@@ -189,7 +191,7 @@ def _decode_known(data: bytes, format_name: str, request: _Request) -> DecodedIm
     outline = outline_jpeg(data) if format_name == "JPEG" else None
     if reason := explain_excess(data, format_name, outline):
         raise UnreadableImageError(request.source, "too_large", reason)
-    with Image.open(io.BytesIO(data), formats=[format_name]) as image:
+    with _open(data, format_name) as image:
         scale = _fit_into_memory(image, request, data=data, outline=outline)
         width, height = (-(-side // scale) for side in image.size)
         if outline is not None and (scale > 1 or request.min_size is not None):
@@ -203,6 +205,19 @@ def _decode_known(data: bytes, format_name: str, request: _Request) -> DecodedIm
     pixels, colour_notes = convert_to_rgb(loaded)
     size = (width, height) if _is_turned(loaded) else (height, width)
     return DecodedImage(pixels, format_name, size, notes=notes + colour_notes)
+
+
+def _open(data: bytes, format_name: str) -> Image.Image:
+    """Open a picture of a known format; an AVIF also where its brands say less, or too much."""
+    try:
+        return Image.open(io.BytesIO(data), formats=[format_name])
+    except PIL.UnidentifiedImageError:
+        if format_name != "AVIF" or data[:4] == _LARGE_BOX:
+            raise
+        size = min(int.from_bytes(data[:4]), len(data))
+        brands = b"avif\0\0\0\0" + b"avif" * ((size - 16) // 4)
+        told = data[:8] + brands + data[8 + len(brands) :]
+        return Image.open(io.BytesIO(told), formats=[format_name])
 
 
 def _fit_into_memory(
@@ -289,6 +304,8 @@ def _explain_decoder_error(error: Exception, data: bytes, format_name: str) -> t
         return "too_large", "The picture does not fit into memory. Make it smaller first."
     if format_name == "AVIF" and "AVIF" not in Image.OPEN:
         return "unsupported_format", "This Pillow reads no AVIF. Install Pillow 13 or newer."
+    if format_name == "AVIF" and b"hvcC" in data:  # it holds both, and HEIC comes first
+        return "unsupported_format", HEIC_REASON
     if _is_cut_off(data, format_name) or "truncated" in str(error).lower():
         return "truncated", _CUT_OFF
     detail = str(error) if str(error) and not isinstance(error, PIL.UnidentifiedImageError) else ""

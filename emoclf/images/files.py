@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 from typing import BinaryIO
 
+from emoclf.images.headers import name_media
 from emoclf.images.memory import take_file_memory
 from emoclf.storage import describe_irregular, open_regular
 from emoclf.untrusted import show_text
@@ -26,27 +27,23 @@ FORMAT_EXTENSIONS: dict[str, tuple[str, ...]] = {
     "WEBP": (".webp",),
     "GIF": (".gif",),
     "BMP": (".bmp", ".dib"),
-    "AVIF": (".avif",),
+    "AVIF": (".avif", ".avifs"),
 }
 """Every format that is read, by Pillow's name, with the file extensions that belong to it."""
 
 IMAGE_EXTENSIONS: tuple[str, ...] = tuple(itertools.chain(*FORMAT_EXTENSIONS.values()))
 """All extensions of the formats that are read, in lower case and with the dot."""
 
-_HEIC_BRANDS = rb"heic|heix|heim|heis|hevc|hevx|mif1|msf1"
-
 _READ_FORMATS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("JPEG", re.compile(rb"\xff\xd8\xff")),
     ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n")),
     ("GIF", re.compile(rb"GIF8[79]a")),
     ("WEBP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
-    ("AVIF", re.compile(rb".{4}ftypavi[fs]", re.DOTALL)),
     ("BMP", re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00", re.DOTALL)),
 )
 
 _OTHER_PICTURES: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("a TIFF picture", re.compile(rb"II[\x2a\x2b]\x00|MM\x00[\x2a\x2b]")),
-    ("an HEIC picture", re.compile(rb".{4}ftyp(" + _HEIC_BRANDS + rb")", re.DOTALL)),
     ("an icon (ICO)", re.compile(rb"\x00\x00[\x01\x02]\x00")),
     ("a JPEG 2000 picture", re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51")),
     ("a JPEG XL picture", re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL ")),
@@ -57,9 +54,21 @@ _NO_PICTURES: tuple[tuple[str, re.Pattern[bytes]], ...] = (
     ("a PDF document", re.compile(rb"%PDF")),
     ("a ZIP archive", re.compile(rb"PK\x03\x04")),
     ("a gzip archive", re.compile(rb"\x1f\x8b")),
-    ("a video", re.compile(rb".{4}ftyp|\x1aE\xdf\xa3|RIFF.{4}AVI ", re.DOTALL)),
+    ("a video", re.compile(rb"\x1aE\xdf\xa3|RIFF.{4}AVI ", re.DOTALL)),
 )
 
+HEIC_REASON = (
+    "This is an HEIC photo, as iPhones take them, which is not read here. Save it as JPEG: open it "
+    "in Preview on a Mac or in Photos on Windows and export it. (On the iPhone, Settings > Camera "
+    "> Formats > Most Compatible takes JPEGs.)"
+)
+
+_GONE = frozenset(
+    getattr(errno, name, -1) for name in ("ENOTCONN", "EIO", "ESTALE", "ENODEV", "EHOSTDOWN")
+)
+"""What is said of a drive that is not connected any more."""
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|data:")
 _SVG = re.compile(rb"<(\w+:)?svg[\s>]", re.IGNORECASE)
 _WEB_PAGE = re.compile(rb"<!doctype html|<html[\s>]|<head[\s>]|<body[\s>]", re.IGNORECASE)
 _SNIFFED_BYTES = 4096
@@ -94,6 +103,8 @@ def find_format(data: bytes) -> str | None:
         >>> find_format(b"GIF89a...")
         'GIF'
     """
+    if name_media(data) == "AVIF":
+        return "AVIF"
     return next((name for name, pattern in _READ_FORMATS if pattern.match(data)), None)
 
 
@@ -107,12 +118,14 @@ def explain_unknown_content(data: bytes) -> tuple[str, str]:
         >>> explain_unknown_content(b"%PDF-1.7")[0]
         'not_an_image'
     """
-    for name, pattern in _OTHER_PICTURES:
-        if pattern.match(data):
-            return "unsupported_format", f"This is {name}. Convert it to JPEG or PNG."
-    for name, pattern in _NO_PICTURES:
-        if pattern.match(data):
-            return "not_an_image", f"This is {name}, not a photo. Remove it from the folder."
+    known = (name for name, pattern in _OTHER_PICTURES + _NO_PICTURES if pattern.match(data))
+    name = name_media(data) or next(known, None)
+    if name == "HEIC":
+        return "unsupported_format", HEIC_REASON
+    if name in dict(_NO_PICTURES):
+        return "not_an_image", f"This is {name}, not a photo. Remove it from the folder."
+    if name:
+        return "unsupported_format", f"This is {name}. Convert it to JPEG or PNG."
     return _explain_text(data[:_SNIFFED_BYTES])
 
 
@@ -143,14 +156,14 @@ def read_image_bytes(path: str | Path) -> bytes:
     """
     source = os.fspath(path)
     try:
-        kind = describe_irregular(Path(path).stat().st_mode)
+        kind = describe_irregular(os.stat(source).st_mode)  # noqa: PTH116 - "" is no folder
         if kind:
             reason = f"Expected a file, found {kind}. Pass the path of a picture."
             raise UnreadableImageError(source, "not_a_file", reason)
         with open_regular(path, what="a picture") as file:
             data = _read_whole(source, file)
     except OSError as error:
-        raise UnreadableImageError(source, *_explain_os_error(error)) from error
+        raise UnreadableImageError(source, *_explain_os_error(error, source)) from error
     except UnreadableImageError:
         raise
     except ValueError as error:  # a null character in the name, or a pipe put there meanwhile
@@ -171,12 +184,18 @@ def _read_whole(source: str, file: BinaryIO) -> bytes:
     return file.read(size)
 
 
-def _explain_os_error(error: OSError) -> tuple[str, str]:
-    """Turn what the operating system raised into a kind and a reason."""
+def _explain_os_error(error: OSError, source: str) -> tuple[str, str]:
+    """Turn what the operating system raised for a path into a kind and a reason."""
     if isinstance(error, PermissionError):
         return "no_permission", "You may not read this file. Change its permissions."
-    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+    is_missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
+    is_impossible = error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
+    if (is_missing or is_impossible) and _ADDRESS.match(source):
+        return "missing", "This is an address. Download the photo, and give the path of its file."
+    if is_missing:
         return "missing", "There is no such file. Check the path."
-    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
-        return "missing", f"No file can be found under this name: {error.strerror}."
-    return "damaged", f"The disk did not deliver the file: {error.strerror}. Try again."
+    said = show_text(error.strerror or error)
+    if is_impossible:
+        return "missing", f"No file can be found under this name: {said}. Give the path of a photo."
+    step = "Connect its drive again." if error.errno in _GONE else "Try again."
+    return "damaged", f"The disk did not deliver the file: {said}. {step}"

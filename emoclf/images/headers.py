@@ -1,10 +1,11 @@
 """What the headers of JPEG and AVIF files tell before anything is decoded.
 
-Of a JPEG: its segments, and what its decoder has to keep and to go through. Of an AVIF: how large
-its coded pictures are, whatever size its container announces, because the decoder unfolds a picture
-in its coded size and scales it to the announced one afterwards. A coded picture begins with a
-sequence header (AV1 specification, 5.5), which tells the largest size of its frames; where one
-begins is written in the boxes `iloc` and `stco` (ISO/IEC 14496-12).
+Of a JPEG: its segments, and what its decoder has to keep and to go through. Of a file of the family
+of MP4 (ISO/IEC 14496-12): what it is, by all the brands that it names and by what is coded in it.
+Of an AVIF: how large its coded pictures are, whatever size its container announces, because the
+decoder unfolds a picture in its coded size and scales it to the announced one afterwards. A coded
+picture begins with a sequence header (AV1 specification, 5.5), which tells the largest size of its
+frames; where one begins is written in the boxes `iloc` and `stco`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,19 @@ _SEGMENT_MARKERS = frozenset(range(0xC0, 0xF0)) - {0xC8, *range(0xD0, 0xDA)} | {
 """What Pillow skips as a whole; anything else it goes through byte by byte."""
 _COEFFICIENT_BYTES = 2
 _MARKER_BYTES = 2
+
+_MAX_BRANDS_BYTES = 1024
+_AVIF_BRANDS = re.compile(rb"avi[fso]|MA1[AB]")
+_HEIC_BRANDS = re.compile(rb"he(ic|ix|im|is|vc|vx|vm|vs)")
+_OTHER_PHOTO_BRANDS = {
+    "an HEIF photo": re.compile(
+        rb"mi[afh][f0-9e]|msf1|pict|unif|avc[is]|vvi[cs]|evb[is]|jpgs|jpeg"
+    ),
+    "a JPEG 2000 picture": re.compile(rb"jp[2xmh] |j2k[1i]|j2is"),
+    "a JPEG XL picture": re.compile(rb"jxl "),
+    "a raw photo of a Canon camera": re.compile(rb"crx "),
+}
+_FILM_BRANDS = re.compile(rb"iso[2-9a-m]|mp[47]|avc1|qt  |3g|M4[AV]|f4v|dash|mmp4|MSNV|XAVC|mjp2")
 
 _CODEC = re.compile(rb"av1C(?=..(.))", re.DOTALL)
 _CONTAINERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"meta"}
@@ -141,6 +155,47 @@ def iterate_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
         length = int.from_bytes(data[body : body + 2])
         yield match[1][0], match.start(), data[body : body + max(length, 2)]
         position = body + max(length, 2)
+
+
+def name_media(data: bytes) -> str | None:
+    """Return what a file of the family of MP4 is: "AVIF", words for another kind, or None.
+
+    Cameras and converters put the telling brand first or anywhere behind, and a general one may be
+    all there is: then what is coded in the file decides.
+
+    Args:
+        data: The file, or as much of its beginning as there is.
+
+    Returns:
+        "AVIF", "HEIC", "a video", or for example "a JPEG 2000 picture"; None if it is of another
+        family.
+    """
+    brands = _read_brands(data)
+    if not brands:
+        return None
+    is_avif, is_heic = (any(map(each.match, brands)) for each in (_AVIF_BRANDS, _HEIC_BRANDS))
+    others = (n for n, known in _OTHER_PHOTO_BRANDS.items() if any(map(known.match, brands)))
+    other = next(others, None)
+    if is_avif or is_heic or other == "an HEIF photo":
+        has_av1, has_hevc = b"av1C" in data, b"hvcC" in data
+        if has_av1 != has_hevc:
+            return "AVIF" if has_av1 else "HEIC"
+    if is_avif or is_heic:
+        return "AVIF" if is_avif else "HEIC"
+    is_film = any(map(_FILM_BRANDS.match, brands))
+    return other or ("a video" if is_film else "a photo or a film of a kind that we do not know")
+
+
+def _read_brands(data: bytes) -> list[bytes]:
+    """Return the brands that a file of the family of MP4 names, the major one first."""
+    if data[4:8] != b"ftyp":
+        return []
+    size, start = int.from_bytes(data[:4]), 8
+    if size == 1:
+        size, start = int.from_bytes(data[8:16]), 16
+    end = min(size or len(data), len(data), start + _MAX_BRANDS_BYTES)
+    places = (start, *range(start + 8, end - 3, 4))
+    return [data[place : place + 4] for place in places]
 
 
 def find_coded_pixels(data: bytes) -> int:

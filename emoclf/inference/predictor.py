@@ -32,6 +32,7 @@ from emoclf.inference.predictions import (
     find_most_probable,
 )
 from emoclf.models.packaged import FACE_MODEL_FOLDER, NETWORK_FILE_NAME, PackagedNetwork
+from emoclf.storage import is_folder
 
 MakeDetector = Callable[[], FaceDetector]
 """Makes a face detector when one is first needed."""
@@ -179,23 +180,25 @@ class Predictor:
             batch_size: Photos that are decoded and predicted at a time.
 
         Returns:
-            One `Prediction` for one photo, else a list in the given order. In a list or a folder a
-            file that cannot be read gets a `Prediction` whose `problem` says why. A photo without
-            a face gets one without `faces`, whose `note` says what to do.
+            One `Prediction` for one photo, else a list in the given order. In a list or a folder
+            what cannot be read, such as a file, a locked sub-folder or an array of another dtype,
+            gets a `Prediction` whose `problem` says why. A photo without a face gets one without
+            `faces`, whose `note` says what to do.
 
         Raises:
             UnreadableImageError: If a single photo cannot be read.
             FileNotFoundError: If a folder holds no file.
             FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
         """
-        if isinstance(photos, (str, Path)) and Path(photos).is_dir():
-            found = list_files(photos).files
-            if not found:
+        if isinstance(photos, (str, Path)) and is_folder(photos):
+            found = list_files(photos)
+            if not (found.files or found.refused):
                 raise FileNotFoundError(
                     f"The folder {str(photos)!r} holds no file: put photos into it, or give "
                     "another folder."
                 )
-            return self._predict_many(found, whole_photo, batch_size)
+            refused = [Prediction(str(path), f"{reason}.") for path, reason in found.refused]
+            return self._predict_many(found.files, whole_photo, batch_size) + refused
         if isinstance(photos, Sequence) and not isinstance(photos, (str, bytes, bytearray)):
             return self._predict_many(photos, whole_photo, batch_size)
         return self.predict_prepared(photos, whole_photo=whole_photo)[0]
@@ -242,7 +245,11 @@ class Predictor:
         search = self._make_search(whole_photo)
         for photo in photos:
             begun, prepared, decoded = self._try_to_begin(photo, search)
-            pixels = _load_full_pixels(photo, decoded) if keep_pixels and decoded else None
+            pixels = None
+            try:
+                pixels = _load_full_pixels(photo, decoded) if keep_pixels and decoded else None
+            except UnreadableImageError as error:  # gone meanwhile
+                begun, prepared = Prediction(_name_file(photo), problem=str(error)), None
             yield self._finish([(begun, prepared)])[0], pixels
 
     def predict_probabilities(self, images: np.ndarray) -> np.ndarray:
@@ -292,7 +299,7 @@ class Predictor:
         with sharing_memory():
             try:
                 decoded = decode_for(photo, self.info)
-            except UnreadableImageError as error:
+            except (UnreadableImageError, TypeError, ValueError) as error:  # or no such array
                 return Prediction(_name_file(photo), problem=str(error)), None, None
             return *self._begin(photo, decoded, search), decoded
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from emoclf.data.cleaning import find_problems
 from emoclf.data.cleaning.report import make_photos
+from emoclf.data.folders import is_refused
 from emoclf.display import Displayed, Table
 from emoclf.evaluation import Evaluation
 from emoclf.inference import Predictor
@@ -106,7 +107,9 @@ def evaluate_folder(
     """
     names = predictor.info.class_names
     report = find_problems(folder, class_names=names, class_map=class_map, progress=progress)
-    return _evaluate_photos(predictor, make_photos(report, report.records), progress=progress)
+    test = _evaluate_photos(predictor, make_photos(report, report.records), progress=progress)
+    refused = tuple(each for each in report.skipped if is_refused(each[1]))
+    return replace(test, left_out=(*test.left_out, *refused))
 
 
 def _evaluate_photos(predictor: Predictor, photos: Photos, *, progress: bool) -> PhotoTest:

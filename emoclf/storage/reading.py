@@ -40,6 +40,18 @@ def describe_irregular(mode: int) -> str | None:
     return next((name for test, name in _KINDS if test(mode)), "something else")
 
 
+def is_folder(path: str | Path) -> bool:
+    """Tell whether a text or path names a folder that can be looked at.
+
+    Whatever else it is, too long a name, an address, a place that is gone or locked, to read it
+    says why not.
+    """
+    try:
+        return bool(os.fspath(path)) and stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116
+    except (OSError, ValueError):
+        return False
+
+
 def _refuse_irregular(mode: int, shown: str, what: str) -> None:
     kind = describe_irregular(mode)
     if kind:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import subprocess
 import sys
@@ -18,10 +19,15 @@ from emoclf.images.faces import import_opencv, silence_opencv
 from emoclf.storage import open_regular, replacing
 from emoclf.untrusted import show_text
 
-_DEFAULT_RATE = 25.0
+_DEFAULT_RATE = 30.0
 """Frames per second of a video that does not say."""
 
-_HIGHEST_RATE = 1000.0
+_HIGHEST_RATE = 240.0
+"""What claims more tells no rate: the films of browsers say 1,000."""
+
+_LONGEST_GAP_SECONDS = 60.0
+"""A longer time between two frames is a broken clock."""
+
 _ESCAPE = 27
 _PROBE = "import cv2; cv2.namedWindow('probe'); cv2.destroyAllWindows()"
 """Run in another process first, because OpenCV for Linux ends the one that has no screen."""
@@ -68,7 +74,8 @@ class FrameSource:
         is_live: Whether frames get the time at which they came, instead of their time in the film.
 
     Attributes:
-        frames_per_second: The rate at which the frames were taken, as far as it is known.
+        frames_per_second: The rate that the camera or file claims, where it can be believed. The
+            frames themselves may come at another, which may change.
         first: The first picture, uint8 RGB; None where there is none.
     """
 
@@ -77,16 +84,16 @@ class FrameSource:
         rate = video.get(import_opencv().CAP_PROP_FPS)  # what a file says may be any number
         self.frames_per_second = rate if 0 < rate <= _HIGHEST_RATE else _DEFAULT_RATE
         self._video, self._is_live = video, is_live
+        self._clock = _FilmClock(1 / self.frames_per_second)
         self.first = self._read()
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames; at the end the camera or file is closed."""
-        pixels, number = self.first, 0
+        pixels = self.first
         try:
             while pixels is not None:
-                film_time = number / self.frames_per_second
-                yield Frame(pixels, time.monotonic() if self._is_live else film_time)
-                number, pixels = number + 1, self._read()
+                yield Frame(pixels, time.monotonic() if self._is_live else self._clock.seconds)
+                pixels = self._read()
         finally:
             self.close()
 
@@ -97,7 +104,38 @@ class FrameSource:
     def _read(self) -> np.ndarray | None:
         cv2 = import_opencv()
         is_there, pixels = self._video.read()
-        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if is_there else None
+        if not is_there:
+            return None
+        self._clock.advance(self._video.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+class _FilmClock:
+    """The time in a film, from what its frames are stamped with; it never runs back.
+
+    Where the stamps stand still, fall, leap or are no numbers, a frame takes one step.
+
+    Attributes:
+        seconds: The time of the last frame.
+    """
+
+    def __init__(self, step_seconds: float) -> None:
+        """Start before the first frame."""
+        self.seconds = -step_seconds
+        self._step_seconds = step_seconds
+        self._stamp = self._at_stamp = 0.0
+
+    def advance(self, stamp: float) -> None:
+        """Go on to the next frame, stamped with so many seconds."""
+        gap = stamp - self._stamp
+        if 0 < gap <= _LONGEST_GAP_SECONDS:
+            self._at_stamp += gap
+            self.seconds = max(self.seconds, self._at_stamp)
+        else:
+            self.seconds += self._step_seconds
+        if gap and math.isfinite(gap):
+            self._stamp = stamp
+            self._at_stamp = self._at_stamp if 0 < gap <= _LONGEST_GAP_SECONDS else self.seconds
 
 
 def read_video(path: str | Path) -> FrameSource:
@@ -197,9 +235,7 @@ def open_window(title: str) -> Iterator[Callable[[np.ndarray], bool]]:
 
 
 @contextmanager
-def open_video_file(
-    path: str | Path, *, frames_per_second: float
-) -> Iterator[Callable[[np.ndarray], None]]:
+def open_video_file(path: str | Path, *, frames_per_second: float) -> Iterator[Callable[..., None]]:
     """Write a video file, picture by picture; it is there once the block ends well.
 
     Args:
@@ -208,34 +244,91 @@ def open_video_file(
 
     Yields:
         A function that takes the next picture, uint8 RGB `(height, width, 3)`, 0 to 255, all of
-        one size.
+        one size; and `seconds`, when it was taken, which may not fall. Pictures are repeated or
+        left out so that the film lasts as long as what it shows; without times, each comes once.
 
     Raises:
         FileExistsError: If the file exists.
+        OSError: If it does not hold what was written, as on a full disk.
         ValueError: If OpenCV cannot write such a file, or no picture came.
     """
-    path, cv2 = Path(path), import_opencv()
+    path = Path(path)
     if path.exists():
         raise FileExistsError(f"{str(path)!r} exists already: give another name.")
-    code = cv2.VideoWriter.fourcc(*("MJPG" if path.suffix == ".avi" else "mp4v"))
-    video = cv2.VideoWriter()
-
-    def write(picture: np.ndarray) -> None:
-        if not video.isOpened():
-            size = (picture.shape[1], picture.shape[0])
-            with silence_opencv():
-                video.open(str(temporary), code, frames_per_second, size)
-        if not video.isOpened():
-            raise ValueError(
-                f"OpenCV {cv2.__version__} cannot write a {show_text(path.suffix or 'nameless')} "
-                "video: give a name that ends in .mp4 or .avi."
-            )
-        video.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-
     with replacing(path) as temporary:
+        film = _FilmWriter(temporary, frames_per_second)
         try:
-            yield write
+            yield film.add
         finally:
-            video.release()
-        if not temporary.exists():
+            film.close()
+        if not film.count:
             raise ValueError(f"There was no picture to write into {str(path)!r}.")
+        with silence_opencv():
+            is_whole = _has_frames(temporary, film.count)
+        if not is_whole:
+            raise OSError(
+                f"{str(path)!r} could not be written: not all of its {film.count:,} frames can be "
+                "read. Make room on that disk, or choose another place, and give the command again."
+            )
+
+
+class _FilmWriter:
+    """Pictures with their times in, a film of constant rate out.
+
+    Attributes:
+        count: How many frames were written; a picture is written when the next one comes.
+    """
+
+    def __init__(self, path: Path, frames_per_second: float) -> None:
+        """Write nothing yet: the size of the pictures is not known."""
+        self.count = 0
+        self._path, self._rate = path, frames_per_second
+        self._video = import_opencv().VideoWriter()
+        self._waiting: np.ndarray | None = None
+        self._start = 0.0
+
+    def add(self, picture: np.ndarray, seconds: float | None = None) -> None:
+        """Take the next picture, uint8 RGB, and when it was taken."""
+        if self._waiting is None:
+            self._open(picture)
+            self._start = seconds or 0.0
+        else:
+            due = self.count + 1 if seconds is None else round((seconds - self._start) * self._rate)
+            self._write_until(due)
+        self._waiting = import_opencv().cvtColor(picture, import_opencv().COLOR_RGB2BGR)
+
+    def close(self) -> None:
+        """Write the last picture, and let go of the file."""
+        self._write_until(self.count + 1)
+        self._video.release()
+
+    def _open(self, picture: np.ndarray) -> None:
+        cv2 = import_opencv()
+        code = cv2.VideoWriter.fourcc(*("MJPG" if self._path.suffix == ".avi" else "mp4v"))
+        with silence_opencv():
+            self._video.open(str(self._path), code, self._rate, picture.shape[1::-1])
+        if not self._video.isOpened():
+            raise ValueError(
+                f"OpenCV {cv2.__version__} cannot write a "
+                f"{show_text(self._path.suffix or 'nameless')} video there: give a name "
+                "that ends in .mp4 or .avi, in a folder with room."
+            )
+
+    def _write_until(self, count: int) -> None:
+        while self._waiting is not None and self.count < count:
+            self._video.write(self._waiting)
+            self.count += 1
+
+
+def _has_frames(path: Path, count: int) -> bool:
+    """Tell whether a film has so many frames: the last can be read, or else all of them."""
+    cv2 = import_opencv()
+    video = cv2.VideoCapture(str(path))
+    video.set(cv2.CAP_PROP_POS_FRAMES, count - 1)
+    is_there = video.get(cv2.CAP_PROP_FRAME_COUNT) >= count and video.read()[0]
+    if not is_there:
+        video.release()
+        video = cv2.VideoCapture(str(path))
+        is_there = all(video.grab() for _ in range(count))
+    video.release()
+    return is_there

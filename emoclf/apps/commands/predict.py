@@ -60,6 +60,8 @@ from emoclf.config import Method
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from emoclf.inference import Prediction, Predictor
     from emoclf.inference.explanations import Explanation, PersonFraction
 
@@ -277,7 +279,7 @@ def explain(
             found = _explain(predictor, photo, method, class_name, whole_photo, output)
             failed += found is None
             if found and person:
-                fractions.append(_measure(predictor, photo, found))
+                fractions.append(_measure(predictor, *found))
         _print_person(fractions)
     return 1 if failed else 0
 
@@ -289,13 +291,14 @@ def _explain(
     class_name: str | None,
     whole_photo: bool,
     output: Path,
-) -> Explanation | None:
+) -> tuple[np.ndarray, Explanation] | None:
     """Write the picture of one photo and print its row; None when there is nothing to explain."""
     from emoclf.images import UnreadableImageError, load_image
     from emoclf.inference.explanations import NothingToExplainError, save_explanation
     from emoclf.inference.explanations import explain as explain_photo
 
     try:
+        pixels = load_image(photo)
         found = explain_photo(
             predictor, photo, method=method, class_name=class_name, whole_photo=whole_photo
         )
@@ -306,16 +309,15 @@ def _explain(
     except NothingToExplainError as error:
         echo(f"{show_text(photo)}: not explained. {show_text(error)}")
         return None
-    written = save_explanation(load_image(photo), found, folder=output)
+    written = save_explanation(pixels, found, folder=output)
     echo(f"{show_text(photo)}: {found} {show_text(written)}")
-    return found
+    return pixels, found
 
 
-def _measure(predictor: Predictor, photo: Path, found: Explanation) -> PersonFraction | None:
-    from emoclf.images import load_image
+def _measure(predictor: Predictor, pixels: np.ndarray, found: Explanation) -> PersonFraction | None:
     from emoclf.inference.explanations import find_fraction_on_person
 
-    faces = predictor.detector.find(load_image(photo))
+    faces = predictor.detector.find(pixels)
     return find_fraction_on_person(found.map, faces, seen=found.seen)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoclf.apps.commands.terminal import echo
+from emoclf.storage import is_folder
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
 
     Returns:
         The files, in the order of the arguments; and a prediction that states the problem for
-        every folder without a file.
+        every folder without a file, or that cannot be read.
     """
     from emoclf.data.folders import list_files
     from emoclf.inference import Prediction
@@ -30,13 +31,14 @@ def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
     photos: list[Path] = []
     problems: list[Prediction] = []
     for path in paths:
-        if not path.is_dir():
+        if not is_folder(path):
             photos.append(path)
             continue
         found = list_files(path)
         photos += found.files
-        skipped = sorted({reason for _, reason in found.skipped})
-        if not found.files:
+        skipped = sorted({reason for _, reason in set(found.skipped) - set(found.refused)})
+        problems += [Prediction(str(place), f"{reason}.") for place, reason in found.refused]
+        if not (found.files or found.refused):
             held = f"only what is skipped ({'; '.join(skipped)})" if skipped else "no file"
             problem = f"The folder holds {held}. Put photos into it, or give another."
             problems.append(Prediction(str(path), problem))

@@ -94,7 +94,7 @@ def _show(session: LiveSession, frames: FrameSource, output: Path | None, has_wi
     start = time.perf_counter()
     with ExitStack() as stack:
         show: Callable[[np.ndarray], object] = lambda _: True  # noqa: E731
-        write = show
+        write: Callable[[np.ndarray, float], object] = lambda *_: None  # noqa: E731
         if has_window:
             show = stack.enter_context(open_window(_TITLE))
         if output is not None:
@@ -106,7 +106,7 @@ def _show(session: LiveSession, frames: FrameSource, output: Path | None, has_wi
                 picture = predicted.draw()
                 predicting.append(predicted.milliseconds)
                 drawing.append(1000 * (time.perf_counter() - begin))
-                write(picture)
+                write(picture, predicted.frame.seconds)
                 if not show(picture):
                     break
         except KeyboardInterrupt:

@@ -183,7 +183,8 @@ def examine_file(
 
 def _reject(record: FileRecord, error: UnreadableImageError) -> FileRecord:
     """Return the record of a file that is not or cannot become a picture."""
-    kind = "unreadable" if error.kind in _UNREADABLE_KINDS else error.kind
+    is_unread = error.kind == "damaged" and not record.sha256  # the disk did not deliver
+    kind = "unreadable" if is_unread or error.kind in _UNREADABLE_KINDS else error.kind
     return replace(record, problems=(Problem(kind, "reject", error.reason),))
 
 
