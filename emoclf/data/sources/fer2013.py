@@ -248,6 +248,8 @@ def _take_arrays(file: Mapping[str, np.ndarray], name: str) -> FaceSet:
     for title, array in (("pixels", pixels), ("votes", votes)):
         if array.dtype != np.uint8:
             raise ValueError(f"{title} should be uint8. Received: {array.dtype}")
+    if file["label"].dtype.kind != "U":
+        raise ValueError(f"label should be names. Received: {file['label'].dtype}")
     usages = _settle_tests(_parse_usage(str(usage), "usage") for usage in file["usage"])
     names = file["name"].astype(str)
     return FaceSet(pixels, np.array(labels, np.int64), votes, np.array(usages, str), names)
