@@ -7,9 +7,7 @@ raters. Neither is part of this project: bring your own copy.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath
@@ -19,6 +17,16 @@ import numpy as np
 from emoclf.config import FACE_SIZE
 from emoclf.data.folders import list_files
 from emoclf.data.sources.copying import is_debris
+from emoclf.data.sources.fer2013_layout import (
+    CSV_LABELS,
+    TEST,
+    find_classes,
+    find_emotion,
+    find_parts,
+    find_usage,
+    name_unused,
+    take_shallowest,
+)
 from emoclf.images import ModelInfo, UnreadableImageError, prepare
 from emoclf.storage import open_regular
 from emoclf.storage.archives import ZIP_ERRORS, check_small_zip, open_zip
@@ -34,38 +42,18 @@ EMOTIONS: tuple[str, ...] = (
 VOTE_COLUMNS: tuple[str, ...] = (*EMOTIONS, "unknown", "not a face")
 """All ten columns of votes."""
 
-CSV_LABELS: tuple[str, ...] = (
-    *("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"),
-)
-"""Meaning of the numbers 0 to 6 in the CSV. The alphabetical order of the folders differs."""
-
-_EMOTION_OF_NAME = {
-    **{name: name for name in CSV_LABELS},
-    **{"angry": "anger", "happy": "happiness", "sad": "sadness"},
-    **{"disgusted": "disgust", "fearful": "fear", "surprised": "surprise"},
-}
 _USAGES = ("Training", "PublicTest", "PrivateTest")
-_TEST = "test"
-"""A part of this name is `PublicTest` where there is no other, else `PrivateTest`."""
-
-_USAGE_OF_NAME = {
-    **dict.fromkeys(("training", "train"), "Training"),
-    **dict.fromkeys(("publictest", "public", "validation", "valid", "val", "dev"), "PublicTest"),
-    **dict.fromkeys(("privatetest", "private"), "PrivateTest"),
-    **dict.fromkeys((_TEST, "testing"), _TEST),
-}
 _Face = tuple[np.ndarray, int, str, str]
-"""Pixels, label, usage or `_TEST`, and name."""
+"""Pixels, label, usage or `TEST`, and name."""
 
 TABLE_EXTENSIONS = (".csv", ".tsv", ".txt", "")
 """How tables of faces are called, as a rule."""
 
 _SEPARATORS = ",;\t|"
 _TABLE_NAMES = ("fer2013.csv", "icml_face_data.csv")
-_MAX_DEPTH = 4
-_NAMED = 8
 _NOT_SPLIT = (
-    "Nothing here says which faces are for a test: all {count:,} are taken as one part, Training."
+    "Not split (no column Usage, no folder of a test): all {count:,} are taken as one part, "
+    "Training."
 )
 _NUMBERED = (
     "Folders with numbers are read in the order of fer2013.csv: 0 angry, 1 disgust, 2 fear, 3 "
@@ -168,61 +156,18 @@ def read_fer2013(
     if tables := _choose_tables(files):
         faces, notes = _load_tables(tables, votes)
         used = set(tables)
-    elif arrays := _take_shallowest([each for each in files if each.suffix.lower() == ".npz"]):
+    elif arrays := take_shallowest([each for each in files if each.suffix.lower() == ".npz"]):
         faces, notes, used = join_face_sets(*map(_load_arrays, arrays)), (), set(arrays)
     else:
         faces, notes, used = _load_folders(path)
-    return faces, (*notes, *_name_unused(path, files, used))
-
-
-def _name_unused(root: Path, files: Collection[Path], used: Collection[Path]) -> list[str]:
-    """Say in a sentence what was not used, by folder, with the counts."""
-    homes = {parent for each in used for parent in each.parents}
-    unused = [each for each in files if each not in used]
-    loose = [show_text(each.name) for each in unused if each.parent == root]
-    places = Counter(_find_place(root, each, homes) for each in unused if each.parent != root)
-    if len(loose) > _NAMED:
-        loose = [f"{len(loose):,} files beside them"]
-    named = [f"{show_text(place)}/ ({n:,} file{'s' * (n != 1)})" for place, n in places.items()]
-    more = [f"{len(named) - _NAMED:,} more folders"] if len(named) > _NAMED else []
-    everything = [*named[:_NAMED], *more, *loose]
-    return [f"Not used: {', '.join(everything)}."] if everything else []
-
-
-def _find_place(root: Path, file: Path, homes: Collection[Path]) -> str:
-    """Return the highest folder around an unused file in which nothing was used, or its own."""
-    below = [root / each for each in reversed(file.relative_to(root).parents)][1:]
-    place = next((each for each in below if each not in homes), below[-1])
-    return place.relative_to(root).as_posix()
-
-
-def _take_shallowest(files: Sequence[Path]) -> list[Path]:
-    """Return the files of the folder that lies highest: downloads hold things twice."""
-    home = min((each.parent for each in files), key=lambda each: len(each.parts), default=None)
-    return sorted(each for each in files if each.parent == home)
-
-
-def _find_emotion(name: str) -> str | None:
-    """Return the emotion that a name or a number of FER2013 means: `Happy`, `3`, `3_happy`."""
-    text = name.strip().lower()
-    if text.isascii() and text.isdigit():
-        return CSV_LABELS[int(text)] if _is_byte(text) and int(text) < len(CSV_LABELS) else None
-    return _EMOTION_OF_NAME.get(text.strip("0123456789 ._-"))
-
-
-def _find_usage(name: str) -> str | None:
-    """Return the usage that the name of a part means, or `_TEST`."""
-    words = re.findall(r"[a-z]+", name.lower())
-    joined = _USAGE_OF_NAME.get("".join(words))
-    found = {_USAGE_OF_NAME[word] for word in words if word in _USAGE_OF_NAME}
-    return joined or (found.pop() if len(found) == 1 else None)
+    return faces, (*notes, *name_unused(path, files, used))
 
 
 def _settle_tests(usages: Iterable[str]) -> list[str]:
     """Decide what parts called test are: the last of the tests that are there."""
     usages = list(usages)
     test = "PrivateTest" if "PublicTest" in usages else "PublicTest"
-    return [test if usage == _TEST else usage for usage in usages]
+    return [test if usage == TEST else usage for usage in usages]
 
 
 def _load_arrays(path: Path) -> FaceSet:
@@ -261,7 +206,7 @@ def _choose_tables(files: Sequence[Path]) -> list[Path]:
     heads = {each: _read_head(each) for each in files if each.suffix.lower() in TABLE_EXTENSIONS}
     tables = [each for each, head in heads.items() if {"emotion", "pixels"} <= set(head)]
     named = [each for name in _TABLE_NAMES for each in tables if each.name.lower() == name]
-    parts = _take_shallowest([each for each in tables if _find_usage(each.stem)])
+    parts = take_shallowest([each for each in tables if find_usage(each.stem)])
     whole = [each for each in tables if "usage" in heads[each]]
     return named[:1] or (parts if len(parts) > 1 else whole[:1]) or tables[:1]
 
@@ -303,7 +248,7 @@ def _load_table(path: Path, faces: list[_Face]) -> bool:
                 f"{show_text(path)} is no FER2013: it should have the columns emotion, pixels, "
                 f"Usage. Received: {show_text(str(head)[:200])}."
             )
-        own = _find_usage(path.stem) or "Training"
+        own = find_usage(path.stem) or "Training"
         for number, row in rows:
             if not any(row):
                 continue  # an empty line, as at the end
@@ -346,7 +291,7 @@ def _is_byte(word: str) -> bool:
 
 
 def _parse_label(text: str, where: str) -> int:
-    emotion = _find_emotion(text.strip().removesuffix(".0"))
+    emotion = find_emotion(text.strip().removesuffix(".0"))
     if emotion is None:
         raise ValueError(
             f"{where}: expected an emotion of 0 to 6, or its name; {text[:20]!r} is none of "
@@ -356,7 +301,7 @@ def _parse_label(text: str, where: str) -> int:
 
 
 def _parse_usage(text: str, where: str) -> str:
-    usage = _find_usage(text)
+    usage = find_usage(text)
     if usage is None:
         raise ValueError(
             f"{where}: expected the usage {', '.join(_USAGES)}. Received: {text[:20]!r}."
@@ -387,11 +332,11 @@ def _load_votes(path: Path, count: int) -> np.ndarray:
 
 def _load_folders(path: Path) -> tuple[FaceSet, tuple[str, ...], set[Path]]:
     """Load the class folders of parts; return also the notes, and the files that were used."""
-    parts, notes = _find_parts(path), []
+    parts, notes = find_parts(path), []
     faces: list[_Face] = []
     used: set[Path] = set()
     for part, usage in parts:
-        for folder, emotion in _find_classes(part):
+        for folder, emotion in find_classes(part):
             label = EMOTIONS.index(emotion)
             for file in list_files(folder).files:
                 try:
@@ -413,54 +358,3 @@ def _load_folders(path: Path) -> tuple[FaceSet, tuple[str, ...], set[Path]]:
     if set(made.usages.tolist()) == {"Training"}:
         notes.append(_NOT_SPLIT.format(count=len(faces)))
     return made, tuple(notes), used
-
-
-def _find_parts(path: Path) -> list[tuple[Path, str]]:
-    """Find the folders of the parts, at the highest place where there are some.
-
-    Class folders that lie in no part are one part.
-    """
-    waiting = [path]
-    for folder in waiting:  # it grows meanwhile
-        inner = _list_folders(folder)
-        named = [(_go_down(each), usage) for each in inner if (usage := _find_usage(each.name))]
-        if parts := [(each, usage) for each, usage in named if _find_classes(each)]:
-            return parts
-        if len(_find_classes(folder)) > 1:
-            return [(folder, "Training")]
-        if len(folder.relative_to(path).parts) < _MAX_DEPTH:
-            waiting += inner
-    return []
-
-
-def _go_down(folder: Path) -> Path:
-    """Return the folder inside those that only wrap another one."""
-    while not _find_classes(folder) and len(inner := _list_folders(folder)) == 1:
-        (folder,) = inner
-    return folder
-
-
-def _find_classes(folder: Path) -> list[tuple[Path, str]]:
-    """Return the class folders of a part, each with its emotion.
-
-    Raises:
-        ValueError: If folders have numbers that are not FER2013's.
-    """
-    inner = _list_folders(folder)
-    found = [(each, emotion) for each in inner if (emotion := _find_emotion(each.name))]
-    other = [each.name for each in inner if each.name.isdigit() and not _find_emotion(each.name)]
-    if found and other:
-        raise ValueError(
-            f"{show_text(folder)}: expected folders with the numbers 0 to 6 of fer2013.csv. "
-            f"Received: {show_text(', '.join(other[:6]))}. They are numbered in another way: give "
-            "them the names of the emotions."
-        )
-    return found
-
-
-def _list_folders(folder: Path) -> list[Path]:
-    try:
-        inner = sorted(each for each in folder.iterdir() if each.is_dir())
-    except PermissionError:
-        return []
-    return [each for each in inner if not is_debris(PurePosixPath(each.name))]

@@ -18,12 +18,12 @@ from emoclf.config import CLASS_NAMES, LabelSource
 from emoclf.data.folders import PhotoFolder
 from emoclf.data.sources.archives import extract_archive, read_safe_path
 from emoclf.data.sources.fer2013 import (
-    CSV_LABELS,
     EMOTIONS,
     TABLE_EXTENSIONS,
     FaceSet,
     read_fer2013,
 )
+from emoclf.data.sources.fer2013_layout import CSV_LABELS
 from emoclf.data.sources.finding import find_data_set
 from emoclf.storage import building_folder, open_regular, temporary_folder
 from emoclf.storage.archives import find_archive_kind
