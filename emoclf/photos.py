@@ -16,7 +16,7 @@ import numpy as np
 
 from emoclf.config import CLASS_NAMES, PARTS, SEED
 from emoclf.display import Displayed, Table
-from emoclf.storage import check_keys, check_kind, read_json, write_json
+from emoclf.storage import check_keys, check_kind, find_path, read_json, write_json
 from emoclf.untrusted import check_class_names, show_text
 
 SMALL_PART = 100
@@ -120,7 +120,7 @@ class Photos(Displayed):
     @cached_property
     def files(self) -> tuple[Path, ...]:
         """Where the photos lie."""
-        return tuple(Path(self.root) / row.path for row in self.rows)
+        return tuple(find_path(self.root, row.path) for row in self.rows)
 
     @cached_property
     def labels(self) -> np.ndarray:

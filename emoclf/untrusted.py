@@ -11,7 +11,8 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Collection, Iterable
 from pathlib import PurePath
 
 _JOINERS = "\u200c\u200d"
@@ -131,6 +132,35 @@ def is_version(text: object) -> bool:
         (True, False)
     """
     return isinstance(text, str) and _VERSION.fullmatch(text) is not None
+
+
+def normalise_name(name: str) -> str:
+    r"""Return a name as names are compared: macOS writes accents as characters of their own.
+
+    Example:
+        >>> normalise_name("cafe\u0301") == "caf\u00e9"
+        True
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def match_names(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
+    r"""Find which known name each name means: itself, or one whose accents are written otherwise.
+
+    Args:
+        names: For example the paths in a table.
+        known: For example the paths on the disk.
+
+    Returns:
+        Name -> the known one, or the name itself where there is none.
+
+    Example:
+        >>> match_names(["cafe\u0301"], ["caf\u00e9"]) == {"cafe\u0301": "caf\u00e9"}
+        True
+    """
+    own = {normalise_name(name): name for name in known}
+    exact = set(known)
+    return {name: name if name in exact else own.get(normalise_name(name), name) for name in names}
 
 
 def check_class_names(names: Iterable[str]) -> None:

@@ -248,7 +248,7 @@ def test_without_the_extra_the_trained_face_networks_are_kept(tmp_path, monkeypa
         raise ModuleNotFoundError("No module named 'tf2onnx'")
 
     room = "emoclf.experiments.face_network"
-    monkeypatch.setattr("emoclf.data.sources.fer2013.load_fer2013", lambda *_, **__: None)
+    monkeypatch.setattr("emoclf.data.sources.fer2013.read_fer2013", lambda *_, **__: (None, ()))
     monkeypatch.setattr("emoclf.data.sources.check_fer2013_counts", lambda *_, **__: None)
     monkeypatch.setattr(f"{room}.faces.prepare_faces", lambda _: None)
     monkeypatch.setattr(f"{room}.recipe.train_packaged_network", lambda *_, **__: None)

@@ -269,3 +269,72 @@ def test_nothing_is_overwritten(tmp_path):
     with pytest.raises(FileExistsError, match="never overwritten"):
         extract_archive(archive, tmp_path / "data", progress=False)
     assert len(read_tree(tmp_path / "data")) == 6
+
+
+def write_mac_zip(path, contents):
+    """Names in UTF-8, as macOS writes them: without the flag that says so."""
+    fillers = [chr(ord("A") + n) * len(name.encode()) for n, name in enumerate(contents)]
+    write_zip(path, dict(zip(fillers, contents.values(), strict=True)))
+    data = path.read_bytes()
+    for filler, name in zip(fillers, contents, strict=True):
+        data = data.replace(filler.encode(), name.encode())
+    path.write_bytes(data)
+    return path
+
+
+DEBRIS = {
+    "sad/Icon\r": b"",
+    "Icon\r": b"\0\0\1\0",
+    "__MACOSX/sad/._Icon\r": b"\0\5\x16\7",
+    "__MACOSX/" + "deep/" * 30 + "._a.png": draw_picture(),
+    "sad/.DS_Store": b"\0\0\0\1Bud1",
+    "sad/Thumbs.db": b"\xd0\xcf\x11\xe0",
+    "sad/@eaDir/0000.png/SYNOPHOTO_THUMB_S.jpg": draw_picture(),
+    "happy/DESKTOP.INI": b"[.ShellClassInfo]",
+    "notes\twith\ttabs.txt": b"remember",
+    "x" * 300 + ".txt": b"remember",
+}
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_is_no_use_is_left_out_before_its_name_is_judged(tmp_path, suffix):
+    contents = {**name_pictures(), **DEBRIS}
+    archive = write_archive(tmp_path / f"photos{suffix}", contents)
+    copied = extract_archive(archive, tmp_path / "data", progress=False)
+    assert read_tree(tmp_path / "data") == name_pictures()
+    assert {name for name, _ in copied.left_out} == set(DEBRIS)
+    for name in ("__MACOSX/../../a", "/.DS_Store", "C:Thumbs.db", "..\\Icon\r"):
+        archive = write_archive(tmp_path / f"bad{suffix}", {**contents, name: b""})
+        assert_refused(archive, tmp_path, "leads outside")
+    link = write_tar(tmp_path / "a.tar.gz", {"__MACOSX/._a": b""}, kind=tarfile.SYMTYPE)
+    assert_refused(link, tmp_path, "link or a device")
+
+
+def test_names_of_macos_are_read_as_utf8(tmp_path):
+    names = [
+        "sad/Zo\u0308e.png",
+        "happy/\u5b09\u3057\u3044 1.png",
+        "happy/" + "\u0436" * 120 + ".png",
+    ]
+    contents = {name: draw_picture(number) for number, name in enumerate(names)}
+    archive = write_mac_zip(tmp_path / "a.zip", contents)
+    extract_archive(archive, tmp_path / "data", progress=False)
+    assert read_tree(tmp_path / "data") == contents
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "gbk", "cp866", "latin-1", "cp1251", "euc-kr"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_names_in_other_encodings_come_out_as_names(tmp_path, encoding, suffix):
+    text = {"cp932": "\u8868\u30bd", "gbk": "\u8a93\u6a5c", "latin-1": "\xe4\xff"}
+    raw = text.get(encoding, "\u0436\u044f").encode(encoding, errors="replace")
+    if suffix == ".zip":
+        archive = write_zip(tmp_path / "a.zip", {"sad/" + "#" * len(raw) + ".png": draw_picture()})
+        archive.write_bytes(archive.read_bytes().replace(b"#" * len(raw), raw))
+    else:
+        name = b"sad/" + raw + b".png"
+        archive = write_tar(
+            tmp_path / "a.tar.gz", {name.decode("utf-8", "surrogateescape"): draw_picture()}
+        )
+    assert extract_archive(archive, tmp_path / "data", progress=False).left_out == ()
+    (file,) = (tmp_path / "data" / "sad").iterdir()
+    assert file.suffix == ".png" and len(file.stem) > 0

@@ -124,6 +124,15 @@ def test_files_of_the_same_name_all_come(tmp_path, install):
     assert sorted(read_photos(tmp_path / "data")) == ["sad/a-id1.png", "sad/a.png"]
 
 
+def test_what_systems_leave_on_drive_is_not_fetched(tmp_path, install):
+    contents = name_pictures(2)
+    drive = install(
+        FakeDrive({**contents, "Icon\r": b"", "sad/Icon\r": b"", "sad/.DS_Store": b"1"})
+    )
+    assert fetch(tmp_path / "data").files == 2
+    assert sorted(drive.fetched) == sorted(contents)
+
+
 def test_names_that_lead_outside_are_refused(tmp_path, install):
     drive = install(FakeDrive({"../outside.png": b"GIF89a"}))
     with pytest.raises(ArchiveRefusedError, match="leads outside"):

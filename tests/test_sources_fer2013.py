@@ -184,6 +184,169 @@ def test_every_form_gives_the_same_class_folders(tmp_path, faces):
     assert "PublicTest" in str(made)
 
 
+def write_table(
+    path,
+    faces,
+    *,
+    header=("emotion", "pixels", "Usage"),
+    separator=",",
+    quoting=csv.QUOTE_MINIMAL,
+    encoding="utf-8",
+    part=lambda usage: usage,
+):
+    """Write a table whose columns are found by the names in its head, in small letters."""
+    with path.open("w", newline="", encoding=encoding) as file:
+        writer = csv.writer(file, delimiter=separator, quoting=quoting)
+        writer.writerow(header)
+        for pixels, label, usage in zip(faces.pixels, faces.labels, faces.usages, strict=True):
+            cells = {
+                "emotion": CSV_LABELS.index(EMOTIONS[label]),
+                "pixels": " ".join(map(str, pixels.ravel().tolist())),
+                "usage": part(usage),
+            }
+            writer.writerow([cells.get(name.strip().lower(), "1") for name in header])
+    return path
+
+
+TABLES = {
+    "fer2013.csv": {"encoding": "utf-8-sig", "quoting": csv.QUOTE_ALL},
+    "FER2013.CSV": {"header": ("Emotion", "Pixels", "Usage")},
+    "icml.csv": {"header": ("emotion", " Usage", " pixels")},
+    "excel.csv": {"separator": ";", "encoding": "utf-8-sig"},
+    "unicode.txt": {
+        "separator": "\t",
+        "encoding": "utf-16",
+        "header": ("EMOTION", "PIXELS", "USAGE"),
+    },
+    "tabs.tsv": {"separator": "\t", "header": ("", "id", "usage", "emotion", "pixels", "note")},
+    "fer2013": {"header": ("pixels", "usage", "emotion"), "part": str.lower},
+    "spaced": {"header": ("pixels ", "usage ", "emotion "), "part": lambda u: f" {u} "},
+}
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_are_read_in_any_spelling(tmp_path, faces, name):
+    place = tmp_path / "mine" / "download"
+    place.mkdir(parents=True)
+    path = write_table(place / name, faces, **TABLES[name])
+    (place / "README.txt").write_text("emotion;pixels")
+    zipped = write_zip_of(tmp_path / "a.zip", place)
+    for number, source in enumerate((path, tmp_path / "mine", zipped)):
+        made = make_fer2013_folders(source, tmp_path / str(number), progress=False)
+        assert read_faces(made.folder) == expect_faces(faces)
+        assert ("README.txt" in str(made) or "(1 file)" in str(made)) == (source != path)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_table_without_parts_is_one_part_and_says_so(tmp_path, faces):
+    path = write_table(tmp_path / "faces.csv", faces, header=("emotion", "pixels"))
+    made = make_fer2013_folders(path, tmp_path / "out", progress=False)
+    totals = {
+        f"{name}/Training": int((faces.labels == EMOTIONS.index(emotion)).sum())
+        for name, emotion in (("Sad", "sadness"), ("Happy", "happiness"))
+    }
+    assert made.counts == totals
+    assert f"all {len(faces):,} are taken as one part" in str(made)
+    swapped = write_csv(tmp_path / "b.csv", faces, order=fer2013_folders.FOLDER_LABELS)
+    swapped.write_text(swapped.read_text().replace("Usage", "other"))
+    with pytest.raises(ValueError, match=r"4 = neutral"):
+        make_fer2013_folders(swapped, tmp_path / "no", progress=False)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_table_for_each_part(tmp_path, faces):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    for name, usage in (("train", "Training"), ("val", "PublicTest"), ("test", "PrivateTest")):
+        some = faces.take(faces.usages == usage)
+        write_table(folder / f"{name}.csv", some, header=("emotion", "pixels"))
+    made = make_fer2013_folders(folder, tmp_path / "out", progress=False)
+    assert read_faces(made.folder) == expect_faces(faces)
+    write_table(folder / "fer2013.csv", faces)
+    made = make_fer2013_folders(folder, tmp_path / "again", progress=False)
+    assert read_faces(made.folder) == expect_faces(faces)
+    assert "Not used: test.csv, train.csv, val.csv." in made.notes
+
+
+def write_parts(folder, faces, part_of, *, name=lambda emotion: FOLDER_NAMES[emotion]):
+    """Class folders in the folders that `part_of` names, files without a usage in their names."""
+    for index, usage in enumerate(faces.usages.tolist()):
+        place = folder / part_of[usage] / name(EMOTIONS[faces.labels[index]])
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(faces.pixels[index]).save(place / f"{index:07d}.png")
+    return folder
+
+
+def number(emotion):
+    return str(CSV_LABELS.index(emotion))
+
+
+PUBLISHED = {"Training": "Training", "PublicTest": "PublicTest", "PrivateTest": "PrivateTest"}
+FOLDERS = {
+    "capitals": ({**PUBLISHED, "Training": "TRAIN"}, lambda e: FOLDER_NAMES[e].upper()),
+    "three": (dict(zip(PUBLISHED, ("train", "validation", "test"), strict=True)), str.title),
+    "spelt": (dict(zip(PUBLISHED, ("train_set", "Val", "private-test"), strict=True)), str),
+    "wrapped": ({usage: f"{usage}/{usage}/images" for usage in PUBLISHED}, str.capitalize),
+    "published": (PUBLISHED, lambda e: FOLDER_NAMES[e]),
+    "numbers": (PUBLISHED, number),
+    "numbers and names": (PUBLISHED, lambda e: f"{number(e)}_{FOLDER_NAMES[e].title()}"),
+}
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("form", FOLDERS)
+def test_folders_are_read_in_any_spelling(tmp_path, faces, form):
+    part_of, name = FOLDERS[form]
+    folder = write_parts(tmp_path / "a" / "images", faces, part_of, name=name)
+    (folder / part_of["Training"] / ".DS_Store").write_bytes(b"1")
+    zipped = write_zip_of(tmp_path / "b.zip", tmp_path / "a")
+    for index, source in enumerate((folder, tmp_path / "a", zipped)):
+        made = make_fer2013_folders(source, tmp_path / str(index), progress=False)
+        assert read_faces(made.folder) == expect_faces(faces)
+        assert ("4 sad" in str(made)) == (form == "numbers")
+        assert "Not used" not in str(made)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_split_of_somebody_else_is_used_and_named(tmp_path, faces):
+    """`images/train` and `images/validation`, where all of FER2013 was split anew."""
+    mixed = np.resize(["Training", "Training", "PublicTest"], len(faces))
+    other = FaceSet(faces.pixels, faces.labels, faces.votes, mixed, faces.names)
+    part_of = {"Training": "train", "PublicTest": "validation"}
+    folder = write_parts(tmp_path / "images", other, part_of)
+    write_parts(folder / "images", other.take(np.arange(9)), part_of)  # as on Kaggle, twice
+    made = make_fer2013_folders(tmp_path / "images", tmp_path / "out", progress=False)
+    assert read_faces(made.folder) == expect_faces(other)
+    assert "not those that were published" in str(made)
+    assert "Not used: images/ (9 files)." in made.notes
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_what_is_not_used_is_named_with_its_count(tmp_path, faces):
+    folder = write_folders(tmp_path / "folders", faces)
+    for name in ("extra/happy/1.png", "extra/sad/2.png", "train/contempt/3.png", "4.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(faces.pixels[0]).save(folder / name)
+    (folder / "train" / "happy" / "page.jpg").write_text("<html>")
+    made = make_fer2013_folders(folder, tmp_path / "out", progress=False)
+    assert read_faces(made.folder) == expect_faces(faces)
+    (note,) = [note for note in made.notes if note.startswith("Not used")]
+    for part in ("extra/ (2 files)", "train/contempt/ (1 file)", "train/happy/ (1 file)", "4.png"):
+        assert part in note
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_numbers_in_another_order_are_refused(tmp_path, faces):
+    by_alphabet = fer2013_folders.FOLDER_LABELS.index
+    write_parts(tmp_path / "a", faces, PUBLISHED, name=lambda emotion: str(by_alphabet(emotion)))
+    with pytest.raises(ValueError, match=r"4 = neutral"):
+        make_fer2013_folders(tmp_path / "a", tmp_path / "out", progress=False)
+    write_parts(tmp_path / "b", faces, PUBLISHED, name=lambda e: str(by_alphabet(e) + 1))
+    with pytest.raises(ValueError, match="numbered in another way"):
+        make_fer2013_folders(tmp_path / "b", tmp_path / "out", whole=False, progress=False)
+
+
 def test_the_published_counts_are_those_of_the_paper():
     totals = {
         emotion: sum(counts[emotion] for counts in FER2013_PARTS.values())
@@ -280,7 +443,7 @@ def test_votes_and_archives_of_something_else_are_named(tmp_path, faces):
     write_csv(tmp_path / "fer2013.csv", faces)
     with pytest.raises(ValueError, match=r"fer2013\.csv should end every row with ten votes"):
         load_fer2013(tmp_path / "fer2013.csv", votes=tmp_path / "fer2013.csv")
-    write_csv(tmp_path / "mine.csv", faces)
+    write_csv(tmp_path / "mine.csv", faces, header=("number", "face", "Usage"))
     write_zip_of(tmp_path / "mine.zip", tmp_path / "mine.csv")
     with pytest.raises(ValueError, match=r"mine\.zip holds no FER2013: expected fer2013\.csv"):
         make_fer2013_folders(tmp_path / "mine.zip", tmp_path / "faces", progress=False)

@@ -8,6 +8,7 @@ than a name needs. Nothing is written here.
 from __future__ import annotations
 
 import gzip
+import re
 import stat
 import struct
 import tarfile
@@ -31,6 +32,9 @@ ZIP_ERRORS = (
 READ_ERRORS = (*ZIP_ERRORS, tarfile.TarError, gzip.BadGzipFile)
 """What Python's readers raise when a zip, a tar or a gzip file is damaged or unusual."""
 
+_UTF8_FLAG = 0x800
+_LETTER_WITH_BACKSLASH = re.compile(r"([^\x00-\x7f])\\")
+_BYTE_WITH_BACKSLASH = re.compile(r"([\udc80-\udcff])\\")  # so tarfile shows what is no UTF-8
 _MAX_HEADER_BYTES = 1 << 20
 _BLOCK = 512
 
@@ -141,22 +145,39 @@ def list_entries(file: IO[bytes], *, is_zip: bool, max_entries: int) -> Iterator
 
 def _list_zip(archive: zipfile.ZipFile) -> Iterator[Entry]:
     for info in archive.infolist():
+        name = _decode_name(info)
         if info.is_dir():
-            yield Entry(info.filename)
+            yield Entry(name)
         else:
             _check_member(info)
-            yield Entry(info.filename, info.file_size, partial(archive.open, info))
+            yield Entry(name, info.file_size, partial(archive.open, info))
+
+
+def _decode_name(info: zipfile.ZipInfo) -> str:
+    """Return a name as it was meant: without the flag for UTF-8, `zipfile` takes it for cp437.
+
+    macOS writes UTF-8 all the same. Names in another encoding come out wrong, but as names: in
+    those of Japan and China the second byte of a letter may be that of a backslash.
+    """
+    name = info.filename
+    if info.flag_bits & _UTF8_FLAG or name.isascii():
+        return name
+    try:
+        return name.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return _LETTER_WITH_BACKSLASH.sub(r"\1_", name) if "/" in name else name
 
 
 def _list_tar(archive: Any) -> Iterator[Entry]:
     while (member := archive.next()) is not None:
         archive.members.clear()  # tarfile keeps every header otherwise
+        name = _BYTE_WITH_BACKSLASH.sub(r"\1_", member.name)
         if member.isdir():
-            yield Entry(member.name)
+            yield Entry(name)
         elif not member.isreg() or member.issparse():
-            raise _refuse_special(member.name)
+            raise _refuse_special(name)
         else:
-            yield Entry(member.name, member.size, partial(archive.extractfile, member))
+            yield Entry(name, member.size, partial(archive.extractfile, member))
     archive.fileobj.seek(archive.offset)
     if archive.fileobj.read(_BLOCK) != bytes(_BLOCK):
         raise ArchiveRefusedError("the end of the archive is missing or damaged")

@@ -10,13 +10,14 @@ import hashlib
 import json
 import os
 import stat
+import unicodedata
 from collections.abc import Collection
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import msgspec
 
-from emoclf.untrusted import show_text
+from emoclf.untrusted import normalise_name, show_text
 
 MAX_JSON_BYTES = 128 * 2**20
 """Largest JSON file that is read: the photos of a set of a million fit."""
@@ -101,6 +102,38 @@ def open_regular(path: str | Path, *, what: str, max_bytes: int | None = None) -
         file.close()
         raise
     return file
+
+
+def find_path(folder: str | Path, relative: str) -> Path:
+    """Return where a path from a table lies: macOS writes accents in names in another way.
+
+    Args:
+        folder: What the path is relative to.
+        relative: The path, with forward slashes.
+
+    Returns:
+        The path itself, each name in it replaced by that of the one entry which is there instead
+        and differs only in how accents are written.
+    """
+    path = Path(folder)
+    if relative.isascii():
+        return path / relative
+    for name in PurePosixPath(relative).parts:
+        path = path / name if name.isascii() else _find_entry(path, name)
+    return path
+
+
+def _find_entry(folder: Path, name: str) -> Path:
+    forms = (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
+    for form in forms:
+        if os.path.lexists(folder / form):
+            return folder / form
+    wanted = normalise_name(name)
+    try:
+        same = [entry for entry in folder.iterdir() if normalise_name(entry.name) == wanted]
+    except (OSError, ValueError):
+        same = []
+    return same[0] if len(same) == 1 else folder / name
 
 
 def find_sha256(path: Path) -> str:

@@ -9,12 +9,14 @@ the same texts back.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from emoclf.storage import open_regular, replacing
 from emoclf.untrusted import decode_cell, encode_cell, show_text
@@ -36,7 +38,7 @@ def open_table(
     """Open a CSV file.
 
     Args:
-        path: The file, in UTF-8.
+        path: The file, in UTF-8, or in UTF-16 with a byte-order mark.
         what: What it is, for the error message.
         max_bytes: Largest file that is read.
         separators: Characters of which the one that is most often in the first line separates
@@ -52,9 +54,16 @@ def open_table(
     """
     with (
         open_regular(path, what=what, max_bytes=max_bytes) as content,
-        io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text,
+        io.TextIOWrapper(content, encoding=_find_encoding(content), newline="") as text,
     ):
         yield _read_rows(_read_lines(text), separators, show_text(path), what)
+
+
+def _find_encoding(content: BinaryIO) -> str:
+    """Return the encoding that the byte-order mark says, else UTF-8: spreadsheets write UTF-16."""
+    mark = content.read(2)
+    content.seek(0)
+    return "utf-16" if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def _read_rows(

@@ -150,8 +150,8 @@ def fetch(
         name: The data set: see `data-sets`.
         folder: Where its class folders go.
         link: A public Drive link of yours, with project-drive.
-        source: fer2013.csv, a folder with train/ and test/, .npz files, or an archive: your own
-            copy of fer2013. Without it, kagglehub is asked.
+        source: Your own copy of fer2013: a table (CSV) with the columns emotion and pixels, a
+            folder with train/ and test/, .npz files, or an archive. Without it, kagglehub is asked.
         label_by: FER2013's own label, or what more than half of the raters saw.
         part: The file holds a part of FER2013 only.
 
@@ -203,7 +203,9 @@ def _fetch_fer2013(
         progress=is_watched(),
     )
     echo(made)
-    echo(f"Next: python -m emoclf split {quote_argument(folder)} --as-published")
+    is_split = len({name.rpartition("/")[2] for name in made.counts}) > 1
+    published = " --as-published" if is_split else ""
+    echo(f"Next: python -m emoclf split {quote_argument(folder)}{published}")
 
 
 def _fetch_votes(folder: Path) -> None:

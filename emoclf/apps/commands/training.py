@@ -161,13 +161,15 @@ def train_face_model(
       python -m emoclf train-face-model fer2013/ --package my_face_model
     """
     from emoclf.data.sources import check_fer2013_counts
-    from emoclf.data.sources.fer2013 import load_fer2013
+    from emoclf.data.sources.fer2013 import read_fer2013
     from emoclf.experiments.face_network.faces import prepare_faces
     from emoclf.experiments.face_network.packaging import package_student
     from emoclf.experiments.face_network.recipe import train_packaged_network
 
-    faces = load_fer2013(fer2013, votes=votes)
-    check_fer2013_counts(faces, whole=False)
+    faces, notes = read_fer2013(fer2013, votes=votes)
+    other_parts = check_fer2013_counts(faces, whole=False)
+    for note in (*notes, *([other_parts] if other_parts else [])):
+        echo(note)
     roles = prepare_faces(faces)
     student = train_packaged_network(roles, folder, policy=precision, say=echo)
     if package is None:

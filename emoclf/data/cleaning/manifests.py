@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from emoclf.storage import open_regular, read_json, replacing, write_json
+from emoclf.storage import find_path, open_regular, read_json, replacing, write_json
 from emoclf.untrusted import show_text
 
 QUARANTINE_NAME = "quarantine"  # `find_class_folders` never takes it for a class folder
@@ -71,14 +71,13 @@ class Move:
             del value["place"]
         return value
 
-    def find_target(self, root: Path, folder: Path) -> Path:
-        """Return where the file goes, given the data set's folder and the manifest's."""
-        return (root if self.place == "data" else folder) / self.to
-
     def is_inside(self, root: Path, folder: Path) -> bool:
         """Tell whether both ends stay inside the folders they are relative to, links included."""
-        base = root if self.place == "data" else folder
-        return _is_inside(self.source, root) and _is_inside(self.to, base)
+        return _is_inside(self.source, root) and _is_inside(self.to, self.find_base(root, folder))
+
+    def find_base(self, root: Path, folder: Path) -> Path:
+        """Return what `to` is relative to, given the data set's folder and the manifest's."""
+        return root if self.place == "data" else folder
 
 
 class Manifest(NamedTuple):
@@ -250,4 +249,4 @@ def _is_inside(relative: str, folder: Path) -> bool:
     pure = PurePosixPath(relative)
     if pure.is_absolute() or ".." in pure.parts or not pure.parts:
         return False
-    return (folder / relative).parent.resolve().is_relative_to(folder.resolve())
+    return find_path(folder, relative).parent.resolve().is_relative_to(folder.resolve())

@@ -12,7 +12,7 @@ import errno
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from emoclf.data.cleaning.manifests import (
     MANIFEST_NAME,
@@ -30,8 +30,8 @@ from emoclf.data.cleaning.manifests import (
     write_manifest,
 )
 from emoclf.display import Displayed, Table
-from emoclf.storage import find_sha256, make_folder
-from emoclf.untrusted import show_text
+from emoclf.storage import find_path, find_sha256, make_folder
+from emoclf.untrusted import normalise_name, show_text
 
 _READY, _DONE = "ready", "done"
 _SENTENCES: dict[Task, dict[str, str]] = {
@@ -109,7 +109,10 @@ class MoveResult(Displayed):
         return self._find_targets(self.earlier if self.dry_run else (*self.earlier, *self.moves))
 
     def _find_targets(self, moves: Iterable[Move]) -> dict[str, str]:
-        found = {move.source: move.find_target(self.root, self.folder) for move in moves}
+        found = {
+            move.source: find_path(move.find_base(self.root, self.folder), move.to)
+            for move in moves
+        }
         return {
             path: (to.relative_to(self.root) if to.is_relative_to(self.root) else to).as_posix()
             for path, to in found.items()
@@ -171,7 +174,7 @@ def carry_out(
         write_manifest(folder / MANIFEST_NAME, moves)
     if ready:
         set_mark(root, folder, "move")
-    tried = [(m, _try_rename(root / m.source, m.find_target(root, folder))) for m in ready]
+    tried = [(m, _try_rename(*_find_ends(m, root, folder))) for m in ready]
     moved = tuple(move for move, error in tried if error is None)
     failed = [(move, error) for move, error in tried if error is not None]
     may_go_on = any(_may_pass(error) for _, error in failed) or any(
@@ -256,12 +259,13 @@ def finish_moves(
 def find_unfinished(folder: str | Path) -> tuple[dict[tuple[str, str], str], Reasons]:
     """Find the files that interrupted calls were to move, or had begun to bring back.
 
-    Nothing is touched. Returns the reason why each was to be moved, by its path and its SHA-256;
+    Nothing is touched. Returns the reason why each was to be moved, by its path, normalised, and
+    its SHA-256;
     and what stands in the way of knowing, each with the reason.
     """
     restores, moves, unread = read_unfinished(Path(folder))
     lines = [move for manifest in (*restores, *moves) for move in manifest.moves]
-    return {(move.source, move.sha256): move.reason for move in lines}, unread
+    return {(normalise_name(move.source), move.sha256): move.reason for move in lines}, unread
 
 
 def _find_state(task: Task, move: Move, root: Path, folder: Path) -> tuple[str, str]:
@@ -278,7 +282,7 @@ def _find_state(task: Task, move: Move, root: Path, folder: Path) -> tuple[str, 
 
 
 def _look(task: Task, move: Move, root: Path, folder: Path) -> str:
-    here, there = root / move.source, move.find_target(root, folder)
+    here, there = _find_ends(move, root, folder)
     if task == "restore":
         here, there = there, here
     if not move.is_inside(root, folder):
@@ -291,6 +295,34 @@ def _look(task: Task, move: Move, root: Path, folder: Path) -> str:
     if content != move.sha256:
         return "changed"
     return "taken" if exists(there) else _READY
+
+
+def _find_ends(move: Move, root: Path, folder: Path) -> tuple[Path, Path]:
+    """Return where a file was and where it goes, as names are written on this disk.
+
+    Copied from another machine, a file may have the accents in its name written in another way than
+    its manifest: it is known by its content then, and keeps the name that it has.
+    """
+    base = move.find_base(root, folder)
+    ends = (_find_place(root, move.source), _find_place(base, move.to))
+    if (move.source + move.to).isascii() or any(map(exists, ends)):
+        return ends
+    for found in (find_path(root, move.source), find_path(base, move.to)):
+        if hash_file(found) == move.sha256:
+            source, target = (_write_alike(each, found.name) for each in ends)
+            return source, target
+    return ends
+
+
+def _find_place(folder: Path, relative: str) -> Path:
+    """Return a place below a folder, whose own folders may be there with other accents."""
+    path = PurePosixPath(relative)
+    return folder / path if relative.isascii() else find_path(folder, str(path.parent)) / path.name
+
+
+def _write_alike(path: Path, name: str) -> Path:
+    is_same = normalise_name(path.name) == normalise_name(name)
+    return path.with_name(name) if is_same else path
 
 
 def _mark_undoing(manifests: Sequence[Manifest], root: Path) -> None:
@@ -313,7 +345,8 @@ def _bring_back(
     if state == "unread":
         stuck.add(home)
     if state == _READY and not dry_run:
-        error = _try_rename(move.find_target(root, home), root / move.source)
+        source, target = _find_ends(move, root, home)
+        error = _try_rename(target, source)
         if error is not None:
             if _may_pass(error):
                 stuck.add(home)

@@ -31,7 +31,7 @@ from emoclf.images import (
     sharing_memory,
     warn_if_pillow_is_old,
 )
-from emoclf.untrusted import show_text
+from emoclf.untrusted import normalise_name, show_text
 
 _MEASURED_SIDE = 128  # the short side at which brightness, contrast and sharpness are measured
 _MEASURED_LENGTH = 32_000
@@ -149,7 +149,7 @@ def _examine_files(
 
 def _reject_unfinished(record: FileRecord, unfinished: Mapping[tuple[str, str], str]) -> FileRecord:
     """Reject a file that an interrupted call was to move, or has brought back without others."""
-    why = unfinished.get((record.path, record.sha256))
+    why = unfinished.get((normalise_name(record.path), record.sha256))
     if why is None:
         return record
     reason = (

@@ -28,6 +28,7 @@ from emoclf.data.cleaning.manifests import (
 )
 from emoclf.data.cleaning.moving import MoveResult, carry_out, finish_moves, undo
 from emoclf.data.cleaning.report import PROBLEM_KINDS, UNFINISHED_KIND, CleaningReport, FileRecord
+from emoclf.untrusted import normalise_name
 
 _OF_DUPLICATES = {"exact_duplicate", "in_both_classes", UNFINISHED_KIND}
 _STALE = (
@@ -134,9 +135,11 @@ def _leave_out_finished(
 ) -> tuple[list[FileRecord], list[FileRecord]]:
     """Return what remains to be moved, and what has a duplicate that was moved since the report."""
     moves = [each for each in finished if each.task == "move"]
-    done = {(m.source, m.sha256) for each in moves for m in (*each.earlier, *each.moves)}
+    done = {
+        (normalise_name(m.source), m.sha256) for each in moves for m in (*each.earlier, *each.moves)
+    }
     contents = {sha256 for _, sha256 in done}
-    rest = [record for record in flagged if (record.path, record.sha256) not in done]
+    rest = [r for r in flagged if (normalise_name(r.path), r.sha256) not in done]
     stale = [r for r in rest if r.sha256 in contents and _find_reject_kinds(r) <= _OF_DUPLICATES]
     paths = {record.path for record in stale}
     return [record for record in rest if record.path not in paths], stale

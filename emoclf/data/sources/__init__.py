@@ -2,8 +2,8 @@
 
 `finding` is what the lesson calls, and knows which data sets there are and on what terms; `staging`
 copies a folder or an archive to this machine once, with `copying` for the files and `archives` for
-safe unpacking; `fetching` downloads; `fer2013` reads FER2013, `fer2013_folders` turns it into class
-folders and compares it with what was published.
+safe unpacking; `fetching` downloads; `fer2013` reads FER2013 as `fer2013_layout` finds it,
+`fer2013_folders` turns it into class folders and compares it with what was published.
 """
 
 from emoclf.data.sources.archives import extract_archive

@@ -107,7 +107,7 @@ def fill_from_archive(
     size = archive.seek(0, 2)
     with _unzipping(archive, folder, limits) as (plain, is_zip):
         with list_entries(plain, is_zip=is_zip, max_entries=limits.entries) as entries:
-            count = _check_entries(entries, limits, size)
+            count = _check_entries(entries, limits, size, also)
         copied = Copied([], [])
         with list_entries(plain, is_zip=is_zip, max_entries=limits.entries) as entries:
             bar = {"desc": "Unpacking", "unit": " files", "disable": not progress}
@@ -134,14 +134,27 @@ def read_safe_path(name: str) -> PurePosixPath:
         >>> read_safe_path(r".\sad\1.jpg").as_posix()
         'sad/1.jpg'
     """
+    path = find_inner_path(name)
+    if not _can_be_called(name, path):
+        raise ArchiveRefusedError(f"no file can be called {name[:100]!r}")
+    return path
+
+
+def find_inner_path(name: str) -> PurePosixPath:
+    """Return the path that a name from outside means, whether or not a file can be called so.
+
+    Raises:
+        ArchiveRefusedError: If it leads outside.
+    """
     parts = name.replace("\\", "/").split("/")
     if ".." in parts or name[:1] in ("/", "\\") or PureWindowsPath(name).drive:
         raise ArchiveRefusedError(f"{name!r} leads outside of the folder")
-    kept = [part for part in parts if part not in ("", ".")]
-    too_long = any(len(part.encode(errors="replace")) > _MAX_NAME_BYTES for part in kept)
-    if len(kept) > _MAX_DEPTH or too_long or _CONTROL_CHARACTER.search(name):
-        raise ArchiveRefusedError(f"no file can be called {name[:100]!r}")
-    return PurePosixPath(*kept)
+    return PurePosixPath(*(part for part in parts if part not in ("", ".")))
+
+
+def _can_be_called(name: str, path: PurePosixPath) -> bool:
+    is_short = all(len(part.encode(errors="replace")) <= _MAX_NAME_BYTES for part in path.parts)
+    return is_short and len(path.parts) <= _MAX_DEPTH and not _CONTROL_CHARACTER.search(name)
 
 
 @contextmanager
@@ -196,14 +209,15 @@ def _unzip(archive: BinaryIO, plain: BinaryIO, limits: ArchiveLimits) -> None:
         raise ArchiveRefusedError("what is compressed in it is no tar archive")
 
 
-def _check_entries(entries: Iterable[Entry], limits: ArchiveLimits, archive_bytes: int) -> int:
+def _check_entries(
+    entries: Iterable[Entry], limits: ArchiveLimits, archive_bytes: int, also: Collection[str]
+) -> int:
     """Look at every entry, write nothing, and return how many there are."""
     count = total = 0
     for entry in entries:
         count += 1
         total += entry.file_bytes
-        if not read_safe_path(entry.name).parts and entry.open is not None:
-            raise ArchiveRefusedError(f"no file can be called {entry.name!r}")
+        _check_name(entry, also)
         if count > limits.entries:
             raise ArchiveRefusedError(f"it has more than {limits.entries:,} entries")
         if entry.file_bytes > limits.file_bytes:
@@ -215,11 +229,21 @@ def _check_entries(entries: Iterable[Entry], limits: ArchiveLimits, archive_byte
     return count
 
 
+def _check_name(entry: Entry, also: Collection[str]) -> None:
+    """Refuse a name that leads outside, and one that no file can have if the file is taken."""
+    path = find_inner_path(entry.name)
+    if entry.open is None or (path.parts and _can_be_called(entry.name, path)):
+        return
+    with entry.open() as stream:
+        if explain_left_out(path, stream.read(BEGINNING_BYTES), also=also) is None:
+            raise ArchiveRefusedError(f"no file can be called {entry.name[:100]!r}")
+
+
 def _copy_entry(entry: Entry, folder: Path, also: Collection[str], copied: Copied) -> None:
     """Write one file, or note why it is left out; a folder is made when a file is in it."""
     if entry.open is None:
         return
-    path = read_safe_path(entry.name)
+    path = find_inner_path(entry.name)
     with entry.open() as stream:
         beginning = stream.read(BEGINNING_BYTES)
         if reason := explain_left_out(path, beginning, also=also):

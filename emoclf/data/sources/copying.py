@@ -23,6 +23,14 @@ from emoclf.untrusted import show_text
 BEGINNING_BYTES = 4096
 """How much of a file is looked at to see what it is."""
 
+_DEBRIS = frozenset(
+    {
+        *("__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini"),
+        *("$recycle.bin", "system volume information", "@eadir", "#recycle", "lost+found"),
+    }
+)
+"""What macOS, Windows and network drives put beside photos, in small letters."""
+
 _PIECE_BYTES = 1 << 18
 _GIB = 1 << 30
 _THREADS = 16
@@ -103,13 +111,23 @@ def explain_left_out(
         >>> explain_left_out(PurePosixPath("sad/notes.txt"), b"remember")
         'no picture'
     """
-    if any(part.startswith(".") or part == "__MACOSX" for part in path.parts):
+    if is_debris(path):
         return "hidden"
     extension = path.suffix.lower()
     if extension in IMAGE_EXTENSIONS or extension in also or find_format(beginning):
         return None
     kind, reason = explain_unknown_content(beginning)
     return reason if kind == "unsupported_format" else "no picture"
+
+
+def is_debris(path: PurePosixPath) -> bool:
+    r"""Tell whether a file is hidden, or left by a system for itself: no photo of anybody's.
+
+    Example:
+        >>> is_debris(PurePosixPath("sad/Icon\r")), is_debris(PurePosixPath("sad/icon.png"))
+        (True, False)
+    """
+    return any(part.startswith(".") or part.lower() in _DEBRIS for part in path.parts)
 
 
 def copy_stream(

@@ -7,16 +7,27 @@ raters. Neither is part of this project: bring your own copy.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from emoclf.config import FACE_SIZE
 from emoclf.data.folders import list_files
-from emoclf.images import ModelInfo, prepare
+from emoclf.data.sources.copying import is_debris
+from emoclf.data.sources.fer2013_layout import (
+    CSV_LABELS,
+    TEST,
+    find_classes,
+    find_emotion,
+    find_parts,
+    find_usage,
+    name_unused,
+    take_shallowest,
+)
+from emoclf.images import ModelInfo, UnreadableImageError, prepare
 from emoclf.storage import open_regular
 from emoclf.storage.archives import ZIP_ERRORS, check_small_zip, open_zip
 from emoclf.storage.tables import open_table
@@ -31,20 +42,23 @@ EMOTIONS: tuple[str, ...] = (
 VOTE_COLUMNS: tuple[str, ...] = (*EMOTIONS, "unknown", "not a face")
 """All ten columns of votes."""
 
-CSV_LABELS: tuple[str, ...] = (
-    *("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"),
-)
-"""Meaning of the numbers 0 to 6 in the CSV. The alphabetical order of the folders differs."""
-
-_EMOTION_OF_NAME = {
-    **{name: name for name in CSV_LABELS},
-    **{"angry": "anger", "happy": "happiness", "sad": "sadness"},
-}
-_FOLDER_USAGE = {"train": "Training", "test": "PublicTest"}
-_Face = tuple[np.ndarray, int, str, str]
-"""Pixels, label, usage and name."""
 _USAGES = ("Training", "PublicTest", "PrivateTest")
+_Face = tuple[np.ndarray, int, str, str]
+"""Pixels, label, usage or `TEST`, and name."""
 
+TABLE_EXTENSIONS = (".csv", ".tsv", ".txt", "")
+"""How tables of faces are called, as a rule."""
+
+_SEPARATORS = ",;\t|"
+_TABLE_NAMES = ("fer2013.csv", "icml_face_data.csv")
+_NOT_SPLIT = (
+    "Not split (no column Usage, no folder of a test): all {count:,} are taken as one part, "
+    "Training."
+)
+_NUMBERED = (
+    "Folders with numbers are read in the order of fer2013.csv: 0 angry, 1 disgust, 2 fear, 3 "
+    "happy, 4 sad, 5 surprise, 6 neutral. In alphabetical order 4 would be neutral: look at some."
+)
 _MAX_BYTES = 2**30  # fer2013.csv has 301 MB
 _MAX_VOTES_BYTES = 16 * 2**20
 _ARRAY_ERRORS = (KeyError, OSError, ValueError, TypeError, AttributeError, MemoryError)
@@ -100,18 +114,27 @@ def join_face_sets(*parts: FaceSet) -> FaceSet:
 
 
 def load_fer2013(path: str | Path, *, votes: str | Path | None = None) -> FaceSet:
-    """Load FER2013 in whichever form it is there.
+    """Load FER2013 in whichever form it is there; as `read_fer2013`, without the notes."""
+    return read_fer2013(path, votes=votes)[0]
+
+
+def read_fer2013(
+    path: str | Path, *, votes: str | Path | None = None
+) -> tuple[FaceSet, tuple[str, ...]]:
+    """Load FER2013 in whichever form it is there, and say how it was read.
 
     Args:
-        path: `fer2013.csv` or `icml_face_data.csv` (columns `emotion`, `pixels`, `Usage`); a
-            folder with `train` and `test` folders of class folders, where the usage is the first
-            word of a file's name (`PrivateTest_88305.jpg`) or else the folder's; an `.npz` file
-            with the arrays `pixels`, `label`, `usage`, `votes`, `name`; or a folder of such files,
-            which are joined.
-        votes: `fer2013new.csv` of FER+, for the CSV form. Its rows are those of `fer2013.csv`.
+        path: A table such as `fer2013.csv` (columns `emotion` and `pixels`, perhaps `Usage`, in
+            any order and spelling, with commas, semicolons or tabs between them); an `.npz` file
+            with the arrays `pixels`, `label`, `usage`, `votes`, `name`; a folder of such files,
+            which are joined; or one with `train`, `validation`, `test` folders of class folders,
+            named or numbered. The usage is the first word of a file's name
+            (`PrivateTest_88305.jpg`) or else the folder's. A folder may lie around any of these.
+        votes: `fer2013new.csv` of FER+, for a table. Its rows are those of `fer2013.csv`.
 
     Returns:
-        The faces. Without votes every row of `votes` is zero.
+        The faces, and sentences on what was taken for what and what was not used. Without votes
+        every row of `votes` is zero; without parts all faces are `"Training"`.
 
     Raises:
         FileNotFoundError: If there is nothing at `path`.
@@ -124,25 +147,27 @@ def load_fer2013(path: str | Path, *, votes: str | Path | None = None) -> FaceSe
             "train/ and test/, or .npz files. It is on Kaggle under that name; its terms are its "
             "own."
         )
-    if path.suffix == ".npz":
-        return _load_arrays(path)
-    if path.suffix == ".csv":
-        return _load_csv(path, votes)
-    if path.is_dir():
-        if files := sorted(path.glob("*.npz")):
-            return join_face_sets(*(_load_arrays(file) for file in files))
-        return _load_folders(path)
-    raise ValueError(f"{show_text(path)} is no FER2013: expected a .csv or .npz file, or a folder.")
+    if not path.is_dir():
+        is_arrays = path.suffix.lower() == ".npz"
+        return (_load_arrays(path), ()) if is_arrays else _load_tables([path], votes)
+    listing = list_files(path)
+    found = [*listing.files, *(each for each, _ in listing.skipped if each.is_file())]  # links, too
+    files = [each for each in found if not is_debris(PurePosixPath(each.relative_to(path)))]
+    if tables := _choose_tables(files):
+        faces, notes = _load_tables(tables, votes)
+        used = set(tables)
+    elif arrays := take_shallowest([each for each in files if each.suffix.lower() == ".npz"]):
+        faces, notes, used = join_face_sets(*map(_load_arrays, arrays)), (), set(arrays)
+    else:
+        faces, notes, used = _load_folders(path)
+    return faces, (*notes, *name_unused(path, files, used))
 
 
-def _emotion_index(name: str, where: str) -> int:
-    emotion = _EMOTION_OF_NAME.get(name.strip().lower())
-    if emotion is None:
-        raise ValueError(
-            f"{show_text(where)}: the label {name!r} is none of FER2013's seven: "
-            f"{', '.join(sorted(set(_EMOTION_OF_NAME)))}."
-        )
-    return EMOTIONS.index(emotion)
+def _settle_tests(usages: Iterable[str]) -> list[str]:
+    """Decide what parts called test are: the last of the tests that are there."""
+    usages = list(usages)
+    test = "PrivateTest" if "PublicTest" in usages else "PublicTest"
+    return [test if usage == TEST else usage for usage in usages]
 
 
 def _load_arrays(path: Path) -> FaceSet:
@@ -163,36 +188,77 @@ def _load_arrays(path: Path) -> FaceSet:
 
 
 def _take_arrays(file: Mapping[str, np.ndarray], name: str) -> FaceSet:
-    labels = [_emotion_index(str(label), name) for label in file["label"]]
+    labels = [_parse_label(str(label), name) for label in file["label"]]
     pixels, votes = file["pixels"], file["votes"]
     for title, array in (("pixels", pixels), ("votes", votes)):
         if array.dtype != np.uint8:
             raise ValueError(f"{title} should be uint8. Received: {array.dtype}")
-    usages = file["usage"].astype(str)
-    for usage in np.unique(usages):
-        _parse_usage(str(usage), "usage")
-    return FaceSet(pixels, np.array(labels, np.int64), votes, usages, file["name"].astype(str))
+    if file["label"].dtype.kind != "U":
+        raise ValueError(f"label should be names. Received: {file['label'].dtype}")
+    usages = _settle_tests(_parse_usage(str(usage), "usage") for usage in file["usage"])
+    names = file["name"].astype(str)
+    return FaceSet(pixels, np.array(labels, np.int64), votes, np.array(usages, str), names)
 
 
-def _load_csv(path: Path, votes: str | Path | None) -> FaceSet:
+def _choose_tables(files: Sequence[Path]) -> list[Path]:
+    """Return the table of all faces, or those of the parts where each has its own."""
+    files = sorted(files, key=lambda each: len(each.parts))
+    heads = {each: _read_head(each) for each in files if each.suffix.lower() in TABLE_EXTENSIONS}
+    tables = [each for each, head in heads.items() if {"emotion", "pixels"} <= set(head)]
+    named = [each for name in _TABLE_NAMES for each in tables if each.name.lower() == name]
+    parts = take_shallowest([each for each in tables if find_usage(each.stem)])
+    whole = [each for each in tables if "usage" in heads[each]]
+    return named[:1] or (parts if len(parts) > 1 else whole[:1]) or tables[:1]
+
+
+def _read_head(path: Path) -> list[str]:
+    """Return the names of a table's columns, in small letters; none where it is no table."""
+    try:
+        with open_table(
+            path, what="a table of faces", max_bytes=_MAX_BYTES, separators=_SEPARATORS
+        ) as rows:
+            return _simplify_head(next(rows, (0, []))[1])
+    except (OSError, ValueError):
+        return []  # it is named among what is not used
+
+
+def _simplify_head(cells: Sequence[str]) -> list[str]:
+    return [name.strip(" \t\"'\ufeff").lower() for name in cells]
+
+
+def _load_tables(
+    paths: Sequence[Path], votes: str | Path | None
+) -> tuple[FaceSet, tuple[str, ...]]:
     faces: list[_Face] = []
-    with open_table(path, what="FER2013's CSV file", max_bytes=_MAX_BYTES) as rows:
-        head = [name.strip() for name in next(rows, (0, []))[1]]
-        if not {"emotion", "pixels", "Usage"} <= set(head):
+    is_split = False
+    for path in paths:
+        is_split = _load_table(path, faces) or len(paths) > 1 or is_split
+    made = _make_set(faces, None if votes is None else _load_votes(Path(votes), len(faces)))
+    return made, () if is_split else (_NOT_SPLIT.format(count=len(faces)),)
+
+
+def _load_table(path: Path, faces: list[_Face]) -> bool:
+    """Add the faces of a table, and tell whether it says which part they are in."""
+    with open_table(
+        path, what="FER2013's CSV file", max_bytes=_MAX_BYTES, separators=_SEPARATORS
+    ) as rows:
+        head = _simplify_head(next(rows, (0, []))[1])
+        if not {"emotion", "pixels"} <= set(head):
             raise ValueError(
-                f"{show_text(path)} should have the columns emotion, pixels, Usage. "
-                f"Received: {show_text(str(head)[:200])}."
+                f"{show_text(path)} is no FER2013: it should have the columns emotion, pixels, "
+                f"Usage. Received: {show_text(str(head)[:200])}."
             )
+        own = find_usage(path.stem) or "Training"
         for number, row in rows:
-            if not row:
+            if not any(row):
                 continue  # an empty line, as at the end
             where = f"{show_text(path.name)}, line {number}"
             cells = dict(zip(head, row, strict=False))
             pixels = _parse_pixels(cells.get("pixels", ""), where)
             label = _parse_label(cells.get("emotion", ""), where)
-            usage = _parse_usage(cells.get("Usage", ""), where)
+            usage = _parse_usage(cells.get("usage", ""), where) if "usage" in head else own
             faces.append((pixels, label, usage, f"fer{len(faces):07d}.png"))
-    return _make_set(faces, None if votes is None else _load_votes(Path(votes), len(faces)))
+    return "usage" in head
 
 
 def _make_set(faces: Sequence[_Face], votes: np.ndarray | None = None) -> FaceSet:
@@ -202,13 +268,13 @@ def _make_set(faces: Sequence[_Face], votes: np.ndarray | None = None) -> FaceSe
         np.array(pixels, dtype=np.uint8).reshape(-1, *FACE_SIZE),
         np.array(labels, dtype=np.int64),
         no_votes if votes is None else votes,
-        np.array(usages, dtype=str),
+        np.array(_settle_tests(usages), dtype=str),
         np.array(names, dtype=str),
     )
 
 
 def _parse_pixels(text: str, where: str) -> np.ndarray:
-    words = text.split()
+    words = text.strip("[] ").replace(",", " ").split()
     if len(words) == FACE_SIZE[0] * FACE_SIZE[1] and text.isascii() and "".join(words).isdigit():
         with suppress(ValueError, OverflowError):  # a number that is too large
             values = np.array(words, dtype=np.int64)
@@ -225,17 +291,22 @@ def _is_byte(word: str) -> bool:
 
 
 def _parse_label(text: str, where: str) -> int:
-    if not _is_byte(text) or int(text) >= len(CSV_LABELS):
-        raise ValueError(f"{where}: expected an emotion of 0 to 6. Received: {text[:20]!r}.")
-    return EMOTIONS.index(CSV_LABELS[int(text)])
+    emotion = find_emotion(text.strip().removesuffix(".0"))
+    if emotion is None:
+        raise ValueError(
+            f"{where}: expected an emotion of 0 to 6, or its name; {text[:20]!r} is none of "
+            f"FER2013's seven: {', '.join(CSV_LABELS)}."
+        )
+    return EMOTIONS.index(emotion)
 
 
 def _parse_usage(text: str, where: str) -> str:
-    if text not in _USAGES:
+    usage = find_usage(text)
+    if usage is None:
         raise ValueError(
             f"{where}: expected the usage {', '.join(_USAGES)}. Received: {text[:20]!r}."
         )
-    return text
+    return usage
 
 
 def _load_votes(path: Path, count: int) -> np.ndarray:
@@ -259,19 +330,31 @@ def _load_votes(path: Path, count: int) -> np.ndarray:
     return np.array(votes, dtype=np.uint8).reshape(count, columns)
 
 
-def _load_folders(path: Path) -> FaceSet:
+def _load_folders(path: Path) -> tuple[FaceSet, tuple[str, ...], set[Path]]:
+    """Load the class folders of parts; return also the notes, and the files that were used."""
+    parts, notes = find_parts(path), []
     faces: list[_Face] = []
-    for part, usage in _FOLDER_USAGE.items():
-        for folder in sorted(entry for entry in (path / part).glob("*") if entry.is_dir()):
-            label = _emotion_index(folder.name, str(folder))
+    used: set[Path] = set()
+    for part, usage in parts:
+        for folder, emotion in find_classes(part):
+            label = EMOTIONS.index(emotion)
             for file in list_files(folder).files:
-                pixels = prepare(file, ModelInfo(image_size=FACE_SIZE)).crops[0, :, :, 0]
-                named = file.name.partition("_")[0]
-                own = named if named in _USAGES else usage
-                faces.append((pixels, label, own, str(file.relative_to(path))))
+                try:
+                    pixels = prepare(file, ModelInfo(image_size=FACE_SIZE)).crops[0, :, :, 0]
+                except UnreadableImageError:
+                    continue  # it is named among what is not used
+                own = named if (named := file.name.partition("_")[0]) in _USAGES else usage
+                faces.append((pixels, label, own, file.relative_to(path).as_posix()))
+                used.add(file)
+            if folder.name.strip().isdigit():
+                notes = [_NUMBERED]
     if not faces:
         raise ValueError(
-            f"{show_text(path)} holds neither .npz files nor train/ and test/ folders of class "
-            "folders (angry, disgust, fear, happy, neutral, sad, surprise)."
+            f"{show_text(path)} holds no FER2013: expected fer2013.csv or another table with the "
+            "columns emotion and pixels, .npz files, or train/ and test/ folders of class folders "
+            "(angry, disgust, fear, happy, neutral, sad, surprise), and found neither."
         )
-    return _make_set(faces)
+    made = _make_set(faces)
+    if set(made.usages.tolist()) == {"Training"}:
+        notes.append(_NOT_SPLIT.format(count=len(faces)))
+    return made, tuple(notes), used

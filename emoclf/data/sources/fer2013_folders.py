@@ -15,19 +15,22 @@ from PIL import Image
 from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES, LabelSource
-from emoclf.data.folders import PhotoFolder, list_files
+from emoclf.data.folders import PhotoFolder
 from emoclf.data.sources.archives import extract_archive, read_safe_path
-from emoclf.data.sources.fer2013 import CSV_LABELS, EMOTIONS, FaceSet, load_fer2013
+from emoclf.data.sources.fer2013 import (
+    EMOTIONS,
+    TABLE_EXTENSIONS,
+    FaceSet,
+    read_fer2013,
+)
+from emoclf.data.sources.fer2013_layout import CSV_LABELS
 from emoclf.data.sources.finding import find_data_set
-from emoclf.storage import building_folder, temporary_folder
+from emoclf.storage import building_folder, open_regular, temporary_folder
+from emoclf.storage.archives import find_archive_kind
 from emoclf.untrusted import show_text
 
 EMOTION_OF_CLASS: dict[str, str] = {"Sad": "sadness", "Happy": "happiness"}
 """Which emotion of FER2013 each class is."""
-
-_CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
-_PLAIN_EXTENSIONS = (".csv", ".npz")
-
 
 FOLDER_LABELS: tuple[str, ...] = tuple(sorted(CSV_LABELS))
 """The emotions in the alphabetical order of the folders (angry, ..., surprise): 4 is neutral."""
@@ -53,8 +56,8 @@ def make_fer2013_folders(
     holds duplicates across its parts; the cleaning step finds them.
 
     Args:
-        source: `fer2013.csv` or `icml_face_data.csv`; a folder with `train` and `test`; `.npz`
-            files; a folder around one of these, or an archive (`.zip`, `.tar.gz`) of it.
+        source: What `read_fer2013` reads: a table such as `fer2013.csv`, a folder with `train` and
+            `test`, `.npz` files, a folder around one of these; or an archive (`.zip`, `.tar.gz`).
         folder: Where the class folders go: nothing, or an empty folder.
         votes: `fer2013new.csv` of FER+, row by row the faces of the CSV.
         label_by: "fer2013" for its own label, "votes" for what more than half of the raters saw.
@@ -62,7 +65,8 @@ def make_fer2013_folders(
         progress: Whether a progress bar is shown.
 
     Returns:
-        The counts of what was written.
+        The counts of what was written; its notes say how the source was read, and what of it was
+        not used.
 
     Raises:
         FileNotFoundError: If there is no such source, or no FER2013 in it.
@@ -70,9 +74,9 @@ def make_fer2013_folders(
         ValueError: If it is no FER2013, the counts are not the published ones, or votes are asked
             for and there are none. Nothing is left behind then.
     """
-    with _open_source(Path(source)) as path:
-        faces = load_fer2013(path, votes=votes)
-    check_fer2013_counts(faces, whole=whole)
+    with _open_source(Path(source)) as (path, left_out):
+        faces, notes = read_fer2013(path, votes=votes)
+    split_note = check_fer2013_counts(faces, whole=whole)
     classes = _choose_classes(faces, label_by)
     with building_folder(folder) as temporary:
         chosen = np.flatnonzero(classes != "")
@@ -89,19 +93,30 @@ def make_fer2013_folders(
         for name in CLASS_NAMES
     }
     note = f"Faces of 48 x 48 pixels; {len(faces) - len(chosen):,} other faces were left out."
-    return PhotoFolder(Path(folder), str(source), (note,), files=len(chosen), counts=counts)
+    return PhotoFolder(
+        Path(folder),
+        str(source),
+        (note, *notes, *([split_note] if split_note else [])),
+        files=len(chosen),
+        counts=counts,
+        left_out=left_out,
+    )
 
 
-def check_fer2013_counts(faces: FaceSet, *, whole: bool = True) -> None:
+def check_fer2013_counts(faces: FaceSet, *, whole: bool = True) -> str | None:
     """Compare the faces of every usage and emotion with the published counts.
 
     A CSV whose numbers follow the alphabetical order of the folders (4 = neutral) instead of the
     original (4 = sad) is recognised by its counts, and so is one with missing or added rows. A part
-    of FER2013 that holds as many of each emotion cannot be told apart by counting.
+    of FER2013 that holds as many of each emotion cannot be told apart by counting. Some copies are
+    not split, or in another way; then the counts of all parts together decide.
 
     Args:
         faces: From `load_fer2013`.
         whole: Whether every face must be there. Otherwise fewer are accepted, more are not.
+
+    Returns:
+        A sentence where the parts are not the published ones, else None.
 
     Raises:
         ValueError: If the counts differ; the message lists the differences.
@@ -119,13 +134,20 @@ def check_fer2013_counts(faces: FaceSet, *, whole: bool = True) -> None:
         received = _join_tests(received)
     differences = _find_differences(received, expected, whole=whole)
     if not differences:
-        return
-    as_folders = _renumber(received)
-    if not _find_differences(as_folders, expected, whole=whole):
+        return None
+    received_all, expected_all = _join_parts(received), _join_parts(expected)
+    if not _find_differences(_renumber(received), expected, whole=whole) or (
+        not _find_differences(_renumber(received_all), expected_all, whole=True)
+    ):
         raise ValueError(
             "The labels are numbered in the alphabetical order of FER2013's folders (4 = neutral), "
             "but the numbers of fer2013.csv mean 4 = sad: the counts only fit the former "
             f"({differences[0]}). Use the original fer2013.csv, or the folders themselves."
+        )
+    if not _find_differences(received_all, expected_all, whole=whole):
+        return (
+            "The parts are not those that were published, all together are FER2013: figures on "
+            f"them are not comparable with others ({differences[0]})."
         )
     step = (
         "Get the whole file again, or say that it is a part (whole=False, --part)."
@@ -160,6 +182,13 @@ def _join_tests(counts: Counts) -> Counts:
     return joined
 
 
+def _join_parts(counts: Counts) -> Counts:
+    joined: Counter[tuple[str, str]] = Counter()
+    for (_, emotion), count in counts.items():
+        joined["", emotion] += count
+    return joined
+
+
 def _find_differences(received: Counts, expected: Counts, *, whole: bool) -> list[str]:
     found = []
     for usage, emotion in sorted({*expected, *received}):
@@ -176,34 +205,21 @@ def _renumber(counts: Counts) -> Counts:
 
 
 @contextmanager
-def _open_source(source: Path) -> Iterator[Path]:
-    """Give what `load_fer2013` takes, unpacked into a temporary folder if need be."""
-    if source.is_dir():
-        yield _locate(source)
-    elif not source.exists() or source.suffix.lower() in _PLAIN_EXTENSIONS:
-        yield source
-    else:
-        with temporary_folder() as temporary:
-            inside = temporary / "fer2013"
-            extract_archive(source, inside, also=_PLAIN_EXTENSIONS, progress=False)
-            found = _locate(inside)
-            has_folders = (found / "train").is_dir()
-            if found.is_dir() and not has_folders and not list(found.glob("*.npz")):
-                raise ValueError(
-                    f"{show_text(source)} holds no FER2013: expected {' or '.join(_CSV_NAMES)}, "
-                    ".npz files, or train/ and test/ folders of class folders in it."
-                )
-            yield found
+def _open_source(source: Path) -> Iterator[tuple[Path, tuple[tuple[str, str], ...]]]:
+    """Give what `read_fer2013` takes, unpacked if need be, and what was not unpacked."""
+    if not source.is_file() or source.suffix.lower() == ".npz" or not _is_archive(source):
+        yield source, ()
+        return
+    also = (*TABLE_EXTENSIONS, ".npz")
+    with temporary_folder() as temporary:
+        made = extract_archive(source, temporary / "fer2013", also=also, progress=False)
+        try:
+            yield made.folder, made.left_out
+        except ValueError as error:  # the unpacked files are gone when it is read
+            said = str(error).replace(show_text(made.folder), show_text(source))
+            raise ValueError(said) from error
 
 
-def _locate(folder: Path) -> Path:
-    """Find FER2013 in a folder: downloads wrap it in folders of their own."""
-    listing = list_files(folder)
-    found = [*listing.files, *(path for path, _ in listing.skipped)]  # links, too
-    for name in _CSV_NAMES:
-        if named := [path for path in found if path.name == name and path.is_file()]:
-            return named[0]
-    parts = [path.relative_to(folder).parts for path in found]
-    inner = {each[:level] for each in parts for level, name in enumerate(each) if name == "train"}
-    places = [folder.joinpath(*each) for each in sorted(inner)]
-    return next((path for path in places if (path / "test").is_dir()), folder)
+def _is_archive(source: Path) -> bool:
+    with open_regular(source, what="FER2013") as file:
+        return find_archive_kind(file) is not None

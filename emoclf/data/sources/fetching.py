@@ -22,8 +22,19 @@ from tqdm import tqdm
 
 from emoclf.config import CLASS_NAMES
 from emoclf.data.folders import PhotoFolder, list_files
-from emoclf.data.sources.archives import fill_from_archive, naming_archive, read_safe_path
-from emoclf.data.sources.copying import ArchiveLimits, Copied, copy_folder, write_stream
+from emoclf.data.sources.archives import (
+    fill_from_archive,
+    find_inner_path,
+    naming_archive,
+    read_safe_path,
+)
+from emoclf.data.sources.copying import (
+    ArchiveLimits,
+    Copied,
+    copy_folder,
+    is_debris,
+    write_stream,
+)
 from emoclf.data.sources.fer2013 import VOTE_COLUMNS
 from emoclf.data.sources.finding import PROJECT_DRIVE_LINK, find_data_set
 from emoclf.data.sources.staging import stage_with
@@ -237,6 +248,7 @@ def _download_folder(identifier: str, target: Path, limits: ArchiveLimits, progr
             raise OSError("no list came")
     if len(listed) > limits.entries:
         raise ValueError(f"The folder has {len(listed):,} files, more than {limits.entries:,}.")
+    listed = [each for each in listed if not is_debris(find_inner_path(str(each.path)))]
     paths = _choose_paths(listed, target)
     bar = tqdm(listed, desc="Downloading", unit=" files", disable=not progress)
     for file, path in zip(bar, paths, strict=True):

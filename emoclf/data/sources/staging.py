@@ -30,7 +30,14 @@ from emoclf.data.sources.copying import (
     verify_copies,
     write_stream,
 )
-from emoclf.storage import building_folder, describe_irregular, open_regular, read_json, write_json
+from emoclf.storage import (
+    building_folder,
+    describe_irregular,
+    find_path,
+    open_regular,
+    read_json,
+    write_json,
+)
 from emoclf.storage.archives import ArchiveRefusedError, find_archive_kind
 from emoclf.untrusted import show_text
 
@@ -159,8 +166,12 @@ def stage_with(
         sha256=digest.hexdigest(),
         left_out=record.left_out,
         was_there=was_there,
-        gone=tuple(f.path for f in record.files if not os.path.isfile(local_folder / f.path)),  # noqa: PTH113 - says no for impossible names, too
+        gone=tuple(f.path for f in record.files if not _is_there(local_folder, f.path)),
     )
+
+
+def _is_there(folder: Path, path: str) -> bool:
+    return os.path.isfile(find_path(folder, path))  # noqa: PTH113 - says no for impossible names
 
 
 def _check_apart(source: Path, local_folder: Path) -> None:

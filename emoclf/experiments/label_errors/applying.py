@@ -33,7 +33,8 @@ from emoclf.data.cleaning.manifests import (
 from emoclf.data.cleaning.moving import carry_out
 from emoclf.data.folders import ClassFolder, find_class_folders
 from emoclf.experiments.label_errors.sheet import Decision, load_decisions
-from emoclf.untrusted import show_text
+from emoclf.storage import find_path
+from emoclf.untrusted import match_names, normalise_name, show_text
 
 MAX_NAME_BYTES = 255
 """What most file systems allow for a name."""
@@ -89,18 +90,21 @@ def apply_decisions(
         decisions = load_decisions(decisions)
     found = find_class_folders(folder, class_names=class_names, class_map=class_map)
     wanted = [each for each in decisions if each.action in ("move", "set_aside")]
-    facts = [[each.path, each.sha256, each.action, each.suggested_class] for each in wanted]
+    facts = [
+        [normalise_name(each.path), each.sha256, each.action, each.suggested_class]
+        for each in wanted
+    ]
     home = found.root / QUARANTINE_NAME / make_id(sorted(facts))
     finished = finish_moves(found.root, dry_run=dry_run, but=home)
     if finished:  # a class folder that was moved as a whole may be back
         found = find_class_folders(folder, class_names=class_names, class_map=class_map)
     plan = _Plan(found.root, found.folders)
     begun = _read_manifest(home)
-    known = {move.source for move in begun or ()}
+    known = {normalise_name(move.source) for move in begun or ()}
     for decision in sorted(wanted, key=lambda each: each.path):
         try:
-            if decision.path not in known:
-                _plan_move(plan, decision)
+            if normalise_name(decision.path) not in known:
+                _plan_move(plan, _match_disk(plan, decision))
         except PATH_ERRORS as error:  # the row's path is none that a file can have
             plan.left.append((decision.path, explain(error)))
     if begun is not None:
@@ -122,6 +126,22 @@ def _read_manifest(home: Path) -> list[Move] | None:
     if manifest.damaged:
         raise make_changed(path)
     return list(manifest.moves)
+
+
+def _match_disk(plan: _Plan, decision: Decision) -> Decision:
+    """Return a decision with path and classes as they are written here, accents included."""
+    names = {each.class_name for each in plan.folders}
+    own = match_names((decision.class_name, decision.suggested_class), names)
+    path = decision.path
+    found = find_path(plan.root, path)
+    if not path.isascii() and found.is_relative_to(plan.root):
+        path = found.relative_to(plan.root).as_posix()
+    return replace(
+        decision,
+        path=path,
+        class_name=own[decision.class_name],
+        suggested_class=own[decision.suggested_class],
+    )
 
 
 def _plan_move(plan: _Plan, decision: Decision) -> None:
@@ -165,8 +185,9 @@ def _find_free(plan: _Plan, folder: str, below: PurePosixPath) -> str:
     while True:
         name = below.name if number == 1 else _add_number(below, f" ({number})")
         to = (PurePosixPath(folder) / below.with_name(name)).as_posix()
-        if to.casefold() not in plan.taken and not exists(plan.root / to):
-            plan.taken.add(to.casefold())
+        key = normalise_name(to).casefold()
+        if key not in plan.taken and not exists(plan.root / to):
+            plan.taken.add(key)
             return to
         number += 1
 

@@ -17,7 +17,7 @@ from emoclf.images.faces import FaceDetector
 from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.storage import write_json
-from emoclf.untrusted import show_text
+from emoclf.untrusted import match_names, show_text
 
 COMPARISON_NAME = "comparison.json"
 """File with the numbers of a comparison."""
@@ -112,8 +112,10 @@ def correct_labels(
     Raises:
         ValueError: If a decision changes a test photo, or names a class there is none of.
     """
-    where = locations or {}
-    wanted = {each.path: each for each in decisions if each.action in ("move", "set_aside")}
+    own = match_names((*(each.path for each in decisions), *(locations or {})), photos.paths)
+    where = {own[path]: to for path, to in (locations or {}).items()}
+    chosen = [each for each in decisions if each.action in ("move", "set_aside")]
+    wanted = {own[each.path]: each for each in chosen}
     before, after = [], []
     moved = 0
     for row in photos.rows:
@@ -137,12 +139,13 @@ def correct_labels(
 
 
 def _find_label(photos: Photos, decision: Decision) -> int:
-    if decision.suggested_class not in photos.class_names:
+    name = match_names([decision.suggested_class], photos.class_names)[decision.suggested_class]
+    if name not in photos.class_names:
         raise ValueError(
             f"{show_text(decision.path)}: expected one of {', '.join(photos.class_names)} as "
             f"suggested_class. Received: {decision.suggested_class!r}."
         )
-    return photos.class_names.index(decision.suggested_class)
+    return photos.class_names.index(name)
 
 
 def compare_corrections(

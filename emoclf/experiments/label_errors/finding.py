@@ -6,7 +6,7 @@ Dataset Labels", Journal of Artificial Intelligence Research 70 (2021), sections
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -17,7 +17,7 @@ from emoclf.data.cleaning import CleaningReport, FileRecord
 from emoclf.display import Displayed, Table
 from emoclf.evaluation import Evaluation
 from emoclf.photos import Photos
-from emoclf.untrusted import show_text
+from emoclf.untrusted import match_names, show_text
 
 LABEL_ERROR_KINDS: tuple[str, ...] = (
     "duplicates_disagree",
@@ -132,6 +132,7 @@ def rank_label_errors(
         >>> print(rank_label_errors(folds.evaluation, report))  # doctest: +SKIP
     """
     records = {record.path: record for record in report.records}
+    evaluation = replace(evaluation, photos=_match_paths(evaluation.photos, records))
     _check_known(evaluation.photos, records)
     found: dict[str, LabelError] = {}
     for each in (*_find_disagreeing(report), *_find_mistakes(evaluation, records, mistakes)):
@@ -154,6 +155,12 @@ def rank_label_errors(
     )
 
 
+def _match_paths(photos: Photos, records: Collection[str]) -> Photos:
+    """Return photos with their paths as the report writes them, accents included."""
+    own = match_names(photos.paths, records)
+    return replace(photos, rows=tuple(replace(r, path=own[r.path]) for r in photos.rows))
+
+
 def _check_known(photos: Photos, records: dict[str, FileRecord]) -> None:
     for row in photos.rows:
         name = photos.class_names[row.label]
@@ -167,7 +174,8 @@ def _check_known(photos: Photos, records: dict[str, FileRecord]) -> None:
 
 def _find_tested(report: CleaningReport, photos: Photos | None) -> set[str]:
     """Return the test photos, and all files that are duplicates of them."""
-    tested = set(photos.part("test").paths) if photos else set()
+    known = [record.path for record in report.records]
+    tested = set(_match_paths(photos.part("test"), known).paths) if photos else set()
     for group in report.duplicate_groups.values():
         paths = {record.path for record in group}
         if paths & tested:
