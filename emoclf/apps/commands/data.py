@@ -204,8 +204,8 @@ def _fetch_fer2013(
     )
     echo(made)
     is_split = len({name.rpartition("/")[2] for name in made.counts}) > 1
-    published = " --as-published" if is_split else ""
-    echo(f"Next: python -m emoclf split {quote_argument(folder)}{published}")
+    command = f"Next: python -m emoclf split {quote_argument(folder)}"
+    echo(f"{command} --as-published" if is_split else command)
 
 
 def _fetch_votes(folder: Path) -> None:
