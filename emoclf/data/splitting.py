@@ -64,6 +64,7 @@ def draw_parts(photos: Photos, fractions: Sequence[float], *, seed: int = SEED) 
         photos.labels,
         groups=groups,
         parts=[PARTS[part] for part in chosen[groups]],
+        contents=[row.sha256 for row in photos.rows],
         root=photos.root,
         class_names=photos.class_names,
         seed=seed,
