@@ -20,8 +20,8 @@ _CLASS_WORDS = {
     laugh(s|ed|ing|ter)?|overjoyed|joviale?
     glücklich(e[nmrs]?)?|gluecklich(e[nmrs]?)?|fröhlich(e[nmrs]?)?|froehlich(e[nmrs]?)?|froh(e[nmrs]?)?
     freude|fröhlichkeit|glück|glueck|läch(eln|elnd|elnde[nmrs]?)|laech(eln|elnd|elnde[nmrs]?)|heiter
-    lachen|lachend(e[nmrs]?)?|heureu(x|ses?)|joyeu(x|ses?)|joie|bonheur|contente?s|contente|sourires?
-    souriant(e|s|es)?|feliz|felices|felizes|felicidade?|alegr(es?|ia|ias)|content[ao]s?|sonrisas?
+    lachen|lachend(e[nmrs]?)?|heureu(x|ses?)|joyeu(x|ses?)|joie|bonheur|contentes?|sourires?
+    souriante?s?|feliz|felices|felizes|felicidade?|alegr(es?|ia|ias)|content[ao]s?|sonrisas?
     sonrientes?|sonriendo|sorrisos?|sorrindo|sorridentes?|felic[ei]|felicita|allegr[oaie]|allegria
     gioia|gioios[oaie]|contenti|sorris[oi]|sorridenti|blij|blije|blijdschap|gelukkige?|geluk
     vrolijke?|vreugde|glimlach|glada|lyckliga?|glädje|lykkeligt?|lykkelige|glæde|glede|gladlynt
@@ -68,10 +68,11 @@ a folder of contents, Vietnamese `buồn` without its accents is Italian `buon`.
 """
 
 _OVERRULING_WORDS = """
-    not no non un never without quarantine nor neither less anti dis mal isn isnt aren arent dont doesn
-    nicht kein keine keinen ohne nie pas sans sin ni nao sem nem senza mai niet geen zonder inte ej utan
-    ikke uten uden ei ne bez nu fara nem degil tidak bukan tanpa не нет без ни немає не δεν
-    μη οχι χωρις 不 没 沒 没有 沒有 非 无 無 不是 ない 안 لا ليس ليست غير بدون बिना नहीं না ไม่ לא
+    not no non un never without quarantine nor neither less anti dis mal isn isnt
+    aren arent dont doesn nicht kein keine keinen ohne nie pas sans sin ni nao sem
+    nem senza mai niet geen zonder inte ej utan ikke uten uden ei ne bez nu fara nem
+    degil tidak bukan tanpa не нет без ни немає не δεν μη οχι χωρις 不 没 沒 没有 沒有 非 无
+    無 不是 ない 안 لا ليس ليست غير بدون बिना नहीं না ไม่ לא
 """
 """Words that keep a folder from being a class folder: `not happy` is not Happy."""
 

@@ -205,7 +205,8 @@ def export(
 
     Args:
         model: A run folder or a .keras file of yours.
-        folder: Other photos than those of the run, with one folder of photos per class; a .keras file needs it.
+        folder: Other photos than those of the run, with one folder of photos per class; a
+            .keras file needs it.
         formats: What to write; may be given more than once.  [default: all that can be written
             here]
         part: Which photos of the split the files are scored on.

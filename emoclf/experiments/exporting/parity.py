@@ -59,8 +59,8 @@ def gather_photos(
     """Decode the photos that an exported network is scored on, as they were for the training.
 
     Args:
-        source: A run, or its folder; or a folder with one folder of photos per class, which is cleaned and
-            split first.
+        source: A run, or its folder; or a folder with one folder of photos per class, which is
+            cleaned and split first.
         info: Size, resize mode and crop of the network.
         part: `"test"` or `"validation"`.
         run: The run that the network is of: its photos are not scored when `source` holds them.
