@@ -193,6 +193,32 @@ def test_the_training_photos_are_no_test_wherever_they_lie(trained, folder, tmp_
         assert "--photos FOLDER" in error
 
 
+def test_every_command_finds_moved_photos(trained, folder, tmp_path):
+    _, run_folder = trained
+    options = ("--folds", 2, "--epochs", 1, "--image-size", 32, "--logs", tmp_path, "--no-augment")
+    run("cross-validate", folder / "data", *options, "--name", "check")
+    check, moved = tmp_path / "check", folder / "elsewhere"
+    skipped = ("colours", "pixels", "network", "face_features", "fine_tuned")
+    commands = (
+        ("find-label-errors", check),
+        ("compare-corrections", check, check / "review" / "decisions.csv", "--logs", tmp_path),
+        ("baselines", run_folder, *(word for name in skipped for word in ("--skip", name))),
+        ("export", run_folder, "--format", "keras", "--output", tmp_path / "exports"),
+    )
+    (folder / "data").rename(moved)
+    try:
+        missing = [
+            run(*command, code=1).stderr
+            for command in commands
+            if command[0] != "compare-corrections"
+        ]
+        found = [run(*command, "--photos", moved, code=None) for command in commands]
+    finally:
+        moved.rename(folder / "data")
+    assert all("--photos FOLDER" in error for error in missing)
+    assert [each.stderr for each in found if each.exit_code] == []
+
+
 def test_photos_that_were_moved_are_tested_where_they_are(trained, folder):
     _, run_folder = trained
     before = json.loads(run("evaluate", run_folder, "--json").stdout)["accuracy"]

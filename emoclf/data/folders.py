@@ -350,13 +350,23 @@ def _explain_unassigned(entry: Path, class_names: tuple[str, ...]) -> str | None
 def _explain_missing(found: ClassFolders, missing: list[str], class_names: tuple[str, ...]) -> str:
     """Say which classes have no folder, what is there, and what to do."""
     entries = [f"{each.path.name!r} ({each.class_name})" for each in found.folders]
-    entries += [f"{path.name!r} ({reason})" for path, reason in found.unassigned]
+    entries += [
+        f"{path.name!r} ({reason}{_show_inside(path)})" for path, reason in found.unassigned
+    ]
     shown = ", ".join(entries[:10]) + (", ..." if len(entries) > 10 else "") or "nothing"
     return (
         f"{str(found.root)!r}: expected a folder for each of {', '.join(class_names)}; "
         f"none for {', '.join(missing)}. Found: {shown}. "
         f"{_propose_deeper(found, missing, class_names) or _propose_map(found, missing)}"
     )
+
+
+def _show_inside(path: Path) -> str:
+    """Say which folders lie in one that is no class folder; nothing where there are none."""
+    is_folder = _describe_entry(path) == "folder"
+    names = [p.name for p in _list_folder(path) if _describe_entry(p) == "folder"] * is_folder
+    more = ", ..." if len(names) > _NAMED_FILES else ""
+    return f"; holds {', '.join(map(repr, names[:_NAMED_FILES]))}{more}" if names else ""
 
 
 def _propose_deeper(
@@ -379,11 +389,13 @@ def _propose_deeper(
     together = _write_map(found.root, deeper)
     if not homes:
         return f"The class folders lie deeper. Take them from there: {together}"
+    train = [f", such as {str(path)!r}" for path in homes if "train" in path.name.casefold()]
+    example = train[0] if train else ""
     names = [show_text(path.relative_to(found.root).as_posix()) for path in homes]
     return (
         f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''} each hold the classes. "
-        f"Pass one of them, such as {str(homes[-1])!r}, to train on, and evaluate the run on "
-        f"another; or take all together, to be split anew: {together}"
+        f"Pass one of them{example}, to train on, and evaluate the run on another. Or take all "
+        f"together, to be split anew, or by `split --as-published` as they are: {together}"
     )
 
 

@@ -63,7 +63,7 @@ def gather_photos(
             cleaned and split first.
         info: Size, resize mode and crop of the network.
         part: `"test"` or `"validation"`.
-        run: The run that the network is of: its photos are not scored when `source` holds them.
+        run: The run that the network is of: its photos keep their parts when `source` holds them.
         detector: What finds faces, or a function that makes it when the network looks at faces;
             default: `make_detector()`.
         progress: Whether progress bars are shown.
@@ -100,7 +100,7 @@ def gather_photos(
     if not len(scored):
         raise ValueError(
             f"The {part} part of {show_text(source)} holds no photo that can be scored. Name the "
-            "other part, or a folder with one folder of photos per class that are not the run's."
+            "other part, or a folder with one folder of photos per class."
         )
     return ParityPhotos(
         images=cache.images[cache.photos.find_part(part)],
@@ -113,16 +113,14 @@ def gather_photos(
 def _find_photos(
     source: Run | str | Path, info: ModelInfo, run: Run | None, progress: bool
 ) -> Photos:
-    """Read the photos of a run, or split those of a folder, its own run's to be learned from."""
+    """Read the photos of a run, or split those of a folder, its own run's as they were."""
     opened = source if isinstance(source, Run) else Run(Path(source))
     if opened.is_there:
         photos = opened.find_photos()
     else:
         photos = split_photos(find_problems(opened.folder, progress=progress).kept)
         known = run.find_known(photos) if run and run.is_there else {}
-        photos = photos.with_parts(
-            ["train" if row.path in known else row.part for row in photos.rows]
-        )
+        photos = photos.with_parts([known.get(row.path, row.part) for row in photos.rows])
     source = opened.folder
     if photos.class_names != info.class_names:
         raise ValueError(
