@@ -130,9 +130,9 @@ def split_as_published(report: CleaningReport, settings: Settings | None = None)
 
     `Training` (or `train`) is learned from, `PublicTest` (`validation`, `val`) validates,
     `PrivateTest` (`test`) is the test; these folders lie inside the class folders or around them.
-    Without `PrivateTest`, `PublicTest` is the test, and a fraction of `Training` validates. A photo that
-    has a duplicate in a later part is left out: FER2013 has such photos, and they would make the
-    test easier. Of the same file twice in one part, one is used.
+    Without `PrivateTest`, `PublicTest` is the test, and a fraction of `Training` validates. A photo
+    that has a duplicate in a later part is left out: FER2013 has such photos, and they would make
+    the test easier. Of the same file twice in one part, one is used.
 
     Args:
         report: From `find_problems`, on a folder that `make_fer2013_folders` wrote.
