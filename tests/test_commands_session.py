@@ -191,6 +191,8 @@ def test_the_training_photos_are_no_test_wherever_they_lie(trained, folder, tmp_
         assert f"{len(split)} photos are left out" in error
         assert f"({len(split.part('train'))} learned from" in error
         assert "--photos FOLDER" in error
+    error = run(command, run_folder, folder / "data", code=1).stderr
+    assert "holds no photo to test on" in error
 
 
 def test_every_command_finds_moved_photos(trained, folder, tmp_path):

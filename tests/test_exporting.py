@@ -35,6 +35,8 @@ from emoclf.models.formats import (
 from emoclf.models.model_file import load_info, save_model
 from emoclf.models.packaged import load_face_network
 from emoclf.photos import Photos
+from emoclf.run import Run
+from emoclf.storage import find_sha256
 from tests.calls import call
 
 FLOATS = [name for name, facts in FORMATS.items() if facts.is_float]

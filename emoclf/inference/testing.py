@@ -120,15 +120,15 @@ def evaluate_folder(
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If it does not hold one folder per class, holds no photos but the run's own, or
-            no photo could be predicted.
+        ValueError: If it does not hold one folder per class, holds no usable photos but the run's
+            own, or no photo could be predicted.
     """
     names = predictor.info.class_names
     report = find_problems(folder, class_names=names, class_map=class_map, progress=progress)
     photos = make_photos(report, report.records)
     run = Run(predictor.file.parent) if predictor.file else None
     known = run.find_known(photos) if run and run.is_there else {}
-    if known and len(known) == len(photos):
+    if known and set(report.kept.paths) <= set(known):
         raise ValueError(
             f"{show_text(folder)} holds no photo to test on. {describe_known(known)} The run is "
             "tested on the photos that its split kept for it when no folder is named; if they were "
