@@ -35,12 +35,14 @@ class PhotoRow:
         label: Index into the class names.
         group: Photos with the same group are duplicates of each other and share a part.
         part: `"train"`, `"validation"`, `"test"`, or `""` for none.
+        sha256: Of the file's content, by which it is known again elsewhere; `""` for unknown.
     """
 
     path: str
     label: int
     group: int
     part: str = UNASSIGNED
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Photos(Displayed):
         *,
         groups: Iterable[int] | None = None,
         parts: Iterable[str] | None = None,
+        contents: Iterable[str] | None = None,
         root: str | Path = ".",
         class_names: Sequence[str] = CLASS_NAMES,
         seed: int = SEED,
@@ -84,6 +87,7 @@ class Photos(Displayed):
             groups: One duplicate group per path; -1 for a photo without duplicates. Default: no
                 photo has any.
             parts: One part per path; default: none.
+            contents: The SHA-256 of every file; default: unknown.
             root: The data set's folder.
             class_names: Names in label order.
             seed: Seed that drew the parts.
@@ -98,12 +102,13 @@ class Photos(Displayed):
         marks = _list_whole(labels)
         own = [-1] * len(names) if groups is None else _list_whole(groups)
         places = [UNASSIGNED] * len(names) if parts is None else [str(part) for part in parts]
-        if not len(names) == len(marks) == len(own) == len(places):
+        hashes = [""] * len(names) if contents is None else list(contents)
+        if not len(names) == len(marks) == len(own) == len(places) == len(hashes):
             raise ValueError(
                 f"Expected one label, one group and one part per path. Received: {len(names)} "
                 f"paths, {len(marks)} labels, {len(own)} groups and {len(places)} parts."
             )
-        rows = zip(names, marks, number_groups(own).tolist(), places, strict=True)
+        rows = zip(names, marks, number_groups(own).tolist(), places, hashes, strict=True)
         photos = cls(str(root), tuple(class_names), tuple(PhotoRow(*row) for row in rows), seed)
         photos.verify()
         return photos
@@ -276,10 +281,13 @@ class Photos(Displayed):
     def save(self, path: str | Path) -> Path:
         """Write the photos as JSON, whole or not at all.
 
+        The root is written as an absolute path, so that the file says where the photos are from
+        any folder.
+
         Returns:
             The path of the file.
         """
-        return write_json(path, asdict(self))
+        return write_json(path, {**asdict(self), "root": str(Path(self.root).absolute())})
 
     @classmethod
     def load(cls, path: str | Path) -> Photos:

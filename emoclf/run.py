@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +38,7 @@ class Run:
 
     Attributes:
         folder: The run's folder.
+        photos_folder: Where its photos lie now; None where they lay when it was trained.
 
     Example:
         >>> run = Run.open("logs/first")  # doctest: +SKIP
@@ -44,6 +47,7 @@ class Run:
     """
 
     folder: Path
+    photos_folder: Path | None = None
 
     @classmethod
     def open(cls, folder: str | Path | Run) -> Run:
@@ -95,7 +99,7 @@ class Run:
 
     @cached_property
     def photos(self) -> Photos:
-        """The photos, in their parts.
+        """The photos in their parts, where they lay when the split was written.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -112,19 +116,66 @@ class Run:
         )
 
     def find_photos(self) -> Photos:
-        """Return the photos, whose folder is there.
+        """Return the photos where they lie now.
+
+        They are looked for in `photos_folder`; without one, where they were, and in the same place
+        beside the run, if the project was moved as a whole. What is elsewhere is known again by
+        its content, be it under another name.
+
+        Returns:
+            The photos, in the order of `photos`.
 
         Raises:
-            FileNotFoundError: If it is not.
+            FileNotFoundError: If they are not there.
             ValueError: If the run's file is damaged.
         """
-        if not Path(self.photos.root).is_dir():
+        if self.photos_folder is not None:
+            found, count = locate_photos(self.photos, self.photos_folder)
+            if 2 * count >= len(self.photos):
+                return found
             raise FileNotFoundError(
-                f"The photos of {show_text(self.folder)} were in {self.photos.root!r}, which is "
-                "not there. Work in the folder that the training was started from, or test on "
-                "another folder of photos."
+                f"{show_text(self.photos_folder)} holds {count:,} of the {len(self.photos):,} "
+                f"photos of {show_text(self.folder)}, by their content. Name the folder that they "
+                f"were moved to; it was {self.photos.root!r}."
             )
-        return self.photos
+        if any(file.is_file() for file in self.photos.files):
+            return self.photos
+        for folder in self._list_places():
+            found, count = locate_photos(self.photos, folder, search=False)
+            if 2 * count >= len(self.photos):
+                return found
+        raise FileNotFoundError(
+            f"The photos of {show_text(self.folder)} were in {self.photos.root!r}, and are not "
+            "there. If they were moved, name the folder: --photos FOLDER (in Python: "
+            "Run(folder, photos_folder=...)). To test on it as if it were another folder would "
+            "test on training photos."
+        )
+
+    def _list_places(self) -> list[Path]:
+        """Return folders that lie to the run as the photos' lay, the nearest first."""
+        names = [name for name in re.split(r"[\\/]", self.photos.root) if name not in ("", ".")]
+        tails = [Path(*names[start:]) for start in range(len(names))]
+        above = self.folder.resolve().parents
+        return [place for up in above for tail in tails if (place := up / tail).is_dir()]
+
+    def find_known(self, photos: Photos) -> dict[str, str]:
+        """Find which photos of a folder are those of this run, wherever that folder is.
+
+        Args:
+            photos: From another call of `find_problems`, with their contents and duplicates.
+
+        Returns:
+            Path -> the part of the run that the photo, or a duplicate of it, is in: the same
+            content; where that is unknown, or in the run's own folder, the same path.
+        """
+        is_same_folder = Path(self.photos.root).resolve() == Path(photos.root).resolve()
+        contents = {row.sha256: row.part for row in self.photos.rows if row.sha256}
+        names = {row.path: row.part for row in self.photos.rows if is_same_folder or not row.sha256}
+        parts: dict[int, str] = {}
+        for row in photos.rows:
+            if part := contents.get(row.sha256, names.get(row.path)):
+                parts[row.group] = part
+        return {row.path: parts[row.group] for row in photos.rows if row.group in parts}
 
     def save(self, settings: Settings, photos: Photos) -> None:
         """Write down what the run is made from."""
@@ -290,6 +341,56 @@ def _read_log(folder: Path) -> tuple[TestAccess, ...]:
             f"{show_text(error)} Moved away, the next access begins a new one."
         ) from error
     return accesses
+
+
+def locate_photos(photos: Photos, folder: str | Path, *, search: bool = True) -> tuple[Photos, int]:
+    """Find photos again in another folder: under their names, or by their content.
+
+    Args:
+        photos: The photos.
+        folder: Where they may lie now.
+        search: Whether all files of the folder are read to find those that have other names now.
+
+    Returns:
+        The photos in that folder, in the same order, and how many were found; the path of one that
+        was not is as it was, and it is left out if that is another photo's path now.
+    """
+    root = Path(folder)
+    found = {row.path: row.path for row in photos.rows if _holds(root / row.path, row.sha256)}
+    lost = {row.sha256: row.path for row in photos.rows if row.path not in found and row.sha256}
+    for file in _list_files(root) if lost and search else ():
+        name = file.relative_to(root).as_posix()
+        path = None if name in found else lost.pop(_find_content(file), None)
+        if path is not None:
+            found[path] = name
+    taken = set(found.values())
+    rows = tuple(
+        replace(row, path=found.get(row.path, row.path))
+        for row in photos.rows
+        if row.path in found or row.path not in taken
+    )
+    return replace(photos, root=str(root), rows=rows), len(found)
+
+
+def _holds(file: Path, sha256: str) -> bool:
+    """Tell whether a file is there, with this content where that is known."""
+    return _find_content(file) == sha256 if sha256 else file.is_file()
+
+
+def _find_content(file: Path) -> str:
+    try:
+        return find_sha256(file) if file.is_file() else ""
+    except OSError:
+        return ""
+
+
+def _list_files(folder: Path) -> list[Path]:
+    """Return the files below a folder, hidden ones left out, links not followed."""
+    found = []
+    for current, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(current, name) for name in sorted(names) if not name.startswith(".")]
+    return [file for file in found if not file.is_symlink()]
 
 
 def check_run_name(name: str) -> None:

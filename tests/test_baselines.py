@@ -387,7 +387,7 @@ def test_the_first_call_is_timed_apart_where_there_are_more(monkeypatch):
 def test_a_run_whose_photos_are_gone_says_so(run, tmp_path, photos):
     folder = shutil.copytree(run[1].run.folder, tmp_path / "run")
     replace(photos, root=str(tmp_path / "gone")).save(folder / "split.json")
-    with pytest.raises(FileNotFoundError, match="which is not there"):
+    with pytest.raises(FileNotFoundError, match="and are not there"):
         train_baselines(run=folder)
 
 

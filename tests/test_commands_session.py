@@ -5,6 +5,7 @@ import errno
 import json
 import re
 import shlex
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -158,14 +159,83 @@ def test_the_test_photos_of_a_run_are_those_of_its_split(trained):
     assert float(row["probability_Happy"]) == pytest.approx(answer.probabilities["Happy"], abs=1e-5)
 
 
-def test_another_folder_is_tested_as_a_whole(trained, folder):
+def test_another_folder_is_tested_without_the_photos_of_the_run(trained, folder, tmp_path):
     _, run_folder = trained
-    result = run("evaluate", run_folder, folder / "data", "--json")
+    run("draw-faces", tmp_path / "new", "--per-class", 12, "--seed", 77)
+    for name in ("sad", "happy"):
+        source = next(path for path in (folder / "data").iterdir() if path.name.lower() == name)
+        shutil.copytree(source, tmp_path / "new" / name / "old")
+    split = Photos.load(run_folder / "split.json")
+    result = run("evaluate", run_folder, tmp_path / "new", "--json")
     document = json.loads(result.stdout)
-    assert "too good" in result.stderr
-    files = json.loads(run("clean", folder / "data", "--json").stdout)["files"]
+    files = json.loads(run("clean", tmp_path / "new", "--json").stdout)["files"]
     assert document["photos"] + len(document["left_out"]) == files
     assert all(each["reason"] for each in document["left_out"])
+    known = [each for each in document["left_out"] if each["reason"].startswith("in the run's")]
+    assert len(known) >= len(split)
+    assert all("/old/" in each["file"] for each in known)
+    shown = run("evaluate", run_folder, tmp_path / "new").stdout
+    assert f"{len(known):,} photos are left out" in shown
+
+
+@pytest.mark.parametrize("command", ["evaluate", "analyse-errors"])
+def test_the_training_photos_are_no_test_wherever_they_lie(trained, folder, tmp_path, command):
+    _, run_folder = trained
+    split = Photos.load(run_folder / "split.json")
+    for row in split.rows:
+        target = tmp_path / "copy" / split.class_names[row.label] / f"{row.sha256[:9]}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "data" / row.path, target)
+    for model in (run_folder, run_folder / "model.keras"):
+        error = run(command, model, tmp_path / "copy", code=1).stderr
+        assert f"{len(split)} photos are left out" in error
+        assert f"({len(split.part('train'))} learned from" in error
+        assert "--photos FOLDER" in error
+    error = run(command, run_folder, folder / "data", code=1).stderr
+    assert "holds no photo to test on" in error
+
+
+def test_every_command_finds_moved_photos(trained, folder, tmp_path):
+    _, run_folder = trained
+    options = ("--folds", 2, "--epochs", 1, "--image-size", 32, "--logs", tmp_path, "--no-augment")
+    run("cross-validate", folder / "data", *options, "--name", "check")
+    check, moved = tmp_path / "check", folder / "elsewhere"
+    skipped = ("colours", "pixels", "network", "face_features", "fine_tuned")
+    commands = (
+        ("find-label-errors", check),
+        ("compare-corrections", check, check / "review" / "decisions.csv", "--logs", tmp_path),
+        ("baselines", run_folder, *(word for name in skipped for word in ("--skip", name))),
+        ("export", run_folder, "--format", "keras", "--output", tmp_path / "exports"),
+    )
+    (folder / "data").rename(moved)
+    try:
+        missing = [
+            run(*command, code=1).stderr
+            for command in commands
+            if command[0] != "compare-corrections"
+        ]
+        found = [run(*command, "--photos", moved, code=None) for command in commands]
+    finally:
+        moved.rename(folder / "data")
+    assert all("--photos FOLDER" in error for error in missing)
+    assert [each.stderr for each in found if each.exit_code] == []
+
+
+def test_photos_that_were_moved_are_tested_where_they_are(trained, folder):
+    _, run_folder = trained
+    before = json.loads(run("evaluate", run_folder, "--json").stdout)["accuracy"]
+    moved = folder / "elsewhere"
+    (folder / "data").rename(moved)
+    try:
+        after = run("evaluate", run_folder, "--photos", moved, "--json").stdout
+        run("analyse-errors", run_folder, "--photos", moved, "--no-robustness")
+        error = run("evaluate", run_folder, "--photos", run_folder, code=1).stderr
+        both = run("evaluate", run_folder, moved, "--photos", moved, code=2).stderr
+    finally:
+        moved.rename(folder / "data")
+    assert json.loads(after)["accuracy"] == before
+    assert "holds 0 of the" in error
+    assert "has no meaning with FOLDER" in both
 
 
 def test_without_any_face_the_reason_is_said(folder, monkeypatch):
@@ -210,7 +280,7 @@ def test_photos_that_are_gone_are_named(trained, folder):
         error = run("evaluate", run_folder, code=1).stderr
     finally:
         moved.rename(folder / "data")
-    assert "which is not there" in error
+    assert "--photos FOLDER" in error
 
 
 def test_control_c_leaves_the_best_epoch(folder, monkeypatch):
@@ -313,9 +383,11 @@ def test_a_next_command_can_be_copied_as_it_is(tmp_path):
 
 
 def test_folders_without_a_class_name_are_pointed_to_the_class_map(tmp_path):
-    for name in ("joy", "gloom"):
+    for name in ("sunny", "rainy"):
         (tmp_path / name).mkdir()
-    assert "--map gloom=Sad" in run("clean", tmp_path, code=1).stderr
+    error = run("clean", tmp_path, code=1).stderr
+    assert "--map FOLDER=Sad,OTHER=Happy" in error
+    assert "=Sad" not in error.replace("FOLDER=Sad", "")
 
 
 def test_a_network_that_cannot_be_built_leaves_no_run_behind(folder, tmp_path):

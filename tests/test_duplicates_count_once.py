@@ -111,6 +111,7 @@ class BrightnessPredictor:
     """Calls a photo Happy when it is bright."""
 
     info = ModelInfo(CLASS_NAMES, (32, 32))
+    file = None
 
     def predict_each(self, files):
         for file in files:

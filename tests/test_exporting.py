@@ -35,6 +35,8 @@ from emoclf.models.formats import (
 from emoclf.models.model_file import load_info, save_model
 from emoclf.models.packaged import load_face_network
 from emoclf.photos import Photos
+from emoclf.run import Run
+from emoclf.storage import find_sha256
 from tests.calls import call
 
 FLOATS = [name for name, facts in FORMATS.items() if facts.is_float]
@@ -255,6 +257,20 @@ def test_a_folder_of_photos_is_split_and_scored(run_folder, drawn_folder, tmp_pa
     report = export_model(file, ["keras"], photos=drawn_folder, folder=tmp_path / "out")
     assert report.parities[0].path == tmp_path / "out" / "keras"
     assert 0 < report.parities[0].accuracy_after.count < 40
+    assert "test photos" in report.parities[0].photos
+
+
+def test_photos_of_the_run_keep_their_parts_in_any_folder(run_folder, drawn_folder, tmp_path):
+    run = Run(run_folder)
+    hashes = [find_sha256(file) for file in run.photos.files]
+    rows = [replace(row, sha256=sha) for row, sha in zip(run.photos.rows, hashes, strict=True)]
+    marked = Run(tmp_path / "run")
+    marked.folder.mkdir()
+    marked.save(run.settings, replace(run.photos, rows=tuple(rows)))
+    copy = shutil.copytree(drawn_folder, tmp_path / "moved")
+    found = gather_photos(copy, run.info, run=marked)
+    parts = {row.path: row.part for row in rows}
+    assert {parts[path] for path in found.photos.paths if path in parts} == {"test"}
 
 
 def test_exports_are_replaced_but_nothing_else_is(run_folder, tmp_path):

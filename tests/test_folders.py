@@ -1,12 +1,14 @@
 """Which folders hold which class, which files are in them, and what is left out."""
 
 import os
+import re
 import socket
+import unicodedata
 from pathlib import Path
 
 import pytest
 
-from emoclf.data.folders import ClassFolder, find_class_folders, list_files
+from emoclf.data.folders import ClassFolder, find_class_folders, list_files, parse_class_map
 
 
 @pytest.mark.parametrize(
@@ -20,14 +22,14 @@ from emoclf.data.folders import ClassFolder, find_class_folders, list_files
         ("HappyFaces", "Happy"),
         ("photosSad2", "Sad"),
         ("sad", "Sad"),
-        ("unhappy", None),
+        ("unhappy", "Sad"),
         ("Un-happy", None),
         ("not happy", None),
         ("no_sad", None),
         ("happy and sad", None),
         ("happy_not_sad", None),
         ("sadie", None),
-        ("sadness", None),
+        ("sadness", "Sad"),
         ("happy\u00e9", None),
         ("quarantine", None),
         ("quarantine happy", None),
@@ -97,12 +99,112 @@ def test_an_unzipped_archive_is_recognised(tmp_path):
     assert repr(str(tmp_path / "images")) in str(caught.value)
 
 
-def test_two_candidates_are_no_guess(tmp_path):
-    for outer in ("train", "test"):
-        for name in ("happy", "sad"):
-            (tmp_path / outer / name).mkdir(parents=True)
-    with pytest.raises(ValueError, match="Create the missing folder"):
+@pytest.mark.parametrize("outer", [("train", "test"), ("Training", "PublicTest"), ("a/x", "a/y")])
+def test_parts_that_each_hold_the_classes_are_named(tmp_path, outer):
+    for part in outer:
+        for name in ("Happiness", "sad"):
+            (tmp_path / part / name).mkdir(parents=True)
+    with pytest.raises(ValueError, match="each hold the classes") as caught:
         find_class_folders(tmp_path)
+    message = str(caught.value)
+    assert all(part in message for part in outer)
+    (text,) = re.findall(r"--map (\S+) \(", message)
+    found = find_class_folders(tmp_path, class_map=parse_class_map(text.strip("'")))
+    assert [each.path.name for each in found.folders] == ["sad", "sad", "Happiness", "Happiness"]
+
+
+def test_class_folders_that_lie_apart_are_taken_from_there(tmp_path):
+    for name in ("positive/joy", "negative/tristes"):
+        (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(ValueError, match="--map negative/tristes=Sad,positive/joy=Happy"):
+        find_class_folders(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names", [("class 1", "class 2"), ("A", "B"), ("train/A", "test/B"), ("mirth", "woe")]
+)
+def test_no_pair_is_guessed(tmp_path, names):
+    for name in names:
+        (tmp_path / name).mkdir(parents=True)
+    with pytest.raises(ValueError, match="--map FOLDER=Sad,OTHER=Happy") as caught:
+        find_class_folders(tmp_path)
+    for name in names:
+        assert repr(name.partition("/")[0]) in str(caught.value)
+        assert f"{name}=" not in str(caught.value)
+    (tmp_path / names[0]).rename(tmp_path / "smiling")
+    with pytest.raises(ValueError, match="--map FOLDER=Sad "):
+        find_class_folders(tmp_path)
+
+
+PAIRS = """
+    Happiness Sadness, happy unhappy, Smiling Crying, joyful depressed, CHEERFUL Sorrow,
+    smiles gloomy, glad tearful,
+    glücklich unglücklich, Fröhliche_Gesichter TraurigeGesichter, Gluecklich Ungluecklich,
+    heureux malheureux, joie tristesse, feliz infeliz, alegría tristeza, felicidade tristes,
+    felici infelici, allegro triste, blij verdrietig, gelukkig ongelukkig, szczęśliwy nieszczęśliwy,
+    wesołe smutne, весёлый невесёлый, радость грусть, Счастливые Несчастные, щасливі сумні,
+    MUTLU MUTSUZ, neşeli ÜZGÜN, 开心 不开心, 高興 悲傷, 笑顔 泣き顔,
+    幸せ 不幸, 행복 슬픔, سعيد حزين, السعادة الحزن,
+    खुश नाखुश, ख़ुश दुखी, bahagia sedih, glad ledsen, lykkelig ulykkelig, iloinen surullinen,
+    šťastný nešťastný, boldog szomorú, fericit nefericit, χαρούμενος ΛΥΠΗΜΈΝΟΣ, שמח עצוב
+"""
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+@pytest.mark.parametrize("pair", [pair.split() for pair in PAIRS.split(",")])
+def test_the_usual_names_are_known_in_many_languages(tmp_path, pair, form):
+    for name in pair:
+        (tmp_path / unicodedata.normalize(form, name)).mkdir()
+    found = [
+        (unicodedata.normalize("NFKC", each.path.name), each.class_name)
+        for each in find_class_folders(tmp_path).folders
+    ]
+    happy, sad = (unicodedata.normalize("NFKC", name) for name in pair)
+    assert found == [(sad, "Sad"), (happy, "Happy")]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("tears of joy", "ambiguous"),
+        ("smiling_depression", "ambiguous"),
+        ("heureux-et-tristes", "ambiguous"),
+        ("nicht glücklich", "negated"),
+        ("pas_heureux", "negated"),
+        ("не весёлые", "negated"),
+        ("mutlu değil", "negated"),
+        ("tidak_sedih", "negated"),
+        ("non_smile", "negated"),
+        ("contents", "no class name"),
+        ("content", "no class name"),
+        ("joystick", "no class name"),
+        ("nosmile", "no class name"),
+        ("Tristan", "no class name"),
+        ("felicitations", "no class name"),
+    ],
+)
+def test_what_speaks_of_both_or_of_neither_is_in_no_class(tmp_path, name, reason):
+    (tmp_path / name).mkdir()
+    ((_, why),) = find_class_folders(tmp_path, require_all=False).unassigned
+    assert reason in why
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_class_map_names_folders_however_their_accents_are_written(tmp_path, forms):
+    written, given = forms
+    names = ("Räume/gemütlich", "öde")
+    for name in names:
+        (tmp_path / unicodedata.normalize(written, name)).mkdir(parents=True)
+    text = unicodedata.normalize(given, "Räume/gemütlich=Happy,öde=Sad")
+    found = find_class_folders(tmp_path, class_map=parse_class_map(text))
+    assert [each.class_name for each in found.folders] == ["Sad", "Happy"]
+    assert all(each.path.is_dir() for each in found.folders)
+    assert find_class_folders(tmp_path, class_map=parse_class_map(text)).unassigned == (
+        (tmp_path / unicodedata.normalize(written, "Räume"), "no class name"),
+    )
+    both = ",".join(unicodedata.normalize(form, "öde=Sad") for form in forms)
+    with pytest.raises(ValueError, match="named twice"):
+        parse_class_map(both)
 
 
 @pytest.mark.parametrize("function", [find_class_folders, list_files])

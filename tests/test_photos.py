@@ -152,7 +152,7 @@ def test_save_and_load_round_trip_keeps_odd_names(tmp_path):
 
 
 def test_photos_in_no_part_are_saved_and_loaded(tmp_path):
-    photos = Photos.make(["a.jpg", "b.jpg"], [0, 1])
+    photos = Photos.make(["a.jpg", "b.jpg"], [0, 1], root=tmp_path)
     assert Photos.load(photos.save(tmp_path / "photos.json")) == photos
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,10 +21,11 @@ PHOTOS = Photos.make(
     [0, 1, 1, 0],
     groups=[-1, 1, 1, -1],
     parts=["train", "test", "test", "validation"],
+    root=Path.cwd(),
 )
 
 
-def make_run(folder, content=b"weights", root="."):
+def make_run(folder, content=b"weights", root=PHOTOS.root):
     folder.mkdir()
     run = Run(folder)
     run.save(Settings(seed=3), replace(PHOTOS, root=str(root)))
@@ -86,12 +88,82 @@ def test_damaged_settings_are_named(tmp_path, changes, message):
 
 
 def test_photos_whose_folder_is_gone_are_named(tmp_path):
-    (tmp_path / "data").mkdir()
     run = make_run(tmp_path / "a", root=tmp_path / "data")
-    assert run.find_photos() == run.photos
-    (tmp_path / "data").rmdir()
-    with pytest.raises(FileNotFoundError, match=r"The photos of .*a were in .*data.*not there"):
+    with pytest.raises(FileNotFoundError, match=r"The photos of .*a were in .*data.*not there.*--"):
         run.find_photos()
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with photos and a run of them, its root written as seen from the project."""
+    folder = tmp_path / "project"
+    (folder / "data" / "happy").mkdir(parents=True)
+    paths = [f"happy/{number}.jpg" for number in range(4)]
+    for path in paths:
+        (folder / "data" / path).write_text(path)
+    hashes = [find_sha256(folder / "data" / path) for path in paths]
+    parts = ["train", "test", "test", "validation"]
+    photos = Photos.make(paths, [1] * 4, parts=parts, contents=hashes, root=folder / "data")
+    run = Run(folder / "logs" / "a")
+    run.folder.mkdir(parents=True)
+    run.save(Settings(), photos)
+    return folder
+
+
+def test_a_split_does_not_depend_on_where_a_command_was_started(project, monkeypatch):
+    run = Run(project / "logs" / "a")
+    monkeypatch.chdir(project)
+    run.save(Settings(), replace(run.photos, root="data"))
+    monkeypatch.chdir(project.parent)
+    again = Run(project / "logs" / "a").find_photos()
+    assert Path(again.root) == project / "data"
+    assert all(file.is_file() for file in again.files)
+
+
+def test_a_project_that_is_moved_as_a_whole_is_whole(project):
+    moved = project.rename(project.parent / "moved")
+    found = Run(moved / "logs" / "a").find_photos()
+    assert Path(found.root) == moved / "data"
+
+
+def test_another_data_set_with_the_same_names_is_not_taken(project):
+    moved = project.rename(project.parent / "moved")
+    for number in range(4):
+        (moved / "data" / "happy" / f"{number}.jpg").write_text("another photo")
+    run = Run(moved / "logs" / "a")
+    with pytest.raises(FileNotFoundError, match="are not there"):
+        run.find_photos()
+    with pytest.raises(FileNotFoundError, match="holds 0 of the 4 photos"):
+        replace(run, photos_folder=moved / "data").find_photos()
+
+
+@pytest.mark.parametrize("rename", [False, True])
+def test_moved_photos_are_known_again_by_name_or_content(project, rename):
+    run = Run(project / "logs" / "a", photos_folder=project / "new")
+    (project / "data").rename(project / "new")
+    if rename:  # each takes the name of another
+        for number in range(4):
+            file = project / "new" / "happy" / f"{number}.jpg"
+            file.rename(project / "new" / f"{3 - number}.png")
+    found = run.find_photos()
+    assert [row.part for row in found.rows] == [row.part for row in run.photos.rows]
+    assert [file.read_text() for file in found.files] == list(run.photos.paths)
+
+
+def test_the_photos_of_a_run_are_known_in_any_folder(project):
+    run = Run(project / "logs" / "a")
+    hashes = [row.sha256 for row in run.photos.rows]
+    others = Photos.make(
+        ["x.jpg", "y.jpg", "small_y.jpg", "happy/2.jpg"],
+        [1] * 4,
+        groups=[-1, 7, 7, -1],
+        contents=[hashes[1], hashes[0], "f" * 64, "e" * 64],
+        root="elsewhere",
+    )
+    known = {"x.jpg": "test", "y.jpg": "train", "small_y.jpg": "train"}
+    assert run.find_known(others) == known
+    here = run.find_known(replace(others, root=run.photos.root))
+    assert here == {**known, "happy/2.jpg": "test"}
 
 
 def test_run_folders_are_new_and_their_names_plain(tmp_path):

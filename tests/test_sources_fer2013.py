@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emoclf.config import PARTS
 from emoclf.data.cleaning import find_problems
 from emoclf.data.folders import find_class_folders, list_files
 from emoclf.data.sources import (
@@ -27,6 +28,7 @@ from emoclf.data.sources import (
 from emoclf.data.sources.fer2013 import CSV_LABELS, EMOTIONS, VOTE_COLUMNS, FaceSet, load_fer2013
 from emoclf.data.splitting import split_as_published
 from emoclf.images import load_image
+from tests.archives import draw_picture, write_folder
 
 FOLDER_NAMES = {
     "anger": "angry",
@@ -470,6 +472,25 @@ def test_the_published_split_leaves_leaking_duplicates_out(tmp_path, faces):
         "Sad": published["sadness"],
         "Happy": published["happiness"],
     }
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "PublicTest", "TEST")])
+def test_parts_around_the_class_folders_are_a_published_split(tmp_path, names):
+    contents = {
+        f"{part}/{name}/{number}.png": draw_picture(100 * i + 10 * j + number, side=40)
+        for i, part in enumerate(names)
+        for j, name in enumerate(("happy", "sad"))
+        for number in range(3)
+    }
+    contents[f"{names[2]}/sad/same.png"] = contents[f"{names[0]}/sad/0.png"]
+    write_folder(tmp_path / "data", contents)
+    class_map = {f"{part}/{name}": name.title() for part in names for name in ("happy", "sad")}
+    report = find_problems(tmp_path / "data", class_map=class_map, progress=False)
+    split = split_as_published(report)
+    parts = dict(zip(names, PARTS, strict=True))
+    assert all(row.part == parts[row.path.partition("/")[0]] for row in split.rows)
+    assert f"{names[0]}/sad/0.png" not in split.paths
+    assert len(split) == 18
 
 
 @pytest.mark.usefixtures("small_parts")

@@ -36,11 +36,11 @@ def test_every_data_set_says_where_from_on_what_terms_and_how():
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("joy", "no pair"),
-        ("joy=Happy,", "no pair"),
+        ("sunny", "no pair"),
+        ("sunny=Happy,", "no pair"),
         ("=Happy", "no pair"),
-        ("joy=Cheerful", "there is no class 'Cheerful'"),
-        ("joy=Happy,joy=Sad", "named twice"),
+        ("sunny=Cheerful", "there is no class 'Cheerful'"),
+        ("sunny=Happy,sunny=Sad", "named twice"),
     ],
 )
 def test_a_class_map_that_cannot_be_read_is_explained(text, match):
@@ -53,21 +53,21 @@ def emotions(tmp_path):
     """Class folders as another project names them."""
     contents = {
         f"{folder}/{number}.png": draw_picture(position * 10 + number, side=40)
-        for position, folder in enumerate(("joy", "gloom", "sad", "sad_drawings", "train/cheer"))
+        for position, folder in enumerate(("sunny", "rainy", "sad", "sad_drawings", "train/cheer"))
         for number in range(3)
     }
     return write_folder(tmp_path / "emotions", contents)
 
 
-MAP = {"joy": "Happy", "gloom": "Sad", "sad_drawings": "", "train/cheer": "Happy"}
+MAP = {"sunny": "Happy", "rainy": "Sad", "sad_drawings": "", "train/cheer": "Happy"}
 
 
 def test_a_class_map_adds_to_the_names_that_are_recognised(emotions):
     found = find_class_folders(emotions, class_map=MAP)
     assert [(each.path.name, each.class_name, each.label) for each in found.folders] == [
-        ("gloom", "Sad", 0),
+        ("rainy", "Sad", 0),
         ("sad", "Sad", 0),
-        ("joy", "Happy", 1),
+        ("sunny", "Happy", 1),
         ("cheer", "Happy", 1),
     ]
     assert (emotions / "sad_drawings", "left out by the class map") in found.unassigned
@@ -78,9 +78,9 @@ def test_a_class_map_is_a_view_that_changes_nothing(emotions):
     before = sorted(path for path in emotions.rglob("*"))
     report = find_problems(emotions, class_map=MAP, progress=False)
     assert {record.path.rpartition("/")[0]: record.class_name for record in report.records} == {
-        "gloom": "Sad",
+        "rainy": "Sad",
         "sad": "Sad",
-        "joy": "Happy",
+        "sunny": "Happy",
         "train/cheer": "Happy",
     }
     assert find_data(emotions, class_map=MAP).folder == emotions
@@ -91,11 +91,11 @@ def test_a_class_map_is_a_view_that_changes_nothing(emotions):
 @pytest.mark.parametrize(
     ("class_map", "match"),
     [
-        ({"delight": "Happy"}, "no folder .*delight.* Folders: gloom, joy"),
-        ({"../emotions/joy": "Happy"}, "no folder"),
+        ({"delight": "Happy"}, "no folder .*delight.* Folders: rainy, sad"),
+        ({"../emotions/sunny": "Happy"}, "no folder"),
         ({"/etc": "Happy"}, "no folder"),
-        ({"joy": "Cheerful"}, "received 'Cheerful'"),
-        ({"joy": "Happy", "train": "Happy", "train/cheer": "Happy"}, "lies inside"),
+        ({"sunny": "Cheerful"}, "received 'Cheerful'"),
+        ({"sunny": "Happy", "train": "Happy", "train/cheer": "Happy"}, "lies inside"),
     ],
 )
 def test_a_class_map_that_does_not_fit_is_refused(emotions, class_map, match):
@@ -111,7 +111,7 @@ def test_the_registry_on_the_command_line():
 
 
 def test_stage_and_clean_with_a_map(tmp_path, emotions):
-    text = "joy=happy,gloom=sad,sad_drawings=,train/cheer=Happy"
+    text = "sunny=happy,rainy=sad,sad_drawings=,train/cheer=Happy"
     shown = invoke("stage", emotions, tmp_path / "local", "--map", text).stdout
     assert "15 files" in shown
     assert "Happy: 6" in shown
@@ -122,16 +122,16 @@ def test_stage_and_clean_with_a_map(tmp_path, emotions):
     assert again["classes"] == {"Sad": 6, "Happy": 6}
     cleaned = json.loads(invoke("clean", tmp_path / "local", "--map", text, "--json").stdout)
     assert cleaned["files"] == 12
-    assert "joy" in invoke("stage", emotions, tmp_path / "local").stdout
-    assert "no pair" in invoke("clean", emotions, "--map", "joy", code=2).stderr
+    assert "sunny" in invoke("stage", emotions, tmp_path / "local").stdout
+    assert "no pair" in invoke("clean", emotions, "--map", "sunny", code=2).stderr
 
 
 def test_split_with_a_map(tmp_path, emotions):
     output = tmp_path / "split.json"
-    invoke("split", emotions, "--map", "joy=Happy", "--output", output)
+    invoke("split", emotions, "--map", "sunny=Happy", "--output", output)
     rows = json.loads(output.read_text())["rows"]
-    assert {row["path"].partition("/")[0] for row in rows} == {"joy", "sad", "sad_drawings"}
-    refused = invoke("train", "--split", output, "--map", "joy=Happy", code=2)
+    assert {row["path"].partition("/")[0] for row in rows} == {"sunny", "sad", "sad_drawings"}
+    refused = invoke("train", "--split", output, "--map", "sunny=Happy", code=2)
     assert "--map has no meaning with --split" in refused.stderr
 
 

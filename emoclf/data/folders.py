@@ -6,7 +6,6 @@ from elsewhere; pipes and sockets are only looked at; what is left out is listed
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from emoclf.config import CLASS_NAMES
+from emoclf.data.class_words import find_named_classes, is_negated
 from emoclf.display import Displayed, Table
-from emoclf.storage import describe_irregular
-from emoclf.untrusted import quote_argument, show_text
+from emoclf.storage import describe_irregular, find_path
+from emoclf.untrusted import normalise_name, quote_argument, show_text
 
 if TYPE_CHECKING:
     from emoclf.data.synthetic.flaws import PlantedFlaw
@@ -29,12 +29,9 @@ _NAMED_FILES = 3
 _REFUSED = ("folder that cannot be read", "cannot be looked at")
 
 _NO_CLASS_NAME = "no class name"
-_WORD = re.compile(r"[^\W\d_]+")
-_WORD_BOUNDARY = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-"""Where a capital begins a new word inside a name: `HappyFaces` has two words."""
-
-_OVERRULING_WORDS = frozenset({"not", "no", "non", "un", "never", "without", "quarantine"})
-"""Words that keep a folder from being a class folder: `not happy` is not Happy."""
+_SEARCHED_LEVELS = 3
+_SHOWN_MAP = 8
+_PLACEHOLDERS = ("FOLDER", "OTHER")
 
 
 class ClassFolder(NamedTuple):
@@ -168,7 +165,7 @@ def parse_class_map(text: str, *, class_names: tuple[str, ...] = CLASS_NAMES) ->
             raise ValueError(
                 f"{pair!r} is no pair folder=class. Expected for example: joy=Happy,gloom=Sad"
             )
-        if folder in found:
+        if normalise_name(folder) in map(normalise_name, found):
             raise ValueError(f"The folder {folder!r} is named twice in {text!r}. Keep one pair.")
         if name.casefold() not in spelling:
             raise ValueError(
@@ -216,7 +213,7 @@ def find_class_folders(
         elif reason := _explain_unassigned(entry, class_names):
             unassigned.append((entry, reason))
         else:
-            (named[entry],) = _find_named_classes(entry.name, class_names)
+            (named[entry],) = find_named_classes(entry.name, class_names)
     folders = [ClassFolder(path, n, class_names.index(n)) for path, n in named.items() if n]
     folders.sort(key=lambda found: (found.label, found.path.as_posix()))
     _check_apart(folders)
@@ -305,7 +302,7 @@ def _find_mapped(
     root: Path, class_map: Mapping[str, str], class_names: tuple[str, ...]
 ) -> dict[Path, str]:
     """Return the folders of a class map with their class, "" for those to leave out."""
-    mapped = {root / name: class_name for name, class_name in class_map.items()}
+    mapped = {find_path(root, name): class_name for name, class_name in class_map.items()}
     for path, class_name in mapped.items():
         if ".." in path.parts or root not in path.parents or _describe_entry(path) != "folder":
             there = sorted(show_text(p.name) for p in root.iterdir() if p.is_dir())
@@ -316,6 +313,14 @@ def _find_mapped(
         if class_name not in (*class_names, ""):
             raise ValueError(f"class_map: expected {class_names} or '', received {class_name!r}.")
     return mapped
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    """Return what lies in a folder, sorted by name; nothing where that cannot be listed."""
+    try:
+        return sorted(folder.iterdir(), key=lambda path: path.name)
+    except OSError:
+        return []
 
 
 def _check_apart(folders: list[ClassFolder]) -> None:
@@ -329,18 +334,6 @@ def _check_apart(folders: list[ClassFolder]) -> None:
             )
 
 
-def _split_words(name: str) -> str:
-    """Return a name's words in lower case, each between spaces: ` happy faces `."""
-    words = _WORD.findall(_WORD_BOUNDARY.sub(" ", name))
-    return f" {' '.join(words).casefold()} "
-
-
-def _find_named_classes(folder_name: str, class_names: tuple[str, ...]) -> list[str]:
-    """Return the classes whose names stand in a folder's name as whole words."""
-    words = _split_words(folder_name)
-    return [name for name in class_names if _split_words(name) in words]
-
-
 def _explain_unassigned(entry: Path, class_names: tuple[str, ...]) -> str | None:
     """Say why an entry of the root is in no class, or return None for a class folder."""
     kind = _describe_entry(entry)
@@ -348,46 +341,100 @@ def _explain_unassigned(entry: Path, class_names: tuple[str, ...]) -> str | None
         return "loose file: move it into a class folder"
     if kind != "folder":
         return kind
-    named = _find_named_classes(entry.name, class_names)
+    named = find_named_classes(entry.name, class_names)
     if not named:
         return _NO_CLASS_NAME
     if len(named) > 1:
         return f"ambiguous: names {' and '.join(named)}"
-    is_negated = not _OVERRULING_WORDS.isdisjoint(_split_words(entry.name).split())
-    return "negated or set aside" if is_negated else None
+    return "negated or set aside" if is_negated(entry.name) else None
 
 
 def _explain_missing(found: ClassFolders, missing: list[str], class_names: tuple[str, ...]) -> str:
-    """Say which classes have no folder, what is there, and where the user may have meant."""
+    """Say which classes have no folder, what is there, and what to do."""
     entries = [f"{each.path.name!r} ({each.class_name})" for each in found.folders]
-    entries += [f"{path.name!r} ({reason})" for path, reason in found.unassigned]
+    entries += [
+        f"{path.name!r} ({reason}{_show_inside(path)})" for path, reason in found.unassigned
+    ]
     shown = ", ".join(entries[:10]) + (", ..." if len(entries) > 10 else "") or "nothing"
-    inner = _find_inner_root(found, class_names)
-    step = (
-        f"Did you mean {str(inner)!r}? It holds the class folders."
-        if inner
-        else f"Create the missing folder and put its photos in: {str(found.root / missing[0])!r}."
-    )
-    unnamed = [path.name for path, reason in found.unassigned if reason == _NO_CLASS_NAME]
-    if unnamed and not inner:
-        pair = f"{unnamed[0]}={missing[0]}"
-        step += f" Or name the class of a folder: --map {quote_argument(pair)} (class_map)."
     return (
         f"{str(found.root)!r}: expected a folder for each of {', '.join(class_names)}; "
-        f"none for {', '.join(missing)}. Found: {shown}. {step}"
+        f"none for {', '.join(missing)}. Found: {shown}. "
+        f"{_propose_deeper(found, missing, class_names) or _propose_map(found, missing)}"
     )
 
 
-def _find_inner_root(found: ClassFolders, class_names: tuple[str, ...]) -> Path | None:
-    """Return the one sub-folder that holds all class folders, as unzipped archives have it."""
-    inner = []
-    for path, _ in found.unassigned:
-        if _describe_entry(path) != "folder":
-            continue
-        try:
-            below = find_class_folders(path, class_names=class_names, require_all=False)
-        except PermissionError:
-            continue
-        if {each.class_name for each in below.folders} == set(class_names):
-            inner.append(path)
-    return inner[0] if len(inner) == 1 else None
+def _show_inside(path: Path) -> str:
+    """Say which folders lie in one that is no class folder; nothing where there are none."""
+    is_folder = _describe_entry(path) == "folder"
+    names = [p.name for p in _list_folder(path) if _describe_entry(p) == "folder"] * is_folder
+    more = ", ..." if len(names) > _NAMED_FILES else ""
+    return f"; holds {', '.join(map(repr, names[:_NAMED_FILES]))}{more}" if names else ""
+
+
+def _propose_deeper(
+    found: ClassFolders, missing: list[str], class_names: tuple[str, ...]
+) -> str | None:
+    """Say what to do where folders that are named after the missing classes lie deeper."""
+    deeper = [
+        each
+        for path, _ in found.unassigned
+        for each in _find_deeper(path, class_names, _SEARCHED_LEVELS)
+    ]
+    classes: dict[Path, set[str]] = {}
+    for each in deeper:
+        classes.setdefault(each.path.parent, set()).add(each.class_name)
+    homes = [path for path, held in classes.items() if held == set(class_names)]
+    if len(homes) == 1:
+        return f"Did you mean {str(homes[0])!r}? It holds the class folders."
+    if not set(missing) <= {each.class_name for each in deeper}:
+        return None
+    together = _write_map(found.root, deeper)
+    if not homes:
+        return f"The class folders lie deeper. Take them from there: {together}"
+    train = [f", such as {str(path)!r}" for path in homes if "train" in path.name.casefold()]
+    example = train[0] if train else ""
+    names = [show_text(path.relative_to(found.root).as_posix()) for path in homes]
+    return (
+        f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''} each hold the classes. "
+        f"Pass one of them{example}, to train on, and evaluate the run on another. Or take all "
+        f"together, to be split anew, or by `split --as-published` as they are: {together}"
+    )
+
+
+def _find_deeper(folder: Path, class_names: tuple[str, ...], levels: int) -> list[ClassFolder]:
+    """Return the class folders below a folder that is none, and may be no folder at all."""
+    if _describe_entry(folder) != "folder" or is_negated(folder.name) or not levels:
+        return []
+    found: list[ClassFolder] = []
+    for entry in _list_folder(folder):
+        if _explain_unassigned(entry, class_names) is None and not entry.name.startswith("."):
+            (name,) = find_named_classes(entry.name, class_names)
+            found.append(ClassFolder(entry, name, class_names.index(name)))
+        else:
+            found += _find_deeper(entry, class_names, levels - 1)
+    return found
+
+
+def _write_map(root: Path, folders: list[ClassFolder]) -> str:
+    """Return the option that takes folders for the classes which they are named after."""
+    pairs = {each.path.relative_to(root).as_posix(): each.class_name for each in folders}
+    if len(pairs) > _SHOWN_MAP or any("," in name or name != name.strip() for name in pairs):
+        return "--map FOLDER/NAME=CLASS,... with a pair for each of them (class_map in Python)."
+    text = ",".join(f"{name}={class_name}" for name, class_name in pairs.items())
+    return f"--map {quote_argument(text)} (class_map in Python)."
+
+
+def _propose_map(found: ClassFolders, missing: list[str]) -> str:
+    """Show how to name the folders' classes, the choice left open: a guess could turn them."""
+    step = f"Create the missing folder and put its photos in: {str(found.root / missing[0])!r}."
+    if not any(_describe_entry(path) == "folder" for path, _ in found.unassigned):
+        return step
+    numbered = tuple(f"FOLDER_{number}" for number in range(1, len(missing) + 1))
+    words = _PLACEHOLDERS if len(missing) <= len(_PLACEHOLDERS) else numbered
+    form = ",".join(f"{word}={name}" for word, name in zip(words, missing, strict=False))
+    return (
+        f"Look into the folders and say which of them holds which class: --map "
+        f"{quote_argument(form)} (class_map in Python), with a folder's name in place of "
+        f"{' and '.join(words[: len(missing)])}; a folder may lie deeper (train/NAME). Or "
+        f"{step[0].lower()}{step[1:]}"
+    )

@@ -20,7 +20,15 @@ from emoclf.photos import Photos
 from emoclf.untrusted import show_text
 
 PUBLISHED_PARTS: tuple[str, ...] = ("Training", "PublicTest", "PrivateTest")
-"""FER2013's parts, as the folders inside the class folders are called; later ones test."""
+"""FER2013's parts, as folders inside or around the class folders are called; later ones test."""
+
+_PART_WORDS = {
+    **{name.casefold(): name for name in PUBLISHED_PARTS},
+    "train": "Training",
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "PublicTest"),
+    **dict.fromkeys(("test", "testing"), "PrivateTest"),
+}
+"""What the parts are called elsewhere."""
 
 
 def split_photos(photos: Photos, settings: Settings | None = None) -> Photos:
@@ -64,6 +72,7 @@ def draw_parts(photos: Photos, fractions: Sequence[float], *, seed: int = SEED) 
         photos.labels,
         groups=groups,
         parts=[PARTS[part] for part in chosen[groups]],
+        contents=[row.sha256 for row in photos.rows],
         root=photos.root,
         class_names=photos.class_names,
         seed=seed,
@@ -117,12 +126,13 @@ def assign_groups(
 
 
 def split_as_published(report: CleaningReport, settings: Settings | None = None) -> Photos:
-    """Split FER2013's class folders as it was published.
+    """Split a data set as it was published, such as FER2013.
 
-    `Training` is learned from, `PublicTest` validates, `PrivateTest` is the test. Without
-    `PrivateTest`, `PublicTest` is the test, and a fraction of `Training` validates. A photo that
-    has a duplicate in a later part is left out: FER2013 has such photos, and they would make the
-    test easier. Of the same file twice in one part, one is used.
+    `Training` (or `train`) is learned from, `PublicTest` (`validation`, `val`) validates,
+    `PrivateTest` (`test`) is the test; these folders lie inside the class folders or around them.
+    Without `PrivateTest`, `PublicTest` is the test, and a fraction of `Training` validates. A photo
+    that has a duplicate in a later part is left out: FER2013 has such photos, and they would make
+    the test easier. Of the same file twice in one part, one is used.
 
     Args:
         report: From `find_problems`, on a folder that `make_fer2013_folders` wrote.
@@ -149,7 +159,8 @@ def split_as_published(report: CleaningReport, settings: Settings | None = None)
     if len(present) < 2 or present[0] != "Training" or set(parts.values()) != set(present):
         raise ValueError(
             f"{show_text(report.root)}: expected every photo below a folder Training, PublicTest "
-            "or PrivateTest of its class folder, and some of Training and of a test. Received: "
+            "or PrivateTest (or train, validation, test), some of Training and some of a test. "
+            "Received: "
             f"{', '.join(map(show_text, sorted(set(parts.values()))[:6])) or 'nothing'}. `fetch "
             "fer2013` writes such folders; split others without this option."
         )
@@ -168,7 +179,8 @@ def split_as_published(report: CleaningReport, settings: Settings | None = None)
 
 def _find_part(path: str) -> str:
     parents = PurePosixPath(path).parts[:-1]
-    return next((name for name in parents if name in PUBLISHED_PARTS), "/".join(parents))
+    named = (_PART_WORDS.get(name.casefold()) for name in parents)
+    return next(filter(None, named), "/".join(parents))
 
 
 def _leave_out_leakage(records: list[FileRecord], parts: dict[str, str]) -> list[FileRecord]:

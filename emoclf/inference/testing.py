@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,20 +29,36 @@ class PhotoTest(Displayed):
         evaluation: The photos that it predicted, and their probabilities.
         left_out: The photos without a prediction, each with the reason.
         access_log: All accesses to these photos, this one included; None for photos of no test.
+        known: The photos of a folder that are left out because they, or duplicates of them, are
+            in the split of the network's run: path -> part.
     """
 
     evaluation: Evaluation
     left_out: tuple[tuple[str, str], ...]
     access_log: TestAccessLog | None = None
+    known: Mapping[str, str] = field(default_factory=dict)
 
     def blocks(self) -> Iterable[str | Table]:
         """Return the numbers, the accesses to the photos, and how many are left out."""
+        if self.known:
+            yield describe_known(self.known)
         yield from self.evaluation.blocks()
         yield from self.access_log.blocks() if self.access_log else []
         if self.left_out:
             name, reason = self.left_out[0]
             count = f"{len(self.left_out):,} photos"
             yield f"{count} have no prediction, such as {show_text(name)}: {reason}"
+
+
+def describe_known(known: Mapping[str, str]) -> str:
+    """Say in a sentence how many photos of a folder are those of the run, by part."""
+    counts = Counter(known.values())
+    seen = counts["train"] + counts["validation"]
+    return (
+        f"{len(known):,} photos are left out: they, or duplicates of them, are photos of the run, "
+        f"{seen:,} of which it was trained with ({counts['train']:,} learned from, "
+        f"{counts['validation']:,} validated on)."
+    )
 
 
 def evaluate(
@@ -89,8 +106,9 @@ def evaluate_folder(
 ) -> PhotoTest:
     """Let a network predict all photos of a folder with one folder per class.
 
-    The numbers are right for photos that the network has not learned from; whether these are such,
-    only you know. Duplicates, which are looked for first, count once in the intervals.
+    The numbers are right for photos that the network has not learned from. Those of its own run are
+    known by their content, wherever they lie, and left out; of others only you know. Duplicates,
+    which are looked for first, count once in the intervals.
 
     Args:
         predictor: From `Predictor.load` or `Predictor.packaged`.
@@ -103,13 +121,24 @@ def evaluate_folder(
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If it does not hold one folder per class, or no photo could be predicted.
+        ValueError: If it does not hold one folder per class, holds no usable photos but the run's
+            own, or no photo could be predicted.
     """
     names = predictor.info.class_names
     report = find_problems(folder, class_names=names, class_map=class_map, progress=progress)
-    test = _evaluate_photos(predictor, make_photos(report, report.records), progress=progress)
+    photos = make_photos(report, report.records)
+    run = Run(predictor.file.parent) if predictor.file else None
+    known = run.find_known(photos) if run and run.is_there else {}
+    if known and set(report.kept.paths) <= set(known):
+        raise ValueError(
+            f"{show_text(folder)} holds no photo to test on. {describe_known(known)} The run is "
+            "tested on the photos that its split kept for it when no folder is named; if they were "
+            "moved, with --photos FOLDER (in Python: Run(folder, photos_folder=...))."
+        )
+    others = photos.take([row.path not in known for row in photos.rows])
+    test = _evaluate_photos(predictor, others, progress=progress)
     refused = tuple(each for each in report.skipped if is_refused(each[1]))
-    return replace(test, left_out=(*test.left_out, *refused))
+    return replace(test, left_out=(*test.left_out, *refused), known=known)
 
 
 def _evaluate_photos(predictor: Predictor, photos: Photos, *, progress: bool) -> PhotoTest:

@@ -339,7 +339,8 @@ def split(
 
     Args:
         output: Where the split goes; never overwritten.
-        as_published: Use the split that FER2013 was published with (after `fetch fer2013`).
+        as_published: Use the parts that FER2013 (after `fetch fer2013`) or another data set was
+            published with: the folders train, validation and test.
 
     Example:
       python -m emoclf split data --output split.json

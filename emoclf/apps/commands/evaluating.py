@@ -18,6 +18,7 @@ from emoclf.apps.commands.options import (
     ExistingDirectory,
     ExistingPath,
     Logs,
+    PhotosFolder,
     Resume,
     RunName,
     SettingOptions,
@@ -25,6 +26,7 @@ from emoclf.apps.commands.options import (
     find_given,
     find_photos,
     load_predictor,
+    open_run,
     quiet_tensorflow,
     read_settings,
     save_figure,
@@ -54,6 +56,7 @@ def evaluate(
     /,
     *,
     part: PartOption = "test",
+    photos: PhotosFolder = None,
     class_map: ClassMap = None,
     as_json: AsJson = False,
     detector: DetectorChoice | None = None,
@@ -65,10 +68,12 @@ def evaluate(
     access is allowed, and the output says what it is worth.
 
     Args:
-        folder: Other photos, one folder per class.
+        folder: Other photos, one folder per class; those that the run was trained with are left
+            out.
 
     Examples:
       python -m emoclf evaluate logs/first-run
+      python -m emoclf evaluate logs/first-run --photos where/they/are/now
       python -m emoclf evaluate packaged data
       python -m emoclf evaluate logs/first-run other_photos --json
     """
@@ -79,14 +84,16 @@ def evaluate(
         )
     choice = detector or DetectorChoice()
     predictor = _load("evaluate", model, folder, choice, is_run=Path(model).is_dir())
-    _warn_of_known_photos(model, folder)
-    test = _test(predictor, model, folder, part, class_map)
+    test = _test(predictor, model, folder, part, class_map, photos=photos)
     if folder is None:
         from emoclf.training import save_evaluation
 
         kept = save_evaluation(test.evaluation, model)
     if as_json:
         left_out = [{"file": name, "reason": reason} for name, reason in test.left_out]
+        left_out += [
+            {"file": name, "reason": f"in the run's {p}"} for name, p in test.known.items()
+        ]
         document = {**test.evaluation.to_dict(), "left_out": left_out}
         if test.access_log:
             document["test_accesses"] = len(test.access_log.accesses)
@@ -116,24 +123,17 @@ def _test(
     folder: Path | None,
     part: Part,
     class_map: dict[str, str] | None,
+    *,
+    photos: Path | None,
 ) -> PhotoTest:
     from emoclf.inference.testing import evaluate, evaluate_folder
 
     if folder is None:
-        return evaluate(model, part=part, predictor=predictor, progress=is_watched())
+        run = open_run(Path(model), photos)
+        return evaluate(run, part=part, predictor=predictor, progress=is_watched())
+    if photos:
+        raise UsageError("--photos has no meaning with FOLDER: it says where the run's own are.")
     return evaluate_folder(predictor, folder, class_map=class_map, progress=is_watched())
-
-
-def _warn_of_known_photos(model: str, folder: Path | None) -> None:
-    from emoclf.run import Run
-
-    run = Run(Path(model))
-    if folder and run.is_there and Path(run.photos.root).resolve() == folder.resolve():
-        echo(
-            "Note: the network has learned from photos in this folder, so the numbers are too "
-            "good. Leave FOLDER out to test on the photos that were kept for it.",
-            err=True,
-        )
 
 
 def analyse_errors(
@@ -142,6 +142,7 @@ def analyse_errors(
     /,
     *,
     part: PartOption = "test",
+    photos: PhotosFolder = None,
     slices: Switch = True,
     robustness: Switch = True,
     search_again: bool = False,
@@ -173,7 +174,11 @@ def analyse_errors(
     choice = detector or DetectorChoice()
     is_run = Run(Path(model)).is_there
     predictor = _load("analyse-errors", model, folder, choice, is_run=is_run)
-    test = _test(predictor, model, folder, part, class_map)
+    test = _test(predictor, model, folder, part, class_map, photos=photos)
+    if test.known:
+        from emoclf.inference.testing import describe_known
+
+        echo(f"Note: {describe_known(test.known)}", err=True)
     if test.left_out:
         echo(f"Note: {len(test.left_out):,} photos without a prediction are left out.", err=True)
     from emoclf.experiments.error_analysis import evaluate_robustness, evaluate_slices
@@ -233,6 +238,7 @@ def baselines(
     logs: Logs = Path("logs"),
     name: RunName = None,
     resume: Resume = False,
+    photos: PhotosFolder = None,
     skip: tuple[BaselineName, ...] = (),
     as_json: AsJson = False,
     class_map: ClassMap = None,
@@ -266,24 +272,26 @@ def baselines(
     """
     from emoclf.run import Run
 
-    run = source if Run(source).is_there else None
+    run = open_run(source, photos) if Run(source).is_there else None
     settings_given = [f"--{each.name.replace('_', '-')}" for each in fields(Settings)]
     decided = find_given("--logs", "--name", "--map", *settings_given)
     if run and decided:
         raise UsageError(
             f"{decided[0]} has no meaning with a run folder: {show_text(source)} decides."
         )
+    if photos and not run:
+        raise UsageError("--photos is for a run folder: it says where its photos are now.")
     if resume and name is None:
         raise UsageError("--resume needs the name of the folder: --name baselines --resume")
     settings = read_settings(options)
-    photos = None if run else find_photos(source, settings, class_map, quiet=as_json)
+    found = None if run else find_photos(source, settings, class_map, quiet=as_json)
     needs_faces = not {"face_features", "fine_tuned"} <= set(skip) or settings.crop == "face"
     quiet_tensorflow()
     from emoclf.experiments.baselines import train_baselines
     from emoclf.plots import plot_baselines
 
     comparison = train_baselines(
-        photos,
+        found,
         None if run else settings,
         run=run,
         logs=logs,

@@ -19,12 +19,14 @@ from emoclf.apps.commands.options import (
     Logs,
     Name,
     PhotoFolder,
+    PhotosFolder,
     Resume,
     RunName,
     SettingOptions,
     SplitFile,
     WithoutFaceOption,
     choose_photos,
+    open_run,
     quiet_tensorflow,
 )
 from emoclf.apps.commands.terminal import UsageError, echo, is_watched, stopping
@@ -101,6 +103,7 @@ def find_label_errors(
     run: ExistingDirectory,
     /,
     *,
+    photos: PhotosFolder = None,
     output: Directory | None = None,
     mistakes: NonNegativeInt = 10,
     limit: PositiveInt | None = None,
@@ -129,19 +132,18 @@ def find_label_errors(
     from emoclf.data.cleaning import find_problems
     from emoclf.experiments.kept_folds import load_cross_validation
     from emoclf.experiments.label_errors import rank_label_errors, save_review_sheet
-    from emoclf.run import Run
 
     result = load_cross_validation(run)
-    photos = Run.open(run).photos
-    report = find_problems(photos.root, class_map=class_map, progress=is_watched())
+    found = open_run(run, photos).find_photos()
+    report = find_problems(found.root, class_map=class_map, progress=is_watched())
     review = rank_label_errors(
-        result.evaluation, report, photos=photos, include_test=include_test, mistakes=mistakes
+        result.evaluation, report, photos=found, include_test=include_test, mistakes=mistakes
     )
     echo(review)
     sheet = save_review_sheet(review, output or run / "review", limit=limit)
     echo(f"\n{sheet.photos:,} photos are on {show_text(sheet.page)}: open it in a browser.")
     echo(f"The same as a table to fill in: {show_text(sheet.table)}")
-    echo(f"Next: python -m emoclf apply-decisions {quote_argument(photos.root)} decisions.csv")
+    echo(f"Next: python -m emoclf apply-decisions {quote_argument(Path(found.root))} decisions.csv")
 
 
 @stopping("Stopped. The same command does the rest; `restore` undoes it.")
@@ -189,6 +191,7 @@ def compare_corrections(
     *,
     logs: Logs = Path("logs"),
     name: Name = "corrections",
+    photos: PhotosFolder = None,
     class_map: ClassMap = None,
     without_face: WithoutFaceOption = "leave_out",
     detector: DetectorChoice | None = None,
@@ -208,13 +211,13 @@ def compare_corrections(
     """
     quiet_tensorflow()
     from emoclf.experiments import label_errors
-    from emoclf.run import Run
 
-    opened = Run.open(run)
+    opened = open_run(run, photos)
+    placed = opened.find_photos()
     found = label_errors.load_decisions(decisions)
-    applied = label_errors.apply_decisions(opened.photos.root, found, class_map=class_map)
+    applied = label_errors.apply_decisions(placed.root, found, class_map=class_map)
     comparison = label_errors.compare_corrections(
-        label_errors.correct_labels(opened.photos, found, locations=applied.locations),
+        label_errors.correct_labels(placed, found, locations=applied.locations),
         opened.settings,
         logs=logs,
         name=name,

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import dataclass, fields, make_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from emoclf.images.faces import FaceDetector
     from emoclf.inference import Predictor
     from emoclf.photos import Photos
+    from emoclf.run import Run
 
 PACKAGED = "packaged"
 """What stands for the network that comes with emoclf, instead of a model of the user's own."""
@@ -80,6 +81,15 @@ ClassMap = Annotated[
         metavar="FOLDER=CLASS,...",
         help="The classes of folders whose names do not say them: joy=Happy,gloom=Sad. An empty "
         "class leaves a folder out.",
+    ),
+]
+PhotosFolder = Annotated[
+    ExistingDirectory | None,
+    Parameter(
+        "--photos",
+        metavar="FOLDER",
+        help="Where the run's photos lie now, if they were moved after the training: they are "
+        "known again by their names and content.",
     ),
 ]
 AsJson = Annotated[bool, Parameter("--json", help="Print one JSON document and nothing else.")]
@@ -262,6 +272,13 @@ def choose_photos(
         raise UsageError(f"{decided[0]} has no meaning with --split: the file decides.")
     settings = read_settings(options)
     return settings, find_photos(split or folder or Path(), settings, class_map)
+
+
+def open_run(folder: Path, photos_folder: Path | None) -> Run:
+    """Open a run whose photos may have been moved to a folder."""
+    from emoclf.run import Run
+
+    return replace(Run.open(folder), photos_folder=photos_folder)
 
 
 def find_photos(

@@ -18,6 +18,7 @@ from emoclf.apps.commands.options import (
     ExistingPath,
     Logs,
     PhotoFolder,
+    PhotosFolder,
     Resume,
     RunName,
     SettingOptions,
@@ -26,6 +27,7 @@ from emoclf.apps.commands.options import (
     WithoutFaceOption,
     choose_photos,
     find_given,
+    open_run,
     quiet_tensorflow,
 )
 from emoclf.apps.commands.terminal import (
@@ -187,9 +189,10 @@ def train_face_model(
 
 def export(
     model: ExistingPath,
-    photos: Path | None = None,
+    folder: Path | None = None,
     /,
     *,
+    photos: PhotosFolder = None,
     formats: Annotated[tuple[ExportFormat, ...], Parameter("--format")] = (),
     part: Literal["test", "validation"] = "test",
     output: Annotated[Directory | None, Parameter(metavar="DIR")] = None,
@@ -204,7 +207,8 @@ def export(
 
     Args:
         model: A run folder or a .keras file of yours.
-        photos: Another folder with one folder of photos per class; a .keras file needs it.
+        folder: Other photos than those of the run, with one folder of photos per class; a
+            .keras file needs it.
         formats: What to write; may be given more than once.  [default: all that can be written
             here]
         part: Which photos of the split the files are scored on.
@@ -227,13 +231,17 @@ def export(
          how far)
       1  a file of a float format does not, or something could not be done
     """
+    from emoclf.run import Run
+
+    if photos and (folder or not Run(model).is_there):
+        raise UsageError("--photos is for a run folder alone: it says where its photos are now.")
     quiet_tensorflow()
     from emoclf.experiments.exporting import export_model
 
     report = export_model(
-        model,
+        open_run(model, photos) if photos else model,
         formats or None,
-        photos=photos,
+        photos=folder,
         part=part,
         folder=output,
         detector=detector or DetectorChoice(),

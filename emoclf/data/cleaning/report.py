@@ -244,6 +244,7 @@ def make_photos(report: CleaningReport, records: Iterable[FileRecord]) -> Photos
         [record.path for record in chosen],
         [record.label for record in chosen],
         groups=[record.duplicate_group for record in chosen],
+        contents=[record.sha256 for record in chosen],
         root=report.root,
         class_names=report.class_names,
     )

@@ -25,6 +25,7 @@ from emoclf.models.formats import (
 )
 from emoclf.models.formats.loading import PARITY_FILE_NAME, find_changed_file, list_export_files
 from emoclf.models.model_file import MEMBER_NAME, load_model
+from emoclf.run import Run
 from emoclf.storage import building_folder, check_kind, find_sha256, read_json, write_json
 from emoclf.untrusted import show_text
 
@@ -90,7 +91,7 @@ class ExportReport(Displayed):
 
 
 def export_model(
-    model: str | Path,
+    model: Run | str | Path,
     formats: Sequence[ExportFormat] | None = None,
     *,
     photos: str | Path | None = None,
@@ -108,7 +109,7 @@ def export_model(
     wrote and nobody changed is replaced; anything else in its place is left alone.
 
     Args:
-        model: A run folder, or a `.keras` file that emoclf saved. Only load files you trust.
+        model: A run, its folder, or a `.keras` file that emoclf saved. Only load files you trust.
         formats: Some of `"keras"`, `"saved_model"`, `"litert"`, `"litert_int8"`, `"onnx"`; None
             for all that can be written here.
         photos: Instead of the run's photos, a folder with one folder of photos per class; needed
@@ -134,7 +135,7 @@ def export_model(
         >>> report = export_model("logs/first", ["litert", "onnx"])  # doctest: +SKIP
         >>> print(report)  # doctest: +SKIP
     """
-    path = Path(model)
+    path = model.folder if isinstance(model, Run) else Path(model)
     chosen = choose_formats(formats)
     if photos is None and not path.is_dir():
         raise ValueError(
@@ -145,7 +146,10 @@ def export_model(
     folder = file.parent / EXPORTS_FOLDER_NAME if folder is None else Path(folder)
     network, info = load_model(file, compiled=False)
     _check_places(folder, chosen)  # before minutes are spent on decoding
-    found = gather_photos(photos or path, info, part=part, detector=detector, progress=progress)
+    source = photos or (model if isinstance(model, Run) else path)
+    found = gather_photos(
+        source, info, part=part, run=Run(file.parent), detector=detector, progress=progress
+    )
     parities = export_network(network, info, chosen, folder=folder, photos=found, say=say)
     return ExportReport(parities, find_unavailable() if formats is None else {})
 

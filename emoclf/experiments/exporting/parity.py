@@ -48,20 +48,22 @@ class ParityPhotos(NamedTuple):
 
 
 def gather_photos(
-    source: str | Path,
+    source: Run | str | Path,
     info: ModelInfo,
     *,
     part: str = "test",
+    run: Run | None = None,
     detector: FaceDetector | MakeDetector | None = None,
     progress: bool = False,
 ) -> ParityPhotos:
     """Decode the photos that an exported network is scored on, as they were for the training.
 
     Args:
-        source: A run folder; or a folder with one folder of photos per class, which is cleaned and
-            split first.
+        source: A run, or its folder; or a folder with one folder of photos per class, which is
+            cleaned and split first.
         info: Size, resize mode and crop of the network.
         part: `"test"` or `"validation"`.
+        run: The run that the network is of: its photos keep their parts when `source` holds them.
         detector: What finds faces, or a function that makes it when the network looks at faces;
             default: `make_detector()`.
         progress: Whether progress bars are shown.
@@ -79,7 +81,8 @@ def gather_photos(
             f"part={part!r} should be 'test' or 'validation': on the photos that were learned "
             "from, every network looks good."
         )
-    photos = _find_photos(Path(source), info, progress)
+    photos = _find_photos(source, info, run, progress)
+    source = source.folder if isinstance(source, Run) else source
     train = photos.find_part("train")
     # Evenly over the list, so that every class is among them.
     spread = np.linspace(0, len(train) - 1, min(CALIBRATION_PHOTOS, len(train)), dtype=int)
@@ -107,12 +110,18 @@ def gather_photos(
     )
 
 
-def _find_photos(source: Path, info: ModelInfo, progress: bool) -> Photos:
-    """Read the photos of a run, or split those of a folder."""
-    if Run(source).is_there:
-        photos = Run(source).find_photos()
+def _find_photos(
+    source: Run | str | Path, info: ModelInfo, run: Run | None, progress: bool
+) -> Photos:
+    """Read the photos of a run, or split those of a folder, its own run's as they were."""
+    opened = source if isinstance(source, Run) else Run(Path(source))
+    if opened.is_there:
+        photos = opened.find_photos()
     else:
-        photos = split_photos(find_problems(source, progress=progress).kept)
+        photos = split_photos(find_problems(opened.folder, progress=progress).kept)
+        known = run.find_known(photos) if run and run.is_there else {}
+        photos = photos.with_parts([known.get(row.path, row.part) for row in photos.rows])
+    source = opened.folder
     if photos.class_names != info.class_names:
         raise ValueError(
             f"The photos of {show_text(source)} are {', '.join(photos.class_names)}, but the "
