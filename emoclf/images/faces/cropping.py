@@ -105,7 +105,9 @@ def measure_roll(face: Face) -> float:
     left, down = (marks[3:].mean(axis=0) - marks[:2].mean(axis=0)).astype(float).tolist()
     quarters = 90.0 * round(math.degrees(math.atan2(-left, down)) / 90)
     across, lower = (marks[1] - marks[0]).astype(float).tolist()
-    is_profile = math.hypot(across, lower) < _MIN_EYE_DISTANCE * math.sqrt(face.box[2] * face.box[3])
+    is_profile = math.hypot(across, lower) < _MIN_EYE_DISTANCE * math.sqrt(
+        face.box[2] * face.box[3]
+    )
     roll = math.degrees(math.atan2(lower, across))
     is_odd = abs(math.remainder(roll - quarters, 360)) > MAX_TILT_DEGREES
     return quarters if is_profile or is_odd else roll
