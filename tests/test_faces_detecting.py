@@ -410,9 +410,9 @@ def test_an_upright_face_costs_no_further_look(fake_yunet):
 class SharpNetwork(FakeNetwork):
     """Sees no red square of less than 20 pixels."""
 
-    def make_row(self, left, top, width, height):
-        row = super().make_row(left, top, width, height)
-        return row if width >= 20 else [*row[:14], 0.1]
+    def detect(self, picture):
+        _, rows = super().detect(picture)
+        return 1, (None if rows is None else rows[rows[:, 2] >= 20])
 
 
 @pytest.mark.parametrize("sides", [(80,), (80, 900)])
