@@ -1,5 +1,6 @@
 """Which detector is chosen and why, and what it finds."""
 
+import math
 import subprocess
 import sys
 import threading
@@ -357,6 +358,80 @@ def test_every_size_of_photo_is_searched(fake_yunet, shape):
     np.testing.assert_allclose(face.box, expected, atol=0.02 * max(shape) + 1)
 
 
+class TurnedNetwork(FakeNetwork):
+    """Finds red squares with a yellow bar for a forehead, as YuNet finds faces: turned ones badly.
+
+    Where the bar is below, landmarks and score look nearly as if it were on top; where it is on a
+    side, there is no face.
+    """
+
+    def detect(self, picture):
+        assert picture.shape[1::-1] == self.sizes[-1]
+        warm = (picture[:, :, 2] > 150) & (picture[:, :, 0] < 100)
+        count, marks, stats, _ = cv2.connectedComponentsWithStats(warm.astype(np.uint8))
+        found = []
+        for i in range(1, count):
+            box = stats[i, :4].astype(float)
+            bar = np.argwhere((marks == i) & (picture[:, :, 1] > 150)).mean(axis=0)
+            across, down = (bar[::-1] + 0.5 - box[:2]) / box[2:4]
+            if 0.3 < across < 0.7:
+                found.append([*self.make_row(*box)[:14], 0.94 if down < 0.5 else 0.88])
+        self.busy.release()
+        return 1, (np.array(found, dtype=np.float32) if found else None)
+
+
+def draw_forehead(size=(600, 800), *, left=340, top=200, side=200):
+    image = np.zeros((*size, 3), dtype=np.uint8)
+    image[top : top + side, left : left + side] = (255, 0, 0)
+    image[top : top + side // 5, left : left + side] = (255, 255, 0)
+    return image
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_face_on_its_side_or_upside_down_is_cut_out_upright(fake_yunet, turns):
+    fake_yunet._network = TurnedNetwork()
+    upright = draw_forehead()
+    (expected,) = fake_yunet.find(upright)
+    turned = np.ascontiguousarray(np.rot90(upright, -turns))
+    (face,) = fake_yunet.find(turned)
+    assert math.remainder(measure_roll(face) - 90 * turns, 360) == pytest.approx(0, abs=2)
+    crops = [crop_face(upright, expected, size=(96, 96)), crop_face(turned, face, size=(96, 96))]
+    assert np.abs(np.subtract(*crops, dtype=float)).mean() < 6
+    followed = fake_yunet.follow(face, turned)
+    np.testing.assert_allclose(followed.landmarks, face.landmarks, atol=4)
+
+
+def test_an_upright_face_costs_no_further_look(fake_yunet):
+    fake_yunet._network = TurnedNetwork()
+    fake_yunet.find(draw_forehead())
+    assert len(fake_yunet._network.sizes) == 3
+
+
+class SharpNetwork(FakeNetwork):
+    """Sees no red square of less than 20 pixels."""
+
+    def detect(self, picture):
+        _, rows = super().detect(picture)
+        return 1, (None if rows is None else rows[rows[:, 2] >= 20])
+
+
+@pytest.mark.parametrize("sides", [(80,), (80, 900)])
+def test_small_faces_in_large_photos_are_found(fake_yunet, sides):
+    fake_yunet._network = SharpNetwork()
+    image = np.zeros((3000, 4000, 3), dtype=np.uint8)
+    for side, left in zip(sides, (200, 2000), strict=False):
+        image[1000 : 1000 + side, left : left + side] = (255, 0, 0)
+    found = sorted(round(face.box[2], -1) for face in fake_yunet.find(image))
+    np.testing.assert_allclose(found, sides, atol=10)
+
+
+def test_a_usual_photo_is_not_looked_at_in_large(fake_yunet):
+    image = np.zeros((866, 1155, 3), dtype=np.uint8)
+    image[200:400, 300:500] = (255, 0, 0)
+    fake_yunet.find(image)
+    assert max(max(size) for size in fake_yunet._network.sizes) == 640
+
+
 def test_threads_take_turns(fake_yunet):
     image = np.zeros((200, 300, 3), dtype=np.uint8)
     image[50:150, 100:200] = (255, 0, 0)
@@ -530,6 +605,19 @@ def test_tilted_faces_are_turned_most_of_the_way(real_yunet, fer_faces):
             left.append(40 - (rolls[1] - rolls[0]))
     assert len(left) >= 5
     assert abs(np.median(left)) < 16
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_turned_faces_are_turned_back(real_yunet, fer_faces, turns):
+    rolls = []
+    for face in fer_faces[:24]:
+        image = enlarge(face, 192, border=100)
+        if real_yunet.find(image):
+            turned = np.ascontiguousarray(np.rot90(image, -turns))
+            rolls += [measure_roll(found) for found in real_yunet.find(turned)[:1]]
+    errors = [abs(math.remainder(roll - 90 * turns, 360)) for roll in rolls]
+    assert len(errors) >= 15
+    assert np.mean(np.array(errors) < 40) > 0.75
 
 
 def test_a_cut_off_or_swapped_model_is_refused(real_data, monkeypatch):

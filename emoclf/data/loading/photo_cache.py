@@ -29,7 +29,7 @@ from emoclf.untrusted import show_text
 MEMORY_LIMIT_MIB = 1024
 """Decoded photos up to this size stay in memory; more than that goes to disk."""
 
-_CROP_FORMAT = 1
+_CROP_FORMAT = 2
 """Raise it when the same face comes out of `prepare` otherwise: old caches are then made anew."""
 
 

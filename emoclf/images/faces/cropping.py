@@ -15,8 +15,8 @@ import numpy as np
 from emoclf.config import FACE_SIZE
 from emoclf.images.faces.face import Face, check_image, import_opencv
 
-MAX_ROLL_DEGREES: float = 60.0
-"""Beyond this tilt the landmarks are not trusted and the face is not turned."""
+MAX_TILT_DEGREES: float = 60.0
+"""How far the line through the eyes may differ from what eyes and mouth say to be trusted."""
 
 _YUNET_SHARE, _YUNET_CENTRE = 0.905, 0.507
 _HAAR_SHARE, _HAAR_CENTRE = 0.975, 0.5
@@ -88,23 +88,29 @@ def map_face(face: Face, size: tuple[int, int]) -> np.ndarray:
         array([49.75, 39.75])
     """
     centre, side, roll = _find_square(face)
-    return _map_square(centre, side=side, size=size, roll=roll)
+    return map_square(centre, side=side, size=size, roll=roll)
 
 
 def measure_roll(face: Face) -> float:
     """Measure how far a face is tilted, by the line through the eyes.
 
     Returns:
-        Degrees clockwise, as seen in the photo; 0 without landmarks, in a profile, where the eyes
-        nearly coincide, and beyond `MAX_ROLL_DEGREES`, where landmarks are not to be trusted.
+        Degrees clockwise, as seen in the photo, -180 to 180: 180 for a face upside down. 0 without
+        landmarks; whole quarters in a profile, where the eyes nearly coincide, and where the eyes
+        contradict the way from them to the mouth by more than `MAX_TILT_DEGREES`.
     """
-    if face.landmarks is None or not np.isfinite(face.landmarks).all():
+    marks = face.landmarks
+    if marks is None or not np.isfinite(marks).all():
         return 0.0
-    across, down = (face.landmarks[1] - face.landmarks[0]).astype(float).tolist()
-    if math.hypot(across, down) < _MIN_EYE_DISTANCE * math.sqrt(face.box[2] * face.box[3]):
-        return 0.0
-    roll = math.degrees(math.atan2(down, across))
-    return roll if abs(roll) <= MAX_ROLL_DEGREES else 0.0
+    left, down = (marks[3:].mean(axis=0) - marks[:2].mean(axis=0)).astype(float).tolist()
+    quarters = 90.0 * round(math.degrees(math.atan2(-left, down)) / 90)
+    across, lower = (marks[1] - marks[0]).astype(float).tolist()
+    is_profile = math.hypot(across, lower) < _MIN_EYE_DISTANCE * math.sqrt(
+        face.box[2] * face.box[3]
+    )
+    roll = math.degrees(math.atan2(lower, across))
+    is_odd = abs(math.remainder(roll - quarters, 360)) > MAX_TILT_DEGREES
+    return quarters if is_profile or is_odd else roll
 
 
 def _find_square(face: Face, *, margin: float = 0.0, align: bool = True) -> _Square:
@@ -179,7 +185,7 @@ def cut_square(
     oversampling = min(max(1, math.ceil(pixels)), _MAX_OVERSAMPLING)
     height, width = (length * oversampling for length in size)
     on_patch = (float(centre[0] - origin[0]), float(centre[1] - origin[1]))
-    matrix = _map_square(on_patch, side=side, size=(height, width), roll=roll) * scale[:, None]
+    matrix = map_square(on_patch, side=side, size=(height, width), roll=roll) * scale[:, None]
     matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
     method = cv2.INTER_CUBIC if oversampling == 1 else cv2.INTER_LINEAR
     options = {"flags": method | cv2.WARP_INVERSE_MAP, "borderMode": cv2.BORDER_REPLICATE}
@@ -189,7 +195,7 @@ def cut_square(
     return cv2.resize(cut, (size[1], size[0]), interpolation=cv2.INTER_AREA)
 
 
-def _map_square(
+def map_square(
     centre: tuple[float, float], *, side: float, size: tuple[int, int], roll: float
 ) -> np.ndarray:
     """Return float64 `(2, 3)`: from a point of the result to that of the photo, from the corner."""
