@@ -25,6 +25,7 @@ DRAWN_FACES = "drawn faces"
 """Source of the photos that emoclf has drawn."""
 
 _NAMED_FILES = 3
+_BETWEEN_PAIRS = ","
 
 _REFUSED = ("folder that cannot be read", "cannot be looked at")
 
@@ -159,7 +160,7 @@ def parse_class_map(text: str, *, class_names: tuple[str, ...] = CLASS_NAMES) ->
     """
     spelling = {name.casefold(): name for name in (*class_names, "")}
     found: dict[str, str] = {}
-    for pair in text.split(","):
+    for pair in text.split(_BETWEEN_PAIRS):
         folder, sign, name = (part.strip() for part in pair.rpartition("="))
         if not (folder and sign):
             raise ValueError(
@@ -420,7 +421,7 @@ def _write_map(root: Path, folders: list[ClassFolder]) -> str:
     pairs = {each.path.relative_to(root).as_posix(): each.class_name for each in folders}
     if len(pairs) > _SHOWN_MAP or any("," in name or name != name.strip() for name in pairs):
         return "--map FOLDER/NAME=CLASS,... with a pair for each of them (class_map in Python)."
-    text = ",".join(f"{name}={class_name}" for name, class_name in pairs.items())
+    text = _BETWEEN_PAIRS.join(f"{name}={class_name}" for name, class_name in pairs.items())
     return f"--map {quote_argument(text)} (class_map in Python)."
 
 
@@ -431,7 +432,7 @@ def _propose_map(found: ClassFolders, missing: list[str]) -> str:
         return step
     numbered = tuple(f"FOLDER_{number}" for number in range(1, len(missing) + 1))
     words = _PLACEHOLDERS if len(missing) <= len(_PLACEHOLDERS) else numbered
-    form = ",".join(f"{word}={name}" for word, name in zip(words, missing, strict=False))
+    form = _BETWEEN_PAIRS.join(f"{word}={name}" for word, name in zip(words, missing, strict=False))
     return (
         f"Look into the folders and say which of them holds which class: --map "
         f"{quote_argument(form)} (class_map in Python), with a folder's name in place of "
