@@ -45,15 +45,15 @@ class Table:
     def __str__(self) -> str:
         """Return the table as text; its widest column of words is wrapped to fit `WIDTH`."""
         rows = [[show_text(header) for header in self.headers], *self._list_cells()]
-        widths = self._find_widths(rows)
-        lines = []
+        numeric, lines = self._find_numeric(), []
+        widths = self._find_widths(rows, numeric)
         for row in rows:
             pairs = zip(row, widths, strict=True)
             wrapped = [textwrap.wrap(cell, width) or [""] for cell, width in pairs]
             for cells in itertools.zip_longest(*wrapped, fillvalue=""):
                 aligned = [
-                    cell.rjust(width) if self._is_numeric(column) else cell.ljust(width)
-                    for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+                    cell.rjust(width) if is_numeric else cell.ljust(width)
+                    for cell, width, is_numeric in zip(cells, widths, numeric, strict=True)
                 ]
                 lines.append((_GAP * " ").join(aligned).rstrip())
         return "\n".join(lines)
@@ -62,7 +62,7 @@ class Table:
         """Return the table as HTML, every cell escaped."""
         import html  # for notebooks
 
-        aligned = [' align="right"' if self._is_numeric(c) else "" for c in self._columns()]
+        aligned = [' align="right"' if each else "" for each in self._find_numeric()]
 
         def write(cells: Sequence[str], tag: str) -> str:
             pairs = zip(aligned, cells, strict=True)
@@ -79,19 +79,18 @@ class Table:
     def _list_cells(self) -> list[list[str]]:
         return [[_write_cell(value) for value in row] for row in self.rows]
 
-    def _columns(self) -> range:
-        return range(len(self.headers))
+    def _find_numeric(self) -> list[bool]:
+        """Say of each column whether it holds numbers alone; they stand at the right."""
+        return [
+            any(row[column] is not None for row in self.rows)
+            and all(row[column] is None or _is_number(row[column]) for row in self.rows)
+            for column in range(len(self.headers))
+        ]
 
-    def _is_numeric(self, column: int) -> bool:
-        values = [_unpack(row[column]) for row in self.rows if row[column] is not None]
-        return bool(values) and all(
-            isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
-        )
-
-    def _find_widths(self, rows: list[list[str]]) -> list[int]:
-        widths = [max(1, *(len(row[column]) for row in rows)) for column in self._columns()]
+    def _find_widths(self, rows: list[list[str]], numeric: list[bool]) -> list[int]:
+        widths = [max(1, *map(len, column)) for column in zip(*rows, strict=True)]
         over = sum(widths) + _GAP * (len(widths) - 1) - WIDTH
-        words = [column for column in self._columns() if not self._is_numeric(column)]
+        words = [column for column, is_numeric in enumerate(numeric) if not is_numeric]
         if over > 0 and words:
             widest = max(words, key=widths.__getitem__)
             widths[widest] = max(widths[widest] - over, _NARROWEST)
@@ -129,6 +128,11 @@ def _show(result: Table | Displayed) -> dict[str, str]:
 def _unpack(value: object) -> object:
     """Return Python's own number for one of NumPy."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _is_number(value: object) -> bool:
+    value = _unpack(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _write_cell(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -126,7 +127,7 @@ class CleaningReport(Displayed):
         """The files that must not be trained on."""
         return tuple(record for record in self.records if record.rejected)
 
-    @property
+    @cached_property
     def kept(self) -> Photos:
         """The photos to train on: all but the rejected files, in no part yet."""
         return make_photos(self, [record for record in self.records if not record.rejected])
