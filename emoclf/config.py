@@ -44,12 +44,12 @@ ResizeMode = Literal["pad", "crop"]
 Crop = Literal["none", "face"]
 """What a network takes: the whole photo, or a face that was found in it and cut out."""
 
-BackboneName = Literal["vgg16", "resnet50v2", "mobilenetv3small", "efficientnetv2b0"]
-"""The large networks of `keras.applications` that can be built upon."""
-
-NetworkName = Literal[
-    "small", "deep", "face", "vgg16", "resnet50v2", "mobilenetv3small", "efficientnetv2b0"
+BackboneName = Literal[
+    "vgg16", "resnet50v2", "mobilenetv3small", "efficientnetv2b0", "efficientnetlite0"
 ]
+"""The large networks that can be built upon."""
+
+NetworkName = Literal["small", "deep", "face", BackboneName]
 """Every network that can be trained here: two of our own from scratch, the packaged face network,
 and the backbones."""
 
@@ -102,9 +102,9 @@ class Settings:
         crop: `"none"` takes whole photos, `"face"` the largest face of each, cut out before
             training.
         network: `"small"` and `"deep"` learn from your photos alone, `"face"` goes on from the
-            packaged face network (48 x 48 pixels), the others from one of `keras.applications`.
-        weights: What those others start from: `"imagenet"` (downloaded once), `"none"`, or the path
-            of a file of weights.
+            packaged face network (48 x 48 pixels), the others from a large network.
+        weights: What those others start from: `"imagenet"` (downloaded once, or installed),
+            `"none"`, or the path of a file of weights.
         validation_fraction: Fraction of the photos that choose the best epoch, above 0.
         test_fraction: Fraction of the photos that are kept for the test at the end, above 0.
         batch_size: Photos per training step.

