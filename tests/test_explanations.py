@@ -1,9 +1,11 @@
 """Maps of what speaks for a class: known places, known sums, every network that can be built."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
-from emoclf.config import Settings
+from emoclf.config import NetworkName, Settings
 from emoclf.images import ModelInfo
 from emoclf.inference import Predictor
 from emoclf.inference.explanations import explain, make_grad_cam_maps, make_occlusion_maps
@@ -235,7 +237,7 @@ def test_one_patch_over_the_whole_photo_is_the_whole_change(network, photos):
 
 # --- every network that can be built --------------------------------------------------------
 
-NETWORKS = ["small", "deep", "face", "vgg16", "resnet50v2", "mobilenetv3small", "efficientnetv2b0"]
+NETWORKS = get_args(NetworkName)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

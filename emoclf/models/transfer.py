@@ -279,7 +279,7 @@ def load_weights_file(backbone: keras.Model, path: str | Path, *, name: str) -> 
     if not path.is_file() or path.suffix not in _SUFFIXES:
         raise PretrainedWeightsError(
             f"weights={str(path)!r} should be 'imagenet', 'none' or an existing file that ends in "
-            f"{' or '.join(_SUFFIXES)}. {_WAYS_OUT}."
+            f"{', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}. {_WAYS_OUT}."
         )
     try:
         if path.suffix == ".keras":
