@@ -135,6 +135,11 @@ def test_loading_a_model_stays_safe(repository):
         code = read_code(files)
         for danger in ("safe_mode=False", "layers.Lambda", "import pickle", "allow_pickle=True"):
             assert danger not in code, name
+    files = (repository / "emoclf").rglob("*.py")
+    readers = [file for file in files if "pickle import" in read_code([file])]
+    # Its names are those of a list: what tests/test_efficientnet_lite0.py shows.
+    assert [file.name for file in readers] == ["torch_file.py"]
+    assert "def find_class" in read_code(readers)
 
 
 def test_networks_are_pure_keras(repository):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 import io
 import math
-import pickle
+from pickle import Unpickler
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,7 +33,7 @@ class _View(NamedTuple):
     strides: tuple[int, ...]
 
 
-class _TensorUnpickler(pickle.Unpickler):
+class _TensorUnpickler(Unpickler):
     """Reads what PyTorch makes tensors of, and ordered dictionaries."""
 
     def find_class(self, module_name: str, global_name: str) -> Any:
