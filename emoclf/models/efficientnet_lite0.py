@@ -77,11 +77,12 @@ def _convolve(
     is_cut: bool = True,
 ) -> keras.KerasTensor:
     """Convolve, every map by itself if there is no count; normalise; perhaps cut to 0 to 6."""
+    start = keras.initializers.VarianceScaling(2, "fan_out")  # as EfficientNet's authors
     options = {"strides": stride, "padding": "same", "use_bias": False, "name": name}
     if count is None:
-        layer = layers.DepthwiseConv2D(kernel, depthwise_initializer="he_normal", **options)
+        layer = layers.DepthwiseConv2D(kernel, depthwise_initializer=start, **options)
     else:
-        layer = layers.Conv2D(count, kernel, kernel_initializer="he_normal", **options)
+        layer = layers.Conv2D(count, kernel, kernel_initializer=start, **options)
     maps = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_normalise")(layer(maps))
     return layers.ReLU(6, name=f"{name}_relu6")(maps) if is_cut else maps
 
