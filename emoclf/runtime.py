@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -167,9 +166,11 @@ def find_lesson() -> Path:
     """
     if (project := find_project()) is not None:
         return project / LESSON_NAME
+    from importlib import metadata  # costs as much as the rest of this module
+
     try:
-        files = importlib.metadata.files("emoclf") or []
-    except importlib.metadata.PackageNotFoundError:
+        files = metadata.files("emoclf") or []
+    except metadata.PackageNotFoundError:
         files = []
     for file in files:
         if file.name == LESSON_NAME:
@@ -262,9 +263,11 @@ def find_versions() -> dict[str, str]:
 
 
 def _find_version(name: str) -> str | None:
+    from importlib import metadata  # costs as much as the rest of this module
+
     try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
         return None
 
 
@@ -274,7 +277,7 @@ def doctor() -> list[str]:
     Returns:
         One sentence per finding; empty when all is well. Older versions than the security
         floors work (Colab has them) but should not be fed files from strangers; without the
-        extra `lesson`, all but training works.
+        extra `lesson`, predicting works.
     """
     versions = find_versions()
     missing = find_missing(versions)
@@ -283,8 +286,8 @@ def doctor() -> list[str]:
     ]
     if not set(LESSON_PACKAGES) & set(missing) and versions["keras"] == "not installed":
         findings.append(
-            "Training and the lesson need TensorFlow and Keras, which are not installed; all else "
-            f"works without them. To add them: {write_install_command('lesson')}"
+            "Training and the lesson need TensorFlow and Keras, which are not installed; "
+            f"predicting works without them. To add them: {write_install_command('lesson')}"
         )
     for name, floor in SECURITY_FLOORS.items():
         numbers = _version_numbers(versions[name])

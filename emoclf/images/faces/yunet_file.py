@@ -353,5 +353,6 @@ def _is_offline(error: Exception) -> bool:
 def _describe(error: Exception) -> str:
     """Return what an error says, in a few words."""
     is_answer = hasattr(error, "code")  # "HTTP Error 404: Not Found", whose reason lacks the number
-    said = str(error if is_answer else getattr(error, "reason", None) or error)
+    reason = error if is_answer else getattr(error, "reason", None) or error
+    said = str(error) if is_answer else getattr(reason, "strerror", None) or str(reason)
     return said or type(error).__name__
