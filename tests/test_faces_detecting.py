@@ -1,6 +1,7 @@
 """Which detector is chosen and why, and what it finds."""
 
 import math
+import re
 import subprocess
 import sys
 import threading
@@ -158,10 +159,10 @@ def test_without_any_detector_the_error_says_what_to_do(no_cache):
     with pytest.raises(FaceDetectorUnavailableError) as caught:
         make_detector()
     said = str(caught.value)
-    assert said == (
-        f"No face detector: {PINNED_MODELS[0].name} could not be downloaded (no network). "
-        f"Put this file into {str(no_cache / 'emoclf')!r}: {PINNED_MODELS[0].url}"
-    )
+    assert said.startswith(f"No face detector: {PINNED_MODELS[0].name} could not be downloaded (no")
+    step = f"Put this file into {str(no_cache)!r}: {PINNED_MODELS[0].url}"
+    assert said.endswith(f"(no network). {step}")
+    assert len(said) - len(step) < 170 and not re.search("`|model_path|pip", said)
     with pytest.raises(FaceDetectorUnavailableError, match=r"no Haar cascade.*opencv-python<5"):
         make_detector("haar")
     with pytest.raises(FaceDetectorUnavailableError, match="no network"):
