@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
+import importlib.util
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,9 @@ from emoclf.untrusted import quote_argument, show_text
 
 DRIVE_MOUNT_POINT = Path("/content/drive")
 """Where Colab shows Google Drive once it is mounted."""
+
+LESSON_NAME = "model.ipynb"
+"""The lesson's notebook, in the project's folder."""
 
 PACKAGES: tuple[str, ...] = (
     "tensorflow",
@@ -45,27 +48,137 @@ SECURITY_FLOORS: dict[str, tuple[int, ...]] = {"pillow": (13, 0, 0), "keras": (3
 """The first versions without a known hole in decoding pictures or in loading models."""
 
 
+LESSON_PACKAGES: tuple[str, ...] = ("tensorflow", "keras")
+"""Those of `PACKAGES` that predicting does without: the extra `lesson` brings them."""
+
+_PARTS: dict[str, tuple[str, str]] = {
+    "tensorflow": ("TensorFlow", "lesson"),
+    "keras": ("Keras", "lesson"),
+    "jupyterlab": ("Jupyter", "lesson"),
+    "gradio": ("Gradio", "demo"),
+    "gdown": ("gdown", "data"),
+    "onnx": ("onnx", "export"),
+    "tf2onnx": ("tf2onnx", "export"),
+}
+"""Module -> what it is called, and the extra of emoclf that brings it."""
+
+
+class MissingPartError(ImportError):
+    """An extra of emoclf is not installed; the message names the command that brings it."""
+
+
 class Hardware(NamedTuple):
     """What this machine offers for training.
 
     Attributes:
         cpu_count: Cores that this process may use.
-        gpu_names: One name per GPU that TensorFlow sees; empty without one.
+        gpu_names: One name per GPU that TensorFlow sees; empty without one, None where
+            TensorFlow is not installed.
         memory_gib: Memory in GiB, or None where the system does not tell.
         compute_capabilities: What each GPU can do, in Nvidia's numbers such as `(7, 5)`; those
             that do not tell are left out.
     """
 
     cpu_count: int
-    gpu_names: tuple[str, ...]
+    gpu_names: tuple[str, ...] | None
     memory_gib: float | None
     compute_capabilities: tuple[tuple[int, int], ...] = ()
 
     def __str__(self) -> str:
         """Return the hardware in one sentence."""
-        gpus = ", ".join(self.gpu_names) if self.gpu_names else "no GPU"
+        gpus = ", ".join(self.gpu_names or ["no GPU"])
+        if self.gpu_names is None:
+            gpus = "GPUs not looked for without TensorFlow"
         memory = f", {self.memory_gib:.0f} GiB of memory" if self.memory_gib else ""
         return f"{self.cpu_count} CPU cores{memory}, {gpus}"
+
+
+def require_part(module: str) -> None:
+    """Refuse to go on where a module is missing that an extra of emoclf brings.
+
+    Nothing is imported, so this costs nothing before something that does.
+
+    Args:
+        module: One of those that only an extra brings, such as `"tensorflow"`.
+
+    Raises:
+        MissingPartError: If it is not installed; one sentence with the command that brings it.
+
+    Example:
+        >>> require_part("keras")  # doctest: +SKIP
+    """
+    if not _is_installed(module):
+        raise explain_missing(module)
+
+
+def _is_installed(module: str) -> bool:
+    if module in sys.modules:
+        return sys.modules[module] is not None
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:
+        return False
+
+
+def explain_missing(module: str, error: ImportError | None = None) -> MissingPartError:
+    """Return the error that says which command brings a module.
+
+    Args:
+        module: A module that cannot be imported.
+        error: What importing it has raised.
+    """
+    name, extra = _PARTS.get(module.partition(".")[0], (show_text(module), ""))
+    is_missing = error is None or (isinstance(error, ModuleNotFoundError) and error.name == module)
+    fault = "is not installed" if is_missing else f"cannot be imported ({show_text(error)})"
+    return MissingPartError(
+        f"This needs {name}, which {fault}; install it with: {write_install_command(extra)}",
+        name=module,
+    )
+
+
+def write_install_command(extra: str = "") -> str:
+    """Return the command that installs emoclf with one of its extras, here.
+
+    Where the package lies in its project's folder, it is installed from there: the index may know
+    another package of this name. Where it was installed, pip finds it installed.
+
+    Args:
+        extra: Such as `"lesson"`; empty for the package alone.
+    """
+    extra, folder = f"[{extra}]" if extra else "", find_project()
+    if folder is None:
+        return f"pip install {quote_argument(f'emoclf{extra}')}"
+    place = "." if folder == Path.cwd() else str(folder)
+    return f"pip install -e {quote_argument(f'{place}{extra}')}"
+
+
+def find_project() -> Path | None:
+    """Return the project's folder if the package lies in it; None if the package was installed."""
+    folder = Path(__file__).resolve().parent.parent
+    return folder if (folder / "pyproject.toml").is_file() else None
+
+
+def find_lesson() -> Path:
+    """Return where the lesson's notebook is: in the project's folder, or where pip has put it.
+
+    Raises:
+        FileNotFoundError: If the package was copied here without it.
+    """
+    if (project := find_project()) is not None:
+        return project / LESSON_NAME
+    from importlib import metadata  # costs as much as the rest of this module
+
+    try:
+        files = metadata.files("emoclf") or []
+    except metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name == LESSON_NAME:
+            return Path(str(file.locate()))
+    raise FileNotFoundError(
+        f"{LESSON_NAME} did not come with this copy of emoclf. Install emoclf with pip, which "
+        "brings it."
+    )
 
 
 def in_colab() -> bool:
@@ -107,8 +220,10 @@ def find_hardware() -> Hardware:
     """Look at the processor, the memory and the GPUs of this machine.
 
     Returns:
-        What was found. Loads TensorFlow to ask for GPUs.
+        What was found. Loads TensorFlow, where it is installed, to ask for GPUs.
     """
+    if not _is_installed("tensorflow"):
+        return Hardware(len(_usable_cores()), None, _memory_gib())
     import tensorflow as tf
 
     names, capabilities = [], []
@@ -148,9 +263,11 @@ def find_versions() -> dict[str, str]:
 
 
 def _find_version(name: str) -> str | None:
+    from importlib import metadata  # costs as much as the rest of this module
+
     try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
         return None
 
 
@@ -159,14 +276,19 @@ def doctor() -> list[str]:
 
     Returns:
         One sentence per finding; empty when all is well. Older versions than the security
-        floors work (Colab has them) but should not be fed files from strangers.
+        floors work (Colab has them) but should not be fed files from strangers; without the
+        extra `lesson`, predicting works.
     """
     versions = find_versions()
+    missing = find_missing(versions)
     findings = [
-        f"{name} is not installed. Fix it: pip install {quote_argument(name)}"
-        for name in PACKAGES
-        if versions[name] == "not installed"
+        f"{name} is not installed. Fix it: pip install {quote_argument(name)}" for name in missing
     ]
+    if not set(LESSON_PACKAGES) & set(missing) and versions["keras"] == "not installed":
+        findings.append(
+            "Training and the lesson need TensorFlow and Keras, which are not installed; "
+            f"predicting works without them. To add them: {write_install_command('lesson')}"
+        )
     for name, floor in SECURITY_FLOORS.items():
         numbers = _version_numbers(versions[name])
         wanted = ".".join(str(number) for number in floor)
@@ -178,6 +300,19 @@ def doctor() -> list[str]:
     if versions["opencv-python"] != "not installed":
         findings += _find_opencv_problems()
     return findings
+
+
+def find_missing(versions: Mapping[str, str]) -> list[str]:
+    """Return the packages that emoclf cannot do without and that are missing.
+
+    Those of the extra `lesson` are missing where some of them are here: then a part was lost.
+
+    Args:
+        versions: What `find_versions` has found.
+    """
+    missing = [name for name in PACKAGES if versions[name] == "not installed"]
+    is_light = set(LESSON_PACKAGES) <= set(missing)
+    return [name for name in missing if not (is_light and name in LESSON_PACKAGES)]
 
 
 def _find_opencv_problems() -> list[str]:
@@ -226,6 +361,7 @@ def set_seeds(seed: int = SEED) -> None:
     Args:
         seed: Any integer from 0 to 2**32 - 1.
     """
+    require_part("keras")
     import keras
 
     keras.utils.set_random_seed(seed)

@@ -466,7 +466,7 @@ def test_a_missing_package_ends_in_a_clear_message(photos, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     result = invoke(photos / "a.png")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "pip install -r requirements.txt" in result.stderr
+    assert "cv2, which is not installed; install it with: pip install -e ." in result.stderr
 
 
 @pytest.mark.parametrize("crop", ["none", "face"])

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -313,20 +314,12 @@ def test_the_doctor_names_what_is_missing_and_ends_with_1(monkeypatch):
     assert "Take OpenCV 4." in output
 
 
-def test_without_the_extra_the_trained_face_networks_are_kept(tmp_path, monkeypatch):
-    def refuse(*_):
-        raise ModuleNotFoundError("No module named 'tf2onnx'")
-
-    room = "emoclf.experiments.face_network"
-    monkeypatch.setattr("emoclf.data.sources.fer2013.read_fer2013", lambda *_, **__: (None, ()))
-    monkeypatch.setattr("emoclf.data.sources.check_fer2013_counts", lambda *_, **__: None)
-    monkeypatch.setattr(f"{room}.faces.prepare_faces", lambda _: None)
-    monkeypatch.setattr(f"{room}.recipe.train_packaged_network", lambda *_, **__: None)
-    monkeypatch.setattr(f"{room}.packaging.package_student", refuse)
+def test_without_the_extra_no_face_network_is_trained_to_be_packaged(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
     options = ("--folder", tmp_path / "networks", "--package", tmp_path / "package")
     error = run("train-face-model", tmp_path, *options, code=1).stderr
-    assert "pip install 'emoclf[train]'" in error
-    assert str(tmp_path / "networks") in error
+    assert "[export]" in error
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_the_system_refuses_is_said_with_the_file_and_the_way_out(folder, tmp_path):

@@ -219,4 +219,4 @@ def test_without_gradio_the_command_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gradio", None)
     result = call("demo")
     assert result.exit_code == 1
-    assert "pip install 'emoclf[demo]'" in result.stderr
+    assert "pip install -e '.[demo]'" in result.stderr

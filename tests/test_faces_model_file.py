@@ -154,12 +154,11 @@ def test_a_file_of_the_wrong_name_is_not_taken_for_the_other(cache):
 
 
 def test_nothing_is_fetched_when_that_is_forbidden(cache, network):
-    with pytest.raises(FaceDetectorUnavailableError, match="download=False") as caught:
+    with pytest.raises(FaceDetectorUnavailableError, match="switched off") as caught:
         load_yunet_file(download=False)
     assert network.opened == []
     assert names(cache) == []
-    for part in (FIRST.url, FIRST.name, SECOND.name, str(cache), "EMOCLF_YUNET"):
-        assert part in str(caught.value)
+    assert FIRST.url in str(caught.value) and str(cache) in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +193,8 @@ def test_when_neither_can_be_had_the_error_says_what_happened_with_each(cache, n
         load_yunet_file()
     assert str(caught.value).startswith(
         f"{FIRST.name} could not be downloaded (HTTP Error 404: Not Found). "
-        f"{SECOND.name} could not be downloaded (HTTP Error 503: Unavailable). Download {FIRST.url}"
+        f"{SECOND.name} could not be downloaded (HTTP Error 503: Unavailable). Put this file "
+        f"into {str(cache)!r}: {FIRST.url}"
     )
     assert network.opened == ["first", "second"]
     assert names(cache) == [yunet_file._FAILURE_NAME]
@@ -230,16 +230,15 @@ def test_without_a_network_one_attempt_decides(cache, network, failure):
         load_yunet_file()
     assert network.opened == ["first"]
     assert f"{FIRST.name} could not be downloaded (" in str(caught.value)
-    assert f"{SECOND.name} comes from the same place and was not tried." in str(caught.value)
+    assert SECOND.name not in str(caught.value)
     assert names(cache) == [yunet_file._FAILURE_NAME]
 
 
 def test_a_network_that_goes_down_after_the_first_answer(network):
     network.serve(make_http_error(404, "Not Found"), NO_NETWORK)
-    with pytest.raises(FaceDetectorUnavailableError, match=r"404.*no network") as caught:
+    with pytest.raises(FaceDetectorUnavailableError, match=r"404.*no network"):
         download_first((FIRST, SECOND))
     assert network.opened == ["first", "second"]
-    assert "was not tried" not in str(caught.value)
 
 
 # how it is fetched
@@ -318,7 +317,7 @@ def test_a_damaged_first_file_and_a_second_one_that_was_fetched(cache, network):
 def test_a_damaged_file_in_the_cache_is_never_used(cache):
     cache.mkdir()
     (cache / FIRST.name).write_bytes(CONTENT[:500])
-    with pytest.raises(FaceDetectorUnavailableError, match=r"is damaged.*download=False"):
+    with pytest.raises(FaceDetectorUnavailableError, match=r"is damaged.*switched off"):
         load_yunet_file(download=False)
     with pytest.raises(FaceDetectorUnavailableError, match=r"is damaged.*no network"):
         load_yunet_file()
@@ -422,9 +421,9 @@ def test_a_named_file_comes_first_and_is_not_touched(cache, network, tmp_path, m
 
 @pytest.mark.usefixtures("cache")
 def test_a_named_file_that_is_missing_or_huge_is_refused(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match=r"model_path.*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"detector's file.*nowhere"):
         load_yunet_file(tmp_path / "nowhere.onnx")
-    with pytest.raises(FileNotFoundError, match="model_path"):
+    with pytest.raises(FileNotFoundError, match="detector's file"):
         load_yunet_file(tmp_path)
     monkeypatch.setenv("EMOCLF_YUNET", str(tmp_path / "nowhere.onnx"))
     with pytest.raises(FileNotFoundError, match=r"EMOCLF_YUNET.*nowhere"):

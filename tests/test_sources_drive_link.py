@@ -166,7 +166,7 @@ def test_other_links_are_refused(tmp_path, link):
 
 def test_without_gdown_the_error_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gdown", None)
-    with pytest.raises(ImportError, match=r"emoclf\[data\]"):
+    with pytest.raises(ImportError, match=r"pip install -e .*\[data\]"):
         fetch(tmp_path / "data")
 
 

@@ -16,6 +16,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from emoclf.runtime import require_part
+
 if TYPE_CHECKING:
     from emoclf.models.layers import (
         FineTuningStage,
@@ -53,6 +55,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load Keras, and the modules that need it, on first use (PEP 562)."""
+    if name in __all__:
+        require_part("keras")
     for module in ("layers", "networks", "transfer") if name in __all__ else ():
         found = importlib.import_module(f"emoclf.models.{module}")
         if hasattr(found, name):

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from emoclf.runtime import require_part
 from emoclf.storage import open_regular, parse_json
 from emoclf.storage.archives import (
     ZIP_ERRORS,
@@ -225,7 +226,9 @@ def load_keras_file(path: str | Path, *, compiled: bool = False) -> keras.Model:
         ValueError: If it is damaged, too large, describes what is not built here, or is of another
             version of Keras; the message tells these apart. Nothing that the file says stands in
             a command.
+        MissingPartError: If Keras, or the TensorFlow that it runs on, is not installed.
     """
+    require_part("keras")
     import keras
 
     content, version, weights = _read_archive(path)

@@ -6,6 +6,10 @@ several workers. `fitting` compiles and fits in one or more stages, `callbacks` 
 on, `locking` keeps two processes from writing one run, `lr_range_test` suggests a learning rate.
 """
 
+from emoclf.runtime import require_part
+
+require_part("keras")  # before a module loads it
+
 from emoclf.training.callbacks import make_callbacks
 from emoclf.training.classifier import train, use_devices, use_precision
 from emoclf.training.fitting import (

@@ -79,7 +79,7 @@ def choose_precision(hardware: Hardware) -> str:
         'float32'
     """
     known = hardware.compute_capabilities
-    if not known or len(known) < len(hardware.gpu_names) or min(known) < (7, 0):
+    if not known or len(known) < len(hardware.gpu_names or ()) or min(known) < (7, 0):
         return "float32"
     return "mixed_bfloat16" if min(known) >= (8, 0) else "mixed_float16"
 

@@ -37,6 +37,7 @@ COMMANDS = {
     "export": "training:export",
     "live": "showing:live",
     "demo": "showing:demo",
+    "notebook": "pages:notebook",
     "doctor": "doctor:doctor",
     "train-face-model": "training:train_face_model",
     "completion": "pages:completion",

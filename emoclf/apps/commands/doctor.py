@@ -6,7 +6,6 @@ from typing import Any
 
 from emoclf.apps.commands.options import AsJson, DetectorChoice, quiet_loading
 from emoclf.apps.commands.terminal import echo, echo_json
-from emoclf.untrusted import show_text
 
 
 def doctor(*, as_json: AsJson = False, detector: DetectorChoice | None = None) -> int:
@@ -20,20 +19,22 @@ def doctor(*, as_json: AsJson = False, detector: DetectorChoice | None = None) -
       0  everything works (what is old or could be better is listed)
       1  something is missing; the command that fixes it is listed
     """
+    from emoclf.runtime import find_missing
+
     found = _examine(detector or DetectorChoice())
     if as_json:
         echo_json(found)
     else:
         _print_findings(found)
     is_whole = found["hardware"] and found["detector"] and found["network"]
-    return 0 if is_whole and "not installed" not in found["versions"].values() else 1
+    return 0 if is_whole and not find_missing(found["versions"]) else 1
 
 
 def _examine(choice: DetectorChoice) -> dict[str, Any]:
     from emoclf.images.faces import FaceDetectorUnavailableError
     from emoclf.models.packaged import DamagedModelError, ModelCard, read_checked
     from emoclf.runtime import doctor as find_findings
-    from emoclf.runtime import find_hardware, find_versions
+    from emoclf.runtime import explain_missing, find_hardware, find_versions
 
     findings = find_findings()
     hardware = detector = network = None
@@ -41,10 +42,7 @@ def _examine(choice: DetectorChoice) -> dict[str, Any]:
         with quiet_loading():
             hardware = str(find_hardware())
     except ImportError as error:
-        findings.append(
-            f"TensorFlow cannot be loaded ({show_text(error)}). Predicting with the packaged "
-            "network works without it; training needs it. Fix it: pip install tensorflow"
-        )
+        findings.append(str(explain_missing("tensorflow", error)))
     try:
         made = choice()
         detector = f"{made.description} {made.note}".strip()

@@ -33,6 +33,7 @@ from emoclf.apps.commands.options import (
 )
 from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping
 from emoclf.config import BaselineName, Part, Settings
+from emoclf.runtime import require_part
 from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
@@ -283,6 +284,7 @@ def baselines(
         raise UsageError("--photos is for a run folder: it says where its photos are now.")
     if resume and name is None:
         raise UsageError("--resume needs the name of the folder: --name baselines --resume")
+    require_part("tensorflow")
     settings = read_settings(options)
     found = None if run else find_photos(source, settings, class_map, quiet=as_json)
     needs_faces = not {"face_features", "fine_tuned"} <= set(skip) or settings.crop == "face"

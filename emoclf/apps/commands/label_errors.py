@@ -31,6 +31,7 @@ from emoclf.apps.commands.options import (
 )
 from emoclf.apps.commands.terminal import UsageError, echo, is_watched, stopping
 from emoclf.config import Learner
+from emoclf.runtime import require_part
 from emoclf.untrusted import quote_argument, show_text
 
 
@@ -76,6 +77,7 @@ def cross_validate(
     """
     if resume and name is None:
         raise UsageError("--resume needs the name of the run: --name check --resume")
+    require_part("tensorflow")
     settings, photos = choose_photos(folder, split, options, class_map)
     quiet_tensorflow()
     from emoclf.experiments.cross_validation import cross_validate as cross_validate_photos
@@ -209,6 +211,7 @@ def compare_corrections(
     Example:
       python -m emoclf compare-corrections logs/check decisions.csv
     """
+    require_part("tensorflow")
     quiet_tensorflow()
     from emoclf.experiments import label_errors
 

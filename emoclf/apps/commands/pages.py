@@ -1,16 +1,19 @@
-"""Help pages, plain text of 80 columns from the commands' docstrings, and completion."""
+"""Help pages, plain text of 80 columns from the commands' docstrings; completion; the lesson."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import re
+import shutil
 import textwrap
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from emoclf.apps.commands.terminal import echo
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     from cyclopts import App, Argument
@@ -128,6 +131,37 @@ def _write_sections(sections: Iterable[str]) -> list[str]:
     """Return the sections of a docstring but that of its arguments, as they stand."""
     pairs = zip(*[iter(sections)] * 2, strict=True)
     return [f"{title}:\n{body.strip(chr(10))}" for title, body in pairs if title != "Args"]
+
+
+def notebook(path: Path = Path("model.ipynb"), /) -> None:
+    """Write the lesson beside you: a Jupyter notebook that trains and tests a network.
+
+    It shows what every cell has printed once; run it, and it shows yours. Nothing is overwritten.
+
+    Args:
+        path: The new file, or the folder that gets a model.ipynb.
+
+    Examples:
+      python -m emoclf notebook
+      python -m emoclf notebook course/lesson.ipynb
+    """
+    from emoclf.runtime import LESSON_NAME, MissingPartError, find_lesson, require_part
+    from emoclf.storage import add_file
+
+    target = path / LESSON_NAME if path.is_dir() else path
+    if target.exists():
+        raise FileExistsError(
+            f"{show_text(target)} exists already and is left as it is. Give another name: "
+            "python -m emoclf notebook lesson.ipynb"
+        )
+    source = find_lesson()
+    echo(f"The lesson is in {show_text(add_file([target], partial(shutil.copyfile, source)))}")
+    try:
+        require_part("jupyterlab")
+        require_part("tensorflow")
+    except MissingPartError as error:
+        echo(f"Note: {show_text(error)}", err=True)
+    echo(f"Next: python -m jupyter lab {quote_argument(target)}")
 
 
 def completion(shell: Literal["bash", "zsh", "fish", "powershell"], /) -> None:

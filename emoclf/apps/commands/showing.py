@@ -141,7 +141,7 @@ def demo(
 ) -> None:
     """Open a web page on this machine: drop or paste a photo, or use the camera.
 
-    Only this machine can open it, and no photo is kept. Needs Gradio: pip install 'emoclf[demo]'.
+    Only this machine can open it, and no photo is kept. Needs the extra `demo`.
     Ctrl-C ends it (exit code 130), and so do `kill` (143) and closing the terminal (129).
 
     Args:

@@ -225,8 +225,7 @@ def explain(error: BaseException) -> str:
     The text is the error's own if emoclf raised it; another library's is one line, escaped.
     """
     if isinstance(error, ImportError):
-        step = "Install what emoclf needs: pip install -r requirements.txt"
-        return f"{show_text(error)}. {step}"
+        return _explain_import(error)
     if isinstance(error, OSError):
         return _explain_refusal(error)
     if isinstance(error, MemoryError):
@@ -235,6 +234,14 @@ def explain(error: BaseException) -> str:
         return _TOO_DEEP
     is_python = isinstance(error, (ValueError, RuntimeError))
     return _say(error) if is_python else f"{type(error).__name__}: {_say(error)}"
+
+
+def _explain_import(error: ImportError) -> str:
+    from emoclf.runtime import MissingPartError, explain_missing
+
+    if isinstance(error, MissingPartError) or not error.name:
+        return _say(error)
+    return str(explain_missing(error.name, error))
 
 
 def _say(error: BaseException) -> str:

@@ -39,6 +39,7 @@ from emoclf.apps.commands.terminal import (
     stopping,
 )
 from emoclf.config import BackboneName, Devices, ExportFormat
+from emoclf.runtime import require_part
 from emoclf.untrusted import quote_argument, show_text
 
 
@@ -88,6 +89,7 @@ def train(
       python -m emoclf train --split split.json --image-size 128 --no-augment
     """
     _check_options(name, resume, workers, options.network)
+    require_part("tensorflow")
     with plain_warnings():
         settings, photos = choose_photos(folder, split, options, class_map)
         quiet_tensorflow()
@@ -155,13 +157,15 @@ def train_face_model(
         fer2013: fer2013.csv, a folder with train/ and test/, or .npz files.
         folder: Where every network gets a folder with its log. Finished networks are kept.
         package: Also write the packaged files (network.onnx, weights.npz, card.json) into this
-            folder; needs TensorFlow and the extra `train`.
+            folder; needs the extra `export`.
         precision: auto: mixed precision where the processor is quick at it.
 
     Examples:
       python -m emoclf train-face-model fer2013.csv --votes fer2013new.csv
       python -m emoclf train-face-model fer2013/ --package my_face_model
     """
+    for part in ("tensorflow", "onnx", "tf2onnx") if package else ():
+        require_part(part)
     from emoclf.data.sources import check_fer2013_counts
     from emoclf.data.sources.fer2013 import read_fer2013
     from emoclf.experiments.face_network.faces import prepare_faces
@@ -176,14 +180,7 @@ def train_face_model(
     student = train_packaged_network(roles, folder, policy=precision, say=echo)
     if package is None:
         return
-    try:
-        package_student(student, roles, package)
-    except ModuleNotFoundError as error:
-        raise RuntimeError(
-            f"{show_text(error)}. Writing the packaged files needs: pip install "
-            f"'emoclf[train]'. The trained networks are in {show_text(folder)}; run the "
-            "command again afterwards."
-        ) from error
+    package_student(student, roles, package)
     echo(f"The packaged files are in {show_text(package)}.")
 
 
@@ -235,6 +232,7 @@ def export(
 
     if photos and (folder or not Run(model).is_there):
         raise UsageError("--photos is for a run folder alone: it says where its photos are now.")
+    require_part("tensorflow")
     quiet_tensorflow()
     from emoclf.experiments.exporting import export_model
 

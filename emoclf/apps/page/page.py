@@ -21,6 +21,7 @@ from emoclf.apps.page.predicting import Models, NetworkUnavailableError, hide_fo
 from emoclf.config import CLASS_NAMES
 from emoclf.data.synthetic import draw_face
 from emoclf.inference.annotation import COLOURS
+from emoclf.runtime import explain_missing
 from emoclf.untrusted import show_text
 
 MAX_UPLOAD_MB = 20
@@ -63,7 +64,8 @@ def serve_page(models: Models, *, port: int | None = None, share: bool = False) 
         The address to open in a browser.
 
     Raises:
-        DemoUnavailableError: If Gradio is not installed, or the port is taken.
+        DemoUnavailableError: If the port is taken.
+        MissingPartError: If Gradio is not installed.
     """
     with open_photo_folder() as photos:
         os.environ["GRADIO_TEMP_DIR"] = str(photos.uploads)
@@ -117,10 +119,7 @@ def _import_gradio() -> Any:
     try:
         import gradio
     except ImportError as error:
-        raise DemoUnavailableError(
-            f"The page needs Gradio, which cannot be imported ({show_text(error)}). Install it: "
-            "pip install 'emoclf[demo]'"
-        ) from error
+        raise explain_missing("gradio", error) from error
     return gradio
 
 

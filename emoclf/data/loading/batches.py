@@ -10,6 +10,7 @@ import numpy as np
 
 from emoclf.config import SEED
 from emoclf.data.loading.photo_cache import PhotoCache
+from emoclf.runtime import require_part
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -86,7 +87,9 @@ def make_dataset(
 
     Raises:
         ValueError: If the part is unknown or empty.
+        MissingPartError: If TensorFlow is not installed.
     """
+    require_part("tensorflow")
     import tensorflow as tf
 
     indices = cache.photos.find_part(part)

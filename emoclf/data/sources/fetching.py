@@ -6,7 +6,6 @@ written. gdown 5, which Colab has, cannot list folders with 50 files or more; gd
 
 from __future__ import annotations
 
-import importlib
 import re
 import shutil
 import urllib.error
@@ -38,6 +37,7 @@ from emoclf.data.sources.copying import (
 from emoclf.data.sources.fer2013 import VOTE_COLUMNS
 from emoclf.data.sources.finding import PROJECT_DRIVE_LINK, find_data_set
 from emoclf.data.sources.staging import stage_with
+from emoclf.runtime import explain_missing
 from emoclf.storage import open_regular, replacing
 from emoclf.storage.archives import ArchiveRefusedError, find_archive_kind
 from emoclf.storage.tables import open_table
@@ -63,10 +63,6 @@ _LINK = re.compile(
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)
 """What gdown raises when the page that came is another than it expects."""
 
-_GDOWN_STEP = (
-    "pip install 'emoclf[data]' (or: pip install gdown). Or open the link in a browser, download "
-    "it, and stage the archive."
-)
 _IDENTIFIER = re.compile(r"[-\w]{1,200}", re.ASCII)
 
 
@@ -95,7 +91,7 @@ def fetch_drive_link(
         Where the photos are, how many, and what was left out.
 
     Raises:
-        ImportError: If gdown is not installed.
+        MissingPartError: If gdown is not installed.
         ValueError: If this is no link of Google Drive, or no picture came.
         FileExistsError: If something else is in the folder.
         ArchiveRefusedError: If the archive is damaged, unsafe or too large.
@@ -149,11 +145,14 @@ def fetch_fer2013_from_kaggle(handle: str = KAGGLE_FER2013) -> Path:
     Example:
         >>> make_fer2013_folders(fetch_fer2013_from_kaggle(), "fer2013")  # doctest: +SKIP
     """
-    kagglehub = _import_tool(
-        "kagglehub",
-        "pip install kagglehub. Or download FER2013 from https://www.kaggle.com in the browser and "
-        "name the file: fetch fer2013 FOLDER --from fer2013.csv",
-    )
+    try:
+        import kagglehub
+    except ImportError as error:
+        raise ImportError(
+            "kagglehub is not installed. Install it with: pip install kagglehub. Or download "
+            "FER2013 from https://www.kaggle.com in the browser and name the file: fetch fer2013 "
+            "FOLDER --from fer2013.csv"
+        ) from error
     try:
         return Path(kagglehub.dataset_download(handle))
     except (OSError, ValueError, RuntimeError) as error:
@@ -206,11 +205,12 @@ def check_votes_file(path: str | Path) -> None:
         )
 
 
-def _import_tool(name: str, step: str) -> Any:
+def _import_gdown() -> Any:
     try:
-        return importlib.import_module(name)
+        import gdown
     except ImportError as error:
-        raise ImportError(f"{name} is not installed. Install it with: {step}") from error
+        raise explain_missing("gdown", error) from error
+    return gdown
 
 
 @contextmanager
@@ -239,7 +239,7 @@ def _explaining(gdown: Any, wanted: str) -> Iterator[None]:
 
 def _download_folder(identifier: str, target: Path, limits: ArchiveLimits, progress: bool) -> None:
     """Fetch the files of a folder that are not there yet, one by one."""
-    gdown = _import_tool("gdown", _GDOWN_STEP)
+    gdown = _import_gdown()
     with _explaining(gdown, "the list of the folder"):
         listed = gdown.download_folder(
             id=identifier, output=str(target), quiet=True, use_cookies=False, skip_download=True
@@ -283,7 +283,7 @@ def _unpack_file(
 ) -> Copied:
     archive = download / "archive"
     if not archive.exists():
-        _download_file(_import_tool("gdown", _GDOWN_STEP), identifier, archive, quiet=not progress)
+        _download_file(_import_gdown(), identifier, archive, quiet=not progress)
     try:
         with open_regular(archive, what="an archive") as file:
             if find_archive_kind(file) is None:

@@ -50,7 +50,7 @@ def package_student(
 ) -> ModelCard:
     """Make the student compact, calibrate it, measure it and write the packaged files.
 
-    Writing the ONNX file needs TensorFlow and the packages of the extra `train` (onnx, tf2onnx).
+    Writing the ONNX file needs TensorFlow and the extra `export` (onnx, tf2onnx).
 
     Args:
         student: From `train_packaged_network`.

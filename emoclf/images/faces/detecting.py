@@ -95,10 +95,7 @@ def make_detector(
         if has_haar:
             return HaarDetector(f"YuNet, which finds more faces, is not used: {show_text(error)}")
         if kind == "auto":
-            raise FaceDetectorUnavailableError(
-                f"No face detector: {show_text(error)} Or install OpenCV 4, which brings a Haar "
-                'cascade: `pip install "opencv-python<5"`.'
-            ) from error
+            raise FaceDetectorUnavailableError(f"No face detector: {show_text(error)}") from error
         raise
 
 
@@ -168,8 +165,8 @@ class HaarDetector:
         path = find_cascade_file()
         if path is None:
             raise FaceDetectorUnavailableError(
-                f"OpenCV {cv2.__version__} has no Haar cascade; OpenCV 5 came without it. Use "
-                'YuNet (`make_detector("yunet")`), or `pip install "opencv-python<5"`.'
+                f"OpenCV {cv2.__version__} has no Haar cascade; OpenCV 5 came without it. Take "
+                'YuNet, or `pip install "opencv-python<5"`.'
             )
         self._cascade = _load_cascade(path)
         self.description = f"Haar cascade ({_CASCADE_NAME}) of OpenCV {cv2.__version__}."

@@ -144,7 +144,7 @@ def load_yunet_file(
         FaceDetectorUnavailableError: If no pinned file is in the cache and none was downloaded.
     """
     if model_path is not None:
-        return _read_named_file(Path(model_path).expanduser(), "model_path")
+        return _read_named_file(Path(model_path).expanduser(), "The face detector's file")
     if named := os.environ.get(MODEL_VARIABLE):
         return _read_named_file(Path(named).expanduser(), MODEL_VARIABLE)
     folder = find_cache_folder()
@@ -153,21 +153,16 @@ def load_yunet_file(
         if cached is not None:
             return cached
         if not download:
-            names = " nor ".join(model.name for model in PINNED_MODELS)
             raise FaceDetectorUnavailableError(
-                f"{damage or f'There is neither {names} in {str(folder)!r}'}, and "
-                f"`download=False` keeps from fetching one. {explain_remedy()}"
+                f"{damage or 'The face detector has no file yet'}, and downloading is switched "
+                f"off. {explain_remedy()}"
             )
         return _fetch(folder, damage, retry=retry)
 
 
 def explain_remedy() -> str:
     """Say how a user gets the YuNet file by hand."""
-    return (
-        f"Download {PINNED_MODELS[0].url} in a browser and put it into "
-        f"{str(find_cache_folder())!r}, or pass the file as `model_path` (or name it in the "
-        f"environment variable {MODEL_VARIABLE})."
-    )
+    return f"Put this file into {show_text(find_cache_folder())!r}: {PINNED_MODELS[0].url}"
 
 
 def _read_named_file(path: Path, named_by: str) -> YuNetFile:
@@ -292,8 +287,6 @@ def download_first(models: Sequence[PinnedModel]) -> tuple[PinnedModel, bytes, s
             failures.append(str(error))
             if error.is_offline:
                 break
-    untried = models[len(failures) :]
-    failures += [f"{each.name} comes from the same place and was not tried." for each in untried]
     raise FaceDetectorUnavailableError(" ".join(failures))
 
 
@@ -360,5 +353,6 @@ def _is_offline(error: Exception) -> bool:
 def _describe(error: Exception) -> str:
     """Return what an error says, in a few words."""
     is_answer = hasattr(error, "code")  # "HTTP Error 404: Not Found", whose reason lacks the number
-    said = str(error if is_answer else getattr(error, "reason", None) or error)
+    reason = error if is_answer else getattr(error, "reason", None) or error
+    said = str(error) if is_answer else getattr(reason, "strerror", None) or str(reason)
     return said or type(error).__name__

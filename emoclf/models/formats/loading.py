@@ -14,7 +14,7 @@ import numpy as np
 from emoclf.images import ModelInfo
 from emoclf.models.formats.writers import FORMATS, INPUT_NAME, OUTPUT_NAME, ExportFormat
 from emoclf.models.model_file import MEMBER_NAME, load_model, read_info
-from emoclf.runtime import quiet_start
+from emoclf.runtime import MissingPartError, quiet_start, require_part
 from emoclf.storage import find_sha256, open_regular, parse_json
 from emoclf.untrusted import show_text
 
@@ -147,6 +147,8 @@ def _load_tried(name: ExportFormat, path: Path, info: ModelInfo) -> RunFile:
     try:
         run = _LOADERS[name](path)
         received = np.shape(run(np.zeros((1, *info.image_size, 3), dtype=np.uint8)))
+    except MissingPartError:
+        raise
     except Exception as error:  # each library raises its own
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise _make_damaged(name, path, show_text(reason)) from error
@@ -163,6 +165,7 @@ def _make_damaged(name: ExportFormat, path: Path, reason: str) -> ValueError:
 
 
 def _load_saved_model(path: Path) -> RunFile:
+    require_part("tensorflow")
     import tensorflow as tf
 
     module = tf.saved_model.load(str(path))
@@ -200,6 +203,7 @@ def _make_interpreter(content: bytes) -> Any:
         from ai_edge_litert.interpreter import Interpreter
 
         return Interpreter(model_content=content)
+    require_part("tensorflow")
     import tensorflow as tf
 
     with warnings.catch_warnings():

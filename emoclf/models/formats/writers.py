@@ -21,9 +21,8 @@ import numpy as np
 from emoclf.config import ExportFormat
 from emoclf.images import ModelInfo
 from emoclf.models.model_file import save_model
-from emoclf.runtime import quiet_start
+from emoclf.runtime import quiet_start, write_install_command
 from emoclf.storage import naming_full_disk, temporary_folder
-from emoclf.untrusted import quote_argument
 
 if TYPE_CHECKING:
     import keras
@@ -48,7 +47,7 @@ class FormatFacts(NamedTuple):
     Attributes:
         title: Its usual name.
         file_name: Name of the exported file, or of the folder of a SavedModel.
-        packages: What emoclf needs for it beyond `requirements.txt`, as Python imports it.
+        packages: What emoclf needs for it beyond the extra `lesson`, as Python imports it.
         is_float: Whether its numbers are as fine as those of the network.
         takes_any_batch: Whether it takes several photos at a time; else one.
         use: Where it is used.
@@ -100,8 +99,8 @@ def find_unavailable() -> dict[ExportFormat, str]:
         if missing:
             verb = "is" if len(missing) == 1 else "are"
             reasons[name] = (
-                f"{name} needs {' and '.join(missing)}, which {verb} not installed: pip install "
-                f"'emoclf[export]', or pip install {' '.join(map(quote_argument, missing))}"
+                f"{name} needs {' and '.join(missing)}, which {verb} not installed: "
+                f"{write_install_command('export')}"
             )
     return reasons
 
