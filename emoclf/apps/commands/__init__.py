@@ -16,33 +16,46 @@ from emoclf.untrusted import show_text
 if TYPE_CHECKING:
     from cyclopts import App
 
-COMMANDS = {
-    "predict": "predict:predict",
-    "explain": "predict:explain",
-    "draw-faces": "data:draw_faces",
-    "data-sets": "data:data_sets",
-    "stage": "data:stage",
-    "fetch": "data:fetch",
-    "clean": "data:clean",
-    "restore": "data:restore",
-    "split": "data:split",
-    "train": "training:train",
-    "evaluate": "evaluating:evaluate",
-    "baselines": "evaluating:baselines",
-    "analyse-errors": "evaluating:analyse_errors",
-    "cross-validate": "label_errors:cross_validate",
-    "find-label-errors": "label_errors:find_label_errors",
-    "apply-decisions": "label_errors:apply_decisions",
-    "compare-corrections": "label_errors:compare_corrections",
-    "export": "training:export",
-    "live": "showing:live",
-    "demo": "showing:demo",
-    "notebook": "pages:notebook",
-    "doctor": "doctor:doctor",
-    "train-face-model": "training:train_face_model",
-    "completion": "pages:completion",
+GROUPS = {
+    "Try it": {
+        "predict": "predict:predict",
+        "live": "showing:live",
+        "demo": "showing:demo",
+        "draw-faces": "data:draw_faces",
+        "notebook": "pages:notebook",
+    },
+    "Data": {
+        "data-sets": "data:data_sets",
+        "stage": "data:stage",
+        "fetch": "data:fetch",
+        "clean": "data:clean",
+        "restore": "data:restore",
+        "split": "data:split",
+        "find-label-errors": "label_errors:find_label_errors",
+        "apply-decisions": "label_errors:apply_decisions",
+    },
+    "Train": {
+        "train": "training:train",
+        "cross-validate": "label_errors:cross_validate",
+        "train-face-model": "training:train_face_model",
+    },
+    "Evaluate": {
+        "evaluate": "evaluating:evaluate",
+        "baselines": "evaluating:baselines",
+        "analyse-errors": "evaluating:analyse_errors",
+        "compare-corrections": "label_errors:compare_corrections",
+    },
+    "Explain": {"explain": "predict:explain"},
+    "Share and set up": {
+        "export": "training:export",
+        "doctor": "doctor:doctor",
+        "completion": "pages:completion",
+    },
 }
-"""Name of a command -> its module in this folder and its function: imported when it is called."""
+"""What `--help` shows: group -> command -> its module in this folder and its function."""
+
+COMMANDS = {name: place for group in GROUPS.values() for name, place in group.items()}
+"""Name of a command -> module and function: imported when it is called."""
 
 _HELP = ("-h", "--help")
 
@@ -77,7 +90,7 @@ def _run(words: list[str], introduction: str) -> int:
     if not words or words[0] in _HELP:
         from emoclf.apps.commands.pages import write_overview
 
-        terminal.echo(write_overview(introduction, COMMANDS), err=not words)
+        terminal.echo(write_overview(introduction, GROUPS), err=not words)
         return 0 if words else terminal.EXIT_NOT_UNDERSTOOD
     options = words[: words.index("--")] if "--" in words else words
     if words[0] in COMMANDS and any(each in options for each in _HELP):

@@ -45,9 +45,9 @@ def draw_faces(
     flaws: Switch = True,
     wrong_labels: NonNegativeInt = 0,
 ) -> None:
-    """Draw happy and sad faces into FOLDER/happy and FOLDER/sad, to try everything without photos.
+    """Draw happy and sad faces, to try it all without photos.
 
-    Nothing is overwritten; stopped and started again, the command goes on where it was.
+    They go into FOLDER/happy and FOLDER/sad. Nothing is overwritten; stopped and started again, the command goes on where it was.
 
     Args:
         folder: Where the class folders go.
@@ -80,7 +80,7 @@ def _count_drawn(drawn: FolderOfPhotos) -> str:
 
 
 def data_sets(name: str | None = None, /, *, as_json: AsJson = False) -> None:
-    """List the data sets that emoclf knows: where from, on what terms, how many, how to get.
+    """List the known data sets: where from, on what terms.
 
     Args:
         name: Show this one only.
@@ -108,9 +108,9 @@ def stage(
     class_map: ClassMap = None,
     as_json: AsJson = False,
 ) -> None:
-    """Copy the pictures of SOURCE, a folder or a .zip or .tar.gz, into FOLDER, once.
+    """Copy a folder or an archive of photos here, once.
 
-    For a SOURCE on Google Drive, where opening many small files is slow: an archive is fastest.
+    The pictures of SOURCE, a folder or a .zip or .tar.gz, go into FOLDER. For a SOURCE on Google Drive, where opening many small files is slow: an archive is fastest.
     Every file is verified; a damaged or unsafe archive is refused and leaves nothing behind. The
     source is never changed. A second call finds the copy and is done at once.
 
@@ -142,9 +142,9 @@ def fetch(
     part: bool = False,
     class_map: ClassMap = None,
 ) -> None:
-    """Bring the data set NAME into FOLDER, as the other commands take it.
+    """Bring a data set here, as the other commands take it.
 
-    What its owners hand out on request only is described, never fetched.
+    NAME goes into FOLDER. What its owners hand out on request only is described, never fetched.
 
     Args:
         name: The data set: see `data-sets`.
@@ -253,7 +253,7 @@ def clean(
     class_map: ClassMap = None,
     as_json: AsJson = False,
 ) -> None:
-    """Examine every file of FOLDER's class folders and say what is wrong.
+    """Examine every photo of FOLDER and say what is wrong.
 
     Nothing is deleted or changed. With --move, the files that must not be trained on are moved to
     FOLDER/quarantine; `restore` brings them back, byte for byte. Training leaves them out either
@@ -310,7 +310,9 @@ def _show_moves(result: MoveResult, folder: Path) -> None:
 def restore(
     folder: PhotoFolder, /, *, quarantine_id: Annotated[Name | None, Parameter("--id")] = None
 ) -> None:
-    """Bring back the files of FOLDER that `clean --move` or `apply-decisions --move` moved.
+    """Bring back what `clean` or `apply-decisions` moved.
+
+    Every file goes back to its place in FOLDER, byte for byte.
 
     Args:
         quarantine_id: Undo one run only: the name of its folder.
@@ -332,7 +334,7 @@ def split(
     class_map: ClassMap = None,
     settings: SplitOptions = SPLIT,
 ) -> None:
-    """Split the photos of FOLDER into those to train on, to validate on and to test on.
+    """Split photos into training, validation and test.
 
     Duplicates of a photo stay in one part. `train` draws the same split by itself; write one down
     to train several networks on it: `train --split split.json`.

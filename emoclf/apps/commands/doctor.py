@@ -9,7 +9,9 @@ from emoclf.apps.commands.terminal import echo, echo_json
 
 
 def doctor(*, as_json: AsJson = False, detector: DetectorChoice | None = None) -> int:
-    """Look at versions, hardware and face detector, and say what to fix.
+    """See what is here, what is missing, and how to fix it.
+
+    Looks at the versions, the hardware, the face detector and the packaged network.
 
     Examples:
       python -m emoclf doctor

@@ -62,9 +62,9 @@ def evaluate(
     as_json: AsJson = False,
     detector: DetectorChoice | None = None,
 ) -> None:
-    """Test MODEL on photos with known classes: accuracy with its interval, and what it confuses.
+    """Test MODEL on photos with known classes.
 
-    Without FOLDER, a run is tested on the photos that its split has kept for the test, and the
+    Says how many come out right, the accuracy with its interval, and what is confused. Without FOLDER, a run is tested on the photos that its split has kept for the test, and the
     numbers, every prediction and the time of this access are written into the run folder; a second
     access is allowed, and the output says what it is worth.
 
@@ -152,7 +152,7 @@ def analyse_errors(
     class_map: ClassMap = None,
     detector: DetectorChoice | None = None,
 ) -> None:
-    """Find where MODEL is weak: on which photos it errs, and how much corruption it can take.
+    """Find on which photos and corruptions MODEL is weak.
 
     Its test photos, or those in FOLDER, are sorted by brightness, sharpness, size and faces; then
     they are blurred, darkened, compressed, turned and covered, ever more. Tables and figures are
@@ -246,7 +246,7 @@ def baselines(
     options: SettingOptions = SETTINGS,
     detector: DetectorChoice | None = None,
 ) -> None:
-    """Compare simple rules and networks on the same test photos: what did the network learn?
+    """Compare with simple rules: what did the network learn?
 
     All baselines learn from the same photos and are tested once on the same test photos. What is
     done is kept: given again with --resume and --name (a run folder needs neither), an interrupted

@@ -53,7 +53,7 @@ def cross_validate(
     without_face: WithoutFaceOption = "leave_out",
     detector: DetectorChoice | None = None,
 ) -> None:
-    """Predict every photo in FOLDER with a network that was not trained on it.
+    """Predict each photo by a network not trained on it.
 
     The photos are divided into folds, duplicates of a photo in one; each fold is predicted by a
     network that has learned from the others. That uses a small folder well, and it is what
@@ -112,11 +112,11 @@ def find_label_errors(
     include_test: bool = False,
     class_map: ClassMap = None,
 ) -> None:
-    """Find photos that may lie in the wrong class folder, and make a page to look at them.
+    """Find photos that may lie in the wrong class folder.
 
-    The page, review.html, works offline in any browser: look at each photo, choose keep, move or
-    set aside, and save the table, decisions.csv. The same table lies beside the page, to be filled
-    in by hand. Nothing is moved before `apply-decisions`.
+    They stand on a page, review.html, that works offline in any browser: look at each photo, choose
+    keep, move or set aside, and save the table, decisions.csv. The same table lies beside the page,
+    to be filled in by hand. Nothing is moved before `apply-decisions`.
 
     Test photos are left out, so that before and after the corrections can be compared on them.
 
@@ -157,8 +157,9 @@ def apply_decisions(
     move: bool = False,
     class_map: ClassMap = None,
 ) -> None:
-    """Move the photos of FOLDER as DECISIONS says, the CSV that the review sheet saved.
+    """Move photos as you decided on the review sheet.
 
+    DECISIONS is the table that the sheet has saved, a CSV.
     Without --move nothing is touched. Nothing is ever overwritten or deleted: a name that is taken
     gets a number, photos set aside go to FOLDER/quarantine, and a photo that is gone or changed
     since it was looked at stays. `restore` brings everything back, byte for byte.
@@ -198,9 +199,9 @@ def compare_corrections(
     without_face: WithoutFaceOption = "leave_out",
     detector: DetectorChoice | None = None,
 ) -> None:
-    """Train before and after the corrections and compare both on the test photos.
+    """Train before and after corrections, and compare both.
 
-    The settings and the split of RUN are used. The test photos are those that the split has kept;
+    Both are tested on the same photos. The settings and the split of RUN are used. The test photos are those that the split has kept;
     the corrections must not have touched them. Stopped, the same command goes on.
 
     Args:

@@ -33,6 +33,26 @@ DEFAULTS = Parameter(negative=(), allow_repeating=True)
 """How options are read: the last one counts, and only a `Switch` has an opposite."""
 
 
+OPTION_GROUPS = {
+    "Options": (
+        *("--name", "--epochs", "--network", "--weights", "--crop", "--image-size", "--split"),
+        "--resume",
+    ),
+    "Photos": (
+        *("--map", "--photos", "--validation-fraction", "--test-fraction", "--resize-mode"),
+        *("--augment", "--class-weights"),
+    ),
+    "Learning": (
+        *("--learning-rate", "--batch-size", "--patience", "--dropout", "--ema-momentum"),
+        *("--precision", "--seed"),
+    ),
+    "Faces": ("--without-face", "--detector", "--yunet-file", "--download"),
+    "Places and machines": ("--logs", "--copies", "--devices", "--workers", "--worker"),
+}
+"""Headings of a long page, and what stands under each, the most used first; an option that is named
+nowhere stands at the top of the first."""
+
+
 def _expect_existing(_type: Any, path: Path | None) -> None:
     if path is not None and not path.exists():
         raise ValueError("There is no such file or folder.")

@@ -7,7 +7,7 @@ import inspect
 import re
 import shutil
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -21,48 +21,62 @@ if TYPE_CHECKING:
 WIDTH = 80
 _NAMES_WIDTH = 28
 _COMMANDS_WIDTH = 23
+_FEW_OPTIONS = 10
 _TITLE = re.compile(r"^([A-Z][\w, ]+):$", flags=re.MULTILINE)
 _METAVARS = {"Path": "PATH", "int": "NUMBER", "float": "NUMBER", "str": "TEXT"}
 
 
-def write_overview(introduction: str, commands: dict[str, str]) -> str:
-    """Return the first page: what emoclf does, and each command's first line.
+def write_overview(introduction: str, groups: Mapping[str, Mapping[str, str]]) -> str:
+    """Return the first page: what emoclf does, and each command's first line, group by group.
 
     The lines are read from the files, since importing all of them would take longer.
 
     Args:
         introduction: A docstring whose sections come after the commands.
-        commands: Name of a command -> `module:function`.
+        groups: Group -> name of a command -> `module:function`.
     """
     head, *sections = _TITLE.split(inspect.cleandoc(introduction))
+    places = {place for group in groups.values() for place in group.values()}
     summaries: dict[str, str] = {}
-    for module in {place.split(":")[0] for place in commands.values()}:
+    for module in {place.split(":")[0] for place in places}:
         tree = ast.parse(Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8"))
         for node in tree.body:
             if isinstance(node, ast.FunctionDef):
                 text = ast.get_docstring(node) or ""
                 summaries[f"{module}:{node.name}"] = text.partition("\n")[0]
-    lines = {name: summaries[place] for name, place in commands.items()}
-    lines |= {
+    lines = {
+        title: {name: summaries[place] for name, place in group.items()}
+        for title, group in groups.items()
+    }
+    lines["Options"] = {
         "-h, --help": "Show this page, or that of a command.",
         "--version": "Show the version.",
     }
-    rows = [_write_row(name, text, width=_COMMANDS_WIDTH) for name, text in lines.items()]
-    blocks = ["Usage: python -m emoclf COMMAND ...", *_wrap(head), "Commands:\n" + "\n".join(rows)]
+    blocks = ["Usage: python -m emoclf COMMAND ...", *_wrap(head)]
+    for title, group in lines.items():
+        rows = [_write_row(name, text, width=_COMMANDS_WIDTH) for name, text in group.items()]
+        blocks.append(f"{title}:\n" + "\n".join(rows))
     return "\n\n".join([*blocks, *_write_sections(sections)])
 
 
 def write_page(name: str, command: App) -> str:
-    """Return the page of a command."""
-    arguments = list_arguments(command)
+    """Return the page of a command: its arguments, then its options group by group."""
+    from emoclf.apps.commands.options import OPTION_GROUPS
+
+    titles: dict[str, list[Argument]] = {"Arguments": [], **{each: [] for each in OPTION_GROUPS}}
+    ranked = {each: title for title, names in OPTION_GROUPS.items() for each in names}
+    rank = [*ranked].index
+    options = [each for each in list_arguments(command) if each.index is None]
+    titles["Arguments"] = [each for each in list_arguments(command) if each.index is not None]
+    for each in options:
+        is_long = len(options) > _FEW_OPTIONS
+        titles[ranked.get(each.name, "Options") if is_long else "Options"].append(each)
     head, *sections = _TITLE.split(inspect.cleandoc(command.help))
     blocks = [write_usage(name, command), *_wrap(head)]
-    for title, chosen in (
-        ("Arguments", [each for each in arguments if each.index is not None]),
-        ("Options", [each for each in arguments if each.index is None]),
-    ):
-        if chosen:
-            rows = [_write_row(_name_argument(each), _describe(each)) for each in chosen]
+    for title, found in titles.items():
+        found.sort(key=lambda each: rank(each.name) if each.name in ranked else -1)
+        if found:
+            rows = [_write_row(_name_argument(each), _describe(each)) for each in found]
             blocks.append(f"{title}:\n" + "\n".join(rows))
     return "\n\n".join([*blocks, *_write_sections(sections)])
 
@@ -134,9 +148,10 @@ def _write_sections(sections: Iterable[str]) -> list[str]:
 
 
 def notebook(path: Path = Path("model.ipynb"), /) -> None:
-    """Write the lesson beside you: a Jupyter notebook that trains and tests a network.
+    """Write the lesson beside you: a Jupyter notebook.
 
-    It shows what every cell has printed once; run it, and it shows yours. Nothing is overwritten.
+    It trains and tests a network, and shows what every cell has printed once; run it, and it shows
+    yours. Nothing is overwritten.
 
     Args:
         path: The new file, or the folder that gets a model.ipynb.
@@ -165,7 +180,7 @@ def notebook(path: Path = Path("model.ipynb"), /) -> None:
 
 
 def completion(shell: Literal["bash", "zsh", "fish", "powershell"], /) -> None:
-    """Print the script with which a shell completes the commands and options of `emoclf`.
+    """Print the script with which a shell completes all this.
 
     Args:
         shell: Which shell.

@@ -238,9 +238,9 @@ def explain(
     whole_photo: bool = False,
     detector: DetectorChoice | None = None,
 ) -> int:
-    """Draw onto photos what speaks for the prediction: yellow where it is most.
+    """Draw onto photos what speaks for the prediction.
 
-    The largest face of a photo is explained, or the whole photo for a network of whole photos.
+    It is yellow where most does. The largest face of a photo is explained, or the whole photo for a network of whole photos.
     After each photo stands the probability, and what becomes of it when the tenth of the picture
     that is marked most is hidden, and the tenth that is marked least: when both change alike, do
     not believe the map.

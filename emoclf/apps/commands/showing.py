@@ -50,8 +50,9 @@ def live(
     half_life: Annotated[NonNegativeFloat, Parameter(metavar="SECONDS")] = 0.3,
     detector: DetectorChoice | None = None,
 ) -> None:
-    """Predict live from a camera: boxes, Sad, Happy or uncertain, frames per second.
+    """Predict live before a camera, or in a film.
 
+    Shows boxes, Sad, Happy or uncertain of each face, and the frames per second.
     q or Esc ends it. The pictures stay on this machine, and without --output none is kept.
 
     Args:
@@ -139,7 +140,7 @@ def demo(
     share: bool = False,
     detector: DetectorChoice | None = None,
 ) -> None:
-    """Open a web page on this machine: drop or paste a photo, or use the camera.
+    """Open a web page to drop photos on, or use the camera.
 
     Only this machine can open it, and no photo is kept. Needs the extra `demo`.
     Ctrl-C ends it (exit code 130), and so do `kill` (143) and closing the terminal (129).

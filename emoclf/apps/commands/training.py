@@ -64,9 +64,9 @@ def train(
     without_face: WithoutFaceOption = "leave_out",
     detector: DetectorChoice | None = None,
 ) -> None:
-    """Train a network on the photos in FOLDER, which holds one folder per class.
+    """Train a network on your own photos.
 
-    Damaged files and duplicates are left out (`clean` says which), the rest is split, and a part is
+    FOLDER holds one folder of photos per class. Damaged files and duplicates are left out (`clean` says which), the rest is split, and a part is
     kept for the test (`evaluate`). The run folder keeps the settings, the split, the curves, the
     best epoch and the model.
 
@@ -148,7 +148,7 @@ def train_face_model(
     package: Directory | None = None,
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto",
 ) -> None:
-    """Train the face network that comes with emoclf again, from FER2013.
+    """Train the packaged face network again, from FER2013.
 
     Takes some hours on two cores; stopped and started again, it goes on after the last finished
     network. Runs on any Keras backend: set KERAS_BACKEND=jax where only JAX is installed.
@@ -196,7 +196,7 @@ def export(
     as_json: AsJson = False,
     detector: DetectorChoice | None = None,
 ) -> int:
-    """Write MODEL in the formats of other programs, and score every file on photos.
+    """Write MODEL for other programs, and score every file.
 
     Every file is loaded again and scored on the photos that the run kept for the test; the table
     says how far its probabilities are from the network's, how large it is and how long a photo
