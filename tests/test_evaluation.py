@@ -126,6 +126,27 @@ def test_collapse_is_noticed_and_said():
     assert describe_collapse(np.empty((0, 2))) is None
 
 
+@pytest.mark.parametrize(
+    ("happy", "sad", "is_said"), [(30, 0, 0), (12, 3, 0), (1, 0, 0), (8, 8, 1)]
+)
+def test_a_collapse_is_said_only_where_the_other_class_is_there_to_show_it(happy, sad, is_said):
+    result = make_evaluation([1] * happy + [0] * sad, np.tile([0.1, 0.9], (happy + sad, 1)))
+    assert bool(result.collapse) == bool(is_said)
+
+
+@pytest.mark.parametrize(
+    ("right", "count", "expected"), [(1, 2, 0), (9, 15, 0), (95, 200, 0), (90, 100, 1)]
+)
+def test_what_is_above_chance_depends_on_the_number_of_photos(right, count, expected):
+    labels = np.arange(count) % 2
+    own = np.where(np.arange(count) < right, 0.9, 0.1)
+    result = make_evaluation(
+        labels, np.where(np.eye(2)[labels] > 0, own[:, None], 1 - own[:, None])
+    )
+    assert result.is_above_chance == bool(expected)
+    assert not make_evaluation([1] * 30, np.tile([0.1, 0.9], (30, 1))).is_above_chance
+
+
 def test_table_and_dictionary_hold_every_photo_and_number(tmp_path):
     labels, probabilities = make_answers(20)
     paths = [f"odd\n{i}\udce9.jpg" for i in range(20)]

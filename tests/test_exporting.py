@@ -398,6 +398,15 @@ def test_what_is_kept(name, difference, after, is_kept, tmp_path):
     assert ("Careful" in str(ExportReport((parity,)))) is not is_kept
 
 
+@pytest.mark.parametrize(("before", "after", "is_shown"), [(17, 16, False), (20, 11, True)])
+def test_fewer_right_of_few_photos_do_not_prove_a_worse_file(before, after, is_shown, tmp_path):
+    accuracies = wilson_interval(before, 20), wilson_interval(after, 20)
+    parity = Parity("litert_int8", tmp_path, "", 0.3, before - after, *accuracies, 1.0, 8.0, 1.0)
+    text = str(ExportReport((parity,)))
+    assert ("does not predict as the network does" in text) == is_shown
+    assert ("too few to tell (n = 20)" in text) != is_shown
+
+
 # --- the command ----------------------------------------------------------------------------
 
 

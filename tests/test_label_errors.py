@@ -122,6 +122,15 @@ def test_wrong_predictions_are_listed_the_most_probable_first(root):
     assert "2 are worth a look" in str(review)
 
 
+def test_predictions_no_better_than_guessing_say_nothing_about_labels(root):
+    report = find_problems(root, progress=False)
+    wrong = set(report.kept.paths[::2])
+    review = rank_label_errors(answer(report, wrong), report)
+    assert not review.is_above_chance
+    assert "says nothing about the labels" in str(review)
+    assert "worth a look" not in str(review)
+
+
 def test_mistakes_beyond_the_estimate_are_listed_last_and_only_so_many(root):
     report = find_problems(root, progress=False)
     answers = answer(report, set())

@@ -118,6 +118,15 @@ def test_a_rule_that_sees_nothing_bears_everything():
     shares = {each.value for curve in report.curves for each in curve.accuracy}
     assert shares == {report.clean.value}
     assert "no corruption is shown to matter" in str(report)
+    assert "better than by guessing" in report.conclusion
+
+
+def test_no_corruption_is_called_damaging_where_the_photos_are_too_few():
+    photos, labels = make_photos(8)
+    report = measure(predict_brightness, photos, labels, working_side_px=48)
+    assert report.most_damaging.mean < 0.9
+    assert "Most damaging" not in report.conclusion
+    assert "with 8 photos no corruption is shown to matter" in report.conclusion
 
 
 def test_every_corruption_sees_the_same_photos_and_batches_do_not_matter():

@@ -150,18 +150,37 @@ def test_callbacks_stop_last_and_save_before(photos, tmp_path):
     assert any(isinstance(callback, BestCheckpoint) for callback in callbacks)
 
 
+def read_curves(validated, trained, *, count, folder):
+    """What is said of the best of two epochs, with so many validation photos."""
+    paths, parts = map(str, range(count + 1000)), ["validation"] * count + ["train"] * 1000
+    photos = Photos.make(paths, np.arange(count + 1000) % 2, parts=parts)
+    run = Run(folder)
+    run.save(Settings(), photos)
+    history = {"accuracy": [0.6, trained], "val_accuracy": [0.6, validated], "val_loss": [0.5, 0.4]}
+    assert "one class only" in str(TrainingResult(run, history, collapse="one class only"))
+    return str(TrainingResult(run, history, collapse=None))
+
+
 @pytest.mark.parametrize(
-    ("accuracy", "losses", "expected"),
+    ("validated", "trained", "count", "expected"),
     [
-        ([0.6, 0.99], [0.5, 0.4], ["Epoch 2 of 2", "gap of 24 points", "more epochs may help"]),
-        ([0.6, 0.76], [0.4, 0.5], ["Epoch 1 of 2", "no sign of overfitting"]),
+        (0.75, 0.99, 200, ["Epoch 2 of 2", "gap of 24 points (18 to", "more epochs may help"]),
+        (0.75, 0.76, 1000, ["Epoch 2 of 2", "no sign of overfitting (n = 1,000)"]),
+        (0.75, 0.84, 40, ["leads validation by 9 points", "n = 40", "do not tell whether"]),
+        (0.75, 0.76, 40, ["n = 40", "do not tell whether"]),
+        (0.47, 1.0, 15, ["too few to tell (n = 15)"]),
+        (1.0, 0.99, 15, ["too few to tell (n = 15)"]),
+        (0.2, 1.0, 5, ["too few to tell (n = 5)"]),
     ],
 )
-def test_curves_are_read_in_words(accuracy, losses, expected):
-    history = {"accuracy": accuracy, "val_accuracy": [0.6, 0.75], "val_loss": losses}
-    text = str(TrainingResult(None, history, collapse=None))
-    assert all(part in text for part in [*expected, "has not collapsed"])
-    assert "one class only" in str(TrainingResult(None, history, collapse="one class only"))
+def test_curves_are_read_in_words_as_far_as_the_photos_allow(
+    validated, trained, count, expected, tmp_path
+):
+    text = read_curves(validated, trained, count=count, folder=tmp_path)
+    assert all(part in text for part in expected), text
+    if "too few" in text or "do not tell" in text:
+        assert "means overfitting" not in text
+        assert "no sign" not in text
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(True, {0: 40 / 60, 1: 40 / 20}), (False, None)])

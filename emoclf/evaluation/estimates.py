@@ -181,7 +181,7 @@ def subtract_estimates(second: Estimate, first: Estimate, *, correlation: float 
 
 
 COLLAPSE_FRACTION = 0.98
-"""A network that predicts one class for this fraction of the photos has collapsed."""
+"""A network that predicts one class for this fraction of the photos may have collapsed."""
 
 
 @dataclass(frozen=True)
@@ -272,25 +272,37 @@ def measure_curves(labels: np.ndarray, probabilities: np.ndarray) -> Curves:
 
 
 def describe_collapse(
-    probabilities: np.ndarray, *, class_names: Sequence[str] = CLASS_NAMES
+    probabilities: np.ndarray,
+    *,
+    class_names: Sequence[str] = CLASS_NAMES,
+    labels: np.ndarray | None = None,
 ) -> str | None:
     """Notice a network that predicts the same class for (nearly) every photo.
+
+    Photos of that class are no sign of it, and few of the others are none: it is said when fewer
+    than half of the others are recognised, and that is more than chance.
 
     Args:
         probabilities: `(photos, classes)`.
         class_names: Names in label order.
+        labels: The true labels, int64 `(photos,)`; default: unknown, so that any photo may be of
+            another class.
 
     Returns:
-        A sentence that says so and what to try, or None when both classes are predicted.
+        A sentence that says so and what to try, or None when that is not shown.
     """
     if not len(probabilities):
         return None
-    counts = np.bincount(np.argmax(probabilities, axis=1), minlength=len(class_names))
+    predicted = np.argmax(probabilities, axis=1)
+    counts = np.bincount(predicted, minlength=len(class_names))
     if counts.max() < COLLAPSE_FRACTION * len(probabilities):
         return None
-    name = class_names[int(counts.argmax())]
+    top = int(counts.argmax())
+    others = predicted if labels is None else predicted[labels != top]
+    if wilson_interval(int((others != top).sum()), len(others)).high > 1 / 2:
+        return None
     return (
-        f"Careful: {counts.max()} of {len(probabilities)} predictions are {name}. The model has "
-        "collapsed to one class and has learned nothing you can use. Try class weights, a smaller "
-        "learning rate, more epochs or more photos of the other class."
+        f"Careful: {counts.max()} of {len(probabilities)} predictions are {class_names[top]}. The "
+        "model has collapsed to one class: as it is, it tells nothing apart. Try class weights, a "
+        "smaller learning rate, more epochs or more photos of the other class."
     )

@@ -158,8 +158,15 @@ class Evaluation(Displayed):
 
     @property
     def collapse(self) -> str | None:
-        """A sentence when nearly all predictions are one class, else None."""
-        return describe_collapse(self.probabilities, class_names=self.photos.class_names)
+        """A sentence when nearly all predictions are one class and should not be, else None."""
+        names = self.photos.class_names
+        return describe_collapse(self.probabilities, class_names=names, labels=self.labels)
+
+    @property
+    def is_above_chance(self) -> bool:
+        """Whether the balanced accuracy is shown to be above that of guessing."""
+        present = len(np.unique(self.labels))
+        return present > 1 and self.balanced_accuracy.low > 1 / present
 
     def mistakes(self) -> np.ndarray:
         """Return the positions of wrong predictions, the most confident ones first, int64."""
@@ -189,7 +196,7 @@ class Evaluation(Displayed):
         if len(different) > 1 and self.accuracy.low <= self.majority_accuracy.value:
             notes.append(
                 "These photos do not show that the accuracy is above that of always "
-                f"{self.majority_class}."
+                f"{self.majority_class} (n = {len(self.photos):,})."
             )
         return notes
 

@@ -124,30 +124,33 @@ class RobustnessReport(Displayed):
 
     @property
     def conclusion(self) -> str:
-        """The most damaging kind, and from which severity on the loss is more than chance."""
-        curve, clean = self.most_damaging, self.clean_balanced
-        name = curve.corruption.title.partition(":")[0]
-        text = (
-            f"Most damaging: {name}. Over its severities the balanced accuracy is "
-            f"{curve.mean:.3f} on average, {clean.value - curve.mean:.3f} below the clean "
-            f"{clean.value:.3f} (n = {clean.count}, {self.working_side_px} pixels)."
-        )
-        clear = [
-            severity
-            for severity, each in zip(curve.corruption.severities, curve.balanced, strict=True)
-            if each.high < clean.low
-        ]
-        if clear:
-            text += f" From {clear[0]:g} on ({curve.corruption.title}) the intervals lie apart."
-        else:
-            text += (
-                f" At no severity do the intervals lie apart: with {clean.count} photos no "
-                "corruption is shown to matter."
+        """The most damaging kind, and from which severity on, where that is more than chance."""
+        clean, photos = self.clean_balanced, f"{self.clean_balanced.count:,} photos"
+        if clean.low <= 1 / 2:
+            return (
+                f"Clean, these {photos} are not shown to be predicted better than by guessing "
+                f"(balanced accuracy {clean}), so no corruption is shown to matter."
             )
+        shown = [each for each in self.curves if self._find_apart(each)]
+        if not shown:
+            return (
+                "At no severity of any corruption do the intervals lie apart: with "
+                f"{photos} no corruption is shown to matter."
+            )
+        curve = min(shown, key=lambda each: each.mean)
         return (
-            f"{text} The severities are no common scale, so which corruption is worst depends on "
+            f"Most damaging: {curve.corruption.title.partition(':')[0]}. Over its severities the "
+            f"balanced accuracy is {curve.mean:.3f} on average, {clean.value - curve.mean:.3f} "
+            f"below the clean {clean.value:.3f} (n = {clean.count}, {self.working_side_px} "
+            f"pixels). From {self._find_apart(curve)[0]:g} on ({curve.corruption.title}) the intervals lie "
+            "apart. The severities are no common scale, so which corruption is worst depends on "
             "them."
         )
+
+    def _find_apart(self, curve: CorruptionCurve) -> list[float]:
+        """Return the severities at which the balanced accuracy is shown to be below the clean."""
+        pairs = zip(curve.corruption.severities, curve.balanced, strict=True)
+        return [severity for severity, each in pairs if each.high < self.clean_balanced.low]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary that JSON can hold."""

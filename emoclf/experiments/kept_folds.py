@@ -138,7 +138,7 @@ class CrossValidation(Displayed):
         if collapsed:
             notes.append(
                 f"{collapsed} of {len(self.scores)} networks predicted one class for all "
-                "validation photos: there were too few photos or epochs to learn from."
+                "validation photos: too few photos or epochs to learn from may be the reason."
             )
         fewest = min(count_different(self.photos).values())
         if fewest < FEW_PHOTOS:

@@ -14,7 +14,14 @@ import numpy as np
 
 from emoclf.config import Settings
 from emoclf.display import Displayed
-from emoclf.evaluation import Evaluation, collect_predictions, describe_collapse
+from emoclf.evaluation import (
+    Evaluation,
+    collect_predictions,
+    describe_collapse,
+    wilson_interval,
+)
+from emoclf.evaluation.estimates import count_independent, subtract_estimates
+from emoclf.evaluation.evaluation import FEW_PHOTOS
 from emoclf.models.model_file import load_model, save_model
 from emoclf.photos import Photos
 from emoclf.run import SETTINGS_FILE_NAME, Run, check_run_name, make_run_folder
@@ -34,7 +41,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 OVERFITTING_GAP = 0.08
-"""A larger lead of the training accuracy over the validation accuracy is called overfitting."""
+"""A larger lead of the training accuracy over the validation accuracy is called overfitting, if the
+photos show that there is one."""
 
 
 def start_run(
@@ -240,7 +248,8 @@ class TrainingResult(Displayed):
     Attributes:
         run: The run, with everything of it in its folder.
         history: Metric name to one float per epoch, as Keras' `History.history`.
-        collapse: A sentence when the model predicts one class for all validation photos, else None.
+        collapse: A sentence when the model is shown to predict one class for all validation photos,
+            else None.
     """
 
     run: Run
@@ -254,7 +263,7 @@ class TrainingResult(Displayed):
         return losses.index(min(losses)) + 1
 
     def blocks(self) -> Iterable[str]:
-        """Say which epoch is kept, whether the network overfits, and whether it collapsed."""
+        """Say which epoch is kept, and whether overfitting or a collapse is shown."""
         losses, best = self.history["val_loss"], self.best_epoch - 1
         trained, validated = self.history["accuracy"][best], self.history["val_accuracy"][best]
         yield (
@@ -262,17 +271,40 @@ class TrainingResult(Displayed):
             f"{losses[best]:.3f}, is the lowest. The accuracy is {trained:.1%} on the (augmented) "
             f"training photos and {validated:.1%} on the validation photos."
         )
-        if trained - validated > OVERFITTING_GAP:
-            yield (
-                f"The gap of {100 * (trained - validated):.0f} points means overfitting: the "
+        yield self._judge_gap(trained, validated)
+        if self.best_epoch == len(losses):
+            yield "The last epoch is the best one, so more epochs may help."
+        yield from [self.collapse] if self.collapse else []
+
+    def _judge_gap(self, trained: float, validated: float) -> str:
+        """Say whether the network overfits, as far as the number of photos allows."""
+        parts = {part: self.run.photos.part(part) for part in ("train", "validation")}
+        worth = {part: count_independent(photos.groups) for part, photos in parts.items()}
+        first, second = (
+            wilson_interval(
+                round(value * len(parts[part])), len(parts[part]), effective_count=worth[part]
+            )
+            for part, value in (("train", trained), ("validation", validated))
+        )
+        gap, count = subtract_estimates(first, second), len(parts["validation"])
+        if worth["validation"] < FEW_PHOTOS:
+            return (
+                f"Whether it overfits cannot be said: {count} validation photos are too few to "
+                f"tell (n = {count})."
+            )
+        points = f"{100 * gap.low:.0f} to {100 * gap.high:.0f}, n = {count:,}"
+        if gap.value > OVERFITTING_GAP and gap.low > 0:
+            return (
+                f"The gap of {100 * gap.value:.0f} points ({points}) means overfitting: the "
                 "network memorises training photos. More photos, more dropout or a smaller network "
                 "help."
             )
-        else:
-            yield "Validation keeps up with training: no sign of overfitting."
-        if self.best_epoch == len(losses):
-            yield "The last epoch is the best one, so more epochs may help."
-        yield self.collapse or "Both classes are predicted: the network has not collapsed to one."
+        if gap.high <= OVERFITTING_GAP:
+            return f"Validation keeps up with training: no sign of overfitting (n = {count:,})."
+        return (
+            f"Training leads validation by {100 * gap.value:.0f} points ({points}): these photos "
+            "do not tell whether the network overfits."
+        )
 
 
 def finish_run(
@@ -294,10 +326,11 @@ def finish_run(
     """
     if not _is_saved(model, run.model_file):
         save_model(model, run.model_file, info=run.info)
-    _, probabilities = collect_predictions(model, validation)
+    labels, probabilities = collect_predictions(model, validation)
     numbers = {name: [float(value) for value in values] for name, values in history.items()}
+    names = run.info.class_names
     return TrainingResult(
-        run, numbers, describe_collapse(probabilities, class_names=run.info.class_names)
+        run, numbers, describe_collapse(probabilities, class_names=names, labels=labels)
     )
 
 

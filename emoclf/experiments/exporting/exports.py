@@ -78,7 +78,7 @@ class ExportReport(Displayed):
         )
         for each in self.parities:
             if not each.is_kept:
-                yield (f"Careful: {each.format} does not predict as the network does: {each.rule}.")
+                yield f"Careful: {each.describe_loss()}"
         yield from (f"Left out: {reason}" for reason in self.unavailable.values())
 
     def to_dict(self) -> dict[str, Any]:

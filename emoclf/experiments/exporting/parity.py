@@ -15,6 +15,7 @@ from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import cache_photos
 from emoclf.data.splitting import split_photos
 from emoclf.evaluation import Estimate, estimate_fraction
+from emoclf.evaluation.comparing import mcnemar_test
 from emoclf.images import ModelInfo, Network
 from emoclf.images.faces import FaceDetector
 from emoclf.inference import MakeDetector
@@ -214,6 +215,19 @@ class Parity:
         if FORMATS[self.format].is_float:
             return f"no probability may change by {MAX_DIFFERENCE:.0e} or more"
         return f"accuracy may fall by {100 * MAX_ACCURACY_LOSS:.0f} point at most"
+
+    def describe_loss(self) -> str:
+        """Say what a file that is not kept has lost, as far as the number of photos shows it."""
+        count = self.accuracy_before.count
+        lost = round((self.accuracy_before.value - self.accuracy_after.value) * count)
+        changed = max(self.changed_predictions, lost)
+        votes = (changed + lost) // 2, (changed - lost) // 2
+        if not FORMATS[self.format].is_float and mcnemar_test(*votes) >= 0.05:
+            return (
+                f"{self.format} gets {lost:,} of {count:,} photos less right, too few to tell "
+                f"(n = {count:,}) whether it predicts worse than the network."
+            )
+        return f"{self.format} does not predict as the network does: {self.rule}."
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as a dictionary that JSON can hold."""

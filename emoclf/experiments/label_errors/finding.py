@@ -26,6 +26,11 @@ LABEL_ERROR_KINDS: tuple[str, ...] = (
 )
 """Why a label may be wrong, in the order in which photos are listed."""
 
+NOT_ABOVE_CHANCE = (
+    "and are not shown to be better than guessing: what they call an error says nothing about the "
+    "labels. Train longer, with more photos or another network, before you look for label errors."
+)
+
 FilterBy = Literal["prune_by_class", "prune_by_noise_rate", "both"]
 """The paper's two ways to choose, and what both choose; cleanlab's names."""
 
@@ -67,6 +72,8 @@ class LabelReview(Displayed):
         noise_rates: Class name -> estimated fraction of its labels that are wrong, 0 to 1.
         test_photos_left_out: How many are not listed because they, or duplicates of them, are test
             photos.
+        is_above_chance: Whether the predictions are shown to be better than guessing. If not, they
+            say nothing about labels.
     """
 
     root: Path
@@ -75,18 +82,20 @@ class LabelReview(Displayed):
     reviewed: int
     noise_rates: dict[str, float]
     test_photos_left_out: int = 0
+    is_above_chance: bool = True
 
     def blocks(self) -> Iterable[str | Table]:
         """Return how many there are of each kind, with the first three of each."""
         rates = ", ".join(f"{name} {rate:.1%}" for name, rate in self.noise_rates.items())
-        yield (
-            f"{self.reviewed:,} photos were predicted by networks not trained on them; "
-            f"{len(self.label_errors):,} are worth a look."
-        )
-        yield (
-            f"Labels estimated to be wrong (confident learning): {rates}. That counts the "
-            "networks' own mistakes, too: where they are often wrong, so is the estimate."
-        )
+        start = f"{self.reviewed:,} photos were predicted by networks not trained on them"
+        if self.is_above_chance:
+            yield f"{start}; {len(self.label_errors):,} are worth a look."
+            yield (
+                f"Labels estimated to be wrong (confident learning): {rates}. That counts the "
+                "networks' own mistakes, too: where they are often wrong, so is the estimate."
+            )
+        else:
+            yield f"{start}, {NOT_ABOVE_CHANCE}"
         for kind in LABEL_ERROR_KINDS:
             found = [each for each in self.label_errors if each.kinds[0] == kind]
             if found:
@@ -152,6 +161,7 @@ def rank_label_errors(
         reviewed=len(evaluation.photos),
         noise_rates=_estimate_noise(evaluation),
         test_photos_left_out=len(found) - len(kept),
+        is_above_chance=evaluation.is_above_chance,
     )
 
 
