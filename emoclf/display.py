@@ -23,6 +23,16 @@ _GAP = 2
 _NO_FORMULA = 'class="tex2jax_ignore mathjax_ignore"'  # a $ in a name begins none in a notebook
 
 
+def count_noun(count: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s unless there is one of it.
+
+    Example:
+        >>> count_noun(1, "photo"), count_noun(1200, "photo")
+        ('1 photo', '1,200 photos')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Table:
     """A table of results.

@@ -138,13 +138,13 @@ class RobustnessReport(Displayed):
                 f"{photos} no corruption is shown to matter."
             )
         curve = min(shown, key=lambda each: each.mean)
+        first = self._find_apart(curve)[0]
         return (
             f"Most damaging: {curve.corruption.title.partition(':')[0]}. Over its severities the "
             f"balanced accuracy is {curve.mean:.3f} on average, {clean.value - curve.mean:.3f} "
             f"below the clean {clean.value:.3f} (n = {clean.count}, {self.working_side_px} "
-            f"pixels). From {self._find_apart(curve)[0]:g} on ({curve.corruption.title}) the intervals lie "
-            "apart. The severities are no common scale, so which corruption is worst depends on "
-            "them."
+            f"pixels). From {first:g} on ({curve.corruption.title}) the intervals lie apart. The "
+            "severities are no common scale, so which corruption is worst depends on them."
         )
 
     def _find_apart(self, curve: CorruptionCurve) -> list[float]:

@@ -47,7 +47,8 @@ def draw_faces(
 ) -> None:
     """Draw happy and sad faces, to try it all without photos.
 
-    They go into FOLDER/happy and FOLDER/sad. Nothing is overwritten; stopped and started again, the command goes on where it was.
+    They go into FOLDER/happy and FOLDER/sad. Nothing is overwritten; stopped and started again, the
+    command goes on where it was.
 
     Args:
         folder: Where the class folders go.
@@ -110,9 +111,10 @@ def stage(
 ) -> None:
     """Copy a folder or an archive of photos here, once.
 
-    The pictures of SOURCE, a folder or a .zip or .tar.gz, go into FOLDER. For a SOURCE on Google Drive, where opening many small files is slow: an archive is fastest.
-    Every file is verified; a damaged or unsafe archive is refused and leaves nothing behind. The
-    source is never changed. A second call finds the copy and is done at once.
+    The pictures of SOURCE, a folder or a .zip or .tar.gz, go into FOLDER. For a SOURCE on Google
+    Drive, where opening many small files is slow: an archive is fastest. Every file is verified; a
+    damaged or unsafe archive is refused and leaves nothing behind. The source is never changed. A
+    second call finds the copy and is done at once.
 
     Args:
         source: The folder or archive.

@@ -64,9 +64,10 @@ def evaluate(
 ) -> None:
     """Test MODEL on photos with known classes.
 
-    Says how many come out right, the accuracy with its interval, and what is confused. Without FOLDER, a run is tested on the photos that its split has kept for the test, and the
-    numbers, every prediction and the time of this access are written into the run folder; a second
-    access is allowed, and the output says what it is worth.
+    Says how many come out right, the accuracy with its interval, and what is confused. Without
+    FOLDER, a run is tested on the photos that its split has kept for the test, and the numbers,
+    every prediction and the time of this access are written into the run folder; a second access is
+    allowed, and the output says what it is worth.
 
     Args:
         folder: Other photos, one folder per class; those that the run was trained with are left

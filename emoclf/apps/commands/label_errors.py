@@ -201,8 +201,9 @@ def compare_corrections(
 ) -> None:
     """Train before and after corrections, and compare both.
 
-    Both are tested on the same photos. The settings and the split of RUN are used. The test photos are those that the split has kept;
-    the corrections must not have touched them. Stopped, the same command goes on.
+    Both are tested on the same photos. The settings and the split of RUN are used. The test photos
+    are those that the split has kept; the corrections must not have touched them. Stopped, the same
+    command goes on.
 
     Args:
         run: The run of `cross-validate` that was reviewed.

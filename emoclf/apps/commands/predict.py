@@ -55,7 +55,14 @@ from emoclf.apps.commands.rows import (
     list_photos,
     summarise,
 )
-from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, plain_warnings
+from emoclf.apps.commands.terminal import (
+    UsageError,
+    echo,
+    echo_json,
+    find_columns,
+    is_watched,
+    plain_warnings,
+)
 from emoclf.config import Method
 from emoclf.untrusted import show_text
 
@@ -153,8 +160,13 @@ def _print_rows(
 
     names = [show_text(path) for path in photos]
     names += [show_text(problem.file) for problem, _ in done]
-    cells = [*predictor.info.class_names, *([UNCERTAIN] if predictor.rule else []), "not read"]
-    layout = choose_layout(names, cells)
+    classes = predictor.info.class_names
+    layout = choose_layout(
+        names,
+        [*classes, *([UNCERTAIN] if predictor.rule else []), "not read"],
+        values=[*classes, *(["neither"] if predictor.rule else [])],
+        columns=find_columns(sys.stdout),
+    )
     for problem, _ in done:
         for row in format_rows(problem, layout):
             echo(row)
@@ -170,21 +182,23 @@ def _print_summary(
     choice: DetectorChoice,
     annotated_folder: Path | None,
 ) -> None:
-    """Print what the rows add up to and what was used."""
+    """Print what was used, and at the end what the rows add up to."""
     summary = summarise([prediction for prediction, _ in done])
-    echo(describe_summary(summary))
+    if choice.made:
+        echo(f"Detector: {choice.made.description}")
+    if predictor.rule:
+        echo(predictor.rule.describe())
     if summary["without_face"]:
         echo(
             "No face: take a photo in which the face is larger, sharper and seen from the front, "
             "or ask for the whole photo with --whole-photo."
         )
-    if choice.made:
-        echo(f"Detector: {choice.made.description}")
-    if predictor.rule:
-        echo(predictor.rule.describe())
     if annotated_folder:
         written = sum(picture is not None for _, picture in done)
-        echo(f"Annotated: {written} in {show_text(annotated_folder)}")
+        echo(f"Annotated: {written:,} in {show_text(annotated_folder)}")
+    echo(f"\n{describe_summary(summary)}")
+    if len(done) > 1:
+        echo("All of it, for a program: the same command with --json.")
 
 
 def _make_document(
@@ -240,10 +254,10 @@ def explain(
 ) -> int:
     """Draw onto photos what speaks for the prediction.
 
-    It is yellow where most does. The largest face of a photo is explained, or the whole photo for a network of whole photos.
-    After each photo stands the probability, and what becomes of it when the tenth of the picture
-    that is marked most is hidden, and the tenth that is marked least: when both change alike, do
-    not believe the map.
+    It is yellow where most does. The largest face of a photo is explained, or the whole photo for a
+    network of whole photos. After each photo stands the probability, and what becomes of it when
+    the tenth of the picture that is marked most is hidden, and the tenth that is marked least: when
+    both change alike, do not believe the map.
 
     Args:
         output: Where the pictures go; overwrites nothing.

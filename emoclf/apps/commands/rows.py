@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,13 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoclf.apps.commands.terminal import echo
+from emoclf.display import count_noun
 from emoclf.storage import is_folder
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     from emoclf.inference import FacePrediction, Prediction
 
+Layout = tuple[int, int, int | None]
+"""Columns of the names, of the predictions, and of the terminal where there is one."""
+
 _MAX_NAME_COLUMNS = 72
+_FEWEST_NAME_COLUMNS = 16
+_GAP = "..."
 
 
 def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
@@ -47,29 +54,73 @@ def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
     return photos, problems
 
 
-def choose_layout(names: Sequence[str], predictions: Sequence[str]) -> tuple[int, int]:
+def choose_layout(
+    names: Sequence[str],
+    predictions: Sequence[str],
+    *,
+    values: Sequence[str] = (),
+    columns: int | None = None,
+) -> Layout:
     """Choose how wide the columns are, before the first row is shown.
 
     Args:
         names: The files, as they will be shown; all but very long ones fit.
         predictions: Everything that can stand in the column of the prediction.
+        values: The names of the probabilities in a row.
+        columns: Width of the terminal, in which longer names are shortened; None for a file or a
+            pipe, which take rows of any length.
+
+    Returns:
+        Columns of the names, of the predictions, and of the terminal.
     """
     widest = max((count_columns(name) for name in names), default=0)
-    return min(widest, _MAX_NAME_COLUMNS), max(map(len, predictions))
+    answer = max(map(len, predictions))
+    if columns is None:
+        return min(widest, _MAX_NAME_COLUMNS), answer, None
+    room = columns - len("  ") - answer - sum(len(f"  {each} 100%") for each in values)
+    return min(widest, max(room, _FEWEST_NAME_COLUMNS)), answer, columns
 
 
-def format_rows(prediction: Prediction, layout: tuple[int, int]) -> Iterator[str]:
-    """Yield a line for each face of a photo, whatever it is called, or one that says why none."""
-    name_columns, answer_columns = layout
+def format_rows(prediction: Prediction, layout: Layout) -> Iterator[str]:
+    """Yield a line for each face of a photo, whatever it is called, or one that says why none.
+
+    Where a face lies is left out if the line would not fit into the terminal.
+    """
+    name_columns, answer_columns, columns = layout
     name = show_text(prediction.file or "")
+    if columns:
+        name = _shorten(name, name_columns)
     start = name + " " * (name_columns - count_columns(name))
     if prediction.problem:
         reason = prediction.problem.removeprefix(f"{prediction.file!r}: ")
-        yield f"{start}  {'not read':<{answer_columns}}  {show_text(reason)}"
+        row = f"{start}  {'not read':<{answer_columns}}  "
+        yield row + _indent(show_text(reason), count_columns(row), columns)
     elif not prediction.faces:
         yield f"{start}  no face"
     for face in prediction.faces:
-        yield f"{start}  {face.answer:<{answer_columns}}  {_format_face(face)}"
+        row = f"{start}  {face.answer:<{answer_columns}}  "
+        text = _format_face(face)
+        if columns and count_columns(row) + len(text) > columns and not face.is_whole_photo:
+            text = text.rpartition("  ")[0]
+        yield row + _indent(text, count_columns(row), columns)
+
+
+def _shorten(name: str, columns: int) -> str:
+    """Leave out the middle of a name that is too wide; its end tells files apart."""
+    if count_columns(name) <= columns:
+        return name
+    first, last = (columns - len(_GAP)) // 3, columns - len(_GAP) - (columns - len(_GAP)) // 3
+    start = next(n for n in range(len(name), -1, -1) if count_columns(name[:n]) <= first)
+    end = next(n for n in range(len(name) + 1) if count_columns(name[n:]) <= last)
+    return f"{name[:start]}{_GAP}{name[end:]}"
+
+
+def _indent(text: str, column: int, columns: int | None) -> str:
+    """Break a text between words so that it stays right of a column."""
+    if columns is None:
+        return text
+    lines = textwrap.wrap(text, max(columns - column, _FEWEST_NAME_COLUMNS))
+    return f"\n{' ' * column}".join(lines)
 
 
 def _format_face(face: FacePrediction) -> str:
@@ -110,19 +161,15 @@ def summarise(predictions: Sequence[Prediction]) -> dict[str, Any]:
 
 def describe_summary(summary: dict[str, Any]) -> str:
     """Return for example `3 photos, 4 faces: 3 Happy, 1 Sad; 1 not read` as a sentence."""
-    counts = [_count(summary["photos"], "photo")]
+    counts = [count_noun(summary["photos"], "photo")]
     if summary["faces"] or not summary["whole_photos"]:
-        counts.append(_count(summary["faces"], "face"))
+        counts.append(count_noun(summary["faces"], "face"))
     if summary["whole_photos"]:
-        counts.append(f"{summary['whole_photos']} predicted as a whole")
-    said = ", ".join(f"{count} {answer}" for answer, count in summary["answers"].items())
+        counts.append(f"{summary['whole_photos']:,} predicted as a whole")
+    said = ", ".join(f"{count:,} {answer}" for answer, count in summary["answers"].items())
     parts = [f"{', '.join(counts)}{f': {said}' if said else ''}"]
     if summary["without_face"]:
-        parts.append(f"{summary['without_face']} without a face")
+        parts.append(f"{summary['without_face']:,} without a face")
     if summary["not_read"]:
-        parts.append(f"{summary['not_read']} not read")
+        parts.append(f"{summary['not_read']:,} not read")
     return f"{'; '.join(parts)}."
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number} {name}{'' if number == 1 else 's'}"

@@ -26,20 +26,52 @@ _BARS = frozenset(
 _MOVES = re.compile(r"[\r\b]|\x1b\[(?:[0-9;]*m|[AK]|\?25[lh])")
 """All that a bar needs; should a name from outside stand in one, nothing else passes."""
 
+_COPIED = re.compile("python -m emoclf |pip install ")
+
 _CALLS_TO_BAR = 4
 """It is found that few calls above what writes, or it does not write."""
 
 
-def echo(text: object = "", *, err: bool = False) -> None:
-    """Print a text and a line break on the standard output, or on the error stream."""
-    stream = sys.stderr if err else sys.stdout
-    stream.write(f"{show_lines(text)}\n")
+def echo(text: object = "", *, err: bool = False, wrap: bool = True) -> None:
+    """Print a text and a line break on the standard output, or on the error stream.
+
+    In a terminal, lines are broken between words, but for those with a command to copy.
+    """
+    stream, shown = sys.stderr if err else sys.stdout, show_lines(text)
+    columns = find_columns(stream)
+    if columns and wrap:
+        shown = "\n".join(_break(line, columns) for line in shown.split("\n"))
+    stream.write(f"{shown}\n")
     stream.flush()
+
+
+def find_columns(stream: TextIO) -> int | None:
+    """Return the width of the terminal that a stream writes to; None for a file or a pipe."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if stream.isatty() else None
+
+
+def _break(line: str, columns: int) -> str:
+    if len(line) <= columns or _COPIED.search(line):
+        return line
+    import textwrap
+
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(
+        line.strip(),
+        columns,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def echo_json(value: object) -> None:
     """Print a value as JSON, exactly: what could move a cursor is escaped as JSON does it."""
-    echo(json.dumps(value, indent=1).replace("\x7f", "\\u007f"))  # which JSON leaves as it is
+    text = json.dumps(value, indent=1)
+    echo(text.replace("\x7f", "\\u007f"), wrap=False)  # which JSON leaves as it is
 
 
 def is_watched() -> bool:

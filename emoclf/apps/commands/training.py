@@ -66,9 +66,9 @@ def train(
 ) -> None:
     """Train a network on your own photos.
 
-    FOLDER holds one folder of photos per class. Damaged files and duplicates are left out (`clean` says which), the rest is split, and a part is
-    kept for the test (`evaluate`). The run folder keeps the settings, the split, the curves, the
-    best epoch and the model.
+    FOLDER holds one folder of photos per class. Damaged files and duplicates are left out (`clean`
+    says which), the rest is split, and a part is kept for the test (`evaluate`). The run folder
+    keeps the settings, the split, the curves, the best epoch and the model.
 
     With --resume, a training that was stopped, by Ctrl-C or by a power cut, goes on when the same
     command is given again, and ends as if it had not been stopped.
