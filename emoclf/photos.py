@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from emoclf.config import CLASS_NAMES, PARTS, SEED
-from emoclf.display import Displayed, Table
+from emoclf.display import Displayed, Table, count_noun
 from emoclf.storage import check_keys, check_kind, find_path, read_json, write_json
 from emoclf.untrusted import check_class_names, show_text
 
@@ -226,7 +226,7 @@ class Photos(Displayed):
             if total < SMALL_PART:
                 halfwidth = 98 / max(total, 1) ** 0.5
                 notes.append(
-                    f"{part} holds only {total} photos: an accuracy measured on it is uncertain by "
+                    f"{part} holds only {count_noun(total, 'photo')}: an accuracy measured on it is uncertain by "
                     f"up to {min(halfwidth, 50):.0f} points either way."
                 )
         return notes

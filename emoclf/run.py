@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from emoclf.config import MODEL_FILE_NAME, Settings
-from emoclf.display import Displayed, Table
+from emoclf.display import Displayed, Table, count_noun
 from emoclf.images import ModelInfo
 from emoclf.photos import Photos
 from emoclf.storage import check_keys, check_kind, find_sha256, read_json, write_json
@@ -300,7 +300,7 @@ class TestAccessLog(Displayed):
         if not self.accesses:
             return "No access to the test photos is recorded."
         if len(self.accesses) == 1:
-            return f"First recorded access to the {self.accesses[0].photos:,} test photos."
+            return f"First recorded access to {count_noun(self.accesses[0].photos, 'test photo')}."
         models = {access.model_sha256 or access.predictions_sha256 for access in self.accesses}
         text = (
             f"This is access no. {len(self.accesses)} to the test photos (the first: "

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from emoclf.config import CLASS_NAMES
 from emoclf.data.class_words import find_named_classes, is_negated
-from emoclf.display import Displayed, Table
+from emoclf.display import Displayed, Table, count_noun
 from emoclf.storage import describe_irregular, find_path
 from emoclf.untrusted import normalise_name, quote_argument, show_text
 
@@ -124,7 +124,7 @@ class PhotoFolder(Displayed):
             size = f", {self.bytes / 2**20:,.1f} MiB" if self.bytes else ""
             verb = "staged and verified" if self.sha256 else "written"
             state = "were staged before" if self.sha256 and self.was_there else verb
-            yield f"{self.files:,} files{size}, {state}: {show_text(self.folder)}"
+            yield f"{count_noun(self.files, 'file')}{size}, {state}: {show_text(self.folder)}"
         if self.sha256:
             yield f"SHA-256 of all of them: {self.sha256}"
         if self.counts:
@@ -136,7 +136,7 @@ class PhotoFolder(Displayed):
         if self.left_out:
             named = ", ".join(f"{n!r} ({why})" for n, why in self.left_out[:_NAMED_FILES])
             more = ", ..." if len(self.left_out) > _NAMED_FILES else ""
-            yield f"{len(self.left_out):,} files left out: {named}{more}"
+            yield f"{count_noun(len(self.left_out), 'file')} left out: {named}{more}"
 
 
 def parse_class_map(text: str, *, class_names: tuple[str, ...] = CLASS_NAMES) -> dict[str, str]:

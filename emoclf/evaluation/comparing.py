@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from emoclf.config import SEED
-from emoclf.display import Displayed, Table
+from emoclf.display import Displayed, Table, count_noun
 from emoclf.evaluation.bootstrap import BOOTSTRAP_RESAMPLES, resample_figures
 from emoclf.evaluation.estimates import Estimate, count_independent, subtract_estimates
 from emoclf.evaluation.evaluation import Evaluation
@@ -61,7 +61,7 @@ class Comparison(Displayed):
             [(_TITLES[name], e.value, e.interval) for name, e in self.differences.items()],
         )
         yield (
-            f"Of the same {self.photos:,} photos {second} alone gets {self.only_second} right, "
+            f"Of the same {count_noun(self.photos, 'photo')} {second} alone gets {self.only_second} right, "
             f"{first} alone {self.only_first}: McNemar's exact test, p = {self.p_value:.3g}."
         )
         if self.better:

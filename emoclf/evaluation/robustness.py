@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from emoclf.config import SEED
-from emoclf.display import Displayed, Table
+from emoclf.display import Displayed, Table, count_noun
 from emoclf.evaluation.estimates import (
     Estimate,
     average_estimates,
@@ -125,10 +125,10 @@ class RobustnessReport(Displayed):
     @property
     def conclusion(self) -> str:
         """The most damaging kind, and from which severity on, where that is more than chance."""
-        clean, photos = self.clean_balanced, f"{self.clean_balanced.count:,} photos"
+        clean, photos = self.clean_balanced, count_noun(self.clean_balanced.count, "photo")
         if clean.low <= 1 / 2:
             return (
-                f"Clean, these {photos} are not shown to be predicted better than by guessing "
+                f"Clean, nothing shows that these {photos} are predicted better than by guessing "
                 f"(balanced accuracy {clean}), so no corruption is shown to matter."
             )
         shown = [each for each in self.curves if self._find_apart(each)]

@@ -18,6 +18,7 @@ import numpy as np
 from emoclf.config import FACE_SIZE, Settings
 from emoclf.data.folds import Folds, make_folds
 from emoclf.data.loading import PhotoCache, WithoutFace, take_order
+from emoclf.display import count_noun
 from emoclf.experiments.kept_folds import (
     PLAN_NAME,
     CrossValidation,
@@ -209,7 +210,7 @@ def _estimate(photos: Photos, settings: Settings, *, trainings: int) -> str:
         validation_photos=len(photos.part("validation")),
     )
     return (
-        f"{trainings} trainings of at most {settings.epochs} epochs: "
+        f"{count_noun(trainings, 'training')} of at most {count_noun(settings.epochs, 'epoch')}: "
         f"{describe_seconds(trainings * (start + settings.epochs * epoch))} in all, measured on "
         f"{TIMED_STEPS} steps ({epoch:.1f} s per epoch, {start:.1f} s to start each); early "
         "stopping makes it less."

@@ -27,7 +27,7 @@ from emoclf.data.loading import (
     make_dataset,
     take_order,
 )
-from emoclf.display import Displayed
+from emoclf.display import Displayed, count_noun
 from emoclf.images.faces import FaceDetector
 from emoclf.models import build_network, synchronise_normalisation
 from emoclf.models.model_file import save_model
@@ -75,7 +75,7 @@ class MultiWorkerResult(Displayed):
         """Say how many workers trained for how long, and with which result."""
         loss, accuracy = (self.history[name][-1] for name in ("val_loss", "val_accuracy"))
         yield (
-            f"{self.workers} workers, {len(self.history['loss'])} epochs: validation loss "
+            f"{self.workers} workers, {count_noun(len(self.history['loss']), 'epoch')}: validation loss "
             f"{loss:.3f}, accuracy {accuracy:.1%}."
         )
 

@@ -23,11 +23,13 @@ from emoclf.apps.commands.options import (
     Switch,
     Votes,
     find_given,
+    propose,
     read_settings,
     refuse_existing,
 )
 from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping
-from emoclf.config import SEED, LabelSource
+from emoclf.config import CLASS_NAMES, PARTS, SEED, LabelSource
+from emoclf.display import count_noun
 from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
@@ -71,8 +73,10 @@ def draw_faces(
         wrong_labels=wrong_labels,
         progress=is_watched(),
     )
-    planted = f", and {len(drawn.planted_flaws)} flawed files" if drawn.planted_flaws else ""
+    flaws_drawn = count_noun(len(drawn.planted_flaws), "flawed file")
+    planted = f", and {flaws_drawn}" if drawn.planted_flaws else ""
     echo(f"{_count_drawn(drawn)}{planted}")
+    echo(propose("clean", folder))
 
 
 def _count_drawn(drawn: FolderOfPhotos) -> str:
@@ -206,8 +210,7 @@ def _fetch_fer2013(
     )
     echo(made)
     is_split = len({name.rpartition("/")[2] for name in made.counts}) > 1
-    command = f"Next: python -m emoclf split {quote_argument(folder)}"
-    echo(f"{command} --as-published" if is_split else command)
+    echo(propose("split", folder, *(["--as-published"] if is_split else [])))
 
 
 def _fetch_votes(folder: Path) -> None:
@@ -220,6 +223,7 @@ def _fetch_drawn(folder: Path) -> None:
     from emoclf.data.synthetic import make_drawn_faces
 
     echo(_count_drawn(make_drawn_faces(folder, with_flaws=True, progress=is_watched())))
+    echo(propose("clean", folder))
 
 
 def _show_staged(
@@ -243,6 +247,8 @@ def _show_staged(
         echo(f"  {name}: {count:,}")
     for path, reason in found.unassigned[:10]:
         echo(f"  in no class: {show_text(path.name)} ({reason}); name its class with --map")
+    if set(counts) == set(CLASS_NAMES) and all(counts.values()):
+        echo(propose("clean", staged.folder, again=("--map",)))
 
 
 @stopping("Stopped. The same command does the rest.")
@@ -254,7 +260,7 @@ def clean(
     csv: File | None = None,
     class_map: ClassMap = None,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """Examine every photo of FOLDER and say what is wrong.
 
     Nothing is deleted or changed. With --move, the files that must not be trained on are moved to
@@ -269,8 +275,13 @@ def clean(
       python -m emoclf clean data
       python -m emoclf clean data --csv problems.csv
       python -m emoclf clean data --move
+
+    Exit codes:
+      0  every file was examined, and with --move every rejected one was moved
+      1  some could not be moved (it is said which), or nothing could be done
     """
     from emoclf.data.cleaning import find_problems, finish_moves, quarantine
+    from emoclf.evaluation.bootstrap import count_different
 
     refuse_existing(csv, "--csv")
     finished = finish_moves(folder, dry_run=not move)
@@ -294,10 +305,15 @@ def clean(
             "finished": [path for each in finished for path in each.moved],
         }
         echo_json(document)
-    elif result is not None:
-        _show_moves(result, folder)
-    elif report.rejects:
-        echo("\nNothing was moved. Add --move to set the rejected files aside.")
+    else:
+        if result is not None:
+            _show_moves(result, folder)
+        elif report.rejects:
+            echo("\nNothing was moved. Add --move to set the rejected files aside.")
+        different = count_different(report.kept)
+        if len(different) > 1 and min(different.values()) >= len(PARTS):  # enough to be split
+            echo(propose("train", folder, again=("--map",)))
+    return 1 if result and any(each.left for each in (result, *finished)) else 0
 
 
 def _show_moves(result: MoveResult, folder: Path) -> None:
@@ -311,7 +327,7 @@ def _show_moves(result: MoveResult, folder: Path) -> None:
 @stopping("Stopped. The same command does the rest.")
 def restore(
     folder: PhotoFolder, /, *, quarantine_id: Annotated[Name | None, Parameter("--id")] = None
-) -> None:
+) -> int:
     """Bring back what `clean` or `apply-decisions` moved.
 
     Every file goes back to its place in FOLDER, byte for byte.
@@ -321,10 +337,19 @@ def restore(
 
     Example:
       python -m emoclf restore data
+
+    Exit codes:
+      0  every file is back in its place
+      1  some could not be brought back (it is said which, and why)
     """
     from emoclf.data.cleaning import restore as restore_files
 
-    echo(restore_files(folder, quarantine_id=quarantine_id))
+    result = restore_files(folder, quarantine_id=quarantine_id)
+    echo(result)
+    if result.left:
+        return 1
+    echo(propose("clean", folder))
+    return 0
 
 
 def split(
@@ -361,3 +386,4 @@ def split(
         photos = split_photos(report.kept, chosen)
     photos.save(output)
     echo(f"{photos}\nWritten to {show_text(output)}")
+    echo(propose("train", "--split", output))

@@ -27,12 +27,15 @@ from emoclf.apps.commands.options import (
     find_photos,
     load_predictor,
     open_run,
+    propose,
     quiet_tensorflow,
     read_settings,
     save_figure,
+    suggest_more_training,
 )
 from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping
 from emoclf.config import BaselineName, Part, Settings
+from emoclf.display import count_noun
 from emoclf.runtime import require_part
 from emoclf.untrusted import quote_argument, show_text
 
@@ -104,6 +107,24 @@ def evaluate(
     echo(test)
     if folder is None:
         echo(f"\nWritten to {show_text(kept)} and, photo by photo, to the table beside it")
+    _propose_after_test(test, model, folder, part)
+
+
+def _propose_after_test(test: PhotoTest, model: str, folder: Path | None, part: Part) -> None:
+    """Print what comes after a test: an unseen photo of it, and where the network errs."""
+    named = model if model == PACKAGED else Path(model)
+    if folder is None and part != "test":
+        echo(propose("evaluate", named, again=("--photos",)))
+        return
+    photos = test.evaluation.photos
+    if folder is None:
+        echo("What it says of a photo that it has not seen, and where it is weak:")
+        echo(propose("predict", photos.files[0], "--model", named))
+    if test.evaluation.is_above_chance:
+        rest = [] if folder is None else [folder]
+        echo(propose("analyse-errors", named, *rest, again=("--photos", "--map")))
+    else:
+        echo(suggest_more_training(photos))
 
 
 def _load(
@@ -182,7 +203,8 @@ def analyse_errors(
 
         echo(f"Note: {describe_known(test.known)}", err=True)
     if test.left_out:
-        echo(f"Note: {len(test.left_out):,} photos without a prediction are left out.", err=True)
+        count = count_noun(len(test.left_out), "photo")
+        echo(f"Note: left out for want of a prediction: {count}.", err=True)
     from emoclf.experiments.error_analysis import evaluate_robustness, evaluate_slices
 
     found: dict[str, Any] = {}
@@ -203,6 +225,10 @@ def analyse_errors(
     echo("\n\n".join(map(str, found.values())))
     if files:
         echo(f"\nWritten: {', '.join(map(show_text, files))}")
+    found_wrong = test.evaluation.mistakes()
+    photo = test.evaluation.photos.files[int(found_wrong[0]) if len(found_wrong) else 0]
+    own = [] if model == PACKAGED else ["--model", Path(model)]
+    echo(propose("explain", photo, "--output", Path("maps"), *own))
 
 
 def _find_detector(choice: DetectorChoice) -> FaceDetector | None:
@@ -312,3 +338,8 @@ def baselines(
         return
     echo(f"\n{comparison}")
     echo(f"\nWritten to {show_text(folder / 'baselines.json')} and {figure.name} beside it")
+    if run:
+        echo(propose("analyse-errors", source, again=("--photos",)))
+    else:
+        words = ["--split"] if source.is_file() else []
+        echo(propose("train", *words, source, again=("--map",)))

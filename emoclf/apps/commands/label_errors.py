@@ -27,10 +27,13 @@ from emoclf.apps.commands.options import (
     WithoutFaceOption,
     choose_photos,
     open_run,
+    propose,
     quiet_tensorflow,
+    suggest_more_training,
 )
 from emoclf.apps.commands.terminal import UsageError, echo, is_watched, stopping
 from emoclf.config import Learner
+from emoclf.display import count_noun
 from emoclf.runtime import require_part
 from emoclf.untrusted import quote_argument, show_text
 
@@ -98,7 +101,10 @@ def cross_validate(
         progress=is_watched(),
     )
     echo(f"\n{result}")
-    echo(f"Next: python -m emoclf find-label-errors {quote_argument(result.run.folder)}")
+    if result.evaluation.is_above_chance:
+        echo(propose("find-label-errors", result.run.folder, again=("--map",)))
+    else:
+        echo(suggest_more_training(result.photos))
 
 
 def find_label_errors(
@@ -143,9 +149,12 @@ def find_label_errors(
     )
     echo(review)
     sheet = save_review_sheet(review, output or run / "review", limit=limit)
-    echo(f"\n{sheet.photos:,} photos are on {show_text(sheet.page)}: open it in a browser.")
-    echo(f"The same as a table to fill in: {show_text(sheet.table)}")
-    echo(f"Next: python -m emoclf apply-decisions {quote_argument(Path(found.root))} decisions.csv")
+    echo(
+        f"\n{count_noun(sheet.photos, 'photo')} on {show_text(sheet.page)}: open it in a browser, "
+        f"decide, and save the table over {show_text(sheet.table)}, which is to be filled in."
+    )
+    if sheet.photos and (review.is_above_chance or review.has_disagreeing):
+        echo(propose("apply-decisions", Path(found.root), sheet.table, again=("--map",)))
 
 
 @stopping("Stopped. The same command does the rest; `restore` undoes it.")
@@ -156,7 +165,7 @@ def apply_decisions(
     *,
     move: bool = False,
     class_map: ClassMap = None,
-) -> None:
+) -> int:
     """Move photos as you decided on the review sheet.
 
     DECISIONS is the table that the sheet has saved, a CSV.
@@ -172,18 +181,29 @@ def apply_decisions(
       python -m emoclf apply-decisions data decisions.csv
       python -m emoclf apply-decisions data decisions.csv --move
       python -m emoclf restore data
+
+    Exit codes:
+      0  every photo was moved as decided, or would be
+      1  with --move, some stayed where they are (it is said which, and why)
     """
     from emoclf.experiments.label_errors import apply_decisions as apply
+    from emoclf.run import Run
 
     result = apply(folder, decisions, dry_run=not move, class_map=class_map)
     echo(result)
     if not move and result.moved:
-        echo("\nNothing was moved. Add --move to do it.")
-    elif result.moved:
+        echo("\nNothing was moved. To do it:")
+        echo(propose("apply-decisions", folder, decisions, "--move", again=("--map",)))
+        return 0
+    if result.moved:
         echo(
             f"\nUndo it: python -m emoclf restore {quote_argument(folder)} "
             f"--id {quote_argument(result.folder.name)}"
         )
+    run = Run(decisions.absolute().parent.parent)  # where `find-label-errors` puts its sheet
+    if run.is_there and (result.moved or result.earlier):
+        echo(propose("compare-corrections", run.folder, decisions, again=("--map",)))
+    return 1 if move and result.left else 0
 
 
 @stopping("Stopped. The same command goes on after the last whole epoch.")
@@ -232,3 +252,7 @@ def compare_corrections(
         progress=is_watched(),
     )
     echo(f"\n{comparison}")
+    if comparison.after.is_above_chance:
+        echo(propose("analyse-errors", comparison.runs[1].folder))
+    else:
+        echo(suggest_more_training(comparison.after.photos))

@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, make_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
-from cyclopts import App, ArgumentCollection, Parameter, Token
+from cyclopts import UNSET, App, ArgumentCollection, Parameter, Token
 
 from emoclf.apps.commands.terminal import UsageError, echo, is_watched
 from emoclf.config import DetectorKind, Settings, WithoutFace
-from emoclf.untrusted import show_text
+from emoclf.display import count_noun
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     from emoclf.images.faces import FaceDetector
@@ -128,17 +129,66 @@ RunName = Annotated[
 Resume = Annotated[
     bool, Parameter(help="Go on with what was stopped under this --name; else begin it.")
 ]
-_given: ContextVar[frozenset[str]] = ContextVar("given", default=frozenset())
+_given: ContextVar[dict[str, list[str]]] = ContextVar("given")
+_DETECTOR = ("--detector", "--yunet-file", "--download")
 
 
 def remember_given(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Note which options were written out, for `find_given`; cyclopts calls it."""
-    _given.set(frozenset(each.name for each in arguments if each.tokens))
+    """Note what was written out, for `find_given` and `propose`; cyclopts calls it.
+
+    An empty path would be the current folder, so it is refused.
+    """
+    given = [each for each in arguments if each.tokens]
+    for each in given:
+        is_path = Path in (each.hint, *get_args(each.hint))
+        values = [token.value for token in each.tokens if token.implicit_value is UNSET]
+        if (is_path or each.index is not None) and "" in values:
+            raise UsageError(
+                f"{each.name} is empty: expected a name or a path, received ''. If it comes from a "
+                "variable of the shell, that one is empty."
+            )
+    last = {each.name: each.tokens[-1] for each in given}
+    _given.set({name: [each for each in (t.keyword, t.value) if each] for name, t in last.items()})
 
 
 def find_given(*options: str) -> list[str]:
     """Return those of some options that were written out, be it with their default."""
     return [each for each in options if each in _given.get()]
+
+
+def propose(command: str, *words: str | Path, again: Sequence[str] = ()) -> str:
+    """Return the line with the command that comes next, to be pasted where it is printed.
+
+    Args:
+        command: Its name.
+        words: Its arguments and options; paths below the current folder are written from there.
+        again: Options that it takes as they were given to this command, beside the detector's.
+    """
+    from emoclf.apps.commands import make_app
+    from emoclf.apps.commands.pages import list_arguments
+
+    known = {each.name for each in list_arguments(make_app()[command])}
+    given = _given.get()
+    repeated = [
+        word for each in (*again, *_DETECTOR) if each in known for word in given.get(each, ())
+    ]
+    here = Path.cwd()
+    typed = [
+        each.relative_to(here)
+        if isinstance(each, Path) and each.is_absolute() and each.is_relative_to(here)
+        else each
+        for each in words
+    ]
+    return " ".join(["Next: python -m emoclf", *map(quote_argument, (command, *typed, *repeated))])
+
+
+def suggest_more_training(photos: Photos) -> str:
+    """Say what to do with a network that is not shown to be better than guessing."""
+    return (
+        f"With {count_noun(len(photos), 'photo')} the network is not shown to be better than "
+        "guessing. What it gets wrong says nothing of the photos or their labels: first train for "
+        "more epochs (--epochs), on more photos, or another network (--network)."
+    )
 
 
 @Parameter(name="*")
@@ -315,6 +365,7 @@ def find_photos(
     photos = split_photos(report.kept, settings)
     if not quiet:
         rejected = len(report.rejects)
-        echo(f"{len(report.records):,} files, {rejected:,} left out (`clean` says why)")
+        files = count_noun(len(report.records), "file")
+        echo(f"{files}, {rejected:,} left out (`clean` says why)")
         echo(photos)
     return photos

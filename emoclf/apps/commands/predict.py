@@ -47,6 +47,7 @@ from emoclf.apps.commands.options import (
     FilesOrFolders,
     Model,
     load_predictor,
+    propose,
 )
 from emoclf.apps.commands.rows import (
     choose_layout,
@@ -64,6 +65,7 @@ from emoclf.apps.commands.terminal import (
     plain_warnings,
 )
 from emoclf.config import Method
+from emoclf.display import count_noun
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
@@ -126,8 +128,12 @@ def predict(
                 _print_rows(found, done, photos, predictor)
                 _print_summary(done, predictor, choice, save_annotated)
         except KeyboardInterrupt as error:
-            raise KeyboardInterrupt(f"Stopped: {len(done)} predictions are complete.") from error
+            raise KeyboardInterrupt(
+                f"Stopped. Complete: {count_noun(len(done), 'photo')}."
+            ) from error
         _print_notes(done, choice)
+        if model:
+            _print_known(done, predictor)
     return 1 if any(each.problem for each, _ in done) else 0
 
 
@@ -231,6 +237,26 @@ def _print_notes(done: Sequence[Predicted], choice: DetectorChoice) -> None:
         echo(f"Note: {note}", err=True)
 
 
+def _print_known(done: Sequence[Predicted], predictor: Predictor) -> None:
+    """Say how many of the photos the run was trained with, on the standard error stream."""
+    from emoclf.run import Run
+    from emoclf.storage import find_sha256
+
+    run = Run(predictor.file.parent) if predictor.file else None
+    if run is None or not run.is_there:
+        return
+    seen = {row.sha256 for row in run.photos.rows if row.sha256 and row.part != "test"}
+    files = [each.file for each, _ in done if each.faces and each.file]
+    known = sum(find_sha256(Path(file)) in seen for file in files if Path(file).is_file())
+    if known:
+        echo(
+            f"Note: {known:,} of {count_noun(len(files), 'photo')} {'was' if known == 1 else 'were'} "
+            "used to train this network: a right prediction there shows little. `evaluate` tests "
+            "it on photos that it has not seen.",
+            err=True,
+        )
+
+
 def _show_progress(found: Iterable[Predicted], count: int) -> Iterable[Predicted]:
     """Draw a bar while photos are predicted, if anybody sees it."""
     if not is_watched():
@@ -277,6 +303,8 @@ def explain(
       1  some could not be (the others are), or no prediction is possible here
       2  the command was not understood
     """
+    from emoclf.run import Run
+
     with plain_warnings():
         photos, problems = list_photos(paths)
         for problem in problems:
@@ -295,6 +323,8 @@ def explain(
             if found and person:
                 fractions.append(_measure(predictor, *found))
         _print_person(fractions)
+        if model and failed < len(photos) + len(problems) and Run(model).is_there:
+            echo(propose("baselines", model))
     return 1 if failed else 0
 
 

@@ -26,6 +26,7 @@ from emoclf.apps.commands.options import (
     load_predictor,
 )
 from emoclf.apps.commands.terminal import UsageError, echo, explain, find_explained, stopping
+from emoclf.display import count_noun
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _describe_times(predicting: list[float], drawing: list[float], seconds: floa
         for name, values in (("find and predict", predicting), ("draw", drawing))
     ]
     times = Table(("ms per frame", "median", "95 of 100 below"), rows)
-    return f"{len(predicting):,} frames, {len(predicting) / seconds:.1f} per second\n{times}"
+    return f"{count_noun(len(predicting), 'frame')}, {len(predicting) / seconds:.1f} per second\n{times}"
 
 
 @stopping("The page is closed.")

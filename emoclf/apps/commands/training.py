@@ -28,6 +28,7 @@ from emoclf.apps.commands.options import (
     choose_photos,
     find_given,
     open_run,
+    propose,
     quiet_tensorflow,
 )
 from emoclf.apps.commands.terminal import (
@@ -107,7 +108,7 @@ def train(
             addresses = [each.strip() for each in workers.split(",")]
             common |= {"addresses": addresses, "index": worker, "name": name}
             train_on_cluster(photos, settings, **common)
-            echo(f"Next: python -m emoclf evaluate {quote_argument(logs / str(name))}")
+            echo(propose("evaluate", logs / str(name)))
             return
         result = train_network(
             photos,
@@ -120,7 +121,7 @@ def train(
             **common,
         )
     echo(str(result))
-    echo(f"Next: python -m emoclf evaluate {quote_argument(result.run.folder)}")
+    echo(propose("evaluate", result.run.folder))
 
 
 def _check_options(name: str | None, resume: bool, workers: str | None, network: str) -> None:
@@ -235,6 +236,7 @@ def export(
     require_part("tensorflow")
     quiet_tensorflow()
     from emoclf.experiments.exporting import export_model
+    from emoclf.models.formats import FORMATS
 
     report = export_model(
         open_run(model, photos) if photos else model,
@@ -250,4 +252,9 @@ def export(
         echo_json(report.to_dict())
     else:
         echo(report)
+        for each in report.parities if Run(model).is_there else ():
+            if each.format == "keras" and each.is_kept:
+                photo = open_run(model, photos).find_photos().part(part).files[0]
+                file = each.path / FORMATS[each.format].file_name
+                echo(propose("predict", photo, "--model", file))
     return 0 if report.is_kept else 1

@@ -29,7 +29,7 @@ from emoclf.data.cleaning.manifests import (
     set_mark,
     write_manifest,
 )
-from emoclf.display import Displayed, Table
+from emoclf.display import Displayed, Table, count_noun
 from emoclf.storage import find_path, find_sha256, make_folder
 from emoclf.untrusted import normalise_name, show_text
 
@@ -123,7 +123,7 @@ class MoveResult(Displayed):
         for each in self.finished:
             yield from each.blocks()
         done, where = "moved" if self.task == "move" else "restored", show_text(self.folder)
-        count = f"{len(self.moves):,} files"
+        count = count_noun(len(self.moves), "file")
         if not self.was_interrupted:
             to = f" to {where}" if self.task == "move" and not self.is_listed else ""
             yield f"{count} {'would be ' * self.dry_run}{done}{to}"
@@ -135,8 +135,8 @@ class MoveResult(Displayed):
         elif self.moves or self.left:
             yield f"An interrupted call was finished first: {count} {done} ({where})"
         if self.earlier and not self.was_interrupted:
-            before = "had been moved before" if self.task == "move" else "were in their place"
-            yield f"{len(self.earlier):,} files {before}"
+            before = "moved before" if self.task == "move" else "in place before"
+            yield f"{count_noun(len(self.earlier), 'file')} {before}"
         if self.is_listed and self.moves:
             yield Table(("file", "new place"), list(self.targets.items()))
         yield from self.notes

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from emoclf.display import Displayed, Table
+from emoclf.display import Displayed, Table, count_noun
 from emoclf.photos import Photos
 from emoclf.storage import check_keys, check_kind, read_json, write_json
 from emoclf.storage.tables import write_table
@@ -171,7 +171,7 @@ class CleaningReport(Displayed):
         """Return how many files are kept by class, and what is wrong, with two examples of each."""
         kept, advice = len(self.records) - len(self.rejects), len(self.advice)
         yield (
-            f"{len(self.records):,} files: {kept:,} kept ({advice:,} of them with advice), "
+            f"{count_noun(len(self.records), 'file')}: {kept:,} kept ({advice:,} of them with advice), "
             f"{len(self.rejects):,} rejected"
         )
         files = Counter(record.class_name for record in self.records)

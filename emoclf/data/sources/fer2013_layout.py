@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from emoclf.data.sources.copying import is_debris
+from emoclf.display import count_noun
 from emoclf.untrusted import show_text
 
 CSV_LABELS: tuple[str, ...] = (
@@ -57,7 +58,7 @@ def name_unused(root: Path, files: Collection[Path], used: Collection[Path]) -> 
     loose = [show_text(each.name) for each in unused if each.parent == root]
     places = Counter(_find_place(root, each, homes) for each in unused if each.parent != root)
     if len(loose) > _NAMED:
-        loose = [f"{len(loose):,} files beside them"]
+        loose = [f"{count_noun(len(loose), 'file')} beside them"]
     named = [f"{show_text(place)}/ ({n:,} file{'s' * (n != 1)})" for place, n in places.items()]
     more = [f"{len(named) - _NAMED:,} more folders"] if len(named) > _NAMED else []
     everything = [*named[:_NAMED], *more, *loose]

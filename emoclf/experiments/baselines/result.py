@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from emoclf.config import BaselineName
-from emoclf.display import Displayed, Table
+from emoclf.display import Displayed, Table, count_noun
 from emoclf.evaluation import Comparison, Evaluation, compare_evaluations
 from emoclf.untrusted import show_text
 
@@ -113,7 +113,7 @@ class BaselineComparison(Displayed):
 
     def blocks(self) -> Iterable[str | Table]:
         """Return the table of all baselines, what to know about it, and the verdict."""
-        yield f"{len(self.baselines[0].evaluation.photos)} test photos, the same for all baselines"
+        yield f"{count_noun(len(self.baselines[0].evaluation.photos), 'test photo')}, the same for all baselines"
         yield ""
         yield Table(
             ("", "accuracy", "95 % interval", "balanced", "AUC", "seconds"),
@@ -157,7 +157,7 @@ class BaselineComparison(Displayed):
         sentences = [*self._describe_light(), *map(self._describe_gain, self.comparisons)]
         if count < FEW_PHOTOS:
             sentences.append(
-                f"With {count} test photos ({rarest} of the rarer class) the intervals "
+                f"With {count_noun(count, 'test photo')} ({rarest} of the rarer class) the intervals "
                 "are wide: what is not shown here may still be so. Test on more photos."
             )
         if rarest < FEWEST_OF_A_CLASS:

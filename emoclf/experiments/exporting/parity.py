@@ -14,6 +14,7 @@ from emoclf.config import PARTS
 from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import cache_photos
 from emoclf.data.splitting import split_photos
+from emoclf.display import count_noun
 from emoclf.evaluation import Estimate, estimate_fraction
 from emoclf.evaluation.comparing import mcnemar_test
 from emoclf.images import ModelInfo, Network
@@ -107,7 +108,7 @@ def gather_photos(
         images=cache.images[cache.photos.find_part(part)],
         photos=scored,
         calibration=cache.images[cache.photos.find_part("train")],
-        description=f"{len(scored):,} {part} photos of {show_text(source)}",
+        description=f"{count_noun(len(scored), f'{part} photo')} of {show_text(source)}",
     )
 
 
@@ -224,7 +225,7 @@ class Parity:
         votes = (changed + lost) // 2, (changed - lost) // 2
         if not FORMATS[self.format].is_float and mcnemar_test(*votes) >= 0.05:
             return (
-                f"{self.format} gets {lost:,} of {count:,} photos less right, too few to tell "
+                f"{self.format} gets {lost:,} of {count_noun(count, 'photo')} less right, too few to tell "
                 f"(n = {count:,}) whether it predicts worse than the network."
             )
         return f"{self.format} does not predict as the network does: {self.rule}."

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from emoclf.config import Settings
 from emoclf.data.loading import WithoutFace
-from emoclf.display import Displayed, Table
+from emoclf.display import Displayed, Table, count_noun
 from emoclf.evaluation import ESTIMATE_HEADERS, Evaluation, compare_evaluations
 from emoclf.experiments.label_errors.sheet import Decision
 from emoclf.experiments.learners import train_and_test
@@ -61,7 +61,7 @@ class CorrectionComparison(Displayed):
         """Return both accuracies and the difference."""
         yield (
             f"labels changed: {self.split.moved:,}; photos set aside: {self.split.set_aside:,}; "
-            f"tested on the same {len(self.before.photos):,} photos, untouched by the corrections"
+            f"tested on the same {count_noun(len(self.before.photos), 'photo')}, untouched by the corrections"
         )
         rows = [
             (f"accuracy {name}", *found.accuracy.to_cells())
@@ -70,7 +70,7 @@ class CorrectionComparison(Displayed):
         yield Table(("", *ESTIMATE_HEADERS), rows)
         yield describe_difference(self.before, self.after)
         if self.left_out:
-            yield f"{len(self.left_out):,} test photos show no face and are not counted"
+            yield f"not counted, because no face is found: {count_noun(len(self.left_out), 'test photo')}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as a dictionary that JSON can hold."""

@@ -84,6 +84,11 @@ class LabelReview(Displayed):
     test_photos_left_out: int = 0
     is_above_chance: bool = True
 
+    @property
+    def has_disagreeing(self) -> bool:
+        """Whether duplicates lie in different classes, which no network needs to be asked about."""
+        return any("duplicates_disagree" in each.kinds for each in self.label_errors)
+
     def blocks(self) -> Iterable[str | Table]:
         """Return how many there are of each kind, with the first three of each."""
         rates = ", ".join(f"{name} {rate:.1%}" for name, rate in self.noise_rates.items())

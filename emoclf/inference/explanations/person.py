@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from emoclf.display import Displayed
+from emoclf.display import Displayed, count_noun
 from emoclf.evaluation import Estimate, wilson_interval
 from emoclf.images.faces import Face
 
@@ -101,12 +101,12 @@ class PersonSummary(Displayed):
         return (
             f"The {name} takes {box.area:.0%} of the picture and {box.marked:.0%} of the map, "
             f"{box.lead:+.2f}{interval} against chance; it is marked more than its area in "
-            f"{box.above.value:.0%} of {self.count} photos."
+            f"{box.above.value:.0%} of {count_noun(self.count, 'photo')}."
         )
 
     def _conclude(self) -> str:
         if self.count < MIN_PHOTOS:
-            return f"From {self.count} photos nothing can be concluded: give {MIN_PHOTOS} or more."
+            return f"From {count_noun(self.count, 'photo')} nothing can be concluded: give {MIN_PHOTOS} or more."
         if self.face.low > 0:
             return "The network looks at faces more than chance would."
         if self.body.low > 0:
