@@ -300,7 +300,8 @@ class TestAccessLog(Displayed):
         if not self.accesses:
             return "No access to the test photos is recorded."
         if len(self.accesses) == 1:
-            return f"First recorded access to {count_noun(self.accesses[0].photos, 'test photo')}."
+            photos = count_noun(self.accesses[0].photos, "test photo")
+            return f"First recorded access to the {photos}."
         models = {access.model_sha256 or access.predictions_sha256 for access in self.accesses}
         text = (
             f"This is access no. {len(self.accesses)} to the test photos (the first: "

@@ -61,8 +61,8 @@ class Comparison(Displayed):
             [(_TITLES[name], e.value, e.interval) for name, e in self.differences.items()],
         )
         yield (
-            f"Of the same {count_noun(self.photos, 'photo')} {second} alone gets {self.only_second} right, "
-            f"{first} alone {self.only_first}: McNemar's exact test, p = {self.p_value:.3g}."
+            f"Of the same {count_noun(self.photos, 'photo')} {second} alone gets "
+            f"{self.only_second} right, {first} alone {self.only_first}: McNemar's exact test, p = {self.p_value:.3g}."
         )
         if self.better:
             yield f"{self.better} is right more often: chance is an unlikely reason."

@@ -204,8 +204,8 @@ def _evaluate_photos(predictor: Predictor, photos: Photos, *, progress: bool) ->
     if not predicted:
         reason = f" The first: {left_out[0][1]}" if left_out else ""
         raise ValueError(
-            f"None of {count_noun(len(photos), 'photo')} in {show_text(photos.root)} has a prediction."
-            f"{reason}"
+            f"None of {count_noun(len(photos), 'photo')} in {show_text(photos.root)} has a "
+            f"prediction.{reason}"
         )
     evaluation = Evaluation(photos.take(predicted), np.array(probabilities))
     return PhotoTest(evaluation, tuple(left_out), uncertain=uncertain)

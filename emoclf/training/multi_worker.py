@@ -74,8 +74,9 @@ class MultiWorkerResult(Displayed):
     def blocks(self) -> Iterable[str]:
         """Say how many workers trained for how long, and with which result."""
         loss, accuracy = (self.history[name][-1] for name in ("val_loss", "val_accuracy"))
+        epochs = count_noun(len(self.history["loss"]), "epoch")
         yield (
-            f"{self.workers} workers, {count_noun(len(self.history['loss']), 'epoch')}: validation loss "
+            f"{self.workers} workers, {epochs}: validation loss "
             f"{loss:.3f}, accuracy {accuracy:.1%}."
         )
 

@@ -227,7 +227,7 @@ def analyse_errors(
         echo(f"\nWritten: {', '.join(map(show_text, files))}")
     found_wrong = test.evaluation.mistakes()
     photo = test.evaluation.photos.files[int(found_wrong[0]) if len(found_wrong) else 0]
-    own = [] if model == PACKAGED else ["--model", Path(model)]
+    own: tuple[str | Path, ...] = () if model == PACKAGED else ("--model", Path(model))
     echo(propose("explain", photo, "--output", Path("maps"), *own))
 
 
@@ -341,5 +341,5 @@ def baselines(
     if run:
         echo(propose("analyse-errors", source, again=("--photos",)))
     else:
-        words = ["--split"] if source.is_file() else []
-        echo(propose("train", *words, source, again=("--map",)))
+        words: tuple[str | Path, ...] = ("--split", source) if source.is_file() else (source,)
+        echo(propose("train", *words, again=("--map",)))

@@ -249,10 +249,11 @@ def _print_known(done: Sequence[Predicted], predictor: Predictor) -> None:
     files = [each.file for each, _ in done if each.faces and each.file]
     known = sum(find_sha256(Path(file)) in seen for file in files if Path(file).is_file())
     if known:
+        were = "was" if known == 1 else "were"
         echo(
-            f"Note: {known:,} of {count_noun(len(files), 'photo')} {'was' if known == 1 else 'were'} "
-            "used to train this network: a right prediction there shows little. `evaluate` tests "
-            "it on photos that it has not seen.",
+            f"Note: {known:,} of {count_noun(len(files), 'photo')} {were} used to train this "
+            "network: a right prediction there shows little. `evaluate` tests it on photos that it "
+            "has not seen.",
             err=True,
         )
 

@@ -129,7 +129,8 @@ def _describe_times(predicting: list[float], drawing: list[float], seconds: floa
         for name, values in (("find and predict", predicting), ("draw", drawing))
     ]
     times = Table(("ms per frame", "median", "95 of 100 below"), rows)
-    return f"{count_noun(len(predicting), 'frame')}, {len(predicting) / seconds:.1f} per second\n{times}"
+    frames = count_noun(len(predicting), "frame")
+    return f"{frames}, {len(predicting) / seconds:.1f} per second\n{times}"
 
 
 @stopping("The page is closed.")

@@ -135,7 +135,8 @@ class MoveResult(Displayed):
         elif self.moves or self.left:
             yield f"An interrupted call was finished first: {count} {done} ({where})"
         if self.earlier and not self.was_interrupted:
-            before = "moved before" if self.task == "move" else "in place before"
+            place = "was in its place" if len(self.earlier) == 1 else "were in their place"
+            before = "had been moved before" if self.task == "move" else place
             yield f"{count_noun(len(self.earlier), 'file')} {before}"
         if self.is_listed and self.moves:
             yield Table(("file", "new place"), list(self.targets.items()))

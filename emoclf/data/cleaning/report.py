@@ -171,8 +171,8 @@ class CleaningReport(Displayed):
         """Return how many files are kept by class, and what is wrong, with two examples of each."""
         kept, advice = len(self.records) - len(self.rejects), len(self.advice)
         yield (
-            f"{count_noun(len(self.records), 'file')}: {kept:,} kept ({advice:,} of them with advice), "
-            f"{len(self.rejects):,} rejected"
+            f"{count_noun(len(self.records), 'file')}: {kept:,} kept ({advice:,} of them with "
+            f"advice), {len(self.rejects):,} rejected"
         )
         files = Counter(record.class_name for record in self.records)
         rejected = Counter(record.class_name for record in self.rejects)

@@ -113,7 +113,8 @@ class BaselineComparison(Displayed):
 
     def blocks(self) -> Iterable[str | Table]:
         """Return the table of all baselines, what to know about it, and the verdict."""
-        yield f"{count_noun(len(self.baselines[0].evaluation.photos), 'test photo')}, the same for all baselines"
+        count = len(self.baselines[0].evaluation.photos)
+        yield f"{count_noun(count, 'test photo')}, the same for all baselines"
         yield ""
         yield Table(
             ("", "accuracy", "95 % interval", "balanced", "AUC", "seconds"),
@@ -157,8 +158,8 @@ class BaselineComparison(Displayed):
         sentences = [*self._describe_light(), *map(self._describe_gain, self.comparisons)]
         if count < FEW_PHOTOS:
             sentences.append(
-                f"With {count_noun(count, 'test photo')} ({rarest} of the rarer class) the intervals "
-                "are wide: what is not shown here may still be so. Test on more photos."
+                f"With {count_noun(count, 'test photo')} ({rarest} of the rarer class) the "
+                "intervals are wide: what is not shown here may still be so. Test on more photos."
             )
         if rarest < FEWEST_OF_A_CLASS:
             sentences.append(

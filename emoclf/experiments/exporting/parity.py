@@ -225,8 +225,8 @@ class Parity:
         votes = (changed + lost) // 2, (changed - lost) // 2
         if not FORMATS[self.format].is_float and mcnemar_test(*votes) >= 0.05:
             return (
-                f"{self.format} gets {lost:,} of {count_noun(count, 'photo')} less right, too few to tell "
-                f"(n = {count:,}) whether it predicts worse than the network."
+                f"{self.format} gets {lost:,} of {count_noun(count, 'photo')} less right, too few "
+                f"to tell (n = {count:,}) whether it predicts worse than the network."
             )
         return f"{self.format} does not predict as the network does: {self.rule}."
 

@@ -59,9 +59,10 @@ class CorrectionComparison(Displayed):
 
     def blocks(self) -> Iterable[str | Table]:
         """Return both accuracies and the difference."""
+        photos = count_noun(len(self.before.photos), "photo")
         yield (
             f"labels changed: {self.split.moved:,}; photos set aside: {self.split.set_aside:,}; "
-            f"tested on the same {count_noun(len(self.before.photos), 'photo')}, untouched by the corrections"
+            f"tested on the same {photos}, untouched by the corrections"
         )
         rows = [
             (f"accuracy {name}", *found.accuracy.to_cells())
@@ -70,7 +71,8 @@ class CorrectionComparison(Displayed):
         yield Table(("", *ESTIMATE_HEADERS), rows)
         yield describe_difference(self.before, self.after)
         if self.left_out:
-            yield f"not counted, because no face is found: {count_noun(len(self.left_out), 'test photo')}"
+            count = count_noun(len(self.left_out), "test photo")
+            yield f"not counted, because no face is found: {count}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as a dictionary that JSON can hold."""

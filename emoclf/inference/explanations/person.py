@@ -106,7 +106,8 @@ class PersonSummary(Displayed):
 
     def _conclude(self) -> str:
         if self.count < MIN_PHOTOS:
-            return f"From {count_noun(self.count, 'photo')} nothing can be concluded: give {MIN_PHOTOS} or more."
+            photos = count_noun(self.count, "photo")
+            return f"From {photos} nothing can be concluded: give {MIN_PHOTOS} or more."
         if self.face.low > 0:
             return "The network looks at faces more than chance would."
         if self.body.low > 0:
