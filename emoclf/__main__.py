@@ -23,7 +23,8 @@ def main(words: Sequence[str] | None = None) -> int:
       python -m emoclf clean data
       python -m emoclf train data --name first
       python -m emoclf evaluate logs/first
-      python -m emoclf predict photo.jpg --model logs/first
+      python -m emoclf draw-faces new --per-class 1 --seed 7 --no-flaws
+      python -m emoclf predict new --model logs/first
     """
     if words is not None:
         return run(words, main.__doc__ or "")

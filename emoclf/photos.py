@@ -226,8 +226,8 @@ class Photos(Displayed):
             if total < SMALL_PART:
                 halfwidth = 98 / max(total, 1) ** 0.5
                 notes.append(
-                    f"{part} holds only {count_noun(total, 'photo')}: an accuracy measured on it is "
-                    f"uncertain by up to {min(halfwidth, 50):.0f} points either way."
+                    f"{part} holds only {count_noun(total, 'photo')}: an accuracy measured on it "
+                    f"is uncertain by up to {min(halfwidth, 50):.0f} points either way."
                 )
         return notes
 

@@ -16,7 +16,10 @@ import pytest
 from PIL import Image
 
 import emoclf
+from emoclf.apps.commands import COMMANDS, GROUPS, make_app
 from emoclf.apps.commands import predict as predict_module
+from emoclf.apps.commands.options import OPTION_GROUPS
+from emoclf.apps.commands.pages import list_arguments
 from emoclf.apps.commands.rows import (
     choose_layout,
     count_columns,
@@ -121,6 +124,33 @@ def test_help_and_version_have_examples_and_the_rule():
     assert emoclf.__version__ in call("--version").output
 
 
+def test_the_first_page_has_groups_with_a_line_for_each_command():
+    text = call("--help").output
+    titles = re.findall(r"^([A-Z][\w ]+):$", text, flags=re.MULTILINE)
+    assert titles[:6] == [*GROUPS]
+    words = ("Try", "Data", "Train", "Evaluate", "Explain", "Share")
+    assert [title.split()[0] for title in titles[:6]] == [*words]
+    rows = re.findall(r"^  ([a-z][a-z-]*) +[A-Z].*[.?]$", text, flags=re.MULTILINE)
+    assert rows == [*COMMANDS], "each on one line, which ends there"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_page_fits_80_columns(name):
+    assert [line for line in call(name, "--help").output.splitlines() if len(line) > 80] == []
+
+
+def test_a_long_page_has_headings_and_begins_with_what_most_people_set():
+    text = call("train", "--help").output
+    titles = re.findall(r"^([A-Z][\w ]+):$", text, flags=re.MULTILINE)
+    assert titles == ["Arguments", *OPTION_GROUPS, "Examples"]
+    first = re.findall(r"^  (--[a-z-]+)", text, flags=re.MULTILINE)[:3]
+    assert first == ["--name", "--epochs", "--network"]
+    grouped = [option for options in OPTION_GROUPS.values() for option in options]
+    assert len(grouped) == len(set(grouped))
+    shown = {each.name for each in list_arguments(make_app()["train"]) if each.index is None}
+    assert shown <= set(grouped), "name a new setting in options.OPTION_GROUPS"
+
+
 @pytest.mark.usefixtures("detector")
 def test_a_row_per_face_then_the_sum_and_the_detector(photos, monkeypatch):
     monkeypatch.chdir(photos.parent)
@@ -136,11 +166,13 @@ def test_a_row_per_face_then_the_sum_and_the_detector(photos, monkeypatch):
     assert re.search(r"  not read +This is a web page", rows[3])
     ends = [re.search(r"  (not read|no face|Sad|Happy|uncertain)", row).start() for row in rows[:4]]
     assert len(set(ends)) == 1, "the columns are aligned"
-    assert rows[4].startswith("3 photos, 2 faces: ")
-    assert rows[4].endswith("; 1 without a face; 1 not read.")
-    assert "--whole-photo" in rows[5]
-    assert rows[6] == "Detector: A fake detector."
-    assert rows[7].startswith('"uncertain": the larger probability is below')
+    assert rows[4] == "Detector: A fake detector."
+    assert rows[5].startswith('"uncertain": the larger probability is below')
+    assert "--whole-photo" in rows[6]
+    assert rows[8].startswith("3 photos, 2 faces: ")
+    assert rows[8].endswith("; 1 without a face; 1 not read.")
+    assert "--json" in rows[9]
+    assert len(rows) == 10
     assert result.stderr.splitlines() == ["Note: It is no real one."]
     assert result.exit_code == 1
 
@@ -220,7 +252,7 @@ def test_whole_photo_is_predicted_where_no_face_is_found(photos):
     result = invoke(photos / "a.png", photos / "b.png", "--whole-photo")
     rows = result.stdout.splitlines()
     assert rows[2].endswith("whole photo")
-    assert rows[3].startswith("2 photos, 2 faces, 1 predicted as a whole: ")
+    assert rows[-2].startswith("2 photos, 2 faces, 1 predicted as a whole: ")
     assert "No face was found" in result.stderr
 
 
@@ -420,7 +452,7 @@ def test_strange_names_are_shown_safely_and_kept_in_json(name, tmp_path):
     rows = result.stdout.splitlines()
     assert rows[0].startswith(show_text(folder / name))
     assert "not read" in rows[2]
-    assert len(rows) == 6
+    assert len(rows) == 8
     assert "\x1b" not in result.output
     files = [each["file"] for each in json.loads(invoke(folder, "--json").stdout)["photos"]]
     assert files == [str(folder / name), str(folder / f"{name}.txt")]
@@ -482,12 +514,12 @@ def test_a_learners_model_goes_through_the_same_command(crop, photos, tmp_path, 
     assert "uncertain" not in result.stdout
     if crop == "none":
         assert rows[0].endswith("whole photo")
-        assert rows[1].startswith("1 photo, 1 predicted as a whole: 1 ")
+        assert rows[2].startswith("1 photo, 1 predicted as a whole: 1 ")
         assert detector == []
-        assert len(rows) == 2
+        assert len(rows) == 3
     else:
         assert rows[1].endswith("face 15x15 at 40,0")
-        assert rows[-1] == "Detector: A fake detector."
+        assert rows[2] == "Detector: A fake detector."
 
 
 @pytest.mark.usefixtures("detector")
@@ -531,6 +563,33 @@ def test_rows_are_aligned_by_columns_of_the_terminal():
     assert starts == [72, 72, 72]
     assert rows[2].endswith("  Happy      Sad   4%  Happy  96%  face 9x9 at 0,0")
     assert rows[3].startswith("n" * 200 + "  Happy")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_no_row_is_wider_than_the_terminal_and_the_prediction_is_in_sight(columns):
+    face = FacePrediction((1000, 1200, 99, 99), {"Sad": 0.04, "Happy": 0.96}, "Happy", neither=0.1)
+    whole = FacePrediction(
+        (0, 0, 9, 9), {"Sad": 0.4, "Happy": 0.6}, "uncertain", is_whole_photo=True
+    )
+    reason = "This is a web page. Download the picture itself, and put it there in its place. "
+    names = [f"a folder/{each * 30}/{each} (1).jpg" for each in ("a", "笑", "e\u0301", "b")]
+    predictions = [
+        *(Prediction(name, faces=(face, whole)) for name in names[:3]),
+        Prediction(names[3], problem=3 * reason),
+    ]
+    answers = ["Sad", "Happy", "uncertain", "not read"]
+    values = ["Sad", "Happy", "neither"]
+    layout = choose_layout(names, answers, values=values, columns=columns)
+    rows = [row for each in predictions for row in format_rows(each, layout)]
+    lines = [line for row in rows for line in row.split("\n")]
+    assert max(map(count_columns, lines)) <= columns
+    for row, word in zip(rows, [*["Happy", "uncertain"] * 3, "not read"], strict=True):
+        assert f"  {word}  " in row.split("\n")[0] + "  "
+    assert [row.partition("  ")[0][-8:] for row in rows[::2]] == [f"{each[-8:]}" for each in names]
+    wide = choose_layout(["a.jpg"], answers, values=values, columns=120)
+    assert next(format_rows(Prediction("a.jpg", faces=(face,)), wide)).endswith(
+        "99x99 at 1000,1200"
+    )
 
 
 def test_the_sum_counts_every_photo_once():

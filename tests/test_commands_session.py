@@ -3,19 +3,27 @@
 import csv
 import errno
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import emoclf
 from emoclf.data.cleaning import MoveResult
 from emoclf.images.faces import FaceDetectorUnavailableError
 from emoclf.photos import Photos
 from tests.calls import call
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+MAP = "--map 'Happy ones=Happy,the sad=Sad'"
 
 
 class Blind:
@@ -371,8 +379,158 @@ def test_a_next_command_can_be_copied_as_it_is(tmp_path):
     data = tmp_path / "my faces"
     run("draw-faces", data, "--per-class", 12)
     output = run("clean", data, "--move").stdout
-    assert shlex.split(output.splitlines()[-1])[-1] == str(data)
+    (undo,) = [line for line in output.splitlines() if line.startswith("Undo it")]
+    assert shlex.split(undo)[-1] == str(data)
     assert "Undo it" not in run("clean", data, "--move").stdout
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """A folder with blanks and an apostrophe, and what runs a line in a shell there."""
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -W ignore "$@"\n')
+    python.chmod(0o755)
+    place = tmp_path / "it's a folder of mine"
+    place.mkdir()
+    environment = {
+        **{"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"},
+        **{"PYTHONPATH": str(REPOSITORY), "EMOCLF_CACHE": str(tmp_path / "cache")},
+        **{"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"},
+    }
+
+    def paste(line):
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=place,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        return done.stdout
+
+    return place, paste
+
+
+def find_next(output):
+    return re.findall(r"^Next: (.*)$", output, flags=re.MULTILINE)
+
+
+def draw_colours(folder, count, *, wrong=0):
+    """Red is Happy and blue is Sad, so that a network of a few steps knows them apart."""
+    noise = np.random.default_rng(1)
+    for index, (name, channel) in enumerate((("Happy ones", 0), ("the sad", 2))):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            coarse = noise.integers(0, 90, (6, 6, 3), dtype=np.uint8)
+            coarse[..., channel if number >= wrong else 2 - channel] += 150
+            picture = Image.fromarray(coarse).resize((64, 64))
+            picture.save(folder / name / f"{index} it's {number}.png")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_every_next_line_can_be_pasted_where_it_was_printed(shell):
+    place, paste = shell
+    draw_colours(place / "my photos" / "a $HOME", 60)
+    (place / "my photos").rename(place / "-photos")
+    waiting, seen = [f"python -m emoclf stage './-photos/a $HOME' 'all of them' {MAP}"], []
+    while waiting:
+        line = waiting.pop()
+        command = shlex.split(line)[3]
+        if command not in seen:
+            seen.append(command)
+            waiting += [each for each in find_next(paste(line)) if "baselines" not in each]
+    assert seen == ["stage", "clean", "train", "evaluate", "analyse-errors", "explain", "predict"]
+    run_folder = shlex.quote(str(next((place / "logs").glob("20*"))))
+    for line in (
+        "split 'all of them'",
+        f"export {run_folder} --format keras",
+        f"evaluate {run_folder} --part validation",
+    ):
+        (following,) = find_next(paste(f"python -m emoclf {line}"))
+        assert paste(following if "--split" not in following else f"{following} --epochs 1")
+    assert find_next(paste("python -m emoclf draw-faces 'new one' --per-class 12 --no-flaws")) == [
+        "python -m emoclf clean 'new one'"
+    ]
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_the_next_lines_lead_through_the_label_errors(shell):
+    place, paste = shell
+    draw_colours(place / "my photos", 40, wrong=2)
+    settings = "--folds 2 --epochs 12 --image-size 32"
+    line = f"python -m emoclf cross-validate 'my photos' {MAP} --name 'a b' {settings}"
+    (line,) = find_next(paste(line))
+    (line,) = find_next(paste(line))
+    assert shlex.split(line)[3:5] == ["apply-decisions", "my photos"]
+    table = place / shlex.split(line)[5]
+    rows = list(csv.DictReader(table.open(encoding="utf-8-sig")))
+    for row in rows:
+        row["action"] = "move"
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    (line,) = find_next(paste(line))
+    assert "--move" in line
+    output = paste(line)
+    (line,) = find_next(output)
+    assert shlex.split(line)[3] == "compare-corrections"
+    (following,) = find_next(paste(line))
+    assert shlex.split(following)[3] == "analyse-errors"
+    (undo,) = re.findall("^Undo it: (.*)$", output, flags=re.MULTILINE)
+    (line,) = find_next(paste(undo))
+    assert shlex.split(line)[3] == "clean"
+
+
+def test_a_network_below_chance_sends_nobody_on_to_label_errors(folder, tmp_path):
+    options = ("--folds", 2, "--epochs", 1, "--image-size", 32, "--logs", tmp_path, "--no-augment")
+    output = run("cross-validate", folder / "data", *options, "--name", "check").stdout
+    assert find_next(output) == []
+    assert "not shown to be better than guessing" in output
+    output = run("find-label-errors", tmp_path / "check").stdout
+    assert "says nothing about the labels" in output
+    assert all("apply-decisions" in each for each in find_next(output))
+
+
+@pytest.mark.parametrize("command", ["predict", "clean", "evaluate", "train", "explain"])
+def test_an_empty_argument_is_not_the_current_folder(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    more = ("--output", "maps") if command == "explain" else ()
+    error = run(command, "", *more, code=2).stderr
+    assert "is empty" in error
+    assert "variable of the shell" in error
+    assert "--output is empty" in run("split", "data", "--output", "", code=2).stderr
+
+
+def test_what_could_not_be_moved_or_brought_back_is_no_success(tmp_path):
+    data = tmp_path / "data"
+    run("draw-faces", data, "--per-class", 12)
+    run("clean", data, "--move")
+    (moved,) = (data / "quarantine").iterdir()
+    lost = next(path for path in (moved / "files").rglob("*.*") if path.is_file())
+    kept = lost.read_bytes()
+    lost.unlink()
+    result = run("restore", data, code=1)
+    assert "neither in quarantine nor in its place" in " ".join(result.stdout.split())
+    assert find_next(result.stdout) == []
+    lost.parent.mkdir(parents=True, exist_ok=True)
+    lost.write_bytes(kept)
+    assert "1 file restored" in run("restore", data).stdout
+
+
+def test_predict_says_which_photos_the_network_was_trained_with(trained, tmp_path):
+    _, run_folder = trained
+    photos = Photos.load(run_folder / "split.json")
+    known, unseen = (photos.part(part).files[0] for part in ("train", "test"))
+    shutil.copy(known, tmp_path / "another name.png")
+    error = run("predict", tmp_path, unseen, "--model", run_folder).stderr
+    assert "1 of 2 photos was used to train this network" in error
+    assert "used to train" not in run("predict", unseen, "--model", run_folder).stderr
 
 
 def test_folders_without_a_class_name_are_pointed_to_the_class_map(tmp_path):
@@ -422,7 +580,7 @@ def test_what_stays_in_place_is_said_and_no_option_asked_for_that_was_given(tmp_
     left = (("sad/a.jpg", "is gone"),)
     result = MoveResult("move", data, data / "quarantine" / "x", dry_run=False, left=left)
     monkeypatch.setattr("emoclf.data.cleaning.quarantine", lambda *_, **__: result)
-    output = run("clean", data, "--move").stdout
+    output = run("clean", data, "--move", code=1).stdout
     assert "left in place" in output
     assert ["sad/a.jpg", "is", "gone"] in [line.split() for line in output.splitlines()]
     assert "Add --move" not in output

@@ -5,9 +5,11 @@ import pytest
 from PIL import Image
 
 from emoclf.data.loading import make_dataset
-from emoclf.evaluation import collect_predictions
+from emoclf.evaluation import Evaluation, collect_predictions
 from emoclf.images import UnreadableImageError, load_image
 from emoclf.inference import Predictor
+from emoclf.inference.testing import PhotoTest, evaluate, evaluate_folder
+from emoclf.photos import Photos
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +81,63 @@ def test_load_takes_a_run_or_a_file_and_names_what_is_missing(run, tmp_path):
     assert Predictor.load(folder).info == Predictor.load(folder / "model.keras").info
     with pytest.raises(FileNotFoundError, match=r"model\.keras does not exist"):
         Predictor.load(tmp_path)
+
+
+def make_test(sad, happy, wrong, *, left_out=(), **options):
+    labels = np.array([0] * sad + [1] * happy)
+    own = np.where(np.arange(sad + happy) < wrong, 0.2, 0.8)
+    probabilities = np.where(np.eye(2)[labels] > 0, own[:, None], 1 - own[:, None])
+    photos = Photos.make(map(str, range(sad + happy)), labels)
+    return PhotoTest(Evaluation(photos, probabilities), left_out, **options)
+
+
+@pytest.mark.parametrize(
+    ("counts", "options", "expected"),
+    [
+        (
+            (151, 151, 7),
+            {"kind": "unseen photo"},
+            "295 of 302 unseen photos right (98 %); guessing gets half",
+        ),
+        ((372, 135, 137), {}, "370 of 507 photos right (73 %); always Sad gets 73 %"),
+        (
+            (8, 7, 9),
+            {"kind": "validation photo"},
+            "6 of 15 validation photos right (40 %); always Sad gets 53 %",
+        ),
+        ((1, 300, 1), {}, "300 of 301 photos right (over 99 %); always Happy gets over 99 %"),
+        (
+            (0, 4, 1),
+            {},
+            "3 of 4 photos right (75 %); all of them are Happy, so guessing that gets all",
+        ),
+        (
+            (1, 0, 0),
+            {},
+            "1 of 1 photo right (100 %); all of them are Sad, so guessing that gets all",
+        ),
+        (
+            (2, 2, 0),
+            {"left_out": (("a.jpg", "no face"),)},
+            "4 of 4 photos right (100 %), 1 more without a prediction; guessing gets half",
+        ),
+    ],
+)
+def test_a_test_begins_with_how_many_are_right_and_what_guessing_gets(counts, options, expected):
+    test = make_test(*counts, **options)
+    assert test.headline == expected
+    assert str(test).splitlines()[0] == expected
+
+
+def test_uncertain_predictions_are_counted_and_said():
+    assert "3 of them are uncertain" in str(make_test(5, 5, 0, uncertain=3))
+
+
+def test_the_headline_says_what_the_photos_are_to_the_network(run, drawn_folder):
+    folder = run[1].run.folder
+    kinds = {part: evaluate(folder, part, progress=False).headline for part in ("test", "train")}
+    assert "unseen photos" in kinds["test"]
+    assert "training photos" in kinds["train"]
+    stranger = Predictor(run[0], Predictor.load(folder).info)
+    assert " photos right" in evaluate_folder(stranger, drawn_folder, progress=False).headline
+    assert "unseen" not in evaluate_folder(stranger, drawn_folder, progress=False).headline

@@ -208,6 +208,28 @@ def test_json_stays_exact(capsys):
     assert "\x7f" not in output
 
 
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_lines_are_broken_between_words_in_a_terminal_but_for_commands(monkeypatch, stream):
+    monkeypatch.setenv("COLUMNS", "40")
+    terminal_stream = Terminal()
+    monkeypatch.setattr(sys, stream, terminal_stream)
+    command = f"Next: python -m emoclf predict '{'a b ' * 20}'"
+    echo(f"{'word ' * 20}\n  {'indented ' * 9}\n{command}", err=stream == "stderr")
+    lines = terminal_stream.getvalue().splitlines()
+    assert lines[-1] == command
+    assert max(map(len, lines[:-1])) <= 40
+    assert lines[0] == " ".join(["word"] * 8)
+    assert all(line.startswith("  indented") for line in lines[3:-1])
+    if stream == "stdout":
+        echo_json(["a b " * 40])
+        assert json.loads("\n".join(terminal_stream.getvalue().splitlines()[len(lines) :]))
+
+
 def test_a_warning_is_one_line(capsys):
     import warnings
 

@@ -62,7 +62,8 @@ class Comparison(Displayed):
         )
         yield (
             f"Of the same {count_noun(self.photos, 'photo')} {second} alone gets "
-            f"{self.only_second} right, {first} alone {self.only_first}: McNemar's exact test, p = {self.p_value:.3g}."
+            f"{self.only_second} right, {first} alone {self.only_first}: McNemar's exact test, "
+            f"p = {self.p_value:.3g}."
         )
         if self.better:
             yield f"{self.better} is right more often: chance is an unlikely reason."

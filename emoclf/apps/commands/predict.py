@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -325,8 +325,19 @@ def explain(
                 fractions.append(_measure(predictor, *found))
         _print_person(fractions)
         if model and failed < len(photos) + len(problems) and Run(model).is_there:
-            echo(propose("baselines", model))
+            echo(propose("baselines", model, *_leave_out_faces(detector or DetectorChoice())))
     return 1 if failed else 0
+
+
+def _leave_out_faces(choice: DetectorChoice) -> list[str]:
+    """Return the options with which `baselines` does without a detector, where there is none."""
+    from emoclf.images.faces import FaceDetectorUnavailableError
+
+    try:
+        replace(choice, download=False)()
+    except FaceDetectorUnavailableError:
+        return ["--skip", "face_features", "--skip", "fine_tuned"]
+    return []
 
 
 def _explain(
