@@ -468,9 +468,8 @@ def test_the_next_lines_lead_through_the_label_errors(shell):
     (line,) = find_next(paste(line))
     assert shlex.split(line)[3:5] == ["apply-decisions", "my photos"]
     table = place / shlex.split(line)[5]
-    rows = list(csv.DictReader(table.open(encoding="utf-8-sig")))
-    for row in rows:
-        row["action"] = "move"
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        rows = [{**row, "decision": "move"} for row in csv.DictReader(file)]
     with table.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()

@@ -343,12 +343,15 @@ def restore(
       1  some could not be brought back (it is said which, and why)
     """
     from emoclf.data.cleaning import restore as restore_files
+    from emoclf.data.folders import find_class_folders
 
     result = restore_files(folder, quarantine_id=quarantine_id)
     echo(result)
     if result.left:
         return 1
-    echo(propose("clean", folder))
+    known = find_class_folders(folder, require_all=False).folders
+    if {each.class_name for each in known} == set(CLASS_NAMES):  # else `clean` needs --map
+        echo(propose("clean", folder))
     return 0
 
 

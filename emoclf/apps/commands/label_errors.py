@@ -202,7 +202,9 @@ def apply_decisions(
         )
     run = Run(decisions.absolute().parent.parent)  # where `find-label-errors` puts its sheet
     if run.is_there and (result.moved or result.earlier):
-        echo(propose("compare-corrections", run.folder, decisions, again=("--map",)))
+        is_moved = Path(run.photos.root).resolve() != folder.resolve()
+        place: list[str | Path] = ["--photos", folder] if is_moved else []
+        echo(propose("compare-corrections", run.folder, decisions, *place, again=("--map",)))
     return 1 if move and result.left else 0
 
 
