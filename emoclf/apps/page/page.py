@@ -22,8 +22,8 @@ from emoclf.apps.page.predicting import (
     Models,
     NetworkUnavailableError,
     PagePrediction,
-    hide_folders,
     predict_photo,
+    say_plainly,
 )
 from emoclf.config import CLASS_NAMES
 from emoclf.data.synthetic import draw_face
@@ -52,6 +52,7 @@ _SHOWN = {
     "show_label": False,  # it would lie on the picture
     "elem_classes": "emoclf-picture",
 }
+_FAILED = "Something went wrong here. The terminal of this page says what."
 _CLEAR = "() => ['', null, '', null]"
 """Takes the last answer away, in the browser, while the next one is made."""
 
@@ -176,7 +177,9 @@ def _lay_out(gradio: Any, models: Models, photos: PhotoFolder, examples: Sequenc
                 predictor = models.get(name)
                 found = predict_photo(path, predictor, whole_photo=whole_photo, show_map=wants_map)
             except NetworkUnavailableError as error:
-                found = PagePrediction("This network cannot be loaded", hide_folders(str(error)))
+                found = PagePrediction("This network cannot be loaded", say_plainly(str(error)))
+            except Exception as error:
+                raise gradio.Error(_FAILED) from error  # printed by Gradio
         return _write_answer(found), found.picture, _write_numbers(found), found.map_picture
 
     with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:

@@ -49,6 +49,9 @@ _NO_DETECTOR = (
     "runs this page, says why and what to do."
 )
 
+_PYTHON = re.compile(r"\w\.\w+\.\w|\w\(|\w=|\w_\w+:|[a-z](?:Error|Exception|Warning)\b")
+"""What gives a sentence for programmers away: dotted names, calls, arguments, kinds of errors."""
+
 _FOLDERS = r"(?:~|[A-Za-z]:)?[\\/]"
 _OFFERED_RUNS = 8
 
@@ -220,11 +223,9 @@ def write_headline(prediction: Prediction, rule: UncertaintyRule | None) -> str:
         counts = Counter(face.answer for face in faces)
         said = (f"{count} {answer.lower()}" for answer, count in counts.most_common())
         return f"{len(faces)} faces: {', '.join(said)}"
-    said_of_one = _say_face(faces[0], rule)
     is_guess = faces[0].is_whole_photo and prediction.detector is not None
-    return (
-        f"No face found. A guess from the whole photo: {said_of_one}" if is_guess else said_of_one
-    )
+    begin = "No face found. A guess from the whole photo: " if is_guess else ""
+    return begin + _say_face(faces[0], rule)
 
 
 def _say_face(face: FacePrediction, rule: UncertaintyRule | None) -> str:
@@ -273,7 +274,19 @@ def hide_folders(text: str) -> str:
         "'first' is damaged, second is not."
     """
     text = re.sub(rf"(['\"`])(?:{_FOLDERS})[^'\"`]*[\\/]", r"\1", text)
-    return re.sub(rf"(?<![\w:/.\\])(?:{_FOLDERS})(?:[^\s'\"`/\\]+[\\/])*", "", text)
+    return re.sub(rf"(?<![\w:/.>\\])(?:{_FOLDERS})(?:[^\s'\"`/\\]+[\\/])*", "", text)
+
+
+def say_plainly(text: str) -> str:
+    """Return a message of Python's for readers of a page: no folders, no names of Python's.
+
+    Example:
+        >>> say_plainly("/home/me/a.keras is not emoclf's. Save it with emoclf.models.save_model.")
+        "a.keras is not emoclf's."
+    """
+    sentences = re.split(r"(?<=[.!?])\s+", hide_folders(text))
+    kept = [each for each in sentences if not _PYTHON.search(each)]
+    return " ".join(kept) or "Its file is damaged, or is none of emoclf's. Train it again."
 
 
 def _shrink(picture: np.ndarray, longest_side: int = MAX_SHOWN_SIDE_PX) -> np.ndarray:
