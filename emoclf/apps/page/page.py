@@ -49,7 +49,6 @@ _SHOWN = {
     "interactive": False,
     "format": "jpeg",
     "buttons": [],
-    "show_label": False,  # it would lie on the picture
     "elem_classes": "emoclf-picture",
 }
 _FAILED = "Something went wrong here. The terminal of this page says what."
@@ -193,7 +192,6 @@ def _lay_out(gradio: Any, models: Models, photos: PhotoFolder, examples: Sequenc
                     type="filepath",
                     image_mode=None,
                     height=360,
-                    show_label=False,
                     buttons=[],
                 )
                 photo.preprocess = hand_over_file
