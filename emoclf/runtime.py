@@ -325,8 +325,8 @@ def explain_hole(name: str, version: str) -> str | None:
     hole = f"{name} {version} has a known security hole, closed in {wanted}."
     if name == "pillow" and _find_version("gradio"):
         return (
-            f"{hole} Gradio, which the web page needs, wants it so: your own photos are safe; open "
-            "those of strangers in an environment without Gradio."
+            f"{hole} Gradio, which the web page needs, takes no newer one: your own photos are "
+            "safe; open those of strangers in an environment without Gradio."
         )
     return f"{hole} It works; fix it with: pip install {quote_argument(f'{name}>={wanted}')}"
 
