@@ -33,6 +33,9 @@ pytestmark = [
 ]
 
 FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+READ_WORDS = "return getComputedStyle(arguments[0], '::after').content + arguments[0].innerText"
+"""What can be read on a button, its style's words included."""
+
 YUNET = "face_detection_yunet_2026may.onnx"
 
 
@@ -249,7 +252,6 @@ def set_screen(driver, width, height):
 def test_buttons_are_as_large_as_a_finger_and_have_words(driver, width, tmp_path):
     set_screen(driver, width, 812)
     upload(driver, save(tmp_path / "bright.png", 255), "2 faces: 2 happy")
-    words = "return getComputedStyle(arguments[0], '::after').content + arguments[0].innerText"
     shown = [
         each
         for each in driver.find_elements(
@@ -263,10 +265,10 @@ def test_buttons_are_as_large_as_a_finger_and_have_words(driver, width, tmp_path
         each.get_attribute("outerHTML")
         for each in shown
         if not each.find_elements("css selector", "img")  # a drawn face to try, or the picture
-        and not driver.execute_script(words, each).removeprefix("none").strip()
+        and not driver.execute_script(READ_WORDS, each).removeprefix("none").strip()
     ]
     assert wordless == []
-    said = [driver.execute_script(words, each) for each in shown]
+    said = [driver.execute_script(READ_WORDS, each) for each in shown]
     assert {'"Upload"', '"Camera"', '"Paste"', '"Remove"'} <= set(said)
 
 
@@ -303,7 +305,9 @@ def test_a_drawn_face_comes_out_right_before_the_camera(address, name, tmp_path)
         wait_for(driver, "button[aria-label='Capture from camera']").click()
         wait_for(driver, "button", text="Access Webcam").click()
         wait_for(driver, "video")
-        wait_for(driver, "button[aria-label='capture photo']").click()
+        take = wait_for(driver, "button[aria-label='capture photo']")
+        assert "Take the photo" in driver.execute_script(READ_WORDS, take)
+        take.click()
         wait_for_text(driver, f"{name}, ")
         assert read_errors(driver) == []
 
