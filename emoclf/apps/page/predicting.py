@@ -281,7 +281,7 @@ def say_plainly(text: str) -> str:
     """Return a message of Python's for readers of a page: no folders, no names of Python's.
 
     Example:
-        >>> say_plainly("/home/me/a.keras is not emoclf's. Save it with emoclf.models.save_model.")
+        >>> say_plainly("/home/me/a.keras is not emoclf's. Save it with model.save(...).")
         "a.keras is not emoclf's."
     """
     sentences = re.split(r"(?<=[.!?])\s+", hide_folders(text))
