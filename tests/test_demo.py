@@ -220,6 +220,14 @@ def test_a_large_photo_is_predicted_in_full_and_shown_smaller(tmp_path, monkeypa
     assert (found.headline, max(found.picture.shape)) == ("3 faces: 3 happy", 1280)
     predict_photo(path, make_predictor(detector), show_map=True)
     assert detector.sizes[-1] == (667, 2000), "a map takes more memory"
+    monkeypatch.setattr(RecordingDetector, "find", lambda _, image: find_in_large(image))
+    found = predict_photo(path, make_predictor(RecordingDetector()), show_map=True)
+    assert (found.headline, found.map_picture) == ("3 faces: 3 happy", None)
+    assert "too small for a map" in found.map_text
+
+
+def find_in_large(image):
+    return WideDetector().find(image) if image.shape[1] > 2000 else ()
 
 
 @pytest.mark.parametrize("whole_photo", [False, True])

@@ -19,7 +19,7 @@ from emoclf.images import UnreadableImageError, load_image, sharing_memory
 from emoclf.images.faces import FaceDetectorUnavailableError
 from emoclf.inference import UNCERTAIN, FacePrediction, Prediction, Predictor, UncertaintyRule
 from emoclf.inference.annotation import annotate_photo
-from emoclf.inference.explanations import draw_explanation, explain
+from emoclf.inference.explanations import NothingToExplainError, draw_explanation, explain
 from emoclf.inference.predictor import NO_SEARCH_NOTE
 from emoclf.run import Run
 from emoclf.untrusted import show_text
@@ -199,7 +199,10 @@ def predict_photo(
     if not show_map:
         return found
     photo = _shrink(photo, _EXPLAINED_SIDE_PX)
-    explanation = explain(predictor, photo, whole_photo=whole_photo)
+    try:
+        explanation = explain(predictor, photo, whole_photo=whole_photo)
+    except NothingToExplainError:
+        return replace(found, map_text="The face is too small for a map in so large a photo.")
     picture = _shrink(draw_explanation(photo, explanation, numbered=True))
     of = " (face 1)" if len(faces) > 1 else ""
     said = f"What speaks for the prediction{of}: {explanation}"
