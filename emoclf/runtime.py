@@ -289,14 +289,7 @@ def doctor() -> list[str]:
             "Training and the lesson need TensorFlow and Keras, which are not installed; "
             f"predicting works without them. To add them: {write_install_command('lesson')}"
         )
-    for name, floor in SECURITY_FLOORS.items():
-        numbers = _version_numbers(versions[name])
-        wanted = ".".join(str(number) for number in floor)
-        if numbers and numbers < floor:
-            findings.append(
-                f"{name} {versions[name]} has a known security hole, closed in {wanted}. "
-                f"It works; fix it with: pip install {quote_argument(f'{name}>={wanted}')}"
-            )
+    findings += filter(None, (explain_hole(name, versions[name]) for name in SECURITY_FLOORS))
     if versions["opencv-python"] != "not installed":
         findings += _find_opencv_problems()
     return findings
@@ -313,6 +306,29 @@ def find_missing(versions: Mapping[str, str]) -> list[str]:
     missing = [name for name in PACKAGES if versions[name] == "not installed"]
     is_light = set(LESSON_PACKAGES) <= set(missing)
     return [name for name in missing if not (is_light and name in LESSON_PACKAGES)]
+
+
+def explain_hole(name: str, version: str) -> str | None:
+    """Say what it means that a package is older than its security floor, and what to do.
+
+    Args:
+        name: One of `SECURITY_FLOORS`.
+        version: The version that is installed.
+
+    Returns:
+        Two sentences; None where it is as new as it should be, or not installed.
+    """
+    numbers, floor = _version_numbers(version), SECURITY_FLOORS[name]
+    if not numbers or numbers >= floor:
+        return None
+    wanted = ".".join(map(str, floor))
+    hole = f"{name} {version} has a known security hole, closed in {wanted}."
+    if name == "pillow" and _find_version("gradio"):
+        return (
+            f"{hole} Gradio, which the web page needs, takes no newer one: your own photos are "
+            "safe; open those of strangers in an environment without Gradio."
+        )
+    return f"{hole} It works; fix it with: pip install {quote_argument(f'{name}>={wanted}')}"
 
 
 def _find_opencv_problems() -> list[str]:

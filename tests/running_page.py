@@ -14,10 +14,11 @@ import numpy as np
 from PIL import Image
 
 import emoclf
+from emoclf.apps.page import PACKAGED_NAME
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "emoclf", "demo", "--no-download")
-QUESTION = ["packaged face network", True, False]
+QUESTION = [PACKAGED_NAME, True, False]
 """What goes with a photo: the network, the whole photo too, no map."""
 
 
@@ -70,7 +71,7 @@ class FoundPage:
 class RunningPage(FoundPage):
     """A page of the command `demo`, whose temporary files lie in `folder / "tmp"`."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options, **variables):
         self.tmp = folder / "tmp"
         self.tmp.mkdir(exist_ok=True)
         with socket.socket() as free:
@@ -86,10 +87,11 @@ class RunningPage(FoundPage):
             "XDG_CACHE_HOME": str(folder / "cache"),
             "GRADIO_ALLOWED_PATHS": "/",  # somebody's setting for other pages opens nothing here
             "GRADIO_ROOT_PATH": "https://elsewhere.example",
+            **variables,
         }
         with self.said.open("wb") as said:
             self.process = subprocess.Popen(
-                [*COMMAND, "--port", str(self.port), "--logs", str(folder / "logs")],
+                [*COMMAND, "--port", str(self.port), "--logs", str(folder / "logs"), *options],
                 env=environment,
                 stdout=said,
                 stderr=said,
@@ -130,8 +132,8 @@ def make_png(path, level=255):
 
 
 @contextlib.contextmanager
-def run_page(folder):
-    page = RunningPage(folder)
+def run_page(folder, *options, **variables):
+    page = RunningPage(folder, *options, **variables)
     try:
         yield page.wait()
     finally:

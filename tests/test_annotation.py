@@ -164,6 +164,30 @@ def test_labels_avoid_faces_and_each_other(monkeypatch):
         assert first[3] <= 200 or first[1] >= 300
 
 
+def test_a_label_stands_beside_a_face_as_high_as_the_photo():
+    picture = annotate_photo(grey_photo(400, 900), make_prediction(make_face((0, 0, 300, 400))))
+    assert (picture[20:380, 20:280] == 128).all(), "the face itself is hidden"
+    assert count_pixels(picture[:, 302:], COLOURS[1]) > 500
+
+
+def test_numbers_stand_at_several_faces_and_hide_none(monkeypatch):
+    written = []
+    original = annotation.ImageDraw.ImageDraw.text
+    monkeypatch.setattr(
+        annotation.ImageDraw.ImageDraw,
+        "text",
+        lambda self, xy, text, **more: written.append(text) or original(self, xy, text, **more),
+    )
+    photo, first, second = grey_photo(400, 900), (0, 0, 330, 400), (380, 0, 200, 400)
+    annotate_photo(photo, make_prediction(make_face(second)), numbered=True)
+    assert written == []
+    faces = make_prediction(make_face(first), make_face(second, "Sad"))
+    picture = annotate_photo(photo, faces, numbered=True)
+    assert written == ["1", "2 Sad"]
+    assert (picture[20:380, 20:310] == 128).all()
+    assert (picture[20:380, 400:560] == 128).all()
+
+
 @pytest.mark.parametrize("colour", [*COLOURS, NEUTRAL_COLOUR])
 def test_text_stands_out_from_its_ground(colour):
     """At least 4.5 to 1, as WCAG 2 asks for."""

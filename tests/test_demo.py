@@ -1,15 +1,19 @@
 """What the web page predicts, without Gradio and without a browser."""
 
 import os
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from emoclf.apps.page import PACKAGED_NAME, Models, predict_photo, predicting
+from emoclf.apps.page.predicting import WHOLE_PHOTO, say_plainly, write_headline
+from emoclf.config import Settings
 from emoclf.images import ModelInfo
 from emoclf.images.faces import Face, FaceDetectorUnavailableError
-from emoclf.inference import Predictor, UncertaintyRule
+from emoclf.inference import FacePrediction, Prediction, Predictor, UncertaintyRule, annotation
+from emoclf.storage import write_json
 from tests.calls import call
 
 INFO = ModelInfo(image_size=(16, 16), crop="face")
@@ -50,38 +54,83 @@ def save(path, level, *, size=(60, 130)):
 @pytest.mark.parametrize("path", ["x" * 300, "https://example.com/a.jpg", "nul\0.jpg", ""])
 def test_a_path_that_leads_nowhere_is_said(path):
     found = predict_photo(path, make_predictor())
-    assert "no photo that can be read" in found.text
+    assert found.headline == "This photo cannot be read"
     assert found.picture is None
 
 
-def test_every_face_has_a_row_and_the_largest_has_bars(tmp_path):
-    path = save(tmp_path / "wide.png", 255)
-    found = predict_photo(path, make_predictor())
-    assert found.probabilities == {"Sad": 0.0, "Happy": 1.0}
-    rows = found.text.splitlines()
-    assert rows[0] == "|  | prediction | Sad | Happy |"
-    assert rows[2:] == [
-        "| face 1 | **Happy** | 0% | 100% |",
-        "| face 2 | **Happy** | 0% | 100% |",
-    ]
+def test_every_face_has_a_row_and_one_alone_has_bars(tmp_path):
+    found = predict_photo(save(tmp_path / "wide.png", 255), make_predictor())
+    assert found.headline == "2 faces: 2 happy"
+    assert found.probabilities == {}
+    table = found.numbers[0]
+    assert table.headers == ("face", "answer", "Sad", "Happy")
+    assert table.rows == [("1", "Happy", "0%", "100%"), ("2", "Happy", "0%", "100%")]
     assert found.picture.shape[2] == 3
+    one = predict_photo(save(tmp_path / "one.png", 235, size=(60, 70)), make_predictor())
+    assert one.headline == "Happy, 92% sure"
+    assert one.probabilities == pytest.approx({"Sad": 0.08, "Happy": 0.92}, abs=0.01)
 
 
 def test_uncertain_is_said(tmp_path):
-    found = predict_photo(save(tmp_path / "grey.png", 128), make_predictor())
-    assert "**uncertain**" in found.text
-    assert "the larger probability is below 75%" in found.text
-    certain = predict_photo(save(tmp_path / "white.png", 255), make_predictor())
-    assert "below" not in certain.text
+    found = predict_photo(save(tmp_path / "grey.png", 128, size=(60, 70)), make_predictor())
+    assert found.headline == "Not sure: sad 50%, happy 50%"
+    assert found.numbers[0].rows[0][1] == "uncertain"
+    assert "the larger probability is below 75%" in found.numbers[-1]
+
+
+def make_prediction(*faces):
+    """Faces as `(answer, probability of Happy, neither)`."""
+    return Prediction(
+        faces=tuple(
+            FacePrediction((0, 0, 9, 9), {"Sad": 1 - happy, "Happy": happy}, answer, neither)
+            for answer, happy, neither in faces
+        ),
+        detector="wide",
+    )
+
+
+@pytest.mark.parametrize(
+    ("faces", "headline"),
+    [
+        ([("Happy", 0.973, 0.1)], "Happy, 97% sure"),
+        ([("Sad", 0.0001, None)], "Sad, more than 99% sure"),
+        ([("uncertain", 0.99, 0.8)], "Not sure: it looks neither sad nor happy"),
+        ([("uncertain", 0.6, 0.1)], "Not sure: sad 40%, happy 60%"),
+        ([("Sad", 0.1, 0.1), *2 * [("Happy", 0.9, 0.1)]], "3 faces: 2 happy, 1 sad"),
+        ([("Sad", 0.1, 0.1), ("uncertain", 0.6, 0.1)], "2 faces: 1 sad, 1 uncertain"),
+        ([], "No face found"),
+    ],
+)
+def test_the_answer_is_a_headline_in_words(faces, headline):
+    assert write_headline(make_prediction(*faces), UncertaintyRule(0.75, 0.75)) == headline
+
+
+def test_neither_is_explained_where_it_stands(tmp_path):
+    class WithNeither(BrightnessNetwork):
+        def predict_with_neither(self, images):
+            return self.predict_on_batch(images), np.full(len(images), 0.9, np.float32)
+
+    predictor = Predictor(
+        WithNeither(), INFO, detector=WideDetector(), rule=UncertaintyRule(0.75, 0.75)
+    )
+    found = predict_photo(save(tmp_path / "wide.png", 255, size=(60, 70)), predictor)
+    assert found.headline == "Not sure: it looks neither sad nor happy"
+    assert found.numbers[0].headers[-1] == "neither"
+    assert "the face is neither sad nor happy" in found.numbers[1]
 
 
 def test_no_face_is_said_and_the_whole_photo_predicted_when_asked(tmp_path):
-    path = save(tmp_path / "tall.png", 10, size=(90, 60))
+    path = save(tmp_path / "square.png", 10, size=(90, 90))
     found = predict_photo(path, make_predictor())
-    assert found.text.startswith("**No face was found.**")
-    assert found.probabilities == {}
+    assert found.headline == "No face found"
+    assert WHOLE_PHOTO in found.note, "what to tick on the page, and no argument's name"
+    assert "whole_photo" not in found.note
+    assert (found.picture, found.probabilities, found.numbers) == (None, {}, ())
     whole = predict_photo(path, make_predictor(), whole_photo=True)
-    assert "| whole photo | **Sad** |" in whole.text
+    assert whole.headline == "No face found. A guess from the whole photo: Sad, 96% sure"
+    assert whole.numbers[0].rows[0][:2] == ("whole photo", "Sad")
+    learned = Predictor(BrightnessNetwork(), ModelInfo(image_size=(16, 16)))
+    assert predict_photo(path, learned).headline == "Sad, 96% sure"
 
 
 def test_the_map_is_made_when_asked_for_and_where_there_is_a_prediction(tmp_path):
@@ -90,11 +139,11 @@ def test_the_map_is_made_when_asked_for_and_where_there_is_a_prediction(tmp_path
     found = predict_photo(path, make_predictor(), show_map=True)
     assert found.map_picture.shape[1] == found.picture.shape[1]
     assert found.map_picture.shape[0] > found.picture.shape[0], "the legend is below"
-    assert "**What speaks for the prediction, face 1.** Happy 100% \\(occlusion\\)" in found.text
+    assert found.map_text.startswith("What speaks for the prediction (face 1): Happy 100%")
     tall = save(tmp_path / "tall.png", 10, size=(90, 60))
     assert predict_photo(tall, make_predictor(), show_map=True).map_picture is None
     whole = predict_photo(tall, make_predictor(), whole_photo=True, show_map=True)
-    assert "the whole photo" in whole.text
+    assert whole.map_text.startswith("What speaks for the prediction: Sad")
 
 
 def test_a_map_of_a_large_photo_is_shown_smaller(tmp_path):
@@ -102,12 +151,21 @@ def test_a_map_of_a_large_photo_is_shown_smaller(tmp_path):
     assert max(predict_photo(path, make_predictor(), show_map=True).map_picture.shape) == 1280
 
 
-def test_only_so_many_rows_and_pixels_are_shown(tmp_path):
+def test_every_face_of_a_crowd_has_a_row_and_its_number(tmp_path, monkeypatch):
+    drawn, draw = [], annotation._draw_label
+    monkeypatch.setattr(
+        annotation,
+        "_draw_label",
+        lambda canvas, box, labels, *rest, **options: (
+            drawn.append((round(box[0]), labels)) or draw(canvas, box, labels, *rest, **options)
+        ),
+    )
     path = save(tmp_path / "crowd.png", 255, size=(60, 60 * 30))
     found = predict_photo(path, make_predictor())
-    assert found.text.count("| face ") == 20
-    assert "and 10 smaller faces" in found.text
+    assert [row[0] for row in found.numbers[0].rows] == [str(number) for number in range(1, 31)]
+    assert [labels for _, labels in drawn] == [[f"{n} Happy", f"{n}"] for n in range(1, 31)]
     assert max(found.picture.shape) == 1280
+    assert drawn[-1][0] == round(29 * 60 * 1280 / 1800), "frames lie where the faces are shown"
 
 
 @pytest.mark.parametrize("content", [b"", b"no photo at all", b"\x89PNG\r\n\x1a\n" + b"x" * 90])
@@ -116,10 +174,10 @@ def test_what_is_no_photo_is_refused_without_its_path(content, tmp_path):
     path.write_bytes(content)
     found = predict_photo(path, make_predictor())
     assert found.picture is None
-    assert found.text.startswith("**This is no photo that can be read.**")
-    assert str(tmp_path) not in found.text
-    assert "javascript:alert(1)" not in found.text
-    assert "<img" not in found.text
+    assert found.headline == "This photo cannot be read"
+    assert str(tmp_path) not in found.note
+    assert "javascript:alert(1)" not in found.note
+    assert "<img" not in found.note
 
 
 class RecordingDetector(WideDetector):
@@ -147,63 +205,102 @@ def test_a_large_photo_is_decoded_at_half_its_size_or_refused(tmp_path, monkeypa
     predict_photo(tmp_path / "a.jpg", predictor)
     turned = predict_photo(tmp_path / "turned.jpg", predictor)
     assert detector.sizes == [(400, 200), (200, 100), (100, 200)]
-    assert turned.probabilities == {"Sad": 0.0, "Happy": 1.0}
+    assert turned.headline == "2 faces: 2 happy"
     refused = predict_photo(tmp_path / "a.png", predictor)
     assert refused.picture is None
-    assert "400 x 200 pixels" in refused.text and "plain JPEG" in refused.text
+    assert "400 x 200 pixels" in refused.note and "plain JPEG" in refused.note
 
 
-def test_a_photo_is_brought_to_a_working_size(tmp_path, monkeypatch):
-    monkeypatch.setattr(predicting, "_WORKING_SIDE_PX", 100)
+def test_a_large_photo_is_predicted_in_full_and_shown_smaller(tmp_path, monkeypatch):
+    monkeypatch.setattr(predicting, "_EXPLAINED_SIDE_PX", 2000)
     detector = RecordingDetector()
-    path = save(tmp_path / "wide.png", 255)
-    found = predict_photo(path, make_predictor(detector), show_map=True)
-    assert set(detector.sizes) == {(46, 100)}
-    assert found.probabilities == {"Sad": 0.0, "Happy": 1.0}
+    path = save(tmp_path / "wide.png", 255, size=(1500, 4500))
+    found = predict_photo(path, make_predictor(detector))
+    assert detector.sizes == [(1500, 4500)]
+    assert (found.headline, max(found.picture.shape)) == ("3 faces: 3 happy", 1280)
+    predict_photo(path, make_predictor(detector), show_map=True)
+    assert detector.sizes[-1] == (667, 2000), "a map takes more memory"
+    monkeypatch.setattr(RecordingDetector, "find", lambda _, image: find_in_large(image))
+    found = predict_photo(path, make_predictor(RecordingDetector()), show_map=True)
+    assert (found.headline, found.map_picture) == ("3 faces: 3 happy", None)
+    assert "too small for a map" in found.map_text
 
 
-def test_no_detector_is_said_without_a_folder(tmp_path):
+def find_in_large(image):
+    return WideDetector().find(image) if image.shape[1] > 2000 else ()
+
+
+@pytest.mark.parametrize("whole_photo", [False, True])
+def test_without_a_detector_one_sentence_says_what_to_do(tmp_path, whole_photo):
     def refuse():
-        raise FaceDetectorUnavailableError("There is no file in '/home/me/.cache/emoclf'.")
+        raise FaceDetectorUnavailableError(
+            "There is no file in '/home/me/.cache/emoclf', and `download=False` keeps from it."
+        )
 
     predictor = Predictor(BrightnessNetwork(), INFO, detector=refuse)
-    found = predict_photo(save(tmp_path / "wide.png", 255), predictor)
-    assert "There is no file in 'emoclf'." in found.text
+    path = save(tmp_path / "a.png", 255, size=(60, 60))
+    found = predict_photo(path, predictor, whole_photo=whole_photo)
+    assert found.headline == (
+        "Happy, more than 99% sure" if whole_photo else "Faces cannot be looked for"
+    )
+    assert "python -m emoclf doctor" in found.note
+    assert "download=" not in found.note and "/home" not in found.note
 
 
-def test_without_a_detector_the_remedy_is_on_the_page(tmp_path):
-    def refuse():
-        raise FaceDetectorUnavailableError('Install OpenCV 4 with `pip install "opencv<5"`.')
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/a/model.keras is damaged. Train again.", "model.keras is damaged. Train again."),
+        ("x.keras is none. Save it with emoclf.models.save_model.", "x.keras is none."),
+        ("model_path: expected a file, received 3.", "Its file is damaged"),
+        ("ValueError: no such layer.", "Its file is damaged"),
+        ("Revive it: call Layer.from_config(custom_objects=...).", "Its file is damaged"),
+        ("my_run/model.keras (its end is missing). Copy it.", "my_run/model.keras (its end"),
+    ],
+)
+def test_a_page_says_nothing_for_programmers(text, shown):
+    assert say_plainly(text).startswith(shown)
 
-    predictor = Predictor(BrightnessNetwork(), INFO, detector=refuse)
-    found = predict_photo(save(tmp_path / "wide.png", 255), predictor)
-    assert "Faces cannot be found here" in found.text
-    assert "Install OpenCV 4" in found.text
+
+def make_run(folder, age=0, **settings):
+    folder.mkdir(parents=True)
+    (folder / "model.keras").touch()
+    os.utime(folder / "model.keras", (1000 - age, 1000 - age))
+    if settings:
+        write_json(folder / "settings.json", asdict(Settings(**settings)))
+    return folder
 
 
-def test_networks_are_offered_by_name_and_loaded_once(tmp_path):
-    for age, name in enumerate(("b", "a")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "model.keras").touch()
-        os.utime(tmp_path / name / "model.keras", (1000 - age, 1000 - age))
-    (tmp_path / "c").mkdir()
+def test_networks_are_offered_in_plain_words_and_loaded_once(tmp_path):
+    make_run(tmp_path / "logs" / "first", 2, crop="face", network="deep")
+    make_run(tmp_path / "logs" / "second", 1)
+    make_run(tmp_path / "logs" / "bad\x1b[31m", 3)
+    named = make_run(tmp_path / "other" / "second")
     loaded = []
     models = Models.find(
-        tmp_path,
-        lambda path: loaded.append(path.name) or path.name,
-        runs=[tmp_path / "c"],
+        tmp_path / "logs",
+        lambda path: loaded.append(path) or path,
+        runs=[named, named / ".", tmp_path / "logs" / "first"],
     )
     assert models.names == (
         PACKAGED_NAME,
-        str(tmp_path / "c"),
-        str(tmp_path / "b"),
-        str(tmp_path / "a"),
+        "My network second",
+        "My run first: deep network, faces",
+        "My network second, in logs",
+        r"My network 'bad\x1b[31m'",
     )
     assert loaded == []
-    assert [models.get(models.names[3]), models.get(models.names[3])] == ["a", "a"]
-    assert loaded == ["a"]
+    assert models.get(models.names[2]) == models.get(models.names[2]) == tmp_path / "logs" / "first"
+    assert len(loaded) == 1
     with pytest.raises(ValueError, match="no network '/etc'"):
         models.get("/etc")
+
+
+def test_a_run_of_whole_photos_says_so(tmp_path):
+    make_run(tmp_path / "first", crop="none", network="small")
+    assert (
+        Models.find(tmp_path, pytest.fail).names[1] == "My run first: small network, whole photos"
+    )
 
 
 def test_the_newest_runs_are_offered(tmp_path):
@@ -212,7 +309,7 @@ def test_the_newest_runs_are_offered(tmp_path):
         (tmp_path / f"{number:02}" / "model.keras").touch()
         os.utime(tmp_path / f"{number:02}" / "model.keras", (number, number))
     models = Models.find(tmp_path, pytest.fail)
-    assert models.names[1:] == tuple(str(tmp_path / f"{n:02}") for n in range(11, 3, -1))
+    assert models.names[1:] == tuple(f"My network {n:02}" for n in range(11, 3, -1))
 
 
 def test_without_gradio_the_command_says_how_to_get_it(monkeypatch):

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from emoclf.apps.commands.showing import _ending_once
 from emoclf.apps.page import keeping
 from emoclf.apps.page.keeping import PhotoFolder, open_photo_folder
 from emoclf.apps.page.predicting import hide_folders
@@ -278,6 +280,44 @@ def test_a_page_that_is_ended_while_it_starts_leaves_nothing(tmp_path, name):
 
 
 @posix
+@pytest.mark.parametrize("mend", [ImportError, OSError, None])
+def test_a_signal_that_a_library_swallows_or_changes_ends_the_page_all_the_same(mend):
+    """Modules in C that are being imported make an ImportError of whatever comes."""
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended, _ending_once():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except SystemExit as error:
+            if mend is not None:
+                raise mend("numpy.core.multiarray failed to import") from error
+    assert ended.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+@posix
+def test_ctrl_c_within_exec_has_its_exit_code(tmp_path):
+    """Python ends by the signal if a KeyboardInterrupt ever left an `exec`, caught or not."""
+    (tmp_path / "program.py").write_text(
+        "import signal, sys\n"
+        "from emoclf.apps.commands.showing import _ending_once\n"
+        "try:\n"
+        "    with _ending_once():\n"
+        "        exec('signal.raise_signal(signal.SIGINT)')\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(130)\n"
+    )
+    command = [sys.executable, "-m", "program"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    assert subprocess.run(command, env=environment).returncode == 130
+
+
+@posix
+def test_an_error_without_a_signal_stays_what_it_is():
+    with pytest.raises(ImportError), _ending_once():
+        raise ImportError("no such module")
+
+
+@posix
 def test_what_a_killed_page_left_is_removed_by_the_next_and_a_running_one_is_left(page, tmp_path):
     path = use(page, tmp_path)
     with run_page(tmp_path):
@@ -305,3 +345,29 @@ def test_a_page_under_nohup_outlives_its_terminal(tmp_path):
     finally:
         page.process.kill()
         page.process.wait()
+
+
+# --- the browser ----------------------------------------------------------------------------
+
+
+@posix
+def test_the_page_opens_in_the_browser_when_it_is_ready(tmp_path):
+    pytest.importorskip("gradio", reason="the extra `demo` is not installed")
+    browser = tmp_path / "browser"
+    browser.write_text('#!/bin/sh\necho "$1" > "$0.opened"\n')
+    browser.chmod(0o700)
+    with run_page(tmp_path, "--open", BROWSER=str(browser)) as page:
+        opened = browser.with_suffix(".opened")
+        wait_until(lambda: opened.exists() and opened.read_text())
+        assert opened.read_text() == f"http://127.0.0.1:{page.port}/\n"
+        assert f"Open http://127.0.0.1:{page.port}/ in a browser." in page.read_said()
+        assert page.read_said().count("pillow") <= 1, "told once, and before the first photo"
+
+
+@posix
+def test_a_machine_without_a_browser_serves_the_page(tmp_path):
+    pytest.importorskip("gradio", reason="the extra `demo` is not installed")
+    nowhere = {"BROWSER": "/nowhere/browser", "PATH": "/nowhere", "DISPLAY": "", "TERM": ""}
+    with run_page(tmp_path, "--open", **nowhere) as page:
+        wait_until(lambda: "There is no browser here" in page.read_said())
+        assert page.ask("GET", "/config")[0] == 200

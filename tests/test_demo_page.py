@@ -27,11 +27,15 @@ from tests.test_live_browser import open_browser, write_film
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    # Gradio counts its calls with an option that pandas gives up.
+    # Gradio counts its calls with options that pandas gives up.
     pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting':DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated:DeprecationWarning"),
 ]
 
 FAKE_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+READ_WORDS = "return getComputedStyle(arguments[0], '::after').content + arguments[0].innerText"
+"""What can be read on a button, its style's words included."""
+
 YUNET = "face_detection_yunet_2026may.onnx"
 
 
@@ -50,7 +54,19 @@ def draw(name):
 
 
 def refuse():
-    raise NetworkUnavailableError("The file is damaged: train again.")
+    raise NetworkUnavailableError(
+        "The file is damaged: train again. Save it with emoclf.models.model_file.save_model."
+    )
+
+
+def load_failing():
+    predictor = make_predictor()
+    predictor.predict_each = fail
+    return predictor
+
+
+def fail(*_, **__):
+    raise ValueError("image: expected uint8, received float64.")
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +95,11 @@ def load_packaged():
     return Predictor.packaged(detector=make_detector("yunet", model_path=file, download=False))
 
 
+def load_slowly():
+    time.sleep(3)
+    return make_predictor()
+
+
 @pytest.fixture(scope="module")
 def address(drawn_network):
     pytest.importorskip("gradio", reason="the extra `demo` is not installed")
@@ -86,8 +107,10 @@ def address(drawn_network):
     models = Models(
         {
             "squares": make_predictor,
+            "slow": load_slowly,
             "drawn": lambda: drawn_network,
             "broken": refuse,
+            "failing": load_failing,
             PACKAGED_NAME: load_packaged,
         }
     )
@@ -105,6 +128,7 @@ def shared_driver(address):
 @pytest.fixture
 def driver(shared_driver, address):
     """The page, freshly loaded."""
+    shared_driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     shared_driver.set_window_size(1280, 1000)
     return open_page(shared_driver, address)
 
@@ -156,16 +180,110 @@ def read_errors(driver):
 # --- predictions -----------------------------------------------------------------------------
 
 
-def test_uploads_are_predicted_in_words_and_bars(driver, tmp_path):
-    upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
-    upload(driver, save(tmp_path / "dark.png", 51), "face 1 Sad 80% 20%")
+def find_headline(driver):
+    return driver.find_element("css selector", ".emoclf-answer h2")
+
+
+def test_uploads_are_answered_in_words_and_bars(driver, tmp_path):
+    upload(driver, save(tmp_path / "bright.png", 255), "2 faces: 2 happy")
+    assert driver.find_elements("css selector", ".emoclf-bar") == []
+    upload(driver, save(tmp_path / "dark.png", 51, size=(60, 61)), "Sad, 80% sure")
     bars = driver.find_elements("css selector", ".emoclf-bar")
     assert [bar.text.split() for bar in bars] == [["Sad", "80%"], ["Happy", "20%"]]
     sad, happy = (bar.find_element("css selector", "div").size["width"] for bar in bars)
     assert sad == pytest.approx(4 * happy, rel=0.02)
-    upload(driver, save(tmp_path / "tall.png", 0, size=(90, 60)), "No face was found.")
+    upload(driver, save(tmp_path / "tall.png", 0, size=(90, 60)), "No face found")
     assert driver.find_elements("css selector", ".emoclf-bar") == []
     assert read_errors(driver) == []
+
+
+def test_the_headline_is_the_largest_text_and_nothing_lies_on_the_picture(driver, tmp_path):
+    upload(driver, save(tmp_path / "bright.png", 255), "2 faces: 2 happy")
+    sizes = "return [...document.querySelectorAll('h1, h2, p, span, td, label')]"
+    sizes += ".map((each) => parseFloat(getComputedStyle(each).fontSize))"
+    own = float(find_headline(driver).value_of_css_property("font-size")[:-2])
+    assert own == max(driver.execute_script(sizes)) >= 26
+    wait_until_still(driver)
+    for corner in (0.02, 0.98):
+        on_top = driver.execute_script(
+            "const {left, top, width, height} = arguments[0].getBoundingClientRect();"
+            "return document.elementFromPoint("
+            "  left + arguments[1] * width, top + arguments[1] * height) === arguments[0];",
+            wait_for(driver, ".emoclf-picture img"),
+            corner,
+        )
+        assert on_top
+
+
+def test_the_table_is_folded_and_numbered_as_the_picture(driver, tmp_path):
+    upload(driver, save(tmp_path / "bright.png", 255), "2 faces: 2 happy")
+    table = driver.find_element("css selector", ".emoclf-numbers table")
+    assert not table.is_displayed()
+    wait_for(driver, "summary").click()
+    assert table.is_displayed()
+    rows = [row.text for row in table.find_elements("css selector", "tr")]
+    assert rows == ["face answer Sad Happy", "1 Happy 0% 100%", "2 Happy 0% 100%"]
+
+
+@pytest.mark.parametrize("scrolled", [0, 300, 2000])
+def test_on_a_phone_the_answer_is_in_sight(driver, scrolled, tmp_path):
+    set_screen(driver, 375, 560)
+    driver.execute_script(f"window.scrollTo(0, {scrolled})")
+    upload(driver, save(tmp_path / "dark.png", 51), "2 faces: 2 sad")
+    wait_until_still(driver)
+    top, bottom, is_on_top = driver.execute_script(
+        "const {left, top, bottom} = arguments[0].getBoundingClientRect();"
+        "const seen = document.elementFromPoint(left + 10, (top + bottom) / 2);"
+        "return [top, bottom, arguments[0] === seen];",
+        find_headline(driver),
+    )
+    assert 0 <= top < bottom <= 560
+    assert is_on_top
+
+
+def set_screen(driver, width, height):
+    driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_buttons_are_as_large_as_a_finger_and_have_words(driver, width, tmp_path):
+    set_screen(driver, width, 812)
+    upload(driver, save(tmp_path / "bright.png", 255), "2 faces: 2 happy")
+    shown = [
+        each
+        for each in driver.find_elements(
+            "css selector", "button, summary, label:not([data-testid])"
+        )
+        if each.is_displayed()
+    ]
+    small = [each.get_attribute("outerHTML") for each in shown if each.size["height"] < 44]
+    assert small == []
+    wordless = [
+        each.get_attribute("outerHTML")
+        for each in shown
+        if not each.find_elements("css selector", "img")  # a drawn face to try, or the picture
+        and not driver.execute_script(READ_WORDS, each).removeprefix("none").strip()
+    ]
+    assert wordless == []
+    said = [driver.execute_script(READ_WORDS, each) for each in shown]
+    assert {'"Upload"', '"Camera"', '"Paste"', '"Remove"'} <= set(said)
+
+
+def test_another_network_clears_the_old_answer(driver, tmp_path):
+    upload(driver, save(tmp_path / "bright.png", 255), "2 faces: 2 happy")
+    wait_for(driver, "input[type=checkbox]", text="Show what speaks for the prediction").click()
+    wait_for_text(driver, "With the most marked tenth")
+    choose(driver, "slow")
+    time.sleep(0.7)
+    answer = driver.find_element("css selector", ".block.emoclf-answer")
+    assert "happy" not in answer.text
+    assert driver.find_elements("css selector", ".emoclf-picture img") == []
+    assert driver.find_elements("css selector", ".emoclf-numbers table") == []
+    wait_for_text(driver, "2 faces: 2 happy")
+    wait_for(driver, ".emoclf-picture img")
 
 
 @pytest.mark.parametrize("name", emoclf.CLASS_NAMES)
@@ -173,7 +291,7 @@ def test_a_drawn_face_comes_out_right_as_upload(driver, name, tmp_path):
     choose(driver, "drawn")
     path = tmp_path / "face.png"
     Image.fromarray(draw(name)).save(path)
-    upload(driver, path, f"whole photo {name}")
+    upload(driver, path, f"{name}, ")
     assert read_errors(driver) == []
 
 
@@ -187,8 +305,10 @@ def test_a_drawn_face_comes_out_right_before_the_camera(address, name, tmp_path)
         wait_for(driver, "button[aria-label='Capture from camera']").click()
         wait_for(driver, "button", text="Access Webcam").click()
         wait_for(driver, "video")
-        wait_for(driver, "button[aria-label='capture photo']").click()
-        wait_for_text(driver, f"whole photo {name}")
+        take = wait_for(driver, "button[aria-label='capture photo']")
+        assert "Take the photo" in driver.execute_script(READ_WORDS, take)
+        take.click()
+        wait_for_text(driver, f"{name}, ")
         assert read_errors(driver) == []
 
 
@@ -202,15 +322,16 @@ def test_photos_of_people_come_out_right(real_data, driver, name):
             widths[file] = max(widths.get(file, 0), face.box[2])
     choose(driver, PACKAGED_NAME)
     for file in sorted(widths, key=widths.get)[-3:]:
-        upload(driver, file, "face 1")
-        bars = driver.find_elements("css selector", ".emoclf-bar")
-        shares = {bar.text.split()[0]: int(bar.text.split()[1][:-1]) for bar in bars}
+        upload(driver, file, "All numbers")
+        wait_for(driver, "summary").click()
+        row = driver.find_elements("css selector", ".emoclf-numbers tr")[1].text.split()
+        shares = dict(zip(emoclf.CLASS_NAMES, (int(each[:-1]) for each in row[2:4]), strict=True))
         assert max(shares, key=shares.get) == name
     assert read_errors(driver) == []
 
 
 def test_the_map_appears_when_asked_for_and_goes_again(driver, tmp_path):
-    upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
+    upload(driver, save(tmp_path / "bright.png", 255), "2 faces: 2 happy")
     name = "img[alt='What speaks for the prediction']"
     assert driver.find_elements("css selector", name) == []
     box = wait_for(driver, "input[type=checkbox]", text="Show what speaks for the prediction")
@@ -240,14 +361,14 @@ def test_a_photo_is_pasted(driver, address, tmp_path):
     copied = driver.execute_async_script(COPY, base64.b64encode(photo).decode())
     assert copied == "copied"
     wait_for(driver, "button[aria-label='Paste from clipboard']").click()
-    wait_for_text(driver, "face 1 Happy 0% 100%")
+    wait_for_text(driver, "2 faces: 2 happy")
     assert read_errors(driver) == []
 
 
 def test_an_example_is_predicted(driver):
     choose(driver, "drawn")
     wait_for(driver, ".gallery-item").click()
-    wait_for_text(driver, "whole photo")
+    wait_for_text(driver, " sure")
     assert read_errors(driver) == []
 
 
@@ -256,10 +377,10 @@ def test_an_example_is_predicted(driver):
 
 def test_what_is_no_photo_or_has_a_hostile_name_does_no_harm(driver, tmp_path):
     hostile = tmp_path / "<img src=x onerror=alert(1)>' \"; ..%2f.png"
-    upload(driver, save(hostile, 255), "face 1 Happy 0% 100%")
+    upload(driver, save(hostile, 255), "2 faces: 2 happy")
     text = tmp_path / "text.jpg"
     text.write_text("This is no photo.")
-    upload(driver, text, "This is no photo that can be read.")
+    upload(driver, text, "This photo cannot be read")
     assert driver.execute_script("return document.querySelectorAll('img[src=x]').length") == 0
 
 
@@ -269,12 +390,25 @@ def test_a_file_of_60_mb_is_refused(driver, tmp_path):
         file.truncate(60 * 2**20)
     text = upload(driver, path, "exceed the maximum allowed size of 20.0 M")
     assert "large.jpg" in text
-    upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
+    upload(driver, save(tmp_path / "bright.png", 255), "2 faces: 2 happy")
 
 
 def test_a_network_that_cannot_be_loaded_says_why(driver, tmp_path):
     choose(driver, "broken")
-    upload(driver, save(tmp_path / "bright.png", 255), "The file is damaged: train again.")
+    text = upload(driver, save(tmp_path / "bright.png", 255), "The file is damaged: train again.")
+    assert "This network cannot be loaded" in text
+    assert "save_model" not in text
+    assert text.count("damaged") == 1 and "Error" not in text
+
+
+def test_what_nobody_expected_is_said_once(driver, tmp_path, capfd):
+    choose(driver, "failing")
+    upload(driver, save(tmp_path / "bright.png", 255), "Something went wrong here.")
+    time.sleep(1)
+    text = driver.find_element("css selector", "body").text
+    assert text.count("Error") == 1, "the title of the message"
+    assert "expected uint8" not in text
+    assert "expected uint8" in capfd.readouterr().err
 
 
 # --- everybody can use it -------------------------------------------------------------------
@@ -283,7 +417,7 @@ def test_a_network_that_cannot_be_loaded_says_why(driver, tmp_path):
 def test_every_control_has_a_name_and_is_reached_with_the_tab_key(driver, tmp_path):
     from selenium.webdriver.common.keys import Keys
 
-    upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
+    upload(driver, save(tmp_path / "bright.png", 255), "2 faces: 2 happy")
     shown = [
         each
         for each in driver.find_elements("css selector", "button, input, select, textarea, a")
@@ -300,7 +434,7 @@ def test_every_control_has_a_name_and_is_reached_with_the_tab_key(driver, tmp_pa
     # The radio buttons are one stop; the arrow keys move within.
     radio = wait_for(driver, "input[type=radio]:checked")
     radio.send_keys(Keys.ARROW_DOWN)
-    wait_for_text(driver, "whole photo")
+    wait_for_text(driver, "2 faces")
 
 
 def find_radio_names(shown):
@@ -313,8 +447,9 @@ def find_radio_names(shown):
 
 @pytest.mark.parametrize("width", [375, 1280])
 def test_nothing_is_wider_than_the_window(driver, width, tmp_path):
-    driver.set_window_size(width, 900)
-    upload(driver, save(tmp_path / "crowd.png", 255, size=(60, 600)), "face 10 Happy")
+    set_screen(driver, width, 900)
+    upload(driver, save(tmp_path / "crowd.png", 255, size=(60, 600)), "10 faces: 10 happy")
+    wait_for(driver, "summary").click()
     wait_until_still(driver)
     wide, window = driver.execute_script(
         "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
@@ -336,7 +471,7 @@ def wait_until_still(driver):
 
 def test_the_browser_keeps_nothing(driver, tmp_path):
     """Gradio keeps every call, photo included, in the browser unless it is told not to."""
-    upload(driver, save(tmp_path / "bright.png", 255), "face 1 Happy 0% 100%")
+    upload(driver, save(tmp_path / "bright.png", 255), "2 faces: 2 happy")
     kept = driver.execute_async_script(
         "const done = arguments[0];"
         "indexedDB.databases().then((all) => done([all.length, localStorage.length]));"

@@ -749,7 +749,7 @@ def test_quiet_pillow_can_be_nested_and_is_undone_by_the_last():
 def test_an_old_pillow_is_named_once(monkeypatch):
     monkeypatch.setattr(PIL, "__version__", "11.3.0")
     monkeypatch.setattr(memory, "_old_pillow_warned", threading.Event())
-    with pytest.warns(OldPillowWarning, match=r"Pillow 11\.3\.0 .*install Pillow 13 or newer"):
+    with pytest.warns(OldPillowWarning, match=r"pillow 11\.3\.0 .*closed in 13\.0\.0"):
         decode_image(np.zeros((2, 2), np.uint8))
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,11 +1,14 @@
 import os
 import sys
+import threading
 import types
 
 import numpy as np
+import PIL
 import pytest
 
 from emoclf import runtime
+from emoclf.images import memory
 
 
 def test_this_is_not_colab():
@@ -66,6 +69,7 @@ def test_versions_tell_what_is_missing(monkeypatch):
 def test_doctor_names_what_is_missing_or_old_and_the_remedy(monkeypatch):
     versions = dict.fromkeys(runtime.PACKAGES, "99.0.0")
     monkeypatch.setattr(runtime, "find_versions", lambda: versions)
+    monkeypatch.setattr(runtime, "_find_version", {}.get)
     assert runtime.doctor() == []
     versions.update({"imagehash": "not installed", "pillow": "11.3.0", "keras": "3.13.2"})
     findings = runtime.doctor()
@@ -73,6 +77,21 @@ def test_doctor_names_what_is_missing_or_old_and_the_remedy(monkeypatch):
     assert "pip install imagehash" in findings[0]
     assert "pip install 'pillow>=13.0.0'" in findings[1]
     assert "keras 3.13.2" in findings[2]
+
+
+@pytest.mark.parametrize(("gradio", "said"), [("6.31.0", "Gradio"), (None, "pillow>=13.0.0")])
+def test_doctor_and_the_decoder_say_the_same_of_an_old_pillow(monkeypatch, gradio, said):
+    """Gradio wants a Pillow below 13: whoever installed it is not told to install 13."""
+    versions = dict.fromkeys(runtime.PACKAGES, "99.0.0") | {"pillow": "12.3.0"}
+    monkeypatch.setattr(runtime, "find_versions", lambda: versions)
+    monkeypatch.setattr(runtime, "_find_version", {"gradio": gradio}.get)
+    monkeypatch.setattr(PIL, "__version__", "12.3.0")
+    monkeypatch.setattr(memory, "_old_pillow_warned", threading.Event())
+    with pytest.warns(memory.OldPillowWarning) as warned:
+        memory.warn_if_pillow_is_old()
+    assert [str(each.message) for each in warned] == runtime.doctor()
+    assert said in runtime.doctor()[0]
+    assert ("pip install" in runtime.doctor()[0]) == (gradio is None)
 
 
 def test_a_package_counts_under_its_other_names(monkeypatch):

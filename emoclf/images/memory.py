@@ -18,6 +18,8 @@ from typing import Any
 
 import PIL
 
+from emoclf.runtime import explain_hole
+
 MAX_BYTES: int = 520_000_000
 """Most memory that one picture may need while it is decoded."""
 
@@ -32,9 +34,6 @@ _LARGE_BYTES = 100_000_000
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 """A wait without an end cannot be interrupted on every system."""
-
-_SAFE_PILLOW: int = 13
-"""Pillow 13.0.0 closed an overflow in its decoders."""
 
 _lock = threading.Lock()
 _quiet: dict[str, Any] = {"users": 0, "filters": None}
@@ -154,20 +153,15 @@ class OldPillowWarning(UserWarning):
 
 
 def warn_if_pillow_is_old() -> None:
-    """Warn once per process when this Pillow is older than 13.0.0.
+    """Warn once per process when this Pillow is older than its security floor.
 
     An older one works, but a picture made for the purpose can attack it.
     """
-    if int(PIL.__version__.split(".")[0]) >= _SAFE_PILLOW or _old_pillow_warned.is_set():
+    if _old_pillow_warned.is_set():
         return
     _old_pillow_warned.set()
-    warnings.warn(
-        f"Pillow {PIL.__version__} has a known security hole in its decoders: "
-        'install Pillow 13 or newer with `pip install "pillow>=13"` before you open photos '
-        "from strangers.",
-        OldPillowWarning,
-        stacklevel=2,
-    )
+    if hole := explain_hole("pillow", PIL.__version__):
+        warnings.warn(hole, OldPillowWarning, stacklevel=2)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ who are colour-blind, and every label says it in words too.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,12 +42,16 @@ _MAX_NAMES = 100_000
 _Box = tuple[float, float, float, float]
 
 
-def annotate_photo(photo: np.ndarray, prediction: Prediction) -> np.ndarray:
+def annotate_photo(
+    photo: np.ndarray, prediction: Prediction, *, numbered: bool = False
+) -> np.ndarray:
     """Draw the prediction for every face onto a photo.
 
     Args:
         photo: uint8 RGB `(height, width, 3)`, 0 to 255: the upright photo that was predicted.
         prediction: For this photo.
+        numbered: Whether several faces get their numbers instead of probabilities, and one face
+            its frame alone, because what is predicted stands beside the picture.
 
     Returns:
         uint8 RGB `(height, width, 3)`, 0 to 255: a new picture. A photo of less than
@@ -70,8 +75,11 @@ def annotate_photo(photo: np.ndarray, prediction: Prediction) -> np.ndarray:
         colour = _colour_of(face, classes)
         _draw_box(canvas, box, colour, is_broken=face.answer == UNCERTAIN)
     occupied = list(boxes)
-    for face, box in zip(prediction.faces, boxes, strict=True):
-        _draw_label(canvas, box, _find_labels(face), _colour_of(face, classes), occupied)
+    if numbered and len(boxes) == 1:
+        return np.array(canvas)
+    for number, (face, box) in enumerate(zip(prediction.faces, boxes, strict=True), start=1):
+        labels = [f"{number} {face.answer}", str(number)] if numbered else _find_labels(face)
+        _draw_label(canvas, box, labels, _colour_of(face, classes), occupied, sparing=numbered)
     return np.array(canvas)
 
 
@@ -186,17 +194,28 @@ def _find_dashes(box: _Box, length: float, width: int) -> Iterator[_Box]:
 
 
 def _draw_label(
-    canvas: Image.Image, box: _Box, labels: list[str], colour: str, occupied: list[_Box]
+    canvas: Image.Image,
+    box: _Box,
+    labels: list[str],
+    colour: str,
+    occupied: list[_Box],
+    *,
+    sparing: bool = False,
 ) -> None:
-    """Write a text on coloured ground at a box, inside the picture, off faces and other labels."""
+    """Write a text on coloured ground at a box, inside the picture, off faces and other labels.
+
+    The last of the texts is taken where the first is too wide, or, `sparing`, would hide anything.
+    """
     draw = ImageDraw.Draw(canvas)
-    text, font = labels[0], _load_font(_choose_font_px(canvas, box, labels[0]))
-    if font.getlength(text) > _MAX_LABEL_SHARE * (box[2] - box[0]):
-        text = labels[-1]
-    left, top, right, bottom = font.getbbox(text)
-    padding = max(2, round((bottom - top) / 4))
-    size = (right - left + 2 * padding, bottom - top + 2 * padding)
-    place = _choose_place(canvas, box, size, occupied)
+    font = _load_font(_choose_font_px(canvas, box, labels[0]))
+    for text in labels:
+        left, top, right, bottom = font.getbbox(text)
+        padding = max(2, round((bottom - top) / 4))
+        size = (right - left + 2 * padding, bottom - top + 2 * padding)
+        place = _choose_place(canvas, box, size, occupied)
+        is_hiding = sparing and _measure_overlap((*place[:2], *size), occupied) > 0
+        if font.getlength(text) <= _MAX_LABEL_SHARE * (box[2] - box[0]) and not is_hiding:
+            break
     occupied.append(place)
     draw.rectangle(place, fill=colour, outline="black")
     start = (place[0] + padding - left, place[1] + padding - top)
@@ -220,13 +239,14 @@ def _load_font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 def _choose_place(
     canvas: Image.Image, box: _Box, size: tuple[float, float], occupied: list[_Box]
 ) -> _Box:
-    """Return where a label goes: above, below or in its box, where it hides the least."""
+    """Return where a label goes: above, below, in or beside its box, where it hides the least."""
     width, height = size
     last_x, last_y = canvas.width - 1 - width, canvas.height - 1 - height
+    inside = list(itertools.product((box[0], box[2] - width), (box[1], box[3] - height)))
+    outside = [(x, y) for y in (box[1] - height - 2, box[3] + 2) for x, _ in inside[::2]]
+    beside = [(x, y) for x in (box[0] - width - 2, box[2] + 2) for _, y in inside[:2]]
     places = [
-        (min(max(x, 0), last_x), min(max(y, 0), last_y))
-        for y in (box[1] - height - 2, box[3] + 2, box[1], box[3] - height)
-        for x in (box[0], box[2] - width)
+        (min(max(x, 0), last_x), min(max(y, 0), last_y)) for x, y in outside + inside + beside
     ]
     x, y = min(places, key=lambda place: _measure_overlap((*place, *size), occupied))
     return (x, y, x + width, y + height)

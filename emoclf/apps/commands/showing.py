@@ -25,7 +25,14 @@ from emoclf.apps.commands.options import (
     Switch,
     load_predictor,
 )
-from emoclf.apps.commands.terminal import UsageError, echo, explain, find_explained, stopping
+from emoclf.apps.commands.terminal import (
+    UsageError,
+    echo,
+    explain,
+    find_explained,
+    plain_warnings,
+    stopping,
+)
 from emoclf.display import count_noun
 from emoclf.untrusted import show_text
 
@@ -140,6 +147,7 @@ def demo(
     logs: Directory = Path("logs"),
     port: Annotated[int | None, Parameter(validator=Number(gte=1, lte=65535))] = None,
     share: bool = False,
+    open_browser: Annotated[bool, Parameter("--open")] = False,
     detector: DetectorChoice | None = None,
 ) -> None:
     """Open a web page to drop photos on, or use the camera.
@@ -152,12 +160,16 @@ def demo(
         logs: A folder of runs, which are offered too.
         port: Where the page is served.  [default: the first free from 7860]
         share: Also open a public address, through Gradio's servers.
+        open_browser: Open the page in your browser.
 
     Examples:
-      python -m emoclf demo
+      python -m emoclf demo --open
       python -m emoclf demo --model logs/first --port 7900
     """
+    import webbrowser
+
     from emoclf.apps.page import Models, NetworkUnavailableError, serve_page
+    from emoclf.images import warn_if_pillow_is_old
 
     def load(path: Path | None) -> Predictor:
         try:
@@ -166,6 +178,8 @@ def demo(
             raise NetworkUnavailableError(explain(error)) from error
 
     models = Models.find(logs, load, runs=runs)
+    with plain_warnings():
+        warn_if_pillow_is_old()  # while somebody reads, not at the first photo
     if share:
         echo(
             "Warning: --share lets anybody who has the address use this page, and sends their "
@@ -174,6 +188,8 @@ def demo(
         )
     with _ending_once() as signals, serve_page(models, port=port, share=share) as address:
         echo(f"Open {address} in a browser. Ctrl-C ends it.")
+        if open_browser and not webbrowser.open(address):
+            echo("There is no browser here that can be opened: do it by hand.", err=True)
         while not signals:
             time.sleep(0.5)
 
@@ -185,8 +201,8 @@ def _ending_once() -> Iterator[list[int]]:
 
     def end(number: int, _frame: FrameType | None) -> None:
         came.append(number)
-        if len(came) == 1:
-            _raise_end(number)
+        if len(came) == 1:  # no KeyboardInterrupt: from within `exec`, it is Python's exit code
+            sys.exit(128 + number)
 
     numbers = [getattr(signal, name) for name in _ENDS if hasattr(signal, name)]
     # What is ignored stays ignored: `nohup` keeps a page open when its terminal is closed.
@@ -196,14 +212,10 @@ def _ending_once() -> Iterator[list[int]]:
         signal.signal(number, end)
     try:
         yield came
-        if came:  # raised where Python could not pass it on
-            _raise_end(came[0])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _raise_end(number: int) -> None:
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    sys.exit(128 + number)
+        if came[:1] == [signal.SIGINT]:
+            raise KeyboardInterrupt
+        if came:  # lost where Python could not pass it on, or made another error by a library
+            sys.exit(128 + came[0])

@@ -10,4 +10,5 @@
   const nameAll = () => document.querySelectorAll("button img").forEach(name);
   new MutationObserver(nameAll).observe(document.body, {childList: true, subtree: true});
   nameAll();
+  document.querySelector(".emoclf-answer")?.setAttribute("aria-live", "polite");
 }

@@ -1,4 +1,4 @@
-"""The page: a photo on one side, the prediction on the other; open to this machine's browser alone.
+"""The page: the answer, the photo, and what was seen in it; open to this machine's browser alone.
 
 Gradio is imported when a page is served, so that everything else works without it.
 """
@@ -17,9 +17,17 @@ from PIL import Image
 
 from emoclf.apps.page.guarding import API_NAME, PHOTO_GONE, Guard
 from emoclf.apps.page.keeping import PhotoFolder, open_photo_folder
-from emoclf.apps.page.predicting import Models, NetworkUnavailableError, hide_folders, predict_photo
+from emoclf.apps.page.predicting import (
+    WHOLE_PHOTO,
+    Models,
+    NetworkUnavailableError,
+    PagePrediction,
+    predict_photo,
+    say_plainly,
+)
 from emoclf.config import CLASS_NAMES
 from emoclf.data.synthetic import draw_face
+from emoclf.display import Table
 from emoclf.inference.annotation import COLOURS
 from emoclf.runtime import explain_missing
 from emoclf.untrusted import show_text
@@ -30,12 +38,23 @@ MAX_UPLOAD_MB = 20
 TITLE = "Happy or sad?"
 CONSENT = (
     "Show your own face, or one whose owner agrees. Photos are processed on the machine that runs "
-    "this page and deleted after a few minutes. **An expression is not a feeling**: a smile may "
-    "hide one, and a still face says nothing. Do not use the predictions to judge people."
+    "this page and deleted after a few minutes. **An expression is not a feeling**: do not use the "
+    "answers to judge people."
 )
-HINT = "Drop a photo, paste one, use the camera, or click a drawn face below."
+HINT = PagePrediction(
+    "Show me a face", "Drop a photo, paste one, use the camera, or click a drawn face below."
+)
 
-_SHOWN = {"interactive": False, "height": 360, "format": "jpeg", "buttons": ["fullscreen"]}
+_SHOWN = {
+    "interactive": False,
+    "format": "jpeg",
+    "buttons": [],
+    "elem_classes": "emoclf-picture",
+}
+_FAILED = "Something went wrong here. The terminal of this page says what."
+_CLEAR = "() => ['', null, '', null]"
+"""Takes the last answer away, in the browser, while the next one is made."""
+
 _EXAMPLE_NAME = "load_example"
 _EXAMPLE_SEEDS = (18, 29, 31)
 """Three of many: drawn faces that the packaged network is confident about."""
@@ -150,19 +169,21 @@ def _lay_out(gradio: Any, models: Models, photos: PhotoFolder, examples: Sequenc
 
     def predict(
         path: str | None, name: str, whole_photo: bool, wants_map: bool
-    ) -> tuple[Any, str, str, Any]:
-        if path is None:
-            return None, "", HINT, gradio.Image(None, visible=False)
-        try:
-            predictor = models.get(name)
-        except NetworkUnavailableError as error:
-            raise gradio.Error(hide_folders(str(error)), print_exception=False) from error
-        found = predict_photo(path, predictor, whole_photo=whole_photo, show_map=wants_map)
-        shown = gradio.Image(found.map_picture, visible=found.map_picture is not None)
-        return found.picture, _draw_bars(found.probabilities), found.text, shown
+    ) -> tuple[str, Any, str, Any]:
+        found = HINT
+        if path is not None:
+            try:
+                predictor = models.get(name)
+                found = predict_photo(path, predictor, whole_photo=whole_photo, show_map=wants_map)
+            except NetworkUnavailableError as error:
+                found = PagePrediction("This network cannot be loaded", say_plainly(str(error)))
+            except Exception as error:
+                raise gradio.Error(_FAILED) from error  # printed by Gradio
+        return _write_answer(found), found.picture, _write_numbers(found), found.map_picture
 
     with gradio.Blocks(title=TITLE, analytics_enabled=False) as page:
         gradio.Markdown(f"# {TITLE}\n{CONSENT}")
+        answer = gradio.HTML(_write_answer(HINT), elem_classes="emoclf-answer")
         with gradio.Row():
             with gradio.Column(min_width=240):
                 photo = gradio.Image(
@@ -177,25 +198,25 @@ def _lay_out(gradio: Any, models: Models, photos: PhotoFolder, examples: Sequenc
                 choice = gradio.Radio(
                     names, value=names[0], label="Network", visible=len(names) > 1
                 )
-                whole = gradio.Checkbox(label="Predict the whole photo where no face is found")
+                whole = gradio.Checkbox(label=WHOLE_PHOTO)
                 show_map = gradio.Checkbox(
                     label="Show what speaks for the prediction (takes a second or two)"
                 )
             with gradio.Column(min_width=240):
                 picture = gradio.Image(label="Prediction", **_SHOWN)
-                bars = gradio.HTML()
-                text = gradio.Markdown(HINT)
-                map_picture = gradio.Image(
-                    label="What speaks for the prediction", visible=False, **_SHOWN
-                )
+                numbers = gradio.HTML(elem_classes="emoclf-numbers")
+                map_picture = gradio.Image(label="What speaks for the prediction", **_SHOWN)
+        changes = [photo.change, choice.change, whole.change, show_map.change]
+        shown = [answer, picture, numbers, map_picture]
+        gradio.on(changes, None, None, shown, js=_CLEAR)
         gradio.on(
-            [photo.change, choice.change, whole.change, show_map.change],
+            changes,
             predict,
             [photo, choice, whole, show_map],
-            [picture, bars, text, map_picture],
+            shown,
             api_name=API_NAME,
             concurrency_limit=1,
-            show_progress_on=picture,
+            show_progress_on=answer,
         )
         gradio.Examples(
             [[str(path)] for path in examples],
@@ -205,6 +226,22 @@ def _lay_out(gradio: Any, models: Models, photos: PhotoFolder, examples: Sequenc
             api_name=_EXAMPLE_NAME,
         )
     return page
+
+
+def _write_answer(found: PagePrediction) -> str:
+    note = f"<p>{html.escape(found.note)}</p>" if found.note else ""
+    return f"<h2>{html.escape(found.headline)}</h2>{_draw_bars(found.probabilities)}{note}"
+
+
+def _write_numbers(found: PagePrediction) -> str:
+    """Write the table, folded, and what the map says, as HTML."""
+    blocks = (
+        each._repr_html_() if isinstance(each, Table) else f"<p>{html.escape(each)}</p>"
+        for each in found.numbers
+    )
+    table = f"<details><summary>All numbers</summary>{''.join(blocks)}</details>"
+    said = f"<p>{html.escape(found.map_text)}</p>" if found.map_text else ""
+    return (table if found.numbers else "") + said
 
 
 def _draw_bars(probabilities: Mapping[str, float]) -> str:

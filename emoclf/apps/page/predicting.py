@@ -5,21 +5,30 @@ from __future__ import annotations
 import functools
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from emoclf.config import MODEL_FILE_NAME
+from emoclf.display import Table
 from emoclf.images import UnreadableImageError, load_image, sharing_memory
 from emoclf.images.faces import FaceDetectorUnavailableError
-from emoclf.inference import UNCERTAIN, Prediction, Predictor, UncertaintyRule
+from emoclf.inference import UNCERTAIN, FacePrediction, Prediction, Predictor, UncertaintyRule
 from emoclf.inference.annotation import annotate_photo
-from emoclf.inference.explanations import draw_explanation, explain
+from emoclf.inference.explanations import NothingToExplainError, draw_explanation, explain
+from emoclf.inference.predictor import NO_SEARCH_NOTE
+from emoclf.run import Run
+from emoclf.untrusted import show_text
 
-PACKAGED_NAME = "packaged face network"
+PACKAGED_NAME = "Face network (comes with emoclf)"
 """What the network that comes with emoclf is called on the page."""
+
+WHOLE_PHOTO = "Predict the whole photo where no face is found"
+"""What the page's box for `whole_photo` says."""
 
 MAX_SHOWN_SIDE_PX = 1280
 """Larger photos are predicted in full and shown smaller."""
@@ -28,11 +37,22 @@ MAX_DECODED_BYTES = 270_000_000
 """What decoding may take: 38 megapixels of PNG, 16 of WebP; larger JPEGs are decoded at half their
 size or less."""
 
-_WORKING_SIDE_PX = 4096
-"""Longest side that faces are looked for in: photos of 12 megapixels stay as they are."""
+_EXPLAINED_SIDE_PX = 4096
+"""Longest side of a photo with a map, which takes more memory: 12 megapixels stay as they are."""
+
+_NO_FACE = (
+    "Take a photo in which the face is larger, sharper and seen from the front, or tick "
+    f'"{WHOLE_PHOTO}".'
+)
+_NO_DETECTOR = (
+    "The face detector is missing or does not work: `python -m emoclf doctor`, on the machine that "
+    "runs this page, says why and what to do."
+)
+
+_PYTHON = re.compile(r"\w\.\w+\.\w|\w\(|\w=|\w_\w+:|[a-z](?:Error|Exception|Warning)\b")
+"""What gives a sentence for programmers away: dotted names, calls, arguments, kinds of errors."""
 
 _FOLDERS = r"(?:~|[A-Za-z]:)?[\\/]"
-_SHOWN_FACES = 20
 _OFFERED_RUNS = 8
 
 
@@ -45,16 +65,23 @@ class PagePrediction:
     """What the page shows for one photo.
 
     Attributes:
-        text: What was found, in Markdown; nothing in it comes from the file.
-        picture: uint8 RGB `(height, width, 3)`, the annotated photo; None if it cannot be read.
-        probabilities: Class to probability, of the largest face or of the whole photo.
+        headline: The answer in a few words.
+        note: What to know about it, or what to do; may be empty.
+        picture: uint8 RGB `(height, width, 3)`, the photo with every face in a frame, numbered as
+            in `numbers` where there are several; None without a prediction.
+        probabilities: Class to probability, where there is one face, or the whole photo alone.
+        numbers: The probabilities of every face, and sentences that say what they mean.
+        map_text: What the map shows, and what hiding the marked places does.
         map_picture: uint8 RGB `(height, width, 3)`, the photo with the map of what speaks for the
             prediction; None when it was not asked for, or nothing was predicted.
     """
 
-    text: str
+    headline: str
+    note: str = ""
     picture: np.ndarray | None = None
     probabilities: dict[str, float] = field(default_factory=dict)
+    numbers: tuple[Table | str, ...] = ()
+    map_text: str = ""
     map_picture: np.ndarray | None = None
 
 
@@ -95,8 +122,12 @@ class Models:
             key=lambda file: (file.stat().st_mtime, file),
             reverse=True,
         )
-        for path in [*runs, *(file.parent for file in found[:_OFFERED_RUNS])]:
-            loaders.setdefault(str(path), functools.partial(load, path))
+        offered = [*runs, *(file.parent for file in found[:_OFFERED_RUNS])]
+        for path in dict.fromkeys(each.resolve() for each in offered):
+            name = _name_network(path)
+            for parent in path.parents:
+                name += f", in {show_text(parent.name)}" if name in loaders else ""
+            loaders[name] = functools.partial(load, path)
         return cls(loaders)
 
     @property
@@ -119,6 +150,18 @@ class Models:
             return self._loaded[name]
 
 
+def _name_network(path: Path) -> str:
+    """Say in words which network of the user's a path is."""
+    folder = path.parent if path.name == MODEL_FILE_NAME else path
+    name = show_text(folder.name)
+    try:
+        settings = Run(folder).settings
+    except (OSError, ValueError):  # a file alone, or a run that will say so when it is loaded
+        return f"My network {name}"
+    looked_at = "faces" if settings.crop == "face" else "whole photos"
+    return f"My run {name}: {settings.network} network, {looked_at}"
+
+
 @sharing_memory()
 def predict_photo(
     path: str | Path, predictor: Predictor, *, whole_photo: bool = False, show_map: bool = False
@@ -132,27 +175,98 @@ def predict_photo(
         show_map: Whether the map of what speaks for the prediction is made, by occlusion.
 
     Returns:
-        What to show; a photo that cannot be read, or no detector, is said in its text.
+        What to show; a photo that cannot be read, or no detector, is said in its headline.
     """
     try:
-        photo = _shrink(load_image(path, max_bytes=MAX_DECODED_BYTES), _WORKING_SIDE_PX)
+        photo = load_image(path, max_bytes=MAX_DECODED_BYTES)
     except UnreadableImageError as error:
-        reason = _escape(hide_folders(error.reason))
-        return PagePrediction(f"**This is no photo that can be read.** {reason}")
+        return PagePrediction("This photo cannot be read", hide_folders(error.reason))
     try:
         ((prediction, _),) = predictor.predict_each([photo], whole_photo=whole_photo)
-    except FaceDetectorUnavailableError as error:
-        reason = _escape(hide_folders(str(error)))
-        return PagePrediction(f"**Faces cannot be found here.** {reason}", photo)
-    text, map_picture = _describe(prediction, predictor.rule), None
-    if show_map and prediction.faces:
+    except FaceDetectorUnavailableError:
+        return PagePrediction("Faces cannot be looked for", _NO_DETECTOR)
+    faces, headline = prediction.faces, write_headline(prediction, predictor.rule)
+    if not faces:
+        return PagePrediction(headline, _NO_FACE)
+    note = prediction.note or ""
+    found = PagePrediction(
+        headline,
+        f"{NO_SEARCH_NOTE} {_NO_DETECTOR}" if note.startswith(NO_SEARCH_NOTE) else note,
+        _draw(photo, prediction),
+        prediction.probabilities if len(faces) == 1 else {},
+        _list_numbers(prediction, predictor.rule),
+    )
+    if not show_map:
+        return found
+    photo = _shrink(photo, _EXPLAINED_SIDE_PX)
+    try:
         explanation = explain(predictor, photo, whole_photo=whole_photo)
-        map_picture = _shrink(draw_explanation(photo, explanation))
-        of = "the whole photo" if prediction.faces[0].is_whole_photo else "face 1"
-        said = _escape(str(explanation))
-        text = f"{text}\n\n**What speaks for the prediction, {of}.** {said}"
-    picture = _shrink(annotate_photo(photo, prediction))
-    return PagePrediction(text, picture, prediction.probabilities, map_picture)
+    except NothingToExplainError:
+        return replace(found, map_text="The face is too small for a map in so large a photo.")
+    picture = _shrink(draw_explanation(photo, explanation, numbered=True))
+    of = " (face 1)" if len(faces) > 1 else ""
+    said = f"What speaks for the prediction{of}: {explanation}"
+    return replace(found, map_text=said, map_picture=picture)
+
+
+def write_headline(prediction: Prediction, rule: UncertaintyRule | None) -> str:
+    """Say the answer for one photo in a few words.
+
+    Args:
+        prediction: For a photo that could be read.
+        rule: When a face is uncertain, to say why; None where the network has none.
+
+    Returns:
+        For example "Happy, 97% sure" or "3 faces: 2 happy, 1 sad".
+    """
+    faces = prediction.faces
+    if not faces:
+        return "No face found"
+    if len(faces) > 1:
+        counts = Counter(face.answer for face in faces)
+        said = (f"{count} {answer.lower()}" for answer, count in counts.most_common())
+        return f"{len(faces)} faces: {', '.join(said)}"
+    is_guess = faces[0].is_whole_photo and prediction.detector is not None
+    begin = "No face found. A guess from the whole photo: " if is_guess else ""
+    return begin + _say_face(faces[0], rule)
+
+
+def _say_face(face: FacePrediction, rule: UncertaintyRule | None) -> str:
+    if face.answer == UNCERTAIN and rule and (face.neither or 0) > rule.neither_above:
+        return f"Not sure: it looks neither {' nor '.join(face.probabilities).lower()}"
+    if face.answer == UNCERTAIN:
+        shares = [f"{name.lower()} {value:.0%}" for name, value in face.probabilities.items()]
+        return f"Not sure: {', '.join(shares)}"
+    probability = face.probabilities[face.answer]
+    share = "more than 99%" if probability > 0.995 else f"{probability:.0%}"  # which is never all
+    return f"{face.answer}, {share} sure"
+
+
+def _list_numbers(prediction: Prediction, rule: UncertaintyRule | None) -> tuple[Table | str, ...]:
+    """Return a table of all faces, numbered as in the picture, and what its columns mean."""
+    faces, classes = prediction.faces, tuple(prediction.probabilities)
+    has_neither = faces[0].neither is not None
+    rows = []
+    for number, face in enumerate(faces, start=1):
+        values = [*face.probabilities.values(), *([face.neither] if has_neither else [])]
+        place = "whole photo" if face.is_whole_photo else str(number)
+        rows.append((place, face.answer, *(f"{value:.0%}" for value in values)))
+    table = Table(("face", "answer", *classes, *(["neither"] if has_neither else [])), rows)
+    neither = (
+        f'"neither": how probable it is that the face is neither {" nor ".join(classes).lower()}. '
+        "The columns before it assume that it is one of them."
+    )
+    return (table, *([neither] if has_neither else []), *([rule.describe()] if rule else []))
+
+
+def _draw(photo: np.ndarray, prediction: Prediction) -> np.ndarray:
+    """Draw the frames, on a photo as large as the page shows it."""
+    shown = _shrink(photo)
+    scale = shown.shape[1] / photo.shape[1]
+    faces = [
+        replace(face, box=tuple(scale * value for value in face.box)) for face in prediction.faces
+    ]
+    return annotate_photo(shown, replace(prediction, faces=tuple(faces)), numbered=True)
 
 
 def hide_folders(text: str) -> str:
@@ -163,39 +277,19 @@ def hide_folders(text: str) -> str:
         "'first' is damaged, second is not."
     """
     text = re.sub(rf"(['\"`])(?:{_FOLDERS})[^'\"`]*[\\/]", r"\1", text)
-    return re.sub(rf"(?<![\w:/.\\])(?:{_FOLDERS})(?:[^\s'\"`/\\]+[\\/])*", "", text)
+    return re.sub(rf"(?<![\w:/.>\\])(?:{_FOLDERS})(?:[^\s'\"`/\\]+[\\/])*", "", text)
 
 
-def _describe(prediction: Prediction, rule: UncertaintyRule | None) -> str:
-    """Write the predictions as a table, and what to know about them."""
-    faces = prediction.faces
-    if not faces:
-        return "\n\n".join(["**No face was found.**", *_escape_notes(prediction.note)])
-    neither = [] if faces[0].neither is None else ["neither"]
-    header = ["", "prediction", *prediction.probabilities, *neither]
-    rows = [header, ["---"] * len(header)]
-    for number, face in enumerate(faces[:_SHOWN_FACES], start=1):
-        place = "whole photo" if face.is_whole_photo else f"face {number}"
-        values = [*face.probabilities.values(), *([] if face.neither is None else [face.neither])]
-        rows.append([place, f"**{face.answer}**", *(f"{value:.0%}" for value in values)])
-    left = len(faces) - _SHOWN_FACES
-    is_unsure = rule is not None and any(face.answer == UNCERTAIN for face in faces)
-    return "\n\n".join(
-        [
-            "\n".join(f"| {' | '.join(cells)} |" for cells in rows),
-            *([f"and {left} smaller faces"] if left > 0 else []),
-            *_escape_notes(rule.describe() if rule and is_unsure else None, prediction.note),
-        ]
-    )
+def say_plainly(text: str) -> str:
+    """Return a message of Python's for readers of a page: no folders, no names of Python's.
 
-
-def _escape_notes(*notes: str | None) -> list[str]:
-    return [_escape(note) for note in notes if note]
-
-
-def _escape(text: str) -> str:
-    """Show a text as it is: no link, no markup, on one line."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+!|~$&])", r"\\\1", " ".join(text.split()))
+    Example:
+        >>> say_plainly("/home/me/a.keras is not emoclf's. Save it with model.save(...).")
+        "a.keras is not emoclf's."
+    """
+    sentences = re.split(r"(?<=[.!?])\s+", hide_folders(text))
+    kept = [each for each in sentences if not _PYTHON.search(each)]
+    return " ".join(kept) or "Its file is damaged, or is none of emoclf's. Train it again."
 
 
 def _shrink(picture: np.ndarray, longest_side: int = MAX_SHOWN_SIDE_PX) -> np.ndarray:

@@ -270,12 +270,15 @@ def draw_ramp(size: tuple[int, int]) -> np.ndarray:
     return _colour(Image.new("RGB", (size[1], size[0]), (128, 128, 128)), marks)
 
 
-def draw_explanation(photo: np.ndarray, explanation: Explanation) -> np.ndarray:
+def draw_explanation(
+    photo: np.ndarray, explanation: Explanation, *, numbered: bool = False
+) -> np.ndarray:
     """Draw a map, the prediction and a legend onto a photo.
 
     Args:
         photo: As for `blend_map`.
         explanation: From `explain`.
+        numbered: As for `annotate_photo`.
 
     Returns:
         uint8 RGB `(height, width, 3)`: a new picture, the prediction drawn as `annotate_photo`
@@ -284,7 +287,8 @@ def draw_explanation(photo: np.ndarray, explanation: Explanation) -> np.ndarray:
     Raises:
         ValueError: If the photo has another size than the map.
     """
-    drawn = annotate_photo(blend_map(photo, explanation), explanation.prediction)
+    blended = blend_map(photo, explanation)
+    drawn = annotate_photo(blended, explanation.prediction, numbered=numbered)
     return np.concatenate([drawn, _draw_legend(drawn.shape[1], explanation)])
 
 
