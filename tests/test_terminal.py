@@ -21,7 +21,7 @@ from emoclf.apps.commands.terminal import (
     echo,
     echo_json,
     guarded_streams,
-    plain_warnings,
+    quiet_libraries,
 )
 from tests.calls import call
 from tests.hostile_session import MARK
@@ -211,7 +211,7 @@ def test_json_stays_exact(capsys):
 def test_a_warning_is_one_line(capsys):
     import warnings
 
-    with plain_warnings(), guarded_streams(), warnings.catch_warnings():
+    with quiet_libraries(), guarded_streams(), warnings.catch_warnings():
         warnings.simplefilter("default")
         warnings.warn("first \x1b[31m\nsecond", stacklevel=1)
     assert capsys.readouterr().err == "Note: first \\x1b[31m second\n"

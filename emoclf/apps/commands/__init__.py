@@ -57,7 +57,7 @@ def run(words: Sequence[str], introduction: str) -> int:
     Returns:
         The exit code: 0, 1 if it could not be done, 2 if it was not understood, 130 for Ctrl-C.
     """
-    with terminal.guarded_streams():
+    with terminal.guarded_streams(), terminal.quiet_libraries():
         try:
             return _run(list(words), introduction)
         except KeyboardInterrupt as stop:

@@ -23,12 +23,15 @@ from emoclf.apps.commands.options import (
     RunName,
     SettingOptions,
     Switch,
+    check_name,
     find_given,
     find_photos,
     load_predictor,
+    load_tensorflow,
+    note_other_name,
     open_run,
-    quiet_tensorflow,
     read_settings,
+    refuse_face_options,
     save_figure,
 )
 from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping
@@ -271,6 +274,7 @@ def baselines(
       python -m emoclf baselines logs/first
       python -m emoclf baselines data --skip network --skip fine_tuned
     """
+    from emoclf.experiments.baselines import choose_baselines, train_baselines
     from emoclf.run import Run
 
     run = open_run(source, photos) if Run(source).is_there else None
@@ -282,14 +286,17 @@ def baselines(
         )
     if photos and not run:
         raise UsageError("--photos is for a run folder: it says where its photos are now.")
-    if resume and name is None:
-        raise UsageError("--resume needs the name of the folder: --name baselines --resume")
-    require_part("tensorflow")
-    settings = read_settings(options)
-    found = None if run else find_photos(source, settings, class_map, quiet=as_json)
+    settings = run.settings if run else read_settings(options)
     needs_faces = not {"face_features", "fine_tuned"} <= set(skip) or settings.crop == "face"
-    quiet_tensorflow()
-    from emoclf.experiments.baselines import train_baselines
+    if not needs_faces:
+        refuse_face_options(settings)
+    choose_baselines(skip, run=run)
+    if not run:
+        check_name(logs, name, resume=resume, settings=settings, example="baselines")
+    require_part("tensorflow")
+    found = None if run else find_photos(source, settings, class_map, quiet=as_json)
+    faces = (detector or DetectorChoice())() if needs_faces else None
+    load_tensorflow()
     from emoclf.plots import plot_baselines
 
     comparison = train_baselines(
@@ -300,7 +307,7 @@ def baselines(
         name=name,
         resume=resume,
         skip=skip,
-        detector=(detector or DetectorChoice())() if needs_faces else None,
+        detector=faces,
         say=(lambda _: None) if as_json else echo,
         progress=is_watched() and not as_json,
     )
@@ -309,5 +316,6 @@ def baselines(
     if as_json:
         echo_json({**comparison.to_dict(), "folder": str(folder)})
         return
+    note_other_name(folder, logs, name)
     echo(f"\n{comparison}")
     echo(f"\nWritten to {show_text(folder / 'baselines.json')} and {figure.name} beside it")

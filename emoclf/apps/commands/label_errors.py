@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.types import NonNegativeInt, PositiveInt
@@ -25,14 +26,25 @@ from emoclf.apps.commands.options import (
     SettingOptions,
     SplitFile,
     WithoutFaceOption,
+    check_name,
     choose_photos,
+    find_given,
+    load_tensorflow,
+    note_other_name,
     open_run,
-    quiet_tensorflow,
+    read_settings,
+    refuse_face_options,
 )
-from emoclf.apps.commands.terminal import UsageError, echo, is_watched, stopping
-from emoclf.config import Learner
+from emoclf.apps.commands.terminal import UsageError, echo, is_watched, stopping, waiting
+from emoclf.config import FACE_SIZE, Learner, Settings
 from emoclf.runtime import require_part
 from emoclf.untrusted import quote_argument, show_text
+
+_OF_NETWORKS = (
+    *("--network", "--weights", "--batch-size", "--epochs", "--learning-rate", "--patience"),
+    *("--dropout", "--ema-momentum", "--augment", "--precision"),
+)
+"""Options that decide how a network is trained, and nothing else."""
 
 
 @stopping("Stopped. Finished folds are kept: the same command with --resume and --name goes on.")
@@ -72,14 +84,16 @@ def cross_validate(
     Examples:
       python -m emoclf cross-validate data --name check
       python -m emoclf cross-validate data --name check --resume
-      python -m emoclf cross-validate data --learner face_features --crop face
+      python -m emoclf cross-validate data --learner face_features
       python -m emoclf find-label-errors logs/check
     """
-    if resume and name is None:
-        raise UsageError("--resume needs the name of the run: --name check --resume")
+    settings = _read_settings(options, learner)
+    refuse_face_options(settings)
+    check_name(logs, name, resume=resume, settings=settings, example="check")
     require_part("tensorflow")
-    settings, photos = choose_photos(folder, split, options, class_map)
-    quiet_tensorflow()
+    photos = choose_photos(folder, split, settings, class_map)
+    found = (detector or DetectorChoice())() if settings.crop == "face" else None
+    load_tensorflow()
     from emoclf.experiments.cross_validation import cross_validate as cross_validate_photos
 
     result = cross_validate_photos(
@@ -92,13 +106,32 @@ def cross_validate(
         logs=logs,
         name=name,
         resume=resume,
-        detector=(detector or DetectorChoice())() if settings.crop == "face" else None,
+        detector=found,
         without_face=without_face,
         say=echo,
         progress=is_watched(),
     )
     echo(f"\n{result}")
+    note_other_name(result.run.folder, logs, name)
     echo(f"Next: python -m emoclf find-label-errors {quote_argument(result.run.folder)}")
+
+
+def _read_settings(options: SettingOptions, learner: Learner) -> Settings:
+    """Return the settings; with the face features those that they take, unless others are given."""
+    from emoclf.experiments.kept_folds import check_learner
+
+    if learner == "face_features":
+        given = find_given(*_OF_NETWORKS)
+        if given:
+            raise UsageError(
+                f"{given[0]} has no meaning with --learner face_features: it trains no network."
+            )
+        faces: dict[str, Any] = {"image_size": FACE_SIZE, "crop": "face"}
+        wanted = {name: getattr(options, name) or value for name, value in faces.items()}
+        options = replace(options, **wanted)
+    settings = read_settings(options)
+    check_learner(learner, settings)
+    return settings
 
 
 def find_label_errors(
@@ -212,19 +245,23 @@ def compare_corrections(
       python -m emoclf compare-corrections logs/check decisions.csv
     """
     require_part("tensorflow")
-    quiet_tensorflow()
     from emoclf.experiments import label_errors
 
     opened = open_run(run, photos)
-    placed = opened.find_photos()
+    refuse_face_options(opened.settings)
+    with waiting("Looking for the photos"):
+        placed = opened.find_photos()
     found = label_errors.load_decisions(decisions)
     applied = label_errors.apply_decisions(placed.root, found, class_map=class_map)
+    corrected = label_errors.correct_labels(placed, found, locations=applied.locations)
+    faces = (detector or DetectorChoice())() if opened.settings.crop == "face" else None
+    load_tensorflow()
     comparison = label_errors.compare_corrections(
-        label_errors.correct_labels(placed, found, locations=applied.locations),
+        corrected,
         opened.settings,
         logs=logs,
         name=name,
-        detector=(detector or DetectorChoice())() if opened.settings.crop == "face" else None,
+        detector=faces,
         without_face=without_face,
         say=echo,
         progress=is_watched(),

@@ -55,7 +55,7 @@ from emoclf.apps.commands.rows import (
     list_photos,
     summarise,
 )
-from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, plain_warnings
+from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched
 from emoclf.config import Method
 from emoclf.untrusted import show_text
 
@@ -106,21 +106,20 @@ def predict(
       2  the command was not understood
     """
     choice = detector or DetectorChoice()
-    with plain_warnings():
-        photos, problems = list_photos(paths)
-        predictor = load_predictor(model, choice)
-        done: list[Predicted] = [(each, None) for each in problems]
-        found = _predict_each(predictor, photos, whole_photo, save_annotated)
-        try:
-            if as_json:
-                done += _show_progress(found, len(photos))
-                echo_json(_make_document(done, predictor, choice, model))
-            else:
-                _print_rows(found, done, photos, predictor)
-                _print_summary(done, predictor, choice, save_annotated)
-        except KeyboardInterrupt as error:
-            raise KeyboardInterrupt(f"Stopped: {len(done)} predictions are complete.") from error
-        _print_notes(done, choice)
+    photos, problems = list_photos(paths)
+    predictor = load_predictor(model, choice)
+    done: list[Predicted] = [(each, None) for each in problems]
+    found = _predict_each(predictor, photos, whole_photo, save_annotated)
+    try:
+        if as_json:
+            done += _show_progress(found, len(photos))
+            echo_json(_make_document(done, predictor, choice, model))
+        else:
+            _print_rows(found, done, photos, predictor)
+            _print_summary(done, predictor, choice, save_annotated)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(f"Stopped: {len(done)} predictions are complete.") from error
+    _print_notes(done, choice)
     return 1 if any(each.problem for each, _ in done) else 0
 
 
@@ -263,24 +262,23 @@ def explain(
       1  some could not be (the others are), or no prediction is possible here
       2  the command was not understood
     """
-    with plain_warnings():
-        photos, problems = list_photos(paths)
-        for problem in problems:
-            echo(f"{show_text(problem.file)}: {problem.problem}", err=True)
-        predictor = load_predictor(model, detector or DetectorChoice())
-        if person and predictor.info.crop == "face":
-            raise UsageError(
-                "--person is for a network of whole photos. This one takes faces that were cut "
-                "out, so it looks at the person in any case: leave --person out."
-            )
-        fractions: list[PersonFraction | None] = []
-        failed = len(problems)
-        for photo in photos:
-            found = _explain(predictor, photo, method, class_name, whole_photo, output)
-            failed += found is None
-            if found and person:
-                fractions.append(_measure(predictor, *found))
-        _print_person(fractions)
+    photos, problems = list_photos(paths)
+    for problem in problems:
+        echo(f"{show_text(problem.file)}: {problem.problem}", err=True)
+    predictor = load_predictor(model, detector or DetectorChoice())
+    if person and predictor.info.crop == "face":
+        raise UsageError(
+            "--person is for a network of whole photos. This one takes faces that were cut "
+            "out, so it looks at the person in any case: leave --person out."
+        )
+    fractions: list[PersonFraction | None] = []
+    failed = len(problems)
+    for photo in photos:
+        found = _explain(predictor, photo, method, class_name, whole_photo, output)
+        failed += found is None
+        if found and person:
+            fractions.append(_measure(predictor, *found))
+    _print_person(fractions)
     return 1 if failed else 0
 
 
