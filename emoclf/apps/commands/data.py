@@ -26,7 +26,7 @@ from emoclf.apps.commands.options import (
     read_settings,
     refuse_existing,
 )
-from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping
+from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping, waiting
 from emoclf.config import SEED, LabelSource
 from emoclf.untrusted import quote_argument, show_text
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 
 @stopping("Stopped. The same command goes on from here.")
+@waiting("Drawing")
 def draw_faces(
     folder: Directory = Path("data"),
     /,
@@ -99,6 +100,7 @@ def data_sets(name: str | None = None, /, *, as_json: AsJson = False) -> None:
 
 
 @stopping("Stopped. Nothing was kept; the same command begins again.")
+@waiting("Copying")
 def stage(
     source: Path,
     folder: Directory,
@@ -130,6 +132,7 @@ def stage(
 
 
 @stopping("Stopped. The same command begins again, or goes on with what a Drive link brought.")
+@waiting("Fetching")
 def fetch(
     name: str,
     folder: Directory,
@@ -244,6 +247,7 @@ def _show_staged(
 
 
 @stopping("Stopped. The same command does the rest.")
+@waiting("Looking at the files")
 def clean(
     folder: PhotoFolder,
     /,
@@ -307,6 +311,7 @@ def _show_moves(result: MoveResult, folder: Path) -> None:
 
 
 @stopping("Stopped. The same command does the rest.")
+@waiting("Moving the files back")
 def restore(
     folder: PhotoFolder, /, *, quarantine_id: Annotated[Name | None, Parameter("--id")] = None
 ) -> None:
@@ -323,6 +328,7 @@ def restore(
     echo(restore_files(folder, quarantine_id=quarantine_id))
 
 
+@waiting("Looking at the files")
 def split(
     folder: PhotoFolder,
     /,

@@ -34,7 +34,7 @@ from emoclf.apps.commands.options import (
     refuse_face_options,
     save_figure,
 )
-from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping
+from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping, waiting
 from emoclf.config import BaselineName, Part, Settings
 from emoclf.runtime import require_part
 from emoclf.untrusted import quote_argument, show_text
@@ -87,7 +87,7 @@ def evaluate(
             "or a .keras file."
         )
     choice = detector or DetectorChoice()
-    predictor = _load("evaluate", model, folder, choice, is_run=Path(model).is_dir())
+    predictor = _load("evaluate", model, folder, choice, is_run=Path(model).is_dir(), photos=photos)
     test = _test(predictor, model, folder, part, class_map, photos=photos)
     if folder is None:
         from emoclf.training import save_evaluation
@@ -109,8 +109,18 @@ def evaluate(
 
 
 def _load(
-    command: str, model: str, folder: Path | None, choice: DetectorChoice, *, is_run: bool
+    command: str,
+    model: str,
+    folder: Path | None,
+    choice: DetectorChoice,
+    *,
+    is_run: bool,
+    photos: Path | None,
 ) -> Predictor:
+    if folder is not None and photos:
+        raise UsageError("--photos has no meaning with FOLDER: it says where the run's own are.")
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"{show_text(folder)} is no folder: name one that holds the photos.")
     if folder is None and not is_run:
         raise UsageError(
             f"{show_text(model)} is no run folder: name the photos to test it on. "
@@ -132,12 +142,11 @@ def _test(
 ) -> PhotoTest:
     from emoclf.inference.testing import evaluate, evaluate_folder
 
-    if folder is None:
-        run = open_run(Path(model), photos)
-        return evaluate(run, part=part, predictor=predictor, progress=is_watched())
-    if photos:
-        raise UsageError("--photos has no meaning with FOLDER: it says where the run's own are.")
-    return evaluate_folder(predictor, folder, class_map=class_map, progress=is_watched())
+    with waiting("Testing"):
+        if folder is None:
+            run = open_run(Path(model), photos)
+            return evaluate(run, part=part, predictor=predictor, progress=is_watched())
+        return evaluate_folder(predictor, folder, class_map=class_map, progress=is_watched())
 
 
 def analyse_errors(
@@ -177,7 +186,7 @@ def analyse_errors(
 
     choice = detector or DetectorChoice()
     is_run = Run(Path(model)).is_there
-    predictor = _load("analyse-errors", model, folder, choice, is_run=is_run)
+    predictor = _load("analyse-errors", model, folder, choice, is_run=is_run, photos=photos)
     test = _test(predictor, model, folder, part, class_map, photos=photos)
     if test.known:
         from emoclf.inference.testing import describe_known
@@ -189,13 +198,15 @@ def analyse_errors(
 
     found: dict[str, Any] = {}
     if slices:
-        found["slices"] = evaluate_slices(
-            test.evaluation, detector=_find_detector(choice), progress=is_watched()
-        )
+        with waiting("Measuring the photos"):
+            found["slices"] = evaluate_slices(
+                test.evaluation, detector=_find_detector(choice), progress=is_watched()
+            )
     if robustness:
-        found["robustness"] = evaluate_robustness(
-            predictor, test.evaluation.photos, search_again=search_again, progress=is_watched()
-        )
+        with waiting("Predicting corrupted photos"):
+            found["robustness"] = evaluate_robustness(
+                predictor, test.evaluation.photos, search_again=search_again, progress=is_watched()
+            )
     target = output or (Path(model) if folder is None else None)
     prefix = f"{part}_" if folder is None and part != "test" else ""
     files = _save_reports(found, target, prefix) if target else []
@@ -299,18 +310,19 @@ def baselines(
     load_tensorflow()
     from emoclf.plots import plot_baselines
 
-    comparison = train_baselines(
-        found,
-        None if run else settings,
-        run=run,
-        logs=logs,
-        name=name,
-        resume=resume,
-        skip=skip,
-        detector=faces,
-        say=(lambda _: None) if as_json else echo,
-        progress=is_watched() and not as_json,
-    )
+    with waiting("Training the baselines"):
+        comparison = train_baselines(
+            found,
+            None if run else settings,
+            run=run,
+            logs=logs,
+            name=name,
+            resume=resume,
+            skip=skip,
+            detector=faces,
+            say=(lambda _: None) if as_json else echo,
+            progress=is_watched() and not as_json,
+        )
     folder = comparison.folder
     figure = save_figure(plot_baselines(comparison), folder / "baselines.png")
     if as_json:

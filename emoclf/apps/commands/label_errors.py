@@ -96,21 +96,22 @@ def cross_validate(
     load_tensorflow()
     from emoclf.experiments.cross_validation import cross_validate as cross_validate_photos
 
-    result = cross_validate_photos(
-        photos,
-        settings,
-        fold_count=folds,
-        repeats=repeats,
-        learner=learner,
-        include_test=include_test,
-        logs=logs,
-        name=name,
-        resume=resume,
-        detector=found,
-        without_face=without_face,
-        say=echo,
-        progress=is_watched(),
-    )
+    with waiting("Training and predicting the folds"):
+        result = cross_validate_photos(
+            photos,
+            settings,
+            fold_count=folds,
+            repeats=repeats,
+            learner=learner,
+            include_test=include_test,
+            logs=logs,
+            name=name,
+            resume=resume,
+            detector=found,
+            without_face=without_face,
+            say=echo,
+            progress=is_watched(),
+        )
     echo(f"\n{result}")
     note_other_name(result.run.folder, logs, name)
     echo(f"Next: python -m emoclf find-label-errors {quote_argument(result.run.folder)}")
@@ -169,8 +170,9 @@ def find_label_errors(
     from emoclf.experiments.label_errors import rank_label_errors, save_review_sheet
 
     result = load_cross_validation(run)
-    found = open_run(run, photos).find_photos()
-    report = find_problems(found.root, class_map=class_map, progress=is_watched())
+    with waiting("Looking at the photos"):
+        found = open_run(run, photos).find_photos()
+        report = find_problems(found.root, class_map=class_map, progress=is_watched())
     review = rank_label_errors(
         result.evaluation, report, photos=found, include_test=include_test, mistakes=mistakes
     )
@@ -182,6 +184,7 @@ def find_label_errors(
 
 
 @stopping("Stopped. The same command does the rest; `restore` undoes it.")
+@waiting("Moving the files")
 def apply_decisions(
     folder: PhotoFolder,
     decisions: ExistingFile,
@@ -256,14 +259,15 @@ def compare_corrections(
     corrected = label_errors.correct_labels(placed, found, locations=applied.locations)
     faces = (detector or DetectorChoice())() if opened.settings.crop == "face" else None
     load_tensorflow()
-    comparison = label_errors.compare_corrections(
-        corrected,
-        opened.settings,
-        logs=logs,
-        name=name,
-        detector=faces,
-        without_face=without_face,
-        say=echo,
-        progress=is_watched(),
-    )
+    with waiting("Training"):
+        comparison = label_errors.compare_corrections(
+            corrected,
+            opened.settings,
+            logs=logs,
+            name=name,
+            detector=faces,
+            without_face=without_face,
+            say=echo,
+            progress=is_watched(),
+        )
     echo(f"\n{comparison}")

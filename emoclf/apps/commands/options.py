@@ -355,8 +355,9 @@ def find_photos(
 
     if source.is_file():
         return Photos.load(source)
-    report = find_problems(source, class_map=class_map, progress=is_watched() and not quiet)
-    photos = split_photos(report.kept, settings)
+    with waiting(f"Reading the photos in {show_text(source)}"):
+        report = find_problems(source, class_map=class_map, progress=is_watched() and not quiet)
+        photos = split_photos(report.kept, settings)
     if not quiet:
         rejected = len(report.rejects)
         echo(f"{len(report.records):,} files, {rejected:,} left out (`clean` says why)")

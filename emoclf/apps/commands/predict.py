@@ -55,7 +55,7 @@ from emoclf.apps.commands.rows import (
     list_photos,
     summarise,
 )
-from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched
+from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, waiting
 from emoclf.config import Method
 from emoclf.untrusted import show_text
 
@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     """What was predicted for a photo, and its annotated picture."""
 
 
+@waiting("Predicting")
 def predict(
     paths: FilesOrFolders,
     /,
@@ -225,6 +226,7 @@ def _show_progress(found: Iterable[Predicted], count: int) -> Iterable[Predicted
     return tqdm(found, total=count, desc="Photos", file=sys.stderr)
 
 
+@waiting("Explaining")
 def explain(
     paths: FilesOrFolders,
     /,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -25,13 +25,22 @@ from emoclf.apps.commands.options import (
     Switch,
     load_predictor,
 )
-from emoclf.apps.commands.terminal import UsageError, echo, explain, find_explained, stopping
+from emoclf.apps.commands.terminal import (
+    UsageError,
+    echo,
+    explain,
+    find_explained,
+    is_watched,
+    stopping,
+    waiting,
+)
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
     import numpy as np
 
     from emoclf.apps.camera import FrameSource, LiveSession
+    from emoclf.apps.camera.frames import Frame
     from emoclf.inference import Predictor
 
 _TITLE = "emoclf: q or Esc ends"
@@ -72,14 +81,16 @@ def live(
     from emoclf.apps.camera import CONSENT, LiveSession, open_camera, read_video
 
     choice = detector or DetectorChoice()
-    session = LiveSession(
-        load_predictor(model, choice), detect_every=detect_every, half_life_seconds=half_life
-    )
+    with waiting("Loading"):
+        session = LiveSession(
+            load_predictor(model, choice), detect_every=detect_every, half_life_seconds=half_life
+        )
     if choice.made:
         echo(f"Detector: {choice.made.description} {choice.made.note}".strip())
     if video is None:
         echo(CONSENT)
-    with closing(open_camera(camera) if video is None else read_video(video)) as frames:
+    film = open_camera(camera) if video is None else read_video(video)
+    with closing(film) as frames, waiting("" if video is None else "Going through the film"):
         echo(_show(session, frames, output, window))
     if output:
         echo(f"Written to {show_text(output)}")
@@ -101,7 +112,7 @@ def _show(session: LiveSession, frames: FrameSource, output: Path | None, has_wi
             file = open_video_file(output, frames_per_second=frames.frames_per_second)
             write = stack.enter_context(file)
         try:
-            for predicted in map(session.predict, frames):
+            for predicted in map(session.predict, _show_progress(frames)):
                 begin = time.perf_counter()
                 picture = predicted.draw()
                 predicting.append(predicted.milliseconds)
@@ -112,6 +123,14 @@ def _show(session: LiveSession, frames: FrameSource, output: Path | None, has_wi
         except KeyboardInterrupt:
             echo("Stopped.", err=True)
     return _describe_times(predicting, drawing, time.perf_counter() - start)
+
+
+def _show_progress(frames: FrameSource) -> Iterable[Frame]:
+    """Draw a bar while a film is gone through, if anybody sees it; a camera has no end."""
+    from tqdm import tqdm
+
+    is_bare = frames.count is None or not is_watched()
+    return tqdm(frames, total=frames.count, desc="Film", unit=" frames", disable=is_bare)
 
 
 def _describe_times(predicting: list[float], drawing: list[float], seconds: float) -> str:
@@ -154,7 +173,8 @@ def demo(
       python -m emoclf demo
       python -m emoclf demo --model logs/first --port 7900
     """
-    from emoclf.apps.page import Models, NetworkUnavailableError, serve_page
+    with waiting("Loading the page"):
+        from emoclf.apps.page import Models, NetworkUnavailableError, serve_page
 
     def load(path: Path | None) -> Predictor:
         try:
@@ -169,7 +189,10 @@ def demo(
             "photos through Gradio's servers to this machine. Ask the people in them first.",
             err=True,
         )
-    with _ending_once() as signals, serve_page(models, port=port, share=share) as address:
+    with ExitStack() as stack:
+        signals = stack.enter_context(_ending_once())
+        with waiting("Loading the page"):
+            address = stack.enter_context(serve_page(models, port=port, share=share))
         echo(f"Open {address} in a browser. Ctrl-C ends it.")
         while not signals:
             time.sleep(0.5)

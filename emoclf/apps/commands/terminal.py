@@ -35,6 +35,9 @@ _MOVES = re.compile(r"[\r\b]|\x1b\[(?:[0-9;]*m|[AK]|\?25[lh])")
 _PATIENCE_SECONDS = 1.0
 """A wait that is shorter is not spoken of."""
 
+UNNAMED = "Working"
+"""What a terminal is told of a wait that has no better name; a file or a pipe is not told."""
+
 _waits: list[str] = []
 """What is being done, the innermost last."""
 
@@ -61,7 +64,10 @@ def is_watched() -> bool:
 
 @contextmanager
 def waiting(text: str) -> Iterator[None]:
-    """Let the error stream say what is done in a block, should it take more than a second."""
+    """Let the error stream say what is done in a block, should it take more than a second.
+
+    Nothing is said in a block without a text.
+    """
     _waits.append(text)
     try:
         yield
@@ -152,14 +158,15 @@ class _Clock:
     def _tick(self) -> None:
         """Say what is waited for: below the last line, never within one or within a bar."""
         seconds, text = time.monotonic() - self.last, next(reversed(_waits), "")
-        if seconds < _PATIENCE_SECONDS or not self.is_free or self.ended.is_set():
+        if not text or seconds < _PATIENCE_SECONDS or not self.is_free or self.ended.is_set():
             return
         if self.is_terminal:
             room = shutil.get_terminal_size().columns - 1
-            line = f"{show_text(text or 'Working')} ... {seconds:.0f} s"[:room]
-            self.stream.write(f"\r{line:{len(self.shown)}}")
-            self.shown = line
-        elif text and text != self.said:
+            line = f"{show_text(text)} ... {seconds:.0f} s"[:room]
+            if line != self.shown:
+                self.stream.write(f"\r{line:{len(self.shown)}}")
+                self.shown = line
+        elif text not in (UNNAMED, self.said):
             self.stream.write(f"{show_text(text)} ...\n")
             self.said = text
         self.stream.flush()

@@ -41,6 +41,7 @@ from emoclf.apps.commands.terminal import (
     echo_json,
     is_watched,
     stopping,
+    waiting,
 )
 from emoclf.config import Devices, ExportFormat, Settings
 from emoclf.runtime import make_tf_config, require_part
@@ -114,18 +115,20 @@ def train(
         "progress": is_watched(),
     }
     if addresses:
-        train_on_cluster(photos, settings, addresses=addresses, index=worker, **common)
+        with waiting("Training"):
+            train_on_cluster(photos, settings, addresses=addresses, index=worker, **common)
         echo(f"Next: python -m emoclf evaluate {quote_argument(logs / str(name))}")
         return
-    result = train_network(
-        photos,
-        settings,
-        resume=resume,
-        copies=copies,
-        devices=devices,
-        verbose=1 if sys.stdout.isatty() else 2,
-        **common,
-    )
+    with waiting("Training"):
+        result = train_network(
+            photos,
+            settings,
+            resume=resume,
+            copies=copies,
+            devices=devices,
+            verbose=1 if sys.stdout.isatty() else 2,
+            **common,
+        )
     echo(str(result))
     note_other_name(result.run.folder, logs, name)
     echo(f"Next: python -m emoclf evaluate {quote_argument(result.run.folder)}")
@@ -181,15 +184,18 @@ def train_face_model(
     from emoclf.experiments.face_network.packaging import package_student
     from emoclf.experiments.face_network.recipe import train_packaged_network
 
-    faces, notes = read_fer2013(fer2013, votes=votes)
+    with waiting(f"Reading the faces in {show_text(fer2013)}"):
+        faces, notes = read_fer2013(fer2013, votes=votes)
     other_parts = check_fer2013_counts(faces, whole=False)
     for note in (*notes, *([other_parts] if other_parts else [])):
         echo(note)
     roles = prepare_faces(faces)
-    student = train_packaged_network(roles, folder, policy=precision, say=echo)
+    with waiting("Training"):
+        student = train_packaged_network(roles, folder, policy=precision, say=echo)
     if package is None:
         return
-    package_student(student, roles, package)
+    with waiting("Writing the packaged files"):
+        package_student(student, roles, package)
     echo(f"The packaged files are in {show_text(package)}.")
 
 
@@ -245,16 +251,17 @@ def export(
     load_tensorflow()
     from emoclf.experiments.exporting import export_model
 
-    report = export_model(
-        open_run(model, photos) if photos else model,
-        formats or None,
-        photos=folder,
-        part=part,
-        folder=output,
-        detector=detector or DetectorChoice(),
-        say=(lambda _: None) if as_json else echo,
-        progress=is_watched() and not as_json,
-    )
+    with waiting("Writing the files and testing them"):
+        report = export_model(
+            open_run(model, photos) if photos else model,
+            formats or None,
+            photos=folder,
+            part=part,
+            folder=output,
+            detector=detector or DetectorChoice(),
+            say=(lambda _: None) if as_json else echo,
+            progress=is_watched() and not as_json,
+        )
     if as_json:
         echo_json(report.to_dict())
     else:
