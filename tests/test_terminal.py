@@ -83,7 +83,6 @@ def find_controls(output):
 
 
 @needs_pty
-@pytest.mark.timeout(900)
 def test_no_control_character_from_outside_reaches_a_terminal(session):
     _, calls = session
     leaks = {command: found for command, output in calls if (found := find_controls(output))}
@@ -93,7 +92,6 @@ def test_no_control_character_from_outside_reaches_a_terminal(session):
 
 
 @needs_pty
-@pytest.mark.timeout(900)
 def test_no_call_ends_with_a_traceback(session):
     _, calls = session
     assert len(calls) > 15
@@ -101,7 +99,6 @@ def test_no_call_ends_with_a_traceback(session):
 
 
 @needs_pty
-@pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 def test_what_is_proposed_can_be_copied_into_a_shell(session):
     folder, calls = session
