@@ -103,10 +103,10 @@ class Settings:
 
     Attributes:
         image_size: The network's input, `(height, width)` in pixels, each at least 32; in a
-            shell 96, or 96x128. Default: 96, for `network="face"` 48, which is all it takes.
+            shell 96, or 96x128.
         resize_mode: `"pad"` keeps the whole photo on a grey ground, `"crop"` keeps its centre.
         crop: `"none"` takes whole photos, `"face"` the largest face of each, cut out before
-            training. Default: `"none"`, for `network="face"` `"face"`.
+            training.
         network: `"small"` and `"deep"` learn from your photos alone, `"face"` goes on from the
             packaged face network (48 x 48 pixels), the others from a large network.
         weights: What those others start from: `"imagenet"` (downloaded once, or installed),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, make_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
@@ -212,9 +213,14 @@ def read_size(_type: Any, tokens: Sequence[Token]) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[-1])
 
 
-def show_size(size: tuple[int, int]) -> str:
-    """Return a size as it is typed."""
-    return "x".join(map(str, size))
+def show_default(name: str, _default: Any) -> str:
+    """Return a setting's default as it is typed, and that of the face network if it is another."""
+    usual, of_faces = (
+        "x".join(map(str, value)) if isinstance(value, tuple) else value
+        for value in (getattr(each, name) for each in (Settings(), Settings(network="face")))
+    )
+    is_special = usual != of_faces and name != "network"
+    return f"{usual}, with --network face {of_faces}" if is_special else usual
 
 
 def derive_options(*names: str) -> Any:
@@ -224,13 +230,19 @@ def derive_options(*names: str) -> Any:
     """
     hints = get_type_hints(Settings)
     special = {
-        tuple[int, int]: Parameter(
-            converter=read_size, n_tokens=1, metavar="SIZE", show_default=show_size
-        ),
+        tuple[int, int]: Parameter(converter=read_size, n_tokens=1, metavar="SIZE"),
         bool: Parameter(negative=None),
     }
     chosen = [
-        (each.name, Annotated[hints[each.name], special.get(hints[each.name], Parameter())], each)
+        (
+            each.name,
+            Annotated[
+                hints[each.name],
+                special.get(hints[each.name], Parameter()),
+                Parameter(show_default=partial(show_default, each.name)),
+            ],
+            each,
+        )
         for each in fields(Settings)
         if each.name in names
     ]
