@@ -178,6 +178,6 @@ def test_only_the_command_that_is_called_is_imported():
 
 def test_a_page_shows_choices_and_defaults():
     page = " ".join(write_page("train", make_app()["train"]).split())
-    assert "[choices: none, face; default: none]" in page
-    assert "[default: 96x96]" in page
+    assert "[choices: none, face; default: none, with --network face face]" in page
+    assert "[default: 96x96, with --network face 48x48]" in page
     assert "--augment, --no-augment" in page

@@ -451,11 +451,20 @@ def test_folders_without_a_class_name_are_pointed_to_the_class_map(tmp_path):
     assert "=Sad" not in error.replace("FOLDER=Sad", "")
 
 
-def test_a_network_that_cannot_be_built_leaves_no_run_behind(folder, tmp_path):
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        ("train", ()),
+        ("cross-validate", ()),
+        ("baselines", ("--skip", "face_features", "--skip", "fine_tuned")),
+    ],
+)
+def test_a_network_that_cannot_be_built_leaves_no_run_behind(command, more, folder, tmp_path):
     weights = tmp_path / "nothing.h5"
-    weights.write_text("no weights")
-    options = ("--network", "vgg16", "--weights", weights, "--image-size", 32)
-    run("train", folder / "data", *options, "--logs", tmp_path, "--name", "a", code=1)
+    weights.write_bytes(b"\x89HDF\r\n\x1a\nno weights")
+    options = ("--network", "vgg16", "--weights", weights, "--image-size", 32, *more)
+    error = run(command, folder / "data", *options, "--logs", tmp_path, "--name", "a", code=1)
+    assert "does not hold the weights of 'vgg16'" in error.stderr
     assert not (tmp_path / "a").exists()
 
 

@@ -63,7 +63,7 @@ def run(words: Sequence[str], introduction: str) -> int:
             with terminal.waiting(unnamed):
                 return _run(list(words), introduction)
         except KeyboardInterrupt as stop:
-            terminal.echo(stop or "Stopped.", err=True)
+            terminal.echo(str(stop) or "Stopped.", err=True)
             return terminal.EXIT_INTERRUPTED
         except BrokenPipeError:  # who read the output has gone, as `head` does
             return terminal.EXIT_FAILED

@@ -266,12 +266,13 @@ SETTINGS, SPLIT = SettingOptions(), SplitOptions()
 
 def read_settings(options: SettingOptions | SplitOptions) -> Settings:
     """Return the settings that were given; ValueError if one is out of its range."""
-    settings = Settings(**vars(options))
-    if not settings.is_backbone and find_given("--weights"):
+    network = vars(options).get("network")
+    if find_given("--weights") and network not in get_args(BackboneName):
         raise UsageError(
-            f"--weights has no meaning with --network {settings.network}: it is for "
+            f"--weights has no meaning with --network {network}: it is for "
             f"{', '.join(get_args(BackboneName))}."
         )
+    settings = Settings(**vars(options))
     if settings.is_backbone and settings.weights not in ("imagenet", "none"):
         _check_weights(Path(settings.weights))
     return settings

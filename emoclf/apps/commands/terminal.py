@@ -104,16 +104,16 @@ def guarded_streams() -> Iterator[None]:
     streams: dict[str, Any] = {name: getattr(sys, name) for name in ("stdout", "stderr")}
     with _keep_to_ourselves(streams["stderr"]) as errors:
         clock = _Clock(errors) if errors is not streams["stderr"] else None
-        sys.stdout, sys.stderr = (
-            GuardedStream(each, clock)  # type: ignore[assignment]
-            for each in (streams["stdout"], errors)
-        )
+        guarded = [GuardedStream(each, clock) for each in (streams["stdout"], errors)]
+        sys.stdout, sys.stderr = guarded  # type: ignore[assignment]
         try:
             yield
         finally:
             if clock is not None:
                 clock.end()
-            for name, stream in streams.items():
+            _end(errors)
+            for each, (name, stream) in zip(guarded, streams.items(), strict=True):
+                each.stream, each.clock = stream, None  # a library may have kept it
                 setattr(sys, name, stream)
                 _end(stream)
 
