@@ -31,6 +31,7 @@ from emoclf.apps.commands.options import (
     note_other_name,
     open_run,
     read_settings,
+    refuse_empty,
     refuse_face_options,
     save_figure,
 )
@@ -119,8 +120,7 @@ def _load(
 ) -> Predictor:
     if folder is not None and photos:
         raise UsageError("--photos has no meaning with FOLDER: it says where the run's own are.")
-    if folder is not None and not folder.is_dir():
-        raise UsageError(f"{show_text(folder)} is no folder: name one that holds the photos.")
+    refuse_empty(folder)
     if folder is None and not is_run:
         raise UsageError(
             f"{show_text(model)} is no run folder: name the photos to test it on. "

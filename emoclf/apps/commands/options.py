@@ -188,6 +188,15 @@ def save_figure(figure: Any, path: Path) -> Path:
     return path
 
 
+def refuse_empty(folder: Path | None) -> None:
+    """Refuse to test on a folder without folders in it, before a network is loaded for it."""
+    if folder is not None and not (folder.is_dir() and any(map(Path.is_dir, folder.iterdir()))):
+        raise UsageError(
+            f"{show_text(folder)}: expected a folder that holds one folder of photos per class. "
+            f"Received: {'none in it' if folder.is_dir() else 'no folder'}."
+        )
+
+
 def refuse_existing(path: Path | None, option: str) -> None:
     """Refuse to write over a file."""
     if path is not None and path.exists():

@@ -33,6 +33,7 @@ from emoclf.apps.commands.options import (
     note_other_name,
     open_run,
     read_settings,
+    refuse_empty,
     refuse_face_options,
 )
 from emoclf.apps.commands.terminal import (
@@ -248,10 +249,10 @@ def export(
     if photos and (folder or not Run(model).is_there):
         raise UsageError("--photos is for a run folder alone: it says where its photos are now.")
     require_part("tensorflow")
-    load_tensorflow()
+    refuse_empty(folder)
     from emoclf.experiments.exporting import export_model
 
-    with waiting("Writing the files and testing them"):
+    with waiting("Loading TensorFlow, writing the files and testing them"):
         report = export_model(
             open_run(model, photos) if photos else model,
             formats or None,
