@@ -87,11 +87,15 @@ def cross_validate(
       python -m emoclf cross-validate data --learner face_features
       python -m emoclf find-label-errors logs/check
     """
+    from emoclf.data.folds import make_folds
+
     settings = _read_settings(options, learner)
     refuse_face_options(settings)
     check_name(logs, name, resume=resume, settings=settings, example="check")
     require_part("tensorflow")
     photos = choose_photos(folder, split, settings, class_map)
+    used = photos.take([include_test or row.part != "test" for row in photos.rows])
+    make_folds(used, fold_count=folds, repeats=repeats)  # refuses too few photos
     found = (detector or DetectorChoice())() if settings.crop == "face" else None
     load_tensorflow()
     from emoclf.experiments.cross_validation import cross_validate as cross_validate_photos
