@@ -44,6 +44,9 @@ ResizeMode = Literal["pad", "crop"]
 Crop = Literal["none", "face"]
 """What a network takes: the whole photo, or a face that was found in it and cut out."""
 
+WEIGHTS_SUFFIXES = (".keras", ".h5", ".pth")
+"""How a file of weights of a large network ends."""
+
 BackboneName = Literal[
     "vgg16", "resnet50v2", "mobilenetv3small", "efficientnetv2b0", "efficientnetlite0"
 ]
@@ -84,6 +87,9 @@ DetectorKind = Literal["auto", "yunet", "haar"]
 """Which detector: YuNet, the Haar cascade, or the better one that is there."""
 
 
+_AS_NETWORK_WANTS: Any = None
+"""Default of a setting that follows from the network."""
+
 _LONGEST_SIDE = 10_000
 _LONGEST_PATH = 4096
 _LARGEST_COUNT = 10**6
@@ -122,12 +128,18 @@ class Settings:
             2 ** 32.
 
     Raises:
-        ValueError: If a value is of another type or out of its range; the message names it.
+        ValueError: If a value is of another type or out of its range, or two do not fit together;
+            the message names them.
+
+    Example:
+        >>> face = Settings(network="face")
+        >>> face.image_size, face.crop
+        ((48, 48), 'face')
     """
 
-    image_size: tuple[int, int] = IMAGE_SIZE
+    image_size: tuple[int, int] = _AS_NETWORK_WANTS
     resize_mode: ResizeMode = "pad"
-    crop: Crop = "none"
+    crop: Crop = _AS_NETWORK_WANTS
     network: NetworkName = "small"
     weights: str = "imagenet"
     validation_fraction: float = 0.15
@@ -144,7 +156,15 @@ class Settings:
     seed: int = SEED
 
     def __post_init__(self) -> None:
-        """Refuse values that no run could use."""
+        """Fill in what follows from the network, and refuse values that no run could use."""
+        is_face = self.network == "face"
+        wanted = {
+            "image_size": FACE_SIZE if is_face else IMAGE_SIZE,
+            "crop": "face" if is_face else "none",
+        }
+        for name, value in wanted.items():
+            if getattr(self, name) is _AS_NETWORK_WANTS:
+                object.__setattr__(self, name, value)
         if isinstance(self.weights, os.PathLike):
             object.__setattr__(self, "weights", os.fspath(self.weights))
         if isinstance(self.image_size, list):
@@ -177,12 +197,44 @@ class Settings:
                     "`resize_mode='pad'`, `crop='face'`, `network='deep'`, shares above 0 that "
                     "leave photos for training."
                 )
+        self._check_fit()
+
+    def _check_fit(self) -> None:
+        """Refuse values that are right one by one, but not together."""
+        if self.network == "face" and self.image_size != FACE_SIZE:
+            raise ValueError(
+                f"network='face' takes {FACE_SIZE[0]} x {FACE_SIZE[1]} pixels. Received: "
+                f"image_size={self.image_size}. Leave image_size out, or take another network."
+            )
+        if not self.is_backbone and self.weights not in ("imagenet", "none"):
+            raise ValueError(
+                f"weights={self.weights!r:.200} is for a large network, "
+                f"{', '.join(get_args(BackboneName))}. Received: network={self.network!r}. Leave "
+                "weights out, or take one of those networks."
+            )
+
+    def check_for_workers(self) -> None:
+        """Refuse, by a ValueError, what several workers cannot train."""
+        if self.is_pretrained:
+            raise ValueError(
+                f"network={self.network!r} is trained in stages, on one worker. Several workers "
+                "train network='small' or 'deep', or a backbone with weights='none'."
+            )
+        if self.ema_momentum:
+            raise ValueError(
+                f"ema_momentum={self.ema_momentum} is for one worker. Set ema_momentum=0 "
+                "for several."
+            )
+
+    @property
+    def is_backbone(self) -> bool:
+        """Whether the network is one of `keras.applications`, which `weights` are for."""
+        return self.network in get_args(BackboneName)
 
     @property
     def is_pretrained(self) -> bool:
         """Whether the network starts from learned weights, so that it is trained in stages."""
-        is_backbone = self.network in get_args(BackboneName)
-        return self.network == "face" or (is_backbone and self.weights != "none")
+        return self.network == "face" or (self.is_backbone and self.weights != "none")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as a dictionary that JSON can hold."""

@@ -12,7 +12,8 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -427,15 +428,21 @@ def make_run_folder(
     """
     name = name or time.strftime("%Y-%m-%d_%H-%M-%S")
     check_run_name(name)
-    for number in range(1, 10_000):
-        folder = Path(logs) / (name if number == 1 else f"{name}-{number}")
-        if copies is not None and (Path(copies) / folder.name).exists():
-            continue
-        try:
+    for folder in list_free_folders(logs, name, copies=copies):
+        with suppress(FileExistsError):  # made meanwhile
             folder.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return folder
+            return folder
     raise FileExistsError(
         f"{show_text(logs)} already holds 9,999 runs named {name!r}: choose another name."
     )
+
+
+def list_free_folders(
+    logs: str | Path, name: str, *, copies: str | Path | None = None
+) -> Iterator[Path]:
+    """Yield the folders that a new run of this name may have, which are not there yet."""
+    for number in range(1, 10_000):
+        folder = Path(logs) / (name if number == 1 else f"{name}-{number}")
+        places = [folder] if copies is None else [folder, Path(copies) / folder.name]
+        if not any(map(os.path.lexists, places)):
+            yield folder

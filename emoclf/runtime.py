@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -369,6 +370,33 @@ def quiet_start() -> Iterator[None]:
         os.dup2(saved, 2)
         os.close(saved)
         os.close(nowhere)
+
+
+def make_tf_config(addresses: Sequence[str], index: int) -> str:
+    """Make the JSON that names the workers of a training to TensorFlow, for `TF_CONFIG`.
+
+    Args:
+        addresses: `host:port` of every worker, the same list on each; the first is the chief.
+        index: Which of them this worker is, from 0.
+
+    Returns:
+        JSON.
+
+    Raises:
+        ValueError: If an address has no port, or there is no worker of this index.
+    """
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+            raise ValueError(
+                f"{address!r} should be host:port with a port of 1 to 65535, such as a.local:2222."
+            )
+    if not 0 <= index < len(addresses):
+        raise ValueError(
+            f"index={index} should be one of the {len(addresses)} workers, counted from 0."
+        )
+    cluster = {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": index}}
+    return json.dumps(cluster)
 
 
 def set_seeds(seed: int = SEED) -> None:

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from emoclf.__main__ import main
 
+PATIENCE_SECONDS = 900
+"""How long what must happen is waited for: it ends a test that hangs, and fails none for being
+slow. How quick things are is measured in tests/benchmarks/."""
+
 
 @dataclass
 class Called:

@@ -15,14 +15,14 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def run_notebook(folder, parameters, *, notebook=REPOSITORY / "model.ipynb", timeout=3600):
+def run_notebook(folder, parameters, *, notebook=REPOSITORY / "model.ipynb", timeout=None):
     """Execute the notebook with `folder` as its working directory.
 
     Args:
         folder: The working directory; `data` and `logs` are looked for and made there.
         parameters: Name to value, put into a cell after the one tagged `parameters`; or None.
         notebook: The notebook.
-        timeout: Seconds that one cell may take.
+        timeout: Seconds that one cell may take; None sets no limit.
 
     Returns:
         The executed notebook. Raises `CellExecutionError` when a cell fails.

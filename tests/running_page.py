@@ -15,6 +15,7 @@ from PIL import Image
 
 import emoclf
 from emoclf.apps.page import PACKAGED_NAME
+from tests.calls import PATIENCE_SECONDS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "emoclf", "demo", "--no-download")
@@ -31,7 +32,7 @@ class FoundPage:
 
     def ask(self, method, path, body=None, headers=(), *, host=None):
         """Send a request as any program can; returns the status, the headers, the content."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)
         with contextlib.closing(connection):
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             connection.putheader("Host", self.host if host is None else host)
@@ -100,7 +101,7 @@ class RunningPage(FoundPage):
 
     def wait(self):
         """Wait until the page is open."""
-        end = time.monotonic() + 240
+        end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end and self.process.poll() is None:
             if "Open http" in self.read_said():
                 return self

@@ -33,7 +33,7 @@ def test_every_setting_is_an_option_with_its_default_type_choices_and_help(
     option = arguments[command][f"--{field.name.replace('_', '-')}"]
     hint = get_type_hints(Settings)[field.name]
     assert option.hint == hint
-    assert option.field_info.default == getattr(Settings(), field.name)
+    assert option.field_info.default == field.default
     assert option.get_choices() == (get_args(hint) if get_origin(hint) is Literal else None)
     text = " ".join(Settings.__doc__.split())
     assert f"{field.name}: {' '.join(option.parameter.help.split())}" in text
@@ -178,6 +178,6 @@ def test_only_the_command_that_is_called_is_imported():
 
 def test_a_page_shows_choices_and_defaults():
     page = " ".join(write_page("train", make_app()["train"]).split())
-    assert "[choices: none, face; default: none]" in page
-    assert "[default: 96x96]" in page
+    assert "[choices: none, face; default: none, with --network face face]" in page
+    assert "[default: 96x96, with --network face 48x48]" in page
     assert "--augment, --no-augment" in page

@@ -134,12 +134,12 @@ def test_a_training_goes_on_and_has_a_second_place(folder, tmp_path):
 
 def test_several_workers_need_a_number_each_and_a_network_in_one_piece(folder, tmp_path):
     options = ["train", folder / "data", "--logs", tmp_path, "--workers", "a:1, b:1"]
-    assert "need the name of the run" in run(*options, code=2).stderr
+    assert "--workers needs the name of the run" in run(*options, code=2).stderr
     options += ["--name", "big"]
     error = run(*options, "--worker", 2, code=1).stderr
     assert "index=2 should be one of the 2 workers" in error
-    staged = ("--network", "face", "--image-size", 48)
-    assert "trained in stages, on one worker" in run(*options, *staged, code=1).stderr
+    error = run(*options, "--network", "face", code=1).stderr
+    assert "trained in stages, on one worker" in error
     error = run(*options, "--ema-momentum", "0.9", code=1).stderr
     assert "ema_momentum=0.9 is for one worker" in error
     assert list(tmp_path.iterdir()) == []
@@ -266,6 +266,75 @@ def test_without_any_face_the_reason_is_said(folder, monkeypatch):
 )
 def test_what_cannot_be_meant_is_refused(arguments, part):
     assert part in run(*arguments, code=2).stderr
+
+
+IMPOSSIBLE = [
+    ("train", "--network face --image-size 96", "takes 48 x 48 pixels. Received: image_size=(96"),
+    ("train", "--network vgg16 --weights nowhere.h5", "Received: no file"),
+    ("train", "--network vgg16 --weights {file}", "Received: another file"),
+    ("train", "--weights none", "no meaning with --network small"),
+    ("train", "--without-face whole_photo", "add --crop face"),
+    ("train", "--no-download", "add --crop face"),
+    ("train", "--name a/b", "plain folder name"),
+    ("train", "--name strange --resume", "is no run"),
+    ("train", "--name first --resume --dropout 0.4", "dropout was 0.3 and is 0.4"),
+    ("train", "--name a --workers a,b", "host:port"),
+    ("train", "--name a --workers a:1,b:1 --worker 2", "index=2"),
+    ("train", "--name a --workers a:1,b:1 --network face", "on one worker"),
+    ("train", "--name a --workers a:1,b:1 --ema-momentum 0.9", "one worker"),
+    ("train", "--worker 1", "--worker needs the list"),
+    ("train", "--resume", "--name first --resume"),
+    ("cross-validate", "--learner face_features --image-size 96", "takes faces of 48 x 48"),
+    ("cross-validate", "--learner face_features --crop none", "crop='none'"),
+    ("cross-validate", "--learner face_features --epochs 3", "--epochs has no meaning"),
+    ("cross-validate", "--learner face_features --no-augment", "--augment has no meaning"),
+    ("cross-validate", "--folds 90", "fold_count=90: class"),
+    ("cross-validate", "--network vgg16 --weights nowhere.h5", "Received: no file"),
+    ("cross-validate", "--name first --resume --dropout 0.4", "dropout was 0.3 and is 0.4"),
+    ("baselines", "--network vgg16 --weights nowhere.h5", "Received: no file"),
+    ("baselines", "--weights none", "no meaning with --network small"),
+    ("baselines", "--name a/b", "plain folder name"),
+    ("baselines", "--name strange --resume", "is no run"),
+    (
+        "baselines",
+        "--detector haar --skip face_features --skip fine_tuned",
+        "--detector has no meaning for whole photos",
+    ),
+]
+
+
+@pytest.mark.parametrize(("command", "options", "said"), IMPOSSIBLE)
+def test_what_cannot_work_is_said_before_tensorflow_is_loaded_and_leaves_no_run(
+    command, options, said, trained, folder, monkeypatch, tmp_path
+):
+    for module in ("training", "label_errors", "evaluating"):
+        name = f"emoclf.apps.commands.{module}.load_tensorflow"
+        monkeypatch.setattr(name, lambda: pytest.fail("TensorFlow was loaded"))
+    shutil.copytree(trained[1], tmp_path / "logs" / "first")
+    (tmp_path / "logs" / "strange").mkdir()
+    file = tmp_path / "logs" / "strange" / "notes.h5"
+    file.write_text("no weights")
+    before = sorted(tmp_path.rglob("*"))
+    words = [file if word == "{file}" else word for word in options.split()]
+    called = run(command, folder / "data", *words, "--logs", tmp_path / "logs", code=None)
+    assert called.exit_code in (1, 2), called.output
+    assert said in called.stderr
+    assert "run folder" not in called.stdout
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_name_that_is_taken_is_said_first_and_last(trained, folder, tmp_path):
+    shutil.copytree(trained[1], tmp_path / "first")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    options = ("--image-size", "32", "--epochs", 1, "--logs", tmp_path, "--name", "first")
+    called = run("train", folder / "data", *options)
+    first, *_, last, next_line = called.output.splitlines()
+    for line in (first, last):
+        assert line.startswith(f"Note: {tmp_path / 'first'} was there before")
+        assert f"This run is {tmp_path / 'first-2'}." in line
+    assert next_line == f"Next: python -m emoclf evaluate {tmp_path / 'first-2'}"
+    assert {path: path.read_bytes() for path in before} == before
+    assert "Note" not in run("train", folder / "data", *options, "--resume", code=1).output
 
 
 def test_bad_values_and_folders_end_in_one_line(folder, tmp_path):
@@ -540,11 +609,20 @@ def test_folders_without_a_class_name_are_pointed_to_the_class_map(tmp_path):
     assert "=Sad" not in error.replace("FOLDER=Sad", "")
 
 
-def test_a_network_that_cannot_be_built_leaves_no_run_behind(folder, tmp_path):
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        ("train", ()),
+        ("cross-validate", ()),
+        ("baselines", ("--skip", "face_features", "--skip", "fine_tuned")),
+    ],
+)
+def test_a_network_that_cannot_be_built_leaves_no_run_behind(command, more, folder, tmp_path):
     weights = tmp_path / "nothing.h5"
-    weights.write_text("no weights")
-    options = ("--network", "vgg16", "--weights", weights, "--image-size", 32)
-    run("train", folder / "data", *options, "--logs", tmp_path, "--name", "a", code=1)
+    weights.write_bytes(b"\x89HDF\r\n\x1a\nno weights")
+    options = ("--network", "vgg16", "--weights", weights, "--image-size", 32, *more)
+    error = run(command, folder / "data", *options, "--logs", tmp_path, "--name", "a", code=1)
+    assert "does not hold the weights of 'vgg16'" in error.stderr
     assert not (tmp_path / "a").exists()
 
 

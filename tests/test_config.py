@@ -13,6 +13,27 @@ def test_settings_survive_json():
     assert Settings(**settings.to_dict()) == settings
 
 
+def test_what_is_left_out_follows_from_the_network():
+    face = Settings(network="face")
+    assert (face.image_size, face.crop) == ((48, 48), "face")
+    assert (Settings().image_size, Settings().crop) == ((96, 96), "none")
+    assert Settings(network="face", crop="none").crop == "none"
+    assert Settings(**face.to_dict()) == face
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"network": "face", "image_size": (96, 96)}, r"48 x 48 .*image_size=\(96, 96\)"),
+        ({"weights": "a.weights.h5"}, "network='small'"),
+        ({"network": "face", "weights": "a.weights.h5"}, "network='face'"),
+    ],
+)
+def test_values_that_do_not_fit_together_are_refused_when_they_are_made(values, said):
+    with pytest.raises(ValueError, match=said):
+        Settings(**values)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -11,7 +11,7 @@ from emoclf.config import Settings
 from emoclf.data.loading import cache_photos
 from emoclf.evaluation import Evaluation
 from emoclf.experiments import cross_validation as training
-from emoclf.experiments.cross_validation import cross_validate, find_face_features
+from emoclf.experiments.cross_validation import cross_validate
 from emoclf.experiments.kept_folds import load_cross_validation
 from emoclf.experiments.label_errors import load_decisions
 from emoclf.images.faces import Face
@@ -170,10 +170,8 @@ def test_ten_photos_of_each_class_work_and_say_what_they_do_not_show(photos, tmp
 
 
 def test_the_packaged_features_with_a_regression(photos, tmp_path):
-    settings = Settings(image_size=(48, 48), crop="face")
     result = cross_validate(
         photos,
-        settings,
         fold_count=4,
         learner="face_features",
         detector=WholePhoto(),
@@ -183,9 +181,11 @@ def test_the_packaged_features_with_a_regression(photos, tmp_path):
     # Whole drawings are no face crops, but expressions are seen in them all the same.
     assert result.evaluation.accuracy.value > 0.6
     assert "4 regressions on the face features" in str(result)
-    whole = cache_photos(photos, image_size=(48, 48), progress=False)
-    with pytest.raises(ValueError, match="crop='face'"):
-        find_face_features(whole)
+    with pytest.raises(ValueError, match=r"crop='none', image_size=\(48, 48\)"):
+        cross_validate(
+            photos, Settings(image_size=(48, 48)), learner="face_features", logs=tmp_path
+        )
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["a"]
     with pytest.raises(ValueError, match="learner='forest'"):
         cross_validate(photos, learner="forest")
 

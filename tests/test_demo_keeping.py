@@ -18,6 +18,7 @@ from emoclf.apps.commands.showing import _ending_once
 from emoclf.apps.page import keeping
 from emoclf.apps.page.keeping import PhotoFolder, open_photo_folder
 from emoclf.apps.page.predicting import hide_folders
+from tests.calls import PATIENCE_SECONDS
 from tests.running_page import QUESTION, RunningPage, make_form, make_png, run_page
 
 HASH = "ab" * 32
@@ -224,7 +225,7 @@ def test_a_page_that_is_ended_leaves_nothing(page, tmp_path, name, code):
     assert len(page.list_files()) > 12
     assert page.uploads.parent.stat().st_mode & 0o777 == 0o700
     page.process.send_signal(getattr(signal, name))
-    assert page.process.wait(60) == code
+    assert page.process.wait(PATIENCE_SECONDS) == code
     assert list(page.tmp.iterdir()) == []
     assert "Traceback" not in page.read_said()
 
@@ -241,14 +242,14 @@ def test_a_page_that_is_ended_amid_its_work_leaves_nothing(page, tmp_path):
     for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
         page.process.send_signal(number)
         time.sleep(0.05)
-    assert page.process.wait(60) in (129, 130, 143)
+    assert page.process.wait(PATIENCE_SECONDS) in (129, 130, 143)
     half.join()
     assert list(page.tmp.iterdir()) == []
 
 
 def send_half(page, body, kind):
     head = f"POST /gradio_api/upload HTTP/1.1\r\nHost: {page.host}\r\nContent-Type: {kind}\r\n"
-    with socket.create_connection(("127.0.0.1", page.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
         connection.sendall(body[: len(body) // 2])
         try:
@@ -258,7 +259,7 @@ def send_half(page, body, kind):
 
 
 def wait_until(holds):
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE_SECONDS
     while not holds() and time.monotonic() < end:
         time.sleep(0.02)
     assert holds()
@@ -272,7 +273,7 @@ def test_a_page_that_is_ended_while_it_starts_leaves_nothing(tmp_path, name):
     try:
         wait_until(lambda: any(page.tmp.glob("emoclf-demo-*")))
         page.process.send_signal(getattr(signal, name))
-        assert page.process.wait(60) == 128 + getattr(signal, name)
+        assert page.process.wait(PATIENCE_SECONDS) == 128 + getattr(signal, name)
     finally:
         page.process.kill()
         page.process.wait()
@@ -341,7 +342,7 @@ def test_a_page_under_nohup_outlives_its_terminal(tmp_path):
         page.wait().process.send_signal(signal.SIGHUP)
         assert page.ask("GET", "/config")[0] == 200
         page.process.terminate()
-        assert page.process.wait(60) == 143
+        assert page.process.wait(PATIENCE_SECONDS) == 143
     finally:
         page.process.kill()
         page.process.wait()

@@ -20,6 +20,7 @@ from emoclf.data.synthetic import draw_face
 from emoclf.images import ModelInfo
 from emoclf.images.faces import make_detector
 from emoclf.inference import Predictor
+from tests.calls import PATIENCE_SECONDS
 from tests.test_demo import make_predictor, save
 from tests.test_live_browser import open_browser, write_film
 
@@ -140,7 +141,7 @@ def open_page(driver, address):
     return driver
 
 
-def wait_for(driver, selector, *, text="", seconds=30):
+def wait_for(driver, selector, *, text="", seconds=PATIENCE_SECONDS):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for found in driver.find_elements("css selector", selector):
@@ -150,7 +151,7 @@ def wait_for(driver, selector, *, text="", seconds=30):
     raise AssertionError(f"{selector} {text!r} did not appear")
 
 
-def wait_for_text(driver, expected, *, seconds=30):
+def wait_for_text(driver, expected, *, seconds=PATIENCE_SECONDS):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         text = driver.find_element("css selector", "body").text
@@ -341,7 +342,7 @@ def test_the_map_appears_when_asked_for_and_goes_again(driver, tmp_path):
     assert picture.is_displayed()
     assert driver.execute_script("return arguments[0].naturalWidth", picture) >= 320
     box.click()
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE_SECONDS
     while driver.find_elements("css selector", name) and time.monotonic() < end:
         time.sleep(0.1)
     assert driver.find_elements("css selector", name) == []
@@ -490,7 +491,7 @@ def test_only_this_machine_listens(address):
     ]
     if listening:
         assert listening == [f"0100007F:{port:04X}"]
-    with socket.create_connection(("127.0.0.1", port), timeout=5):
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS):
         pass
 
 
@@ -509,7 +510,7 @@ def test_only_this_machine_listens(address):
 )
 def test_files_of_this_machine_stay_here(address, path):
     try:
-        with urllib.request.urlopen(f"{address}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{address}{path}", timeout=PATIENCE_SECONDS) as answer:
             content = answer.read()
     except urllib.error.HTTPError as error:
         assert error.code in (400, 403, 404, 405, 422)
@@ -529,9 +530,9 @@ def test_a_file_beside_the_uploads_cannot_be_predicted(address):
         {"Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
             event = json.loads(answer.read())["event_id"]
-        with urllib.request.urlopen(f"{call}/{event}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{call}/{event}", timeout=PATIENCE_SECONDS) as answer:
             said = answer.read()
     except urllib.error.HTTPError as error:
         assert error.code in (400, 403, 422)

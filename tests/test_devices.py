@@ -14,6 +14,7 @@ from emoclf.data.synthetic import make_drawn_faces
 from emoclf.run import Run
 from emoclf.training import use_devices
 from emoclf.training.multi_worker import _cut, make_tf_config
+from tests.calls import PATIENCE_SECONDS
 from tests.conftest import REPOSITORY
 
 
@@ -31,7 +32,7 @@ def start(module, *arguments):
     )
 
 
-def finish(*processes, timeout=200):
+def finish(*processes, timeout=PATIENCE_SECONDS):
     """Wait for processes that should end well; return what the first one printed."""
     ended = [process.communicate(timeout=timeout) for process in processes]
     for process, (_, errors) in zip(processes, ended, strict=True):
@@ -61,8 +62,8 @@ def test_two_workers_learn_what_one_learns_and_survive_a_death(data, tmp_path):
     addresses = find_addresses(2)
     survivor = start("workers_training", data, tmp_path / "two", 0, *addresses)
     victim = start("workers_training", data, tmp_path / "two", 1, *addresses, "--die-after", 1)
-    victim.communicate(timeout=200)
-    _, errors = survivor.communicate(timeout=200)  # it does not wait for ever
+    victim.communicate(timeout=PATIENCE_SECONDS)
+    _, errors = survivor.communicate(timeout=PATIENCE_SECONDS)  # it does not wait for ever
     assert survivor.returncode == 1
     assert "WorkerLostError" in errors
     assert "start all workers again" in errors

@@ -159,7 +159,6 @@ def test_a_nested_backbone_exports(drawn, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("name", "options"),
     [

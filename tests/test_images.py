@@ -32,6 +32,7 @@ from emoclf.images import (
     resize_image,
     warn_if_pillow_is_old,
 )
+from tests.calls import PATIENCE_SECONDS
 
 ODD_IMAGES = (
     Path(os.environ.get("EMOCLF_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -734,12 +735,12 @@ def test_quiet_pillow_can_be_nested_and_is_undone_by_the_last():
     def stay() -> None:
         with quiet_pillow():
             inside.set()
-            leave.wait(10)
+            leave.wait(PATIENCE_SECONDS)
 
     with quiet_pillow():
         thread = threading.Thread(target=stay)
         thread.start()
-        inside.wait(10)
+        inside.wait(PATIENCE_SECONDS)
     assert warnings.filters != before
     leave.set()
     thread.join()

@@ -25,6 +25,7 @@ from emoclf.images import (
 )
 from emoclf.images.costs import explain_excess
 from emoclf.images.headers import find_coded_pixels, outline_jpeg
+from tests.calls import PATIENCE_SECONDS
 from tests.hostile_pictures import (
     make_avif,
     make_bmp,
@@ -394,15 +395,15 @@ def test_one_that_exceeds_the_share_waits_until_it_is_alone():
 
     large = threading.Thread(target=take, args=("large", 500))
     large.start()
-    started.wait(10)
+    started.wait(PATIENCE_SECONDS)
     while not share._queue:  # until it waits
         pass
     small = threading.Thread(target=take, args=("small", 10))
     small.start()
     assert order == []
     share.give_back()
-    large.join(10)
-    small.join(10)
+    large.join(PATIENCE_SECONDS)
+    small.join(PATIENCE_SECONDS)
     assert order[0] == ("large", 500)  # nobody overtakes it
     assert share.taken == 0
 

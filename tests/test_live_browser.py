@@ -24,6 +24,7 @@ from emoclf.apps.camera import (
 )
 from emoclf.apps.camera.jupyter import evaluate_in_jupyter
 from emoclf.data.synthetic import draw_face
+from tests.calls import PATIENCE_SECONDS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -177,7 +178,7 @@ def test_without_a_browser_the_wait_is_short():
     with pytest.raises(CameraUnavailableError, match="No browser") as caught:
         evaluate_in_jupyter(
             "1",
-            timeout_seconds=20,
+            timeout_seconds=PATIENCE_SECONDS,
             greeting_seconds=0.1,
             show=lambda _: lambda: removed.append(True),
         )
@@ -195,7 +196,7 @@ def test_letters_to_another_address_are_not_taken():
         for url, expected in ((f"{other}answer", 404), (f"{address}hello", 204)):
             request = urllib.request.Request(url, b"1", method="POST")
             try:
-                with urllib.request.urlopen(request, timeout=5) as answer:
+                with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as answer:
                     assert answer.status == expected
             except urllib.error.HTTPError as error:
                 assert error.code == expected
@@ -254,7 +255,7 @@ def open_browser(address, *flags, camera_setting=None):
         options.add_experimental_option("prefs", {name: camera_setting})
     driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
     try:
-        driver.set_script_timeout(30)
+        driver.set_script_timeout(PATIENCE_SECONDS)
         driver.get(address)
         yield driver
     finally:
@@ -290,7 +291,7 @@ def test_photos_of_a_fake_camera(address, film):
     with open_browser(address, *flags) as driver:
         driver.execute_script(PRESS_SOON, "Take")
         photos = take_browser_photos(
-            bridge(driver), count=2, interval_seconds=0.1, timeout_seconds=20
+            bridge(driver), count=2, interval_seconds=0.1, timeout_seconds=PATIENCE_SECONDS
         )
         left = driver.execute_script("return document.body.children.length")
         errors = [line for line in driver.get_log("browser") if line["level"] == "SEVERE"]
@@ -327,7 +328,10 @@ def test_photos_come_to_a_jupyter_on_this_machine(address, film):
     )
     with open_browser(address, *flags) as driver:
         evaluate = functools.partial(
-            evaluate_in_jupyter, timeout_seconds=30, greeting_seconds=20, show=show_in(driver)
+            evaluate_in_jupyter,
+            timeout_seconds=PATIENCE_SECONDS,
+            greeting_seconds=PATIENCE_SECONDS,
+            show=show_in(driver),
         )
         driver.execute_script(PRESS_SOON, "Take")
         photos = take_browser_photos(evaluate, count=2, interval_seconds=0.1, parent="element")
@@ -346,7 +350,7 @@ def test_cancelling_and_waiting_too_long(address):
         assert driver.execute_script("return document.body.children.length") == 0
         driver.execute_script(PRESS_SOON, "Cancel")
         with pytest.raises(CameraUnavailableError, match="No photo was taken"):
-            take_browser_photos(bridge(driver), timeout_seconds=20)
+            take_browser_photos(bridge(driver), timeout_seconds=PATIENCE_SECONDS)
 
 
 def test_a_camera_that_is_denied(address):
@@ -355,13 +359,13 @@ def test_a_camera_that_is_denied(address):
         open_browser(address, *flags, camera_setting=2) as driver,
         pytest.raises(CameraUnavailableError, match="allow it"),
     ):
-        take_browser_photos(bridge(driver), timeout_seconds=10)
+        take_browser_photos(bridge(driver), timeout_seconds=PATIENCE_SECONDS)
 
 
 def test_no_camera_and_a_browser_that_shows_none(address):
     with open_browser(address, "--use-fake-ui-for-media-stream") as driver:
         with pytest.raises(CameraUnavailableError, match="no camera"):
-            take_browser_photos(bridge(driver), timeout_seconds=10)
+            take_browser_photos(bridge(driver), timeout_seconds=PATIENCE_SECONDS)
         driver.execute_script("Object.defineProperty(navigator, 'mediaDevices', {value: null})")
         with pytest.raises(CameraUnavailableError, match="Firefox"):
-            take_browser_photos(bridge(driver), timeout_seconds=10)
+            take_browser_photos(bridge(driver), timeout_seconds=PATIENCE_SECONDS)

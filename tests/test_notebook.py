@@ -275,7 +275,7 @@ def test_the_tiny_run_has_no_warning_and_shows_its_figures(tiny):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(14400)
 def test_the_full_lesson_reaches_its_floor(tmp_path):
     """The built-in faces at full size: above 0.93, a linear model at least 10 points below."""
     from sklearn.linear_model import LogisticRegression

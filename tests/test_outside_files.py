@@ -36,6 +36,7 @@ from emoclf.models.packaged import (
     load_face_network,
 )
 from emoclf.storage.tables import MAX_LINE_CHARACTERS, open_table
+from tests.calls import PATIENCE_SECONDS
 
 from .model_files import spoil
 
@@ -475,6 +476,6 @@ def test_a_pipe_in_the_cache_is_not_waited_for(tmp_path, monkeypatch):
 
     thread = threading.Thread(target=load, daemon=True)
     thread.start()
-    thread.join(60)
+    thread.join(PATIENCE_SECONDS)
     assert len(answers) == 1
     assert "damaged" in answers[0]

@@ -19,6 +19,7 @@ from emoclf.storage import ResumeRefusedError
 from emoclf.training import KeepState, compile_model, start_run
 from emoclf.training.callbacks import EMAWeights, HistoryFile
 from emoclf.training.state import SavedState, list_states, load_state, save_state
+from tests.calls import PATIENCE_SECONDS
 from tests.conftest import REPOSITORY
 from tests.resumed_training import build, collect, train
 
@@ -363,7 +364,7 @@ def kill_and_start_again(data, logs, name, ready):
         time.sleep(0.01)
     process.kill()
     process.wait()
-    assert start_process(data, logs, name).wait(timeout=200) == 0
+    assert start_process(data, logs, name).wait(timeout=PATIENCE_SECONDS) == 0
     with np.load(logs / f"{name}.npz") as file:
         return dict(file)
 

@@ -13,6 +13,7 @@ from emoclf.experiments.label_errors import (
     rank_label_errors,
     save_review_sheet,
 )
+from tests.calls import PATIENCE_SECONDS
 from tests.test_label_errors import HOSTILE, answer, hash_files, save_picture
 from tests.test_live_browser import open_browser
 
@@ -44,7 +45,7 @@ def find_errors(driver):
     return [line for line in logged if line["level"] == "SEVERE" and "favicon" not in str(line)]
 
 
-def wait_for(path, *, seconds=10):
+def wait_for(path, *, seconds=PATIENCE_SECONDS):
     for _ in range(seconds * 20):
         if path.is_file():
             return path

@@ -21,7 +21,8 @@ from emoclf.apps.commands.terminal import (
     echo,
     echo_json,
     guarded_streams,
-    plain_warnings,
+    quiet_libraries,
+    waiting,
 )
 from tests.calls import call
 from tests.hostile_session import MARK
@@ -83,7 +84,6 @@ def find_controls(output):
 
 
 @needs_pty
-@pytest.mark.timeout(900)
 def test_no_control_character_from_outside_reaches_a_terminal(session):
     _, calls = session
     leaks = {command: found for command, output in calls if (found := find_controls(output))}
@@ -93,7 +93,6 @@ def test_no_control_character_from_outside_reaches_a_terminal(session):
 
 
 @needs_pty
-@pytest.mark.timeout(900)
 def test_no_call_ends_with_a_traceback(session):
     _, calls = session
     assert len(calls) > 15
@@ -101,7 +100,6 @@ def test_no_call_ends_with_a_traceback(session):
 
 
 @needs_pty
-@pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 def test_what_is_proposed_can_be_copied_into_a_shell(session):
     folder, calls = session
@@ -233,10 +231,89 @@ def test_lines_are_broken_between_words_in_a_terminal_but_for_commands(monkeypat
 def test_a_warning_is_one_line(capsys):
     import warnings
 
-    with plain_warnings(), guarded_streams(), warnings.catch_warnings():
+    code = "import warnings; warnings.warn('first \\x1b[31m\\nsecond')"
+    with quiet_libraries(), guarded_streams(), warnings.catch_warnings():
         warnings.simplefilter("default")
-        warnings.warn("first \x1b[31m\nsecond", stacklevel=1)
+        exec(code, {"__name__": "emoclf.somewhere"})
+        exec(code.replace("first", "another"), {"__name__": "keras.somewhere"})
     assert capsys.readouterr().err == "Note: first \\x1b[31m second\n"
+
+
+def run_python(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_error_stream_holds_only_what_emoclf_writes():
+    done = run_python(
+        "import logging, os, sys, warnings\n"
+        "from emoclf.apps.commands.terminal import echo, guarded_streams, quiet_libraries\n"
+        "with guarded_streams(), quiet_libraries():\n"
+        "    os.write(2, b'libpng warning: iCCP\\n')\n"
+        "    logging.getLogger('tensorflow').error('retracing')\n"
+        "    logging.warning('root')\n"
+        "    warnings.warn('did not converge')\n"
+        "    echo('ours', err=True)\n"
+        "os.write(2, b'after\\n')\n"
+        "logging.warning('after')\n"
+    )
+    assert done.stderr == "ours\nafter\nWARNING:root:after\n"
+
+
+def test_a_crash_of_native_code_is_not_silent():
+    done = run_python(
+        "import os\n"
+        "from emoclf.apps.commands.terminal import guarded_streams\n"
+        "with guarded_streams():\n"
+        "    os.abort()\n"
+    )
+    assert "Fatal Python error: Aborted" in done.stderr
+
+
+def test_control_c_has_last_words_before_a_command_has_begun(monkeypatch):
+    def stop():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("emoclf.apps.commands.make_app", stop)
+    assert call("data-sets", code=130).stderr == "Stopped.\n"
+
+
+class Screen(io.StringIO):
+    def __init__(self, is_terminal):
+        super().__init__()
+        self.isatty = lambda: is_terminal
+
+
+def test_a_file_is_told_once_what_is_waited_for():
+    stream = Screen(is_terminal=False)
+    clock = terminal._Clock(stream)
+    for name in ("Loading TensorFlow", terminal.UNNAMED, ""):
+        with waiting(name):
+            for _ in range(2):
+                clock.last -= 5
+                clock._tick()
+    clock.end()
+    assert stream.getvalue() == "Loading TensorFlow ...\n"
+
+
+def test_a_terminal_is_told_since_when_and_the_line_gives_way(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = Screen(is_terminal=True)
+    clock = terminal._Clock(stream)
+    guarded = GuardedStream(stream, clock)
+    with waiting("Training"):
+        clock.last -= 1000
+        clock._tick()
+        shown = stream.getvalue().rpartition("\r")[2]
+        assert re.fullmatch(r"Training \.\.\. 10\d\d s", shown)
+        guarded.write("a line\n")
+        assert stream.getvalue().endswith(f"\r{' ' * len(shown)}\ra line\n")
+        guarded.write("half a line, such as a bar")
+        clock.last -= 1000
+        clock._tick()
+        assert stream.getvalue().endswith("a bar"), "nothing is written into a line"
+    clock.end()
 
 
 def run_in_shell(script, **environment):

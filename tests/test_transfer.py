@@ -357,7 +357,8 @@ def test_weights_reach_the_backbone(weights_file):
 
 def test_the_face_network_says_which_size_it_wants():
     with pytest.raises(ValueError, match=r"48 x 48 pixels.*image_size=\(96, 96\)"):
-        build_network(Settings(network="face"))
+        Settings(network="face", image_size=(96, 96))
+    assert build_network(Settings(network="face")).input_shape == (None, 48, 48, 3)
 
 
 # Stages

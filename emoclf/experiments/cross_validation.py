@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
@@ -24,12 +23,14 @@ from emoclf.experiments.kept_folds import (
     CrossValidation,
     KeptFold,
     Learner,
+    check_learner,
     find_fold_file,
     keep_fold,
     load_cross_validation,
 )
 from emoclf.experiments.learners import (
     TIMED_STEPS,
+    check_networks,
     describe_seconds,
     fit_regression,
     time_training,
@@ -82,7 +83,7 @@ def cross_validate(
         repeats: How many times all photos are predicted, each time with other folds.
         learner: `"network"` trains the network of the settings. `"face_features"` takes the
             features that the packaged face network finds in each face and fits a logistic
-            regression, in seconds; it needs `crop="face"` and `image_size=(48, 48)`.
+            regression, in seconds; it takes `crop="face"` and `image_size=(48, 48)`, its default.
         include_test: Whether the test photos are divided into folds, too: for folders that are too
             small to keep a test.
         logs: The folder that holds all runs.
@@ -101,12 +102,15 @@ def cross_validate(
         RunInUseError: If another process writes that run.
         ValueError: If there are too few photos, or the settings do not fit together.
     """
-    if learner not in get_args(Learner):
-        raise ValueError(f"learner={learner!r} should be one of {get_args(Learner)}.")
     from emoclf.training import check_run_is_free, hold_run, save_evaluation, start_run
     from emoclf.training.classifier import cache_for
 
+    if settings is None and learner == "face_features":
+        settings = Settings(crop="face", image_size=FACE_SIZE)
     settings = settings or Settings()
+    check_learner(learner, settings)
+    if learner == "network":
+        check_networks(photos.class_names, settings)
     photos = photos.with_parts([row.part or "train" for row in photos.rows])
     if resume and name:
         check_run_is_free(Path(logs) / name)
@@ -177,7 +181,7 @@ def _finish_folds(
     }
     features = None
     if waiting and learner == "face_features":
-        features = find_face_features(cache)
+        features = PackagedNetwork().predict_features(cache.images[:])
     elif waiting:
         set_seeds(settings.seed)
         say(_estimate(splits[waiting[0]], settings, trainings=len(waiting)))
@@ -234,27 +238,6 @@ def _predict_fold(
         "collapse": collapse,
         "seconds": time.perf_counter() - begun,
     }
-
-
-def find_face_features(cache: PhotoCache) -> np.ndarray:
-    """Compute the features of the packaged face network for faces.
-
-    Args:
-        cache: Faces of 48 x 48 pixels.
-
-    Returns:
-        float32 `(faces, features)`.
-
-    Raises:
-        ValueError: If the cache holds other pictures.
-    """
-    if cache.crop != "face" or tuple(cache.images.shape[1:3]) != FACE_SIZE:
-        raise ValueError(
-            f"learner='face_features' takes faces of {FACE_SIZE[0]} x {FACE_SIZE[1]} pixels. "
-            f"Received: crop={cache.crop!r}, size {cache.images.shape[1:3]}. Set crop='face' and "
-            f"image_size={FACE_SIZE}."
-        )
-    return PackagedNetwork().predict_features(cache.images[:])
 
 
 def _predict_with_features(features: np.ndarray, photos: Photos, settings: Settings) -> np.ndarray:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypedDict
+from typing import Annotated, Any, NamedTuple, TypedDict, get_args
 
 import msgspec
 import numpy as np
 
-from emoclf.config import Learner
+from emoclf.config import FACE_SIZE, Learner, Settings
 from emoclf.data.folds import Folds, make_folds
 from emoclf.display import Displayed, Table
 from emoclf.evaluation import ESTIMATE_HEADERS, Estimate, Evaluation, read_evaluation
@@ -151,6 +151,27 @@ class CrossValidation(Displayed):
                 "the difference is much larger than that."
             )
         return notes
+
+
+def check_learner(learner: Learner, settings: Settings) -> None:
+    """Refuse settings of photos that the learner does not take.
+
+    Args:
+        learner: `"network"` takes any.
+        settings: What its photos look like.
+
+    Raises:
+        ValueError: If they are not what it takes, or there is no such learner.
+    """
+    if learner not in get_args(Learner):
+        raise ValueError(f"learner={learner!r} should be one of {get_args(Learner)}.")
+    received = (settings.crop, settings.image_size)
+    if learner == "face_features" and received != ("face", FACE_SIZE):
+        raise ValueError(
+            f"learner='face_features' takes faces of {FACE_SIZE[0]} x {FACE_SIZE[1]} pixels. "
+            f"Received: crop={settings.crop!r}, image_size={settings.image_size}. Leave both out, "
+            f"or set crop='face' and image_size={FACE_SIZE}."
+        )
 
 
 def find_fold_file(run: Run, repeat: int, fold: int) -> Path:

@@ -18,7 +18,6 @@ import numpy as np
 from emoclf.config import Settings
 from emoclf.data.loading import PhotoCache, make_dataset
 from emoclf.evaluation import Evaluation, evaluate_model
-from emoclf.models.model_file import load_model
 from emoclf.run import Run
 
 if TYPE_CHECKING:
@@ -76,9 +75,23 @@ def train_and_test(
 
 def predict_test(cache: PhotoCache, run: Run) -> Evaluation:
     """Let the network of a run predict the test photos of a cache."""
+    from emoclf.models.model_file import load_model
+
     model, _ = load_model(run.model_file, compiled=False)
     dataset = make_dataset(cache, "test", batch_size=32)
     return evaluate_model(model, dataset, cache.photos.part("test"))
+
+
+def check_networks(class_names: Sequence[str], *settings: Settings) -> None:
+    """Build the networks of some settings, so that what cannot be built leaves no run behind.
+
+    Raises:
+        PretrainedWeightsError: If weights cannot be downloaded or read.
+    """
+    from emoclf.models import build_network
+
+    for each in settings:
+        build_network(each, class_names)
 
 
 def time_training(

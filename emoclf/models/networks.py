@@ -43,12 +43,6 @@ def build_network(settings: Settings, class_names: Sequence[str] = CLASS_NAMES) 
     if settings.network == "deep":
         return build_deep_cnn(size, class_names, **options)
     if settings.network == "face":
-        if size != FACE_SIZE:
-            raise ValueError(
-                f"network='face' takes {FACE_SIZE[0]} x {FACE_SIZE[1]} pixels. Received: "
-                f"image_size={size}. Set image_size={FACE_SIZE}, and crop='face' to show it faces "
-                "instead of whole photos."
-            )
         return load_face_network(class_names, **options)
     return build_transfer_model(
         settings.network, size, class_names, weights=settings.weights, **options

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from emoclf.config import CLASS_NAMES, IMAGE_SIZE, BackboneName
+from emoclf.config import CLASS_NAMES, IMAGE_SIZE, WEIGHTS_SUFFIXES, BackboneName
 from emoclf.models.efficientnet_lite0 import (
     PACKAGE,
     WEIGHTS_FILE,
@@ -41,7 +41,6 @@ MOMENTUM = 0.9
 of the initial means and variances is left after 1,000 steps, and a small folder has fewer."""
 
 _MAX_BYTES = 4 * 2**30
-_SUFFIXES = (".keras", ".h5", ".pth")
 _WAYS_OUT = (
     "Give weights='none' for random weights, which need many more photos; or weights='<path>' of a "
     "file of this backbone's weights (.weights.h5, or .h5 without the top layers)"
@@ -277,10 +276,10 @@ def load_weights_file(backbone: keras.Model, path: str | Path, *, name: str) -> 
         PretrainedWeightsError: If there is no such file, or it holds other weights.
     """
     path = Path(path)
-    if not path.is_file() or path.suffix not in _SUFFIXES:
+    if not path.is_file() or path.suffix not in WEIGHTS_SUFFIXES:
         raise PretrainedWeightsError(
             f"weights={str(path)!r} should be 'imagenet', 'none' or an existing file that ends in "
-            f"{', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}. {_WAYS_OUT}."
+            f"{', '.join(WEIGHTS_SUFFIXES[:-1])} or {WEIGHTS_SUFFIXES[-1]}. {_WAYS_OUT}."
         )
     try:
         if path.suffix == ".keras":

@@ -160,22 +160,22 @@ def train(
     if resume and name:
         check_run_is_free(Path(logs) / name)
     set_seeds(settings.seed)
-    if cache is None:
-        cache = cache_for(
-            settings,
-            photos,
-            logs=logs,
-            detector=detector,
-            without_face=without_face,
-            progress=progress,
-        )
-    _check_cache(cache, settings)
-    say(str(cache))
-    size = settings.batch_size
-    batches = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
     with use_devices(devices) as count:
         with use_precision(settings.precision):
             model = build_network(settings, photos.class_names)
+        if cache is None:
+            cache = cache_for(
+                settings,
+                photos,
+                logs=logs,
+                detector=detector,
+                without_face=without_face,
+                progress=progress,
+            )
+        _check_cache(cache, settings)
+        say(str(cache))
+        size = settings.batch_size
+        batches = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
         run = start_run(settings, cache.photos, logs=logs, name=name, resume=resume, copies=copies)
         say(f"run folder: {show_text(run.folder)}")
         if count > 1:

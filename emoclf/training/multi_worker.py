@@ -33,7 +33,7 @@ from emoclf.models import build_network, synchronise_normalisation
 from emoclf.models.model_file import save_model
 from emoclf.photos import Photos
 from emoclf.run import Run
-from emoclf.runtime import set_seeds
+from emoclf.runtime import make_tf_config, set_seeds
 from emoclf.storage import check_kind, parse_json, refuse_another
 from emoclf.training.classifier import cache_for
 from emoclf.training.fitting import compile_model, make_learning_rate
@@ -81,33 +81,6 @@ class MultiWorkerResult(Displayed):
         )
 
 
-def make_tf_config(addresses: Sequence[str], index: int) -> str:
-    """Make the JSON that names the workers of a training to TensorFlow, for `TF_CONFIG`.
-
-    Args:
-        addresses: `host:port` of every worker, the same list on each; the first is the chief.
-        index: Which of them this worker is, from 0.
-
-    Returns:
-        JSON.
-
-    Raises:
-        ValueError: If an address has no port, or there is no worker of this index.
-    """
-    for address in addresses:
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-            raise ValueError(
-                f"{address!r} should be host:port with a port of 1 to 65535, such as a.local:2222."
-            )
-    if not 0 <= index < len(addresses):
-        raise ValueError(
-            f"index={index} should be one of the {len(addresses)} workers, counted from 0."
-        )
-    cluster = {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": index}}
-    return json.dumps(cluster)
-
-
 def join_workers() -> tf.distribute.Strategy:
     """Meet the workers that `TF_CONFIG` names, else stay alone; before TensorFlow does any work."""
     import tensorflow as tf
@@ -153,16 +126,7 @@ def train_on_cluster(
         ValueError: If the settings do not fit; for the rest see `train_on_workers`.
     """
     settings = settings or Settings()
-    if settings.is_pretrained:
-        raise ValueError(
-            f"network={settings.network!r} is trained in stages, on one worker. Several workers "
-            "train network='small' or 'deep', or a backbone with weights='none'."
-        )
-    if settings.ema_momentum:
-        raise ValueError(
-            f"ema_momentum={settings.ema_momentum} is for one worker. Set ema_momentum=0 "
-            "for several."
-        )
+    settings.check_for_workers()
     os.environ["TF_CONFIG"] = make_tf_config(addresses, index)
     say(f"Worker {index} of {len(addresses)} waits for the others: {', '.join(addresses)}")
     strategy = join_workers()

@@ -25,6 +25,9 @@ _DEFAULT_RATE = 30.0
 _HIGHEST_RATE = 240.0
 """What claims more tells no rate: the films of browsers say 1,000."""
 
+_MOST_FRAMES = 10**8
+"""What claims more does not tell how long it is."""
+
 _LONGEST_GAP_SECONDS = 60.0
 """A longer time between two frames is a broken clock."""
 
@@ -77,6 +80,7 @@ class FrameSource:
         frames_per_second: The rate that the camera or file claims, where it can be believed. The
             frames themselves may come at another, which may change.
         first: The first picture, uint8 RGB; None where there is none.
+        count: How many frames the file claims to have; None for a camera, or where it does not say.
     """
 
     def __init__(self, video: Any, *, is_live: bool) -> None:
@@ -85,6 +89,8 @@ class FrameSource:
         self.frames_per_second = rate if 0 < rate <= _HIGHEST_RATE else _DEFAULT_RATE
         self._video, self._is_live = video, is_live
         self._clock = _FilmClock(1 / self.frames_per_second)
+        claimed = 0 if is_live else video.get(import_opencv().CAP_PROP_FRAME_COUNT)
+        self.count = int(claimed) if 0 < claimed < _MOST_FRAMES else None
         self.first = self._read()
 
     def __iter__(self) -> Iterator[Frame]:

@@ -70,11 +70,13 @@ def run(words: Sequence[str], introduction: str) -> int:
     Returns:
         The exit code: 0, 1 if it could not be done, 2 if it was not understood, 130 for Ctrl-C.
     """
-    with terminal.guarded_streams():
+    unnamed = "" if words[:1] in (["demo"], ["live"]) else terminal.UNNAMED  # those stay open
+    with terminal.guarded_streams(), terminal.quiet_libraries():
         try:
-            return _run(list(words), introduction)
+            with terminal.waiting(unnamed):
+                return _run(list(words), introduction)
         except KeyboardInterrupt as stop:
-            terminal.echo(stop or "Stopped.", err=True)
+            terminal.echo(str(stop) or "Stopped.", err=True)
             return terminal.EXIT_INTERRUPTED
         except BrokenPipeError:  # who read the output has gone, as `head` does
             return terminal.EXIT_FAILED

@@ -27,7 +27,7 @@ from emoclf.apps.commands.options import (
     read_settings,
     refuse_existing,
 )
-from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping
+from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping, waiting
 from emoclf.config import CLASS_NAMES, PARTS, SEED, LabelSource
 from emoclf.display import count_noun
 from emoclf.untrusted import quote_argument, show_text
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 
 @stopping("Stopped. The same command goes on from here.")
+@waiting("Drawing")
 def draw_faces(
     folder: Directory = Path("data"),
     /,
@@ -104,6 +105,7 @@ def data_sets(name: str | None = None, /, *, as_json: AsJson = False) -> None:
 
 
 @stopping("Stopped. Nothing was kept; the same command begins again.")
+@waiting("Copying")
 def stage(
     source: Path,
     folder: Directory,
@@ -136,6 +138,7 @@ def stage(
 
 
 @stopping("Stopped. The same command begins again, or goes on with what a Drive link brought.")
+@waiting("Fetching")
 def fetch(
     name: str,
     folder: Directory,
@@ -252,6 +255,7 @@ def _show_staged(
 
 
 @stopping("Stopped. The same command does the rest.")
+@waiting("Looking at the files")
 def clean(
     folder: PhotoFolder,
     /,
@@ -325,6 +329,7 @@ def _show_moves(result: MoveResult, folder: Path) -> None:
 
 
 @stopping("Stopped. The same command does the rest.")
+@waiting("Moving the files back")
 def restore(
     folder: PhotoFolder, /, *, quarantine_id: Annotated[Name | None, Parameter("--id")] = None
 ) -> int:
@@ -355,6 +360,7 @@ def restore(
     return 0
 
 
+@waiting("Looking at the files")
 def split(
     folder: PhotoFolder,
     /,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from emoclf.apps.commands.options import AsJson, DetectorChoice, quiet_loading
-from emoclf.apps.commands.terminal import echo, echo_json
+from emoclf.apps.commands.options import AsJson, DetectorChoice
+from emoclf.apps.commands.terminal import echo, echo_json, waiting
 
 
 def doctor(*, as_json: AsJson = False, detector: DetectorChoice | None = None) -> int:
@@ -41,7 +41,7 @@ def _examine(choice: DetectorChoice) -> dict[str, Any]:
     findings = find_findings()
     hardware = detector = network = None
     try:
-        with quiet_loading():
+        with waiting("Loading TensorFlow"):
             hardware = str(find_hardware())
     except ImportError as error:
         findings.append(str(explain_missing("tensorflow", error)))

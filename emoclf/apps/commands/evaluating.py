@@ -23,17 +23,21 @@ from emoclf.apps.commands.options import (
     RunName,
     SettingOptions,
     Switch,
+    check_name,
     find_given,
     find_photos,
     load_predictor,
+    load_tensorflow,
+    note_other_name,
     open_run,
     propose,
-    quiet_tensorflow,
     read_settings,
+    refuse_empty,
+    refuse_face_options,
     save_figure,
     suggest_more_training,
 )
-from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping
+from emoclf.apps.commands.terminal import UsageError, echo, echo_json, is_watched, stopping, waiting
 from emoclf.config import BaselineName, Part, Settings
 from emoclf.display import count_noun
 from emoclf.runtime import require_part
@@ -88,7 +92,7 @@ def evaluate(
             "or a .keras file."
         )
     choice = detector or DetectorChoice()
-    predictor = _load("evaluate", model, folder, choice, is_run=Path(model).is_dir())
+    predictor = _load("evaluate", model, folder, choice, is_run=Path(model).is_dir(), photos=photos)
     test = _test(predictor, model, folder, part, class_map, photos=photos)
     if folder is None:
         from emoclf.training import save_evaluation
@@ -128,8 +132,17 @@ def _propose_after_test(test: PhotoTest, model: str, folder: Path | None, part: 
 
 
 def _load(
-    command: str, model: str, folder: Path | None, choice: DetectorChoice, *, is_run: bool
+    command: str,
+    model: str,
+    folder: Path | None,
+    choice: DetectorChoice,
+    *,
+    is_run: bool,
+    photos: Path | None,
 ) -> Predictor:
+    if folder is not None and photos:
+        raise UsageError("--photos has no meaning with FOLDER: it says where the run's own are.")
+    refuse_empty(folder)
     if folder is None and not is_run:
         raise UsageError(
             f"{show_text(model)} is no run folder: name the photos to test it on. "
@@ -151,12 +164,11 @@ def _test(
 ) -> PhotoTest:
     from emoclf.inference.testing import evaluate, evaluate_folder
 
-    if folder is None:
-        run = open_run(Path(model), photos)
-        return evaluate(run, part=part, predictor=predictor, progress=is_watched())
-    if photos:
-        raise UsageError("--photos has no meaning with FOLDER: it says where the run's own are.")
-    return evaluate_folder(predictor, folder, class_map=class_map, progress=is_watched())
+    with waiting("Testing"):
+        if folder is None:
+            run = open_run(Path(model), photos)
+            return evaluate(run, part=part, predictor=predictor, progress=is_watched())
+        return evaluate_folder(predictor, folder, class_map=class_map, progress=is_watched())
 
 
 def analyse_errors(
@@ -196,7 +208,7 @@ def analyse_errors(
 
     choice = detector or DetectorChoice()
     is_run = Run(Path(model)).is_there
-    predictor = _load("analyse-errors", model, folder, choice, is_run=is_run)
+    predictor = _load("analyse-errors", model, folder, choice, is_run=is_run, photos=photos)
     test = _test(predictor, model, folder, part, class_map, photos=photos)
     if test.known:
         from emoclf.inference.testing import describe_known
@@ -209,13 +221,15 @@ def analyse_errors(
 
     found: dict[str, Any] = {}
     if slices:
-        found["slices"] = evaluate_slices(
-            test.evaluation, detector=_find_detector(choice), progress=is_watched()
-        )
+        with waiting("Measuring the photos"):
+            found["slices"] = evaluate_slices(
+                test.evaluation, detector=_find_detector(choice), progress=is_watched()
+            )
     if robustness:
-        found["robustness"] = evaluate_robustness(
-            predictor, test.evaluation.photos, search_again=search_again, progress=is_watched()
-        )
+        with waiting("Predicting corrupted photos"):
+            found["robustness"] = evaluate_robustness(
+                predictor, test.evaluation.photos, search_again=search_again, progress=is_watched()
+            )
     target = output or (Path(model) if folder is None else None)
     prefix = f"{part}_" if folder is None and part != "test" else ""
     files = _save_reports(found, target, prefix) if target else []
@@ -298,6 +312,7 @@ def baselines(
       python -m emoclf baselines logs/first
       python -m emoclf baselines data --skip network --skip fine_tuned
     """
+    from emoclf.experiments.baselines import choose_baselines, train_baselines
     from emoclf.run import Run
 
     run = open_run(source, photos) if Run(source).is_there else None
@@ -309,33 +324,38 @@ def baselines(
         )
     if photos and not run:
         raise UsageError("--photos is for a run folder: it says where its photos are now.")
-    if resume and name is None:
-        raise UsageError("--resume needs the name of the folder: --name baselines --resume")
-    require_part("tensorflow")
-    settings = read_settings(options)
-    found = None if run else find_photos(source, settings, class_map, quiet=as_json)
+    settings = run.settings if run else read_settings(options)
     needs_faces = not {"face_features", "fine_tuned"} <= set(skip) or settings.crop == "face"
-    quiet_tensorflow()
-    from emoclf.experiments.baselines import train_baselines
+    if not needs_faces:
+        refuse_face_options(settings)
+    choose_baselines(skip, run=run)
+    if not run:
+        check_name(logs, name, resume=resume, settings=settings, example="baselines")
+    require_part("tensorflow")
+    found = None if run else find_photos(source, settings, class_map, quiet=as_json)
+    faces = (detector or DetectorChoice())() if needs_faces else None
+    load_tensorflow()
     from emoclf.plots import plot_baselines
 
-    comparison = train_baselines(
-        found,
-        None if run else settings,
-        run=run,
-        logs=logs,
-        name=name,
-        resume=resume,
-        skip=skip,
-        detector=(detector or DetectorChoice())() if needs_faces else None,
-        say=(lambda _: None) if as_json else echo,
-        progress=is_watched() and not as_json,
-    )
+    with waiting("Training the baselines"):
+        comparison = train_baselines(
+            found,
+            None if run else settings,
+            run=run,
+            logs=logs,
+            name=name,
+            resume=resume,
+            skip=skip,
+            detector=faces,
+            say=(lambda _: None) if as_json else echo,
+            progress=is_watched() and not as_json,
+        )
     folder = comparison.folder
     figure = save_figure(plot_baselines(comparison), folder / "baselines.png")
     if as_json:
         echo_json({**comparison.to_dict(), "folder": str(folder)})
         return
+    note_other_name(folder, logs, name)
     echo(f"\n{comparison}")
     echo(f"\nWritten to {show_text(folder / 'baselines.json')} and {figure.name} beside it")
     if run:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.types import NonNegativeInt, PositiveInt
@@ -25,17 +26,28 @@ from emoclf.apps.commands.options import (
     SettingOptions,
     SplitFile,
     WithoutFaceOption,
+    check_name,
     choose_photos,
+    find_given,
+    load_tensorflow,
+    note_other_name,
     open_run,
     propose,
-    quiet_tensorflow,
+    read_settings,
+    refuse_face_options,
     suggest_more_training,
 )
-from emoclf.apps.commands.terminal import UsageError, echo, is_watched, stopping
-from emoclf.config import Learner
+from emoclf.apps.commands.terminal import UsageError, echo, is_watched, stopping, waiting
+from emoclf.config import FACE_SIZE, Learner, Settings
 from emoclf.display import count_noun
 from emoclf.runtime import require_part
 from emoclf.untrusted import quote_argument, show_text
+
+_OF_NETWORKS = (
+    *("--network", "--weights", "--batch-size", "--epochs", "--learning-rate", "--patience"),
+    *("--dropout", "--ema-momentum", "--augment", "--precision"),
+)
+"""Options that decide how a network is trained, and nothing else."""
 
 
 @stopping("Stopped. Finished folds are kept: the same command with --resume and --name goes on.")
@@ -75,36 +87,62 @@ def cross_validate(
     Examples:
       python -m emoclf cross-validate data --name check
       python -m emoclf cross-validate data --name check --resume
-      python -m emoclf cross-validate data --learner face_features --crop face
+      python -m emoclf cross-validate data --learner face_features
       python -m emoclf find-label-errors logs/check
     """
-    if resume and name is None:
-        raise UsageError("--resume needs the name of the run: --name check --resume")
+    from emoclf.data.folds import make_folds
+
+    settings = _read_settings(options, learner)
+    refuse_face_options(settings)
+    check_name(logs, name, resume=resume, settings=settings, example="check")
     require_part("tensorflow")
-    settings, photos = choose_photos(folder, split, options, class_map)
-    quiet_tensorflow()
+    photos = choose_photos(folder, split, settings, class_map)
+    used = photos.take([include_test or row.part != "test" for row in photos.rows])
+    make_folds(used, fold_count=folds, repeats=repeats)  # refuses too few photos
+    found = (detector or DetectorChoice())() if settings.crop == "face" else None
+    load_tensorflow()
     from emoclf.experiments.cross_validation import cross_validate as cross_validate_photos
 
-    result = cross_validate_photos(
-        photos,
-        settings,
-        fold_count=folds,
-        repeats=repeats,
-        learner=learner,
-        include_test=include_test,
-        logs=logs,
-        name=name,
-        resume=resume,
-        detector=(detector or DetectorChoice())() if settings.crop == "face" else None,
-        without_face=without_face,
-        say=echo,
-        progress=is_watched(),
-    )
+    with waiting("Training and predicting the folds"):
+        result = cross_validate_photos(
+            photos,
+            settings,
+            fold_count=folds,
+            repeats=repeats,
+            learner=learner,
+            include_test=include_test,
+            logs=logs,
+            name=name,
+            resume=resume,
+            detector=found,
+            without_face=without_face,
+            say=echo,
+            progress=is_watched(),
+        )
     echo(f"\n{result}")
+    note_other_name(result.run.folder, logs, name)
     if result.evaluation.is_above_chance:
         echo(propose("find-label-errors", result.run.folder, again=("--map",)))
     else:
         echo(suggest_more_training(result.photos))
+
+
+def _read_settings(options: SettingOptions, learner: Learner) -> Settings:
+    """Return the settings; with the face features those that they take, unless others are given."""
+    from emoclf.experiments.kept_folds import check_learner
+
+    if learner == "face_features":
+        given = find_given(*_OF_NETWORKS)
+        if given:
+            raise UsageError(
+                f"{given[0]} has no meaning with --learner face_features: it trains no network."
+            )
+        faces: dict[str, Any] = {"image_size": FACE_SIZE, "crop": "face"}
+        wanted = {name: getattr(options, name) or value for name, value in faces.items()}
+        options = replace(options, **wanted)
+    settings = read_settings(options)
+    check_learner(learner, settings)
+    return settings
 
 
 def find_label_errors(
@@ -142,8 +180,9 @@ def find_label_errors(
     from emoclf.experiments.label_errors import rank_label_errors, save_review_sheet
 
     result = load_cross_validation(run)
-    found = open_run(run, photos).find_photos()
-    report = find_problems(found.root, class_map=class_map, progress=is_watched())
+    with waiting("Looking at the photos"):
+        found = open_run(run, photos).find_photos()
+        report = find_problems(found.root, class_map=class_map, progress=is_watched())
     review = rank_label_errors(
         result.evaluation, report, photos=found, include_test=include_test, mistakes=mistakes
     )
@@ -158,6 +197,7 @@ def find_label_errors(
 
 
 @stopping("Stopped. The same command does the rest; `restore` undoes it.")
+@waiting("Moving the files")
 def apply_decisions(
     folder: PhotoFolder,
     decisions: ExistingFile,
@@ -236,23 +276,28 @@ def compare_corrections(
       python -m emoclf compare-corrections logs/check decisions.csv
     """
     require_part("tensorflow")
-    quiet_tensorflow()
     from emoclf.experiments import label_errors
 
     opened = open_run(run, photos)
-    placed = opened.find_photos()
+    refuse_face_options(opened.settings)
+    with waiting("Looking for the photos"):
+        placed = opened.find_photos()
     found = label_errors.load_decisions(decisions)
     applied = label_errors.apply_decisions(placed.root, found, class_map=class_map)
-    comparison = label_errors.compare_corrections(
-        label_errors.correct_labels(placed, found, locations=applied.locations),
-        opened.settings,
-        logs=logs,
-        name=name,
-        detector=(detector or DetectorChoice())() if opened.settings.crop == "face" else None,
-        without_face=without_face,
-        say=echo,
-        progress=is_watched(),
-    )
+    corrected = label_errors.correct_labels(placed, found, locations=applied.locations)
+    faces = (detector or DetectorChoice())() if opened.settings.crop == "face" else None
+    load_tensorflow()
+    with waiting("Training"):
+        comparison = label_errors.compare_corrections(
+            corrected,
+            opened.settings,
+            logs=logs,
+            name=name,
+            detector=faces,
+            without_face=without_face,
+            say=echo,
+            progress=is_watched(),
+        )
     echo(f"\n{comparison}")
     if comparison.after.is_above_chance:
         echo(propose("analyse-errors", comparison.runs[1].folder))

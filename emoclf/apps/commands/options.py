@@ -6,18 +6,17 @@ docstring, those of one command in its signature and docstring, all others here.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, make_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 
 from cyclopts import UNSET, App, ArgumentCollection, Parameter, Token
 
-from emoclf.apps.commands.terminal import UsageError, echo, is_watched
-from emoclf.config import DetectorKind, Settings, WithoutFace
+from emoclf.apps.commands.terminal import UsageError, echo, is_watched, waiting
+from emoclf.config import WEIGHTS_SUFFIXES, BackboneName, DetectorKind, Settings, WithoutFace
 from emoclf.display import count_noun
 from emoclf.untrusted import quote_argument, show_text
 
@@ -67,6 +66,13 @@ def _expect_file(_type: Any, path: Path | None) -> None:
 def _expect_folder(_type: Any, path: Path | None) -> None:
     if path is not None and path.exists() and not path.is_dir():
         raise ValueError("Expected a folder, received a file.")
+
+
+def _expect_name(_type: Any, name: str | None) -> None:
+    if name is not None:
+        from emoclf.run import check_run_name
+
+        check_run_name(name)
 
 
 def read_class_map(_type: Any, tokens: Sequence[Token]) -> dict[str, str]:
@@ -124,7 +130,13 @@ Model = Annotated[
 Logs = Annotated[Directory, Parameter(help="Holds a folder for every run.")]
 Name = Annotated[str, Parameter(allow_leading_hyphen=True)]
 RunName = Annotated[
-    Name | None, Parameter("--name", help="Name of the folder in --logs.  [default: the time]")
+    Name | None,
+    Parameter(
+        "--name",
+        validator=_expect_name,
+        help="Name of the folder in --logs; if there is one, a number is added.  [default: the "
+        "time]",
+    ),
 ]
 Resume = Annotated[
     bool, Parameter(help="Go on with what was stopped under this --name; else begin it.")
@@ -220,19 +232,10 @@ class DetectorChoice:
         return self.made
 
 
-@contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Keep off the screen what TensorFlow says when it is loaded in the block."""
-    from emoclf.runtime import quiet_start
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with quiet_start():
-        yield
-
-
-def quiet_tensorflow() -> None:
-    """Load TensorFlow now, quietly."""
-    with quiet_loading():
+def load_tensorflow() -> None:
+    """Load TensorFlow now, and say that it takes some seconds."""
+    with waiting("Loading TensorFlow"):
+        import keras  # noqa: F401
         import tensorflow  # noqa: F401
 
 
@@ -242,7 +245,7 @@ def load_predictor(model: Path | None, choice: DetectorChoice) -> Predictor:
 
     if model is None:
         return Predictor.packaged(detector=choice)
-    with quiet_loading():
+    with waiting(f"Loading {show_text(model)}"):
         return Predictor.load(model, detector=choice)
 
 
@@ -253,6 +256,15 @@ def save_figure(figure: Any, path: Path) -> Path:
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110)
     return path
+
+
+def refuse_empty(folder: Path | None) -> None:
+    """Refuse to test on a folder without folders in it, before a network is loaded for it."""
+    if folder is not None and not (folder.is_dir() and any(map(Path.is_dir, folder.iterdir()))):
+        raise UsageError(
+            f"{show_text(folder)}: expected a folder that holds one folder of photos per class. "
+            f"Received: {'none in it' if folder.is_dir() else 'no folder'}."
+        )
 
 
 def refuse_existing(path: Path | None, option: str) -> None:
@@ -280,9 +292,14 @@ def read_size(_type: Any, tokens: Sequence[Token]) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[-1])
 
 
-def show_size(size: tuple[int, int]) -> str:
-    """Return a size as it is typed."""
-    return "x".join(map(str, size))
+def show_default(name: str, _default: Any) -> str:
+    """Return a setting's default as it is typed, and that of the face network if it is another."""
+    usual, of_faces = (
+        "x".join(map(str, value)) if isinstance(value, tuple) else value
+        for value in (getattr(each, name) for each in (Settings(), Settings(network="face")))
+    )
+    is_special = usual != of_faces and name != "network"
+    return f"{usual}, with --network face {of_faces}" if is_special else usual
 
 
 def derive_options(*names: str) -> Any:
@@ -292,13 +309,19 @@ def derive_options(*names: str) -> Any:
     """
     hints = get_type_hints(Settings)
     special = {
-        tuple[int, int]: Parameter(
-            converter=read_size, n_tokens=1, metavar="SIZE", show_default=show_size
-        ),
+        tuple[int, int]: Parameter(converter=read_size, n_tokens=1, metavar="SIZE"),
         bool: Parameter(negative=None),
     }
     chosen = [
-        (each.name, Annotated[hints[each.name], special.get(hints[each.name], Parameter())], each)
+        (
+            each.name,
+            Annotated[
+                hints[each.name],
+                special.get(hints[each.name], Parameter()),
+                Parameter(show_default=partial(show_default, each.name)),
+            ],
+            each,
+        )
         for each in fields(Settings)
         if each.name in names
     ]
@@ -322,16 +345,80 @@ SETTINGS, SPLIT = SettingOptions(), SplitOptions()
 
 def read_settings(options: SettingOptions | SplitOptions) -> Settings:
     """Return the settings that were given; ValueError if one is out of its range."""
-    return Settings(**vars(options))
+    network = vars(options).get("network")
+    if find_given("--weights") and network not in get_args(BackboneName):
+        raise UsageError(
+            f"--weights has no meaning with --network {network}: it is for "
+            f"{', '.join(get_args(BackboneName))}."
+        )
+    settings = Settings(**vars(options))
+    if settings.is_backbone and settings.weights not in ("imagenet", "none"):
+        _check_weights(Path(settings.weights))
+    return settings
+
+
+def _check_weights(file: Path) -> None:
+    """Refuse what is no file of weights; which network it is of is seen when it is loaded."""
+    is_there = file.is_file() and file.suffix in WEIGHTS_SUFFIXES
+    if not is_there or not file.read_bytes()[:8].startswith((b"PK", b"\x89HDF", b"\x80")):
+        raise UsageError(
+            f"--weights {quote_argument(file)}: expected imagenet, none, or a file of weights that "
+            f"ends in {', '.join(WEIGHTS_SUFFIXES[:-1])} or {WEIGHTS_SUFFIXES[-1]}. Received: "
+            f"{'another file' if file.is_file() else 'no file'}."
+        )
+
+
+def refuse_face_options(settings: Settings) -> None:
+    """Refuse options about faces for whole photos, instead of leaving them out."""
+    options = ("--without-face", "--detector", "--yunet-file", "--download")
+    given = find_given(*options) if settings.crop == "none" else []
+    if given:
+        raise UsageError(f"{given[0]} has no meaning for whole photos: add --crop face.")
+
+
+def check_name(
+    logs: Path,
+    name: str | None,
+    *,
+    resume: bool,
+    settings: Settings,
+    example: str,
+    copies: Path | None = None,
+) -> None:
+    """Refuse to go on with what cannot go on, and say if a new run gets another name."""
+    if resume and name is None:
+        raise UsageError(f"--resume needs the name of the run: --name {example} --resume")
+    if name is None:
+        return
+    from emoclf.run import SETTINGS_FILE_NAME, Run, list_free_folders
+    from emoclf.storage import refuse_another
+
+    run = Run(logs / name)
+    if not resume:
+        note_other_name(next(list_free_folders(logs, name, copies=copies)), logs, name)
+    elif (run.folder / SETTINGS_FILE_NAME).is_file():
+        refuse_another(run.settings.to_dict(), settings.to_dict(), run.folder)
+    elif run.folder.is_dir() and any(run.folder.iterdir()):
+        raise UsageError(f"{show_text(run.folder)} is no run: give another --name.")
+
+
+def note_other_name(folder: Path, logs: Path, name: str | None) -> None:
+    """Say that a run got another name than it was given, because that one is taken."""
+    if name is not None and folder.name != name:
+        echo(
+            f"Note: {show_text(logs / name)} was there before and stays as it is. This run is "
+            f"{show_text(folder)}. (To go on with the one before: --resume.)",
+            err=True,
+        )
 
 
 def choose_photos(
     folder: Path | None,
     split: Path | None,
-    options: SettingOptions,
+    settings: Settings,
     class_map: dict[str, str] | None,
-) -> tuple[Settings, Photos]:
-    """Return the settings and the photos to train on; refuse to be told none, or twice."""
+) -> Photos:
+    """Return the photos to train on; refuse to be told none, or twice."""
     if (folder is None) == (split is None):
         raise UsageError(
             "Say what to train on: a FOLDER with one folder of photos per class, or --split FILE. "
@@ -340,8 +427,7 @@ def choose_photos(
     decided = find_given("--validation-fraction", "--test-fraction", "--map")
     if split and decided:
         raise UsageError(f"{decided[0]} has no meaning with --split: the file decides.")
-    settings = read_settings(options)
-    return settings, find_photos(split or folder or Path(), settings, class_map)
+    return find_photos(split or folder or Path(), settings, class_map)
 
 
 def open_run(folder: Path, photos_folder: Path | None) -> Run:
@@ -361,8 +447,9 @@ def find_photos(
 
     if source.is_file():
         return Photos.load(source)
-    report = find_problems(source, class_map=class_map, progress=is_watched() and not quiet)
-    photos = split_photos(report.kept, settings)
+    with waiting(f"Reading the photos in {show_text(source)}"):
+        report = find_problems(source, class_map=class_map, progress=is_watched() and not quiet)
+        photos = split_photos(report.kept, settings)
     if not quiet:
         rejected = len(report.rejects)
         files = count_noun(len(report.records), "file")

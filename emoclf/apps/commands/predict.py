@@ -62,7 +62,7 @@ from emoclf.apps.commands.terminal import (
     echo_json,
     find_columns,
     is_watched,
-    plain_warnings,
+    waiting,
 )
 from emoclf.config import Method
 from emoclf.display import count_noun
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     """What was predicted for a photo, and its annotated picture."""
 
 
+@waiting("Predicting")
 def predict(
     paths: FilesOrFolders,
     /,
@@ -115,25 +116,22 @@ def predict(
       2  the command was not understood
     """
     choice = detector or DetectorChoice()
-    with plain_warnings():
-        photos, problems = list_photos(paths)
-        predictor = load_predictor(model, choice)
-        done: list[Predicted] = [(each, None) for each in problems]
-        found = _predict_each(predictor, photos, whole_photo, save_annotated)
-        try:
-            if as_json:
-                done += _show_progress(found, len(photos))
-                echo_json(_make_document(done, predictor, choice, model))
-            else:
-                _print_rows(found, done, photos, predictor)
-                _print_summary(done, predictor, choice, save_annotated)
-        except KeyboardInterrupt as error:
-            raise KeyboardInterrupt(
-                f"Stopped. Complete: {count_noun(len(done), 'photo')}."
-            ) from error
-        _print_notes(done, choice)
-        if model:
-            _print_known(done, predictor)
+    photos, problems = list_photos(paths)
+    predictor = load_predictor(model, choice)
+    done: list[Predicted] = [(each, None) for each in problems]
+    found = _predict_each(predictor, photos, whole_photo, save_annotated)
+    try:
+        if as_json:
+            done += _show_progress(found, len(photos))
+            echo_json(_make_document(done, predictor, choice, model))
+        else:
+            _print_rows(found, done, photos, predictor)
+            _print_summary(done, predictor, choice, save_annotated)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(f"Stopped. Complete: {count_noun(len(done), 'photo')}.") from error
+    _print_notes(done, choice)
+    if model:
+        _print_known(done, predictor)
     return 1 if any(each.problem for each, _ in done) else 0
 
 
@@ -267,6 +265,7 @@ def _show_progress(found: Iterable[Predicted], count: int) -> Iterable[Predicted
     return tqdm(found, total=count, desc="Photos", file=sys.stderr)
 
 
+@waiting("Explaining")
 def explain(
     paths: FilesOrFolders,
     /,
@@ -306,26 +305,25 @@ def explain(
     """
     from emoclf.run import Run
 
-    with plain_warnings():
-        photos, problems = list_photos(paths)
-        for problem in problems:
-            echo(f"{show_text(problem.file)}: {problem.problem}", err=True)
-        predictor = load_predictor(model, detector or DetectorChoice())
-        if person and predictor.info.crop == "face":
-            raise UsageError(
-                "--person is for a network of whole photos. This one takes faces that were cut "
-                "out, so it looks at the person in any case: leave --person out."
-            )
-        fractions: list[PersonFraction | None] = []
-        failed = len(problems)
-        for photo in photos:
-            found = _explain(predictor, photo, method, class_name, whole_photo, output)
-            failed += found is None
-            if found and person:
-                fractions.append(_measure(predictor, *found))
-        _print_person(fractions)
-        if model and failed < len(photos) + len(problems) and Run(model).is_there:
-            echo(propose("baselines", model, *_leave_out_faces(detector or DetectorChoice())))
+    photos, problems = list_photos(paths)
+    for problem in problems:
+        echo(f"{show_text(problem.file)}: {problem.problem}", err=True)
+    predictor = load_predictor(model, detector or DetectorChoice())
+    if person and predictor.info.crop == "face":
+        raise UsageError(
+            "--person is for a network of whole photos. This one takes faces that were cut "
+            "out, so it looks at the person in any case: leave --person out."
+        )
+    fractions: list[PersonFraction | None] = []
+    failed = len(problems)
+    for photo in photos:
+        found = _explain(predictor, photo, method, class_name, whole_photo, output)
+        failed += found is None
+        if found and person:
+            fractions.append(_measure(predictor, *found))
+    _print_person(fractions)
+    if model and failed < len(photos) + len(problems) and Run(model).is_there:
+        echo(propose("baselines", model, *_leave_out_faces(detector or DetectorChoice())))
     return 1 if failed else 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -30,8 +30,9 @@ from emoclf.apps.commands.terminal import (
     echo,
     explain,
     find_explained,
-    plain_warnings,
+    is_watched,
     stopping,
+    waiting,
 )
 from emoclf.display import count_noun
 from emoclf.untrusted import show_text
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from emoclf.apps.camera import FrameSource, LiveSession
+    from emoclf.apps.camera.frames import Frame
     from emoclf.inference import Predictor
 
 _TITLE = "emoclf: q or Esc ends"
@@ -81,14 +83,16 @@ def live(
     from emoclf.apps.camera import CONSENT, LiveSession, open_camera, read_video
 
     choice = detector or DetectorChoice()
-    session = LiveSession(
-        load_predictor(model, choice), detect_every=detect_every, half_life_seconds=half_life
-    )
+    with waiting("Loading"):
+        session = LiveSession(
+            load_predictor(model, choice), detect_every=detect_every, half_life_seconds=half_life
+        )
     if choice.made:
         echo(f"Detector: {choice.made.description} {choice.made.note}".strip())
     if video is None:
         echo(CONSENT)
-    with closing(open_camera(camera) if video is None else read_video(video)) as frames:
+    film = open_camera(camera) if video is None else read_video(video)
+    with closing(film) as frames, waiting("" if video is None else "Going through the film"):
         echo(_show(session, frames, output, window))
     if output:
         echo(f"Written to {show_text(output)}")
@@ -110,7 +114,7 @@ def _show(session: LiveSession, frames: FrameSource, output: Path | None, has_wi
             file = open_video_file(output, frames_per_second=frames.frames_per_second)
             write = stack.enter_context(file)
         try:
-            for predicted in map(session.predict, frames):
+            for predicted in map(session.predict, _show_progress(frames)):
                 begin = time.perf_counter()
                 picture = predicted.draw()
                 predicting.append(predicted.milliseconds)
@@ -121,6 +125,14 @@ def _show(session: LiveSession, frames: FrameSource, output: Path | None, has_wi
         except KeyboardInterrupt:
             echo("Stopped.", err=True)
     return _describe_times(predicting, drawing, time.perf_counter() - start)
+
+
+def _show_progress(frames: FrameSource) -> Iterable[Frame]:
+    """Draw a bar while a film is gone through, if anybody sees it; a camera has no end."""
+    from tqdm import tqdm
+
+    is_bare = frames.count is None or not is_watched()
+    return tqdm(frames, total=frames.count, desc="Film", unit=" frames", disable=is_bare)
 
 
 def _describe_times(predicting: list[float], drawing: list[float], seconds: float) -> str:
@@ -168,8 +180,9 @@ def demo(
     """
     import webbrowser
 
-    from emoclf.apps.page import Models, NetworkUnavailableError, serve_page
-    from emoclf.images import warn_if_pillow_is_old
+    with waiting("Loading the page"):
+        from emoclf.apps.page import Models, NetworkUnavailableError, serve_page
+        from emoclf.images import warn_if_pillow_is_old
 
     def load(path: Path | None) -> Predictor:
         try:
@@ -178,15 +191,17 @@ def demo(
             raise NetworkUnavailableError(explain(error)) from error
 
     models = Models.find(logs, load, runs=runs)
-    with plain_warnings():
-        warn_if_pillow_is_old()  # while somebody reads, not at the first photo
+    warn_if_pillow_is_old()  # while somebody reads, not at the first photo
     if share:
         echo(
             "Warning: --share lets anybody who has the address use this page, and sends their "
             "photos through Gradio's servers to this machine. Ask the people in them first.",
             err=True,
         )
-    with _ending_once() as signals, serve_page(models, port=port, share=share) as address:
+    with ExitStack() as stack:
+        signals = stack.enter_context(_ending_once())
+        with waiting("Loading the page"):
+            address = stack.enter_context(serve_page(models, port=port, share=share))
         echo(f"Open {address} in a browser. Ctrl-C ends it.")
         if open_browser and not webbrowser.open(address):
             echo("There is no browser here that can be opened: do it by hand.", err=True)

@@ -7,15 +7,21 @@ not touched again. What was not, such as a warning of another library, is made h
 from __future__ import annotations
 
 import errno
+import faulthandler
 import json
+import logging
 import os
 import re
+import shutil
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, TextIO
 
+from emoclf.runtime import quiet_start
 from emoclf.untrusted import show_lines, show_text
 
 _BARS = frozenset(
@@ -27,6 +33,14 @@ _MOVES = re.compile(r"[\r\b]|\x1b\[(?:[0-9;]*m|[AK]|\?25[lh])")
 """All that a bar needs; should a name from outside stand in one, nothing else passes."""
 
 _COPIED = re.compile("python -m emoclf |pip install ")
+_PATIENCE_SECONDS = 1.0
+"""A wait that is shorter is not spoken of."""
+
+UNNAMED = "Working"
+"""What a terminal is told of a wait that has no better name; a file or a pipe is not told."""
+
+_waits: list[str] = []
+"""What is being done, the innermost last."""
 
 _CALLS_TO_BAR = 4
 """It is found that few calls above what writes, or it does not write."""
@@ -80,15 +94,38 @@ def is_watched() -> bool:
 
 
 @contextmanager
-def plain_warnings() -> Iterator[None]:
-    """Show warnings as one line on the standard error stream, without the code they come from."""
+def waiting(text: str) -> Iterator[None]:
+    """Let the error stream say what is done in a block, should it take more than a second.
+
+    Nothing is said in a block without a text.
+    """
+    _waits.append(text)
+    try:
+        yield
+    finally:
+        _waits.pop()
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Let only emoclf's own warnings be seen, each as a line, and no library's log.
+
+    What native code writes past Python, `guarded_streams` leads away.
+    """
 
     def show(message: Warning | str, *_details: object) -> None:
-        echo(f"Note: {' '.join(str(message).split())}", err=True)
+        caller = sys._getframe(2).f_globals.get("__name__", "")
+        if f"{caller}.".startswith("emoclf."):
+            echo(f"Note: {' '.join(str(message).split())}", err=True)
 
-    with warnings.catch_warnings():
-        warnings.showwarning = show  # type: ignore[assignment]
-        yield
+    level = logging.root.manager.disable
+    logging.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = show  # type: ignore[assignment]
+            yield
+    finally:
+        logging.disable(level)
 
 
 @contextmanager
@@ -96,14 +133,87 @@ def guarded_streams() -> Iterator[None]:
     """Let both standard streams show what could harm, and hold every character, in the block."""
     _open_missing()
     streams: dict[str, Any] = {name: getattr(sys, name) for name in ("stdout", "stderr")}
-    for name, stream in streams.items():
-        setattr(sys, name, GuardedStream(stream))
+    with _keep_to_ourselves(streams["stderr"]) as errors:
+        clock = _Clock(errors) if errors is not streams["stderr"] else None
+        guarded = [GuardedStream(each, clock) for each in (streams["stdout"], errors)]
+        sys.stdout, sys.stderr = guarded  # type: ignore[assignment]
+        try:
+            yield
+        finally:
+            if clock is not None:
+                clock.end()
+            _end(errors)
+            for each, (name, stream) in zip(guarded, streams.items(), strict=True):
+                each.stream, each.clock = stream, None  # a library may have kept it
+                setattr(sys, name, stream)
+                _end(stream)
+
+
+@contextmanager
+def _keep_to_ourselves(errors: TextIO) -> Iterator[TextIO]:
+    """Lead away what native code writes to the error stream; yield one that still gets there."""
     try:
-        yield
+        is_native = errors.fileno() == 2
+    except (AttributeError, OSError, ValueError):  # a stream in memory
+        is_native = False
+    if not is_native:
+        yield errors
+        return
+    _end(errors)
+    own = os.fdopen(os.dup(2), "w", 1, encoding=errors.encoding, errors=errors.errors)
+    faulthandler.enable(own)  # else a crash of native code would say nothing
+    try:
+        with quiet_start():
+            yield own
     finally:
-        for name, stream in streams.items():
-            setattr(sys, name, stream)
-            _end(stream)
+        faulthandler.disable()
+        _end(own)
+        own.close()
+
+
+class _Clock:
+    """Says on the error stream what is waited for, and on a terminal since when."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Begin to look at the time."""
+        self.stream, self.lock, self.ended = stream, threading.RLock(), threading.Event()
+        self.last, self.is_free, self.shown, self.said = time.monotonic(), True, "", ""
+        self.is_terminal = stream.isatty()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while not self.ended.wait(0.5):
+            with self.lock, suppress(OSError, ValueError):
+                self._tick()
+
+    def _tick(self) -> None:
+        """Say what is waited for: below the last line, never within one or within a bar."""
+        seconds, text = time.monotonic() - self.last, next(reversed(_waits), "")
+        if not text or seconds < _PATIENCE_SECONDS or not self.is_free or self.ended.is_set():
+            return
+        if self.is_terminal:
+            room = shutil.get_terminal_size().columns - 1
+            line = f"{show_text(text)} ... {seconds:.0f} s"[:room]
+            if line != self.shown:
+                self.stream.write(f"\r{line:{len(self.shown)}}")
+                self.shown = line
+        elif text not in (UNNAMED, self.said):
+            self.stream.write(f"{show_text(text)} ...\n")
+            self.said = text
+        self.stream.flush()
+
+    def note(self, text: str) -> None:
+        """Make room for a text, which is then waited from."""
+        if self.shown:
+            self.stream.write(f"\r{'':{len(self.shown)}}\r")
+            self.stream.flush()
+        self.last, self.is_free, self.shown = time.monotonic(), text.endswith("\n"), ""
+
+    def end(self) -> None:
+        """Say nothing more."""
+        with self.lock, suppress(OSError, ValueError):
+            self.ended.set()
+            self.note("\n")
 
 
 def _open_missing() -> None:
@@ -135,9 +245,9 @@ def _end(stream: TextIO) -> None:
 class GuardedStream:
     """A text stream that escapes what moves a cursor, and what its encoding does not have."""
 
-    def __init__(self, stream: TextIO) -> None:
-        """Guard a stream."""
-        self.stream = stream
+    def __init__(self, stream: TextIO, clock: _Clock | None = None) -> None:
+        """Guard a stream; the clock is told of what is written."""
+        self.stream, self.clock = stream, clock
 
     def __getattr__(self, name: str) -> Any:
         """Answer what is not defined here as the stream does, but hand out no way around."""
@@ -155,7 +265,9 @@ class GuardedStream:
             pieces = zip(_MOVES.split(text), moves, strict=True)
             shown = "".join(show_lines(piece) + move for piece, move in pieces)
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        with self._naming_stream():
+        with self._naming_stream(), self.clock.lock if self.clock else nullcontext():
+            if self.clock and text:
+                self.clock.note(text)
             self.stream.write(shown.encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
 
@@ -301,7 +413,6 @@ def _explain_refusal(error: OSError) -> str:
 
 def _describe_full_temporaries() -> str:
     """Name the temporary folder if it is full: libraries write there first, and do not say so."""
-    import shutil
     import tempfile
 
     try:

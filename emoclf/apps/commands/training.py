@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from cyclopts.types import NonNegativeInt
@@ -25,23 +26,28 @@ from emoclf.apps.commands.options import (
     SplitFile,
     Votes,
     WithoutFaceOption,
+    check_name,
     choose_photos,
     find_given,
+    load_tensorflow,
+    note_other_name,
     open_run,
     propose,
-    quiet_tensorflow,
+    read_settings,
+    refuse_empty,
+    refuse_face_options,
 )
 from emoclf.apps.commands.terminal import (
     UsageError,
     echo,
     echo_json,
     is_watched,
-    plain_warnings,
     stopping,
+    waiting,
 )
-from emoclf.config import BackboneName, Devices, ExportFormat
-from emoclf.runtime import require_part
-from emoclf.untrusted import quote_argument, show_text
+from emoclf.config import Devices, ExportFormat, Settings
+from emoclf.runtime import make_tf_config, require_part
+from emoclf.untrusted import show_text
 
 
 @stopping(
@@ -85,35 +91,40 @@ def train(
       python -m emoclf train data
       python -m emoclf train data --name first --resume
       python -m emoclf train data --crop face --epochs 30 --name faces
-      python -m emoclf train data --crop face --network face --image-size 48
+      python -m emoclf train data --network face
       python -m emoclf train data --network mobilenetv3small
       python -m emoclf train --split split.json --image-size 128 --no-augment
     """
-    _check_options(name, resume, workers, options.network)
+    settings = read_settings(options)
+    refuse_face_options(settings)
+    addresses = [each.strip() for each in workers.split(",")] if workers is not None else []
+    _check_workers(name, addresses, worker, settings)
+    goes_on = resume or bool(addresses)
+    check_name(logs, name, resume=goes_on, settings=settings, example="first", copies=copies)
     require_part("tensorflow")
-    with plain_warnings():
-        settings, photos = choose_photos(folder, split, options, class_map)
-        quiet_tensorflow()
-        from emoclf.training import train as train_network
-        from emoclf.training import train_on_cluster
+    photos = choose_photos(folder, split, settings, class_map)
+    found = (detector or DetectorChoice())() if settings.crop == "face" else None
+    load_tensorflow()
+    from emoclf.training import train as train_network
+    from emoclf.training import train_on_cluster
 
-        common: dict[str, Any] = {
-            "logs": logs,
-            "detector": (detector or DetectorChoice())() if settings.crop == "face" else None,
-            "without_face": without_face,
-            "say": echo,
-            "progress": is_watched(),
-        }
-        if workers is not None:
-            addresses = [each.strip() for each in workers.split(",")]
-            common |= {"addresses": addresses, "index": worker, "name": name}
-            train_on_cluster(photos, settings, **common)
-            echo(propose("evaluate", logs / str(name)))
-            return
+    common: dict[str, Any] = {
+        "logs": logs,
+        "name": name,
+        "detector": found,
+        "without_face": without_face,
+        "say": echo,
+        "progress": is_watched(),
+    }
+    if addresses:
+        with waiting("Training"):
+            train_on_cluster(photos, settings, addresses=addresses, index=worker, **common)
+        echo(propose("evaluate", logs / str(name)))
+        return
+    with waiting("Training"):
         result = train_network(
             photos,
             settings,
-            name=name,
             resume=resume,
             copies=copies,
             devices=devices,
@@ -121,22 +132,24 @@ def train(
             **common,
         )
     echo(str(result))
+    note_other_name(result.run.folder, logs, name)
     echo(propose("evaluate", result.run.folder))
 
 
-def _check_options(name: str | None, resume: bool, workers: str | None, network: str) -> None:
-    """Refuse options that do not fit together, instead of leaving one out."""
-    if (resume or workers) and not name:
-        raise UsageError("--resume and --workers need the name of the run: --name first --resume")
-    if workers and find_given("--copies", "--devices"):
+def _check_workers(
+    name: str | None, addresses: Sequence[str], worker: int, settings: Settings
+) -> None:
+    """Refuse what does not fit to several workers, or to one."""
+    if not addresses:
+        if find_given("--worker"):
+            raise UsageError("--worker needs the list of all: --workers a:2222,b:2222")
+        return
+    if not name:
+        raise UsageError("--workers needs the name of the run: --name first")
+    if find_given("--copies", "--devices"):
         raise UsageError("--copies and --devices are for one worker: leave out --workers.")
-    if find_given("--worker") and not workers:
-        raise UsageError("--worker needs the list of all: --workers a:2222,b:2222")
-    if find_given("--weights") and network not in get_args(BackboneName):
-        raise UsageError(
-            f"--weights has no meaning with --network {quote_argument(network)}: it is for "
-            f"{', '.join(get_args(BackboneName))}."
-        )
+    make_tf_config(addresses, worker)
+    settings.check_for_workers()
 
 
 @stopping("Stopped. The same command goes on after the last finished network.")
@@ -173,15 +186,18 @@ def train_face_model(
     from emoclf.experiments.face_network.packaging import package_student
     from emoclf.experiments.face_network.recipe import train_packaged_network
 
-    faces, notes = read_fer2013(fer2013, votes=votes)
+    with waiting(f"Reading the faces in {show_text(fer2013)}"):
+        faces, notes = read_fer2013(fer2013, votes=votes)
     other_parts = check_fer2013_counts(faces, whole=False)
     for note in (*notes, *([other_parts] if other_parts else [])):
         echo(note)
     roles = prepare_faces(faces)
-    student = train_packaged_network(roles, folder, policy=precision, say=echo)
+    with waiting("Training"):
+        student = train_packaged_network(roles, folder, policy=precision, say=echo)
     if package is None:
         return
-    package_student(student, roles, package)
+    with waiting("Writing the packaged files"):
+        package_student(student, roles, package)
     echo(f"The packaged files are in {show_text(package)}.")
 
 
@@ -234,20 +250,21 @@ def export(
     if photos and (folder or not Run(model).is_there):
         raise UsageError("--photos is for a run folder alone: it says where its photos are now.")
     require_part("tensorflow")
-    quiet_tensorflow()
+    refuse_empty(folder)
     from emoclf.experiments.exporting import export_model
     from emoclf.models.formats import FORMATS
 
-    report = export_model(
-        open_run(model, photos) if photos else model,
-        formats or None,
-        photos=folder,
-        part=part,
-        folder=output,
-        detector=detector or DetectorChoice(),
-        say=(lambda _: None) if as_json else echo,
-        progress=is_watched() and not as_json,
-    )
+    with waiting("Loading TensorFlow, writing the files and testing them"):
+        report = export_model(
+            open_run(model, photos) if photos else model,
+            formats or None,
+            photos=folder,
+            part=part,
+            folder=output,
+            detector=detector or DetectorChoice(),
+            say=(lambda _: None) if as_json else echo,
+            progress=is_watched() and not as_json,
+        )
     if as_json:
         echo_json(report.to_dict())
     else:

@@ -5,6 +5,6 @@ differences mean; `colours` is what the simplest ones know of a photo.
 """
 
 from emoclf.experiments.baselines.result import BASELINE_NAMES, BaselineComparison
-from emoclf.experiments.baselines.training import train_baselines
+from emoclf.experiments.baselines.training import choose_baselines, train_baselines
 
-__all__ = ["BASELINE_NAMES", "BaselineComparison", "train_baselines"]
+__all__ = ["BASELINE_NAMES", "BaselineComparison", "choose_baselines", "train_baselines"]

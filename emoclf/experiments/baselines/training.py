@@ -24,6 +24,7 @@ from emoclf.experiments.baselines.result import (
     compare_baselines,
 )
 from emoclf.experiments.learners import (
+    check_networks,
     describe_seconds,
     fit_regression,
     predict_test,
@@ -99,8 +100,8 @@ def train_baselines(
     """
     from emoclf.training import hold_run, start_run
 
-    names = _choose_baselines(skip)
     trained = None if run is None else Run.open(run)
+    names = choose_baselines(skip, run=trained)
     if trained is not None:
         photos, settings = _read_run(trained, photos, settings)
         logs, name, resume = trained.folder, FOLDER_NAME, True
@@ -109,6 +110,9 @@ def train_baselines(
     settings = settings or Settings()
     if set(names) & {*FACE_BASELINES} or settings.crop == "face":
         detector = detector or make_detector()
+    own = None if trained is None else _find_own(settings)
+    to_train = [name for name in names if name in _SETTINGS_OF and name != own]
+    check_networks(photos.class_names, *(_SETTINGS_OF[name](settings) for name in to_train))
     folder = start_run(settings, photos, logs=logs, name=name, resume=resume).folder
     training = _Training(photos, settings, folder, trained, detector, say, verbose, progress)
     with hold_run(folder):
@@ -121,7 +125,20 @@ def train_baselines(
     return comparison
 
 
-def _choose_baselines(skip: Collection[BaselineName]) -> list[BaselineName]:
+def choose_baselines(
+    skip: Collection[BaselineName], *, run: Run | None = None
+) -> list[BaselineName]:
+    """Return the baselines that are left, for photos or for a finished run.
+
+    Raises:
+        ValueError: If a name to skip is unknown, or none is left.
+        FileNotFoundError: If the run is not finished.
+    """
+    if run is not None and not run.model_file.is_file():
+        raise FileNotFoundError(
+            f"{show_text(run.model_file)} does not exist: the run is not finished, or no run. "
+            "Finish it (train --resume), or train baselines of their own."
+        )
     unknown = sorted(set(skip) - set(BASELINE_NAMES))
     names = [name for name in BASELINE_NAMES if name not in skip]
     if unknown or not names:
@@ -140,11 +157,6 @@ def _read_run(
         raise ValueError(
             "run: the run decides about photos and settings. Leave out photos and "
             "settings, or leave out run."
-        )
-    if not run.model_file.is_file():
-        raise FileNotFoundError(
-            f"{show_text(run.model_file)} does not exist: the run is not finished, or no run. "
-            "Finish it (train --resume), or train baselines of their own."
         )
     return run.find_photos(), run.settings
 
@@ -166,6 +178,11 @@ _SETTINGS_OF: dict[BaselineName, Callable[[Settings], Settings]] = {
     "fine_tuned": _choose_face_settings,
 }
 """The baselines that are networks to train."""
+
+
+def _find_own(settings: Settings) -> BaselineName:
+    """Return which baseline the network of a run is."""
+    return "fine_tuned" if settings.network == "face" else "network"
 
 
 class KeptBaseline(TypedDict):
@@ -237,8 +254,7 @@ class _Training:
 
     def find_run(self, name: BaselineName) -> Run | None:
         """Return the run whose network is this baseline, so that it is not trained again."""
-        own: BaselineName = "fine_tuned" if self.settings.network == "face" else "network"
-        return self.trained if name == own else None
+        return self.trained if name == _find_own(self.settings) else None
 
     def find_baseline(self, name: BaselineName) -> Baseline:
         """Read a baseline that is done, or train and keep it."""

@@ -8,6 +8,8 @@ again, so that a recipe that was stopped goes on after the last finished network
 from __future__ import annotations
 
 import hashlib
+import itertools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -35,6 +37,7 @@ from emoclf.experiments.face_network.learning import (
     predict_emotions,
     train_face_network,
 )
+from emoclf.experiments.learners import describe_seconds
 from emoclf.models.model_file import load_model
 from emoclf.models.packaged import softmax
 from emoclf.storage import keep_work
@@ -163,9 +166,20 @@ def _train_once(
         if teachers:
             taught = softmax(predict_emotions(teachers, faces.pixels))
             mixed = weight * taught + (1 - weight) * targets
+        begun, epochs = time.monotonic(), itertools.count(1)
+
+        def tell(network: keras.Model) -> Mapping[str, float]:
+            numbers, epoch = watch(network), next(epochs)
+            left = (time.monotonic() - begun) / epoch * (learning.epochs - epoch)
+            say(
+                f"{show_text(folder.name)}: epoch {epoch} of {learning.epochs}, accuracy "
+                f"{numbers['tuning_accuracy']:.1%}; {describe_seconds(left)} left"
+            )
+            return numbers
+
         with use_precision(find_quick_precision() if policy == "auto" else policy) as used:
             network = train_face_network(
-                faces.pixels, mixed, folder=folder, settings=learning, start=start, watch=watch
+                faces.pixels, mixed, folder=folder, settings=learning, start=start, watch=tell
             )
         return {**watch(network), "precision": used}
 

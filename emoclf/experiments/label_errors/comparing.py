@@ -12,7 +12,7 @@ from emoclf.data.loading import WithoutFace
 from emoclf.display import Displayed, Table, count_noun
 from emoclf.evaluation import ESTIMATE_HEADERS, Evaluation, compare_evaluations
 from emoclf.experiments.label_errors.sheet import Decision
-from emoclf.experiments.learners import train_and_test
+from emoclf.experiments.learners import check_networks, train_and_test
 from emoclf.images.faces import FaceDetector
 from emoclf.photos import Photos
 from emoclf.run import Run
@@ -190,6 +190,7 @@ def compare_corrections(
     from emoclf.training.classifier import cache_for
 
     settings, folder = settings or Settings(), Path(logs) / name
+    check_networks(split.before.class_names, settings)
     faces: dict[str, Any] = {"detector": detector, "without_face": without_face}
     found = []
     with hold_run(folder):
