@@ -74,6 +74,16 @@ def test_class_folders_are_found_whatever_their_decoration(tmp_path):
     assert "negated" in reasons["not sad"]
 
 
+def test_many_loose_files_hide_no_folder(tmp_path):
+    for name in ("a;b", *(f"{number:02}" for number in range(30))):
+        (tmp_path / f"{name}.jpg").touch()
+    (tmp_path / "holiday" / "joy").mkdir(parents=True)
+    with pytest.raises(ValueError, match="none for Sad, Happy") as caught:
+        find_class_folders(tmp_path)
+    assert "'holiday' (no class name; holds 'joy'), 31 loose files (" in str(caught.value)
+    assert str(caught.value).count(".jpg") == 3
+
+
 def test_a_missing_class_is_named_with_what_was_found(tmp_path):
     (tmp_path / "happy").mkdir()
     (tmp_path / "holiday").mkdir()

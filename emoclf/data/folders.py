@@ -30,8 +30,10 @@ _BETWEEN_PAIRS = ","
 _REFUSED = ("folder that cannot be read", "cannot be looked at")
 
 _NO_CLASS_NAME = "no class name"
+_LOOSE_FILE = "loose file: move it into a class folder"
 _SEARCHED_LEVELS = 3
 _SHOWN_MAP = 8
+_SHOWN_ENTRIES = 10
 _PLACEHOLDERS = ("FOLDER", "OTHER")
 
 
@@ -339,7 +341,7 @@ def _explain_unassigned(entry: Path, class_names: tuple[str, ...]) -> str | None
     """Say why an entry of the root is in no class, or return None for a class folder."""
     kind = _describe_entry(entry)
     if kind == "file":
-        return "loose file: move it into a class folder"
+        return _LOOSE_FILE
     if kind != "folder":
         return kind
     named = find_named_classes(entry.name, class_names)
@@ -353,10 +355,20 @@ def _explain_unassigned(entry: Path, class_names: tuple[str, ...]) -> str | None
 def _explain_missing(found: ClassFolders, missing: list[str], class_names: tuple[str, ...]) -> str:
     """Say which classes have no folder, what is there, and what to do."""
     entries = [f"{each.path.name!r} ({each.class_name})" for each in found.folders]
+    loose = [path for path, reason in found.unassigned if reason == _LOOSE_FILE]
     entries += [
-        f"{path.name!r} ({reason}{_show_inside(path)})" for path, reason in found.unassigned
+        f"{path.name!r} ({reason}{_show_inside(path)})"
+        for path, reason in found.unassigned
+        if path not in loose
     ]
-    shown = ", ".join(entries[:10]) + (", ..." if len(entries) > 10 else "") or "nothing"
+    entries[_SHOWN_ENTRIES:] = ["..."] * (len(entries) > _SHOWN_ENTRIES)
+    if loose:
+        more = ", ..." * (len(loose) > _NAMED_FILES)
+        named = ", ".join(repr(path.name) for path in loose[:_NAMED_FILES])
+        entries.append(
+            f"{count_noun(len(loose), 'loose file')} (move them into a class folder: {named}{more})"
+        )
+    shown = ", ".join(entries) or "nothing"
     return (
         f"{str(found.root)!r}: expected a folder for each of {', '.join(class_names)}; "
         f"none for {', '.join(missing)}. Found: {shown}. "
