@@ -120,7 +120,10 @@ def test_what_follows_two_dashes_is_no_option(tmp_path):
             ["predict", "a.jpg", "--model", "no.keras"],
             "for --model. There is no such file",
         ),
-        (["clean", __file__], "for FOLDER. Expected a folder, received a file."),
+        (
+            ["clean", __file__],
+            "FOLDER. Expected a folder, received a file. `stage` unpacks an archive.",
+        ),
         (["split", "data", "--output", "."], "for --output. Expected a file, received a folder."),
         (["cross-validate", "data", "--folds", "1"], "--folds"),
         (["explain", "a.jpg"], "--output"),

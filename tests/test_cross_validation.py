@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from emoclf.experiments.kept_folds import load_cross_validation
 from emoclf.experiments.label_errors import load_decisions
 from emoclf.images.faces import Face
 from emoclf.storage import ResumeRefusedError
+from emoclf.training import start_run
 from tests.calls import call
 
 TINY = Settings(image_size=(32, 32), epochs=1, batch_size=8, augment=False)
@@ -102,6 +104,13 @@ def test_the_numbers_are_pooled_and_the_caveats_are_said(photos, tmp_path):
     again = load_cross_validation(tmp_path / "a")
     np.testing.assert_array_equal(again.probabilities, result.probabilities)
     assert str(again) == text
+
+
+def test_a_run_of_a_training_is_told_what_predicts_every_photo(photos, tmp_path):
+    run = start_run(TINY, photos, logs=tmp_path, name="first")
+    with pytest.raises(FileNotFoundError, match="emoclf cross-validate") as caught:
+        load_cross_validation(run)
+    assert shlex.quote(photos.root) in str(caught.value)
 
 
 def test_one_that_was_stopped_goes_on_after_the_last_finished_fold(
@@ -206,7 +215,7 @@ def test_a_whole_correction_on_the_command_line(drawn_folder, tmp_path):
     tiny = ("--image-size", "32", "--epochs", 1, "--batch-size", 8, "--no-augment")
     output = run("cross-validate", data, *tiny, *logs, "--folds", 2, "--name", "check")
     assert "not independent" in output
-    assert "2 trainings of at most 1 epochs: about" in output
+    assert "2 trainings of at most 1 epoch: about" in output
     output = run("cross-validate", data, *tiny, *logs, "--folds", 2, "--name", "check", "--resume")
     assert "2 of 2 folds were finished before" in output
     check = tmp_path / "logs/check"
@@ -219,6 +228,7 @@ def test_a_whole_correction_on_the_command_line(drawn_folder, tmp_path):
     assert f"apply-decisions '{data}'" in output
     table = check / "review/decisions.csv"
     found = load_decisions(table)
+    assert "Nothing is decided yet" in run("apply-decisions", data, table)
     text = table.read_text(encoding="utf-8-sig")
     for row, action in zip(found[:2], ("move", "set aside"), strict=True):
         start = f"{row.path},{row.class_name},{row.suggested_class},"

@@ -74,6 +74,14 @@ def test_class_folders_are_found_whatever_their_decoration(tmp_path):
     assert "negated" in reasons["not sad"]
 
 
+def test_what_was_set_aside_is_not_called_a_folder_without_a_class_name(tmp_path):
+    for name in ("sad", "happy", "quarantine"):
+        (tmp_path / name).mkdir()
+    ((path, reason),) = find_class_folders(tmp_path).unassigned
+    assert path.name == "quarantine"
+    assert "set aside" in reason
+
+
 def test_many_loose_files_hide_no_folder(tmp_path):
     for name in ("a;b", *(f"{number:02}" for number in range(30))):
         (tmp_path / f"{name}.jpg").touch()

@@ -500,7 +500,7 @@ def test_both_networks_are_tested_on_the_same_photos_with_a_face(
     )
     assert set(found.before.photos.paths) == set(found.after.photos.paths) == faces
     assert set(found.left_out) == set(tested) - faces
-    assert f"{12 - len(faces)} test photos show no face" in str(found)
+    assert f"because no face is found: {12 - len(faces)} test photos" in str(found)
     (before, after) = ({row.path: row.label for row in photos.rows} for photos in trained)
     moved = {each.path for each in decisions if each.action == "move"} & set(before)
     assert {path for path in after if after[path] != before[path]} == moved

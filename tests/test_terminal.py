@@ -316,6 +316,21 @@ def test_a_terminal_is_told_since_when_and_the_line_gives_way(monkeypatch):
     clock.end()
 
 
+def test_a_wait_after_a_long_rest_is_counted_from_its_beginning_and_wiped_at_its_end(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    stream = Screen(is_terminal=True)
+    clock = terminal._Clock(stream)
+    clock.last -= 1000
+    clock._tick()
+    with waiting("Loading"):
+        clock.last -= 5
+        clock._tick()
+    assert re.fullmatch(r"\rLoading \.\.\. \ds", stream.getvalue().replace(" s", "s"))
+    clock._tick()
+    assert stream.getvalue().endswith(f"\r{' ' * len('Loading ... 5 s')}\r")
+    clock.end()
+
+
 def run_in_shell(script, **environment):
     return subprocess.run(
         ["bash", "-c", script, "-", sys.executable],

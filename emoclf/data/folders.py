@@ -29,7 +29,11 @@ _BETWEEN_PAIRS = ","
 
 _REFUSED = ("folder that cannot be read", "cannot be looked at")
 
+QUARANTINE_NAME = "quarantine"
+"""The folder, beside the class folders, to which rejected files are moved."""
+
 _NO_CLASS_NAME = "no class name"
+_SET_ASIDE = "what was set aside, and how to restore it"
 _LOOSE_FILE = "loose file: move it into a class folder"
 _SEARCHED_LEVELS = 3
 _SHOWN_MAP = 8
@@ -344,6 +348,8 @@ def _explain_unassigned(entry: Path, class_names: tuple[str, ...]) -> str | None
         return _LOOSE_FILE
     if kind != "folder":
         return kind
+    if entry.name == QUARANTINE_NAME:
+        return _SET_ASIDE
     named = find_named_classes(entry.name, class_names)
     if not named:
         return _NO_CLASS_NAME

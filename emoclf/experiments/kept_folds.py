@@ -19,7 +19,7 @@ from emoclf.evaluation.bootstrap import count_different
 from emoclf.photos import UNASSIGNED, Photos
 from emoclf.run import Run
 from emoclf.storage import ResumeRefusedError, keep_work, read_json
-from emoclf.untrusted import show_text
+from emoclf.untrusted import quote_argument, show_text
 
 PLAN_NAME = "cross_validation.json"
 """File of a run folder that says what is cross-validated."""
@@ -235,6 +235,12 @@ def load_cross_validation(run: Run | str | Path) -> CrossValidation:
     """
     run = run if isinstance(run, Run) else Run(Path(run))
     path = run.folder / PLAN_NAME
+    if run.is_there and not path.exists():
+        raise FileNotFoundError(
+            f"{show_text(run.folder)} is the run of a training. Expected one of a "
+            "cross-validation, which predicts every photo by a network not trained on it: "
+            f"python -m emoclf cross-validate {quote_argument(run.photos.root)}"
+        )
     plan: Plan = read_json(path, what="the plan of a cross-validation", kind=Plan)
     facts, photos = plan["facts"], run.photos
     position = {path: index for index, path in enumerate(photos.paths)}

@@ -123,10 +123,17 @@ def explain_unknown_content(data: bytes) -> tuple[str, str]:
     if name == "HEIC":
         return "unsupported_format", HEIC_REASON
     if name in dict(_NO_PICTURES):
-        return "not_an_image", f"This is {name}, not a photo. Remove it from the folder."
+        return "not_an_image", f"This is {name}, not a photo. {_find_reader(name)}"
     if name:
         return "unsupported_format", f"This is {name}. Convert it to JPEG or PNG."
     return _explain_text(data[:_SNIFFED_BYTES])
+
+
+def _find_reader(name: str) -> str:
+    """Say which command takes what is no picture."""
+    if name.endswith("archive"):
+        return "If photos are in it, `stage` unpacks them."
+    return "`live --video` predicts films." if name == "a video" else "Leave it out."
 
 
 def _explain_text(beginning: bytes) -> tuple[str, str]:

@@ -227,10 +227,17 @@ def apply_decisions(
       1  with --move, some stayed where they are (it is said which, and why)
     """
     from emoclf.experiments.label_errors import apply_decisions as apply
+    from emoclf.experiments.label_errors import load_decisions
     from emoclf.run import Run
 
-    result = apply(folder, decisions, dry_run=not move, class_map=class_map)
+    decided = load_decisions(decisions)
+    result = apply(folder, decided, dry_run=not move, class_map=class_map)
     echo(result)
+    if not any(each.action for each in decided):
+        echo(
+            "\nNothing is decided yet: open the sheet, review.html, in a browser, choose, save its "
+            f"table over {show_text(decisions)}, and give this command again."
+        )
     if not move and result.moved:
         echo("\nNothing was moved. To do it:")
         echo(propose("apply-decisions", folder, decisions, "--move", again=("--map",)))

@@ -65,7 +65,7 @@ def _expect_file(_type: Any, path: Path | None) -> None:
 
 def _expect_folder(_type: Any, path: Path | None) -> None:
     if path is not None and path.exists() and not path.is_dir():
-        raise ValueError("Expected a folder, received a file.")
+        raise ValueError("Expected a folder, received a file. `stage` unpacks an archive.")
 
 
 def _expect_name(_type: Any, name: str | None) -> None:

@@ -175,7 +175,7 @@ def notebook(path: Path = Path("model.ipynb"), /) -> None:
         require_part("jupyterlab")
         require_part("tensorflow")
     except MissingPartError as error:
-        echo(f"Note: {show_text(error)}", err=True)
+        echo(f"Before you open it: {show_text(error)}", err=True)
     echo(f"Next: python -m jupyter lab {quote_argument(target)}")
 
 

@@ -189,6 +189,8 @@ class _Clock:
     def _tick(self) -> None:
         """Say what is waited for: below the last line, never within one or within a bar."""
         seconds, text = time.monotonic() - self.last, next(reversed(_waits), "")
+        if not text:  # the next wait begins later
+            self.note("\n" if self.is_free else "")
         if not text or seconds < _PATIENCE_SECONDS or not self.is_free or self.ended.is_set():
             return
         if self.is_terminal:

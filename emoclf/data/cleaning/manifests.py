@@ -21,10 +21,10 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from emoclf.data.folders import QUARANTINE_NAME
 from emoclf.storage import find_path, open_regular, read_json, replacing, write_json
 from emoclf.untrusted import show_text
 
-QUARANTINE_NAME = "quarantine"  # `find_class_folders` never takes it for a class folder
 MANIFEST_NAME = "manifest.jsonl"
 MARK_NAME = "unfinished.json"
 FILES_NAME = "files"

@@ -17,7 +17,6 @@ from pathlib import Path, PurePosixPath
 from emoclf.data.cleaning.manifests import (
     MANIFEST_NAME,
     PATH_ERRORS,
-    QUARANTINE_NAME,
     Manifest,
     Move,
     Reasons,
@@ -29,6 +28,7 @@ from emoclf.data.cleaning.manifests import (
     set_mark,
     write_manifest,
 )
+from emoclf.data.folders import QUARANTINE_NAME
 from emoclf.display import Displayed, Table, count_noun
 from emoclf.storage import find_path, find_sha256, make_folder
 from emoclf.untrusted import normalise_name, show_text

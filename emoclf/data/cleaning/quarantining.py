@@ -18,7 +18,6 @@ from pathlib import Path
 from emoclf.data.cleaning.manifests import (
     FILES_NAME,
     PATH_ERRORS,
-    QUARANTINE_NAME,
     Manifest,
     Move,
     explain,
@@ -28,6 +27,7 @@ from emoclf.data.cleaning.manifests import (
 )
 from emoclf.data.cleaning.moving import MoveResult, carry_out, finish_moves, undo
 from emoclf.data.cleaning.report import PROBLEM_KINDS, UNFINISHED_KIND, CleaningReport, FileRecord
+from emoclf.data.folders import QUARANTINE_NAME
 from emoclf.untrusted import normalise_name
 
 _OF_DUPLICATES = {"exact_duplicate", "in_both_classes", UNFINISHED_KIND}

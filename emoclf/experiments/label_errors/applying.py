@@ -22,7 +22,6 @@ from emoclf.data.cleaning.manifests import (
     FILES_NAME,
     MANIFEST_NAME,
     PATH_ERRORS,
-    QUARANTINE_NAME,
     Move,
     exists,
     explain,
@@ -31,7 +30,7 @@ from emoclf.data.cleaning.manifests import (
     read_manifest,
 )
 from emoclf.data.cleaning.moving import carry_out
-from emoclf.data.folders import ClassFolder, find_class_folders
+from emoclf.data.folders import QUARANTINE_NAME, ClassFolder, find_class_folders
 from emoclf.experiments.label_errors.sheet import Decision, load_decisions
 from emoclf.storage import find_path
 from emoclf.untrusted import match_names, normalise_name, show_text
