@@ -109,7 +109,8 @@ def test_what_is_proposed_can_be_copied_into_a_shell(session):
     for command in proposed:
         script = f"python() {{ printf '%s\\0' \"$@\"; }}; {command}"
         done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, cwd=folder)
-        assert any(each.startswith(bytes(folder)) for each in done.stdout.split(b"\0")), command
+        given = [os.path.join(bytes(folder), each) for each in done.stdout.split(b"\0") if each]  # noqa: PTH118
+        assert any(map(os.path.lexists, given)), command
     assert not (folder / "owned").exists()
 
 
@@ -314,6 +315,18 @@ def test_a_terminal_is_told_since_when_and_the_line_gives_way(monkeypatch):
         clock._tick()
         assert stream.getvalue().endswith("a bar"), "nothing is written into a line"
     clock.end()
+
+
+def test_a_long_line_is_broken_before_its_command_and_a_labelled_command_stays_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    screen = Screen(is_terminal=True)
+    monkeypatch.setattr("sys.stdout", screen)
+    command = f"python -m emoclf notebook {'lesson ' * 9}"
+    terminal.echo(f"{'What the matter is, in words. ' * 4}Give it so: {command}")
+    terminal.echo(f"Undo it: {command}")
+    *prose, alone, labelled, end = screen.getvalue().split("\n")
+    assert len(prose) == 2 and all(len(line) <= 80 for line in prose)
+    assert (alone, labelled, end) == (command, f"Undo it: {command}", "")
 
 
 def test_a_wait_after_a_long_rest_is_counted_from_its_beginning_and_wiped_at_its_end(monkeypatch):

@@ -224,7 +224,7 @@ def open_window(title: str) -> Iterator[Callable[[np.ndarray], bool]]:
     if tried.returncode:
         raise WindowUnavailableError(
             "No window can be opened here: there is no screen, or this is OpenCV without windows "
-            "(opencv-python-headless). Write a file instead: --output film.mp4 --no-window"
+            "(opencv-python-headless). Write a new file only: --output NEW.mp4 --no-window"
         )
 
     def show(picture: np.ndarray) -> bool:

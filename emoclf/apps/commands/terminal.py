@@ -33,6 +33,7 @@ _MOVES = re.compile(r"[\r\b]|\x1b\[(?:[0-9;]*m|[AK]|\?25[lh])")
 """All that a bar needs; should a name from outside stand in one, nothing else passes."""
 
 _COPIED = re.compile("python -m emoclf |pip install ")
+_LABEL_COLUMNS = 16
 _PATIENCE_SECONDS = 1.0
 """A wait that is shorter is not spoken of."""
 
@@ -49,7 +50,7 @@ _CALLS_TO_BAR = 4
 def echo(text: object = "", *, err: bool = False, wrap: bool = True) -> None:
     """Print a text and a line break on the standard output, or on the error stream.
 
-    In a terminal, lines are broken between words, but for those with a command to copy.
+    In a terminal, lines are broken between words; a command to copy gets a line of its own.
     """
     stream, shown = sys.stderr if err else sys.stdout, show_lines(text)
     columns = find_columns(stream)
@@ -67,10 +68,15 @@ def find_columns(stream: TextIO) -> int | None:
 
 
 def _break(line: str, columns: int) -> str:
-    if len(line) <= columns or _COPIED.search(line):
+    if len(line) <= columns:
         return line
     import textwrap
 
+    if command := _COPIED.search(line):
+        start = command.start()  # after a label it stands alone as it is
+        if start <= _LABEL_COLUMNS:
+            return line
+        return f"{_break(line[:start].rstrip(), columns)}\n{line[start:]}"
     indent = line[: len(line) - len(line.lstrip())]
     return textwrap.fill(
         line.strip(),
