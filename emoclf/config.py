@@ -171,33 +171,42 @@ class Settings:
             object.__setattr__(self, "image_size", tuple(self.image_size))
         for each in fields(self):
             _check_type(each.name, getattr(self, each.name), str(each.type))
+        self._check_ranges()
+        self._check_fit()
+
+    def _check_ranges(self) -> None:
+        """Refuse a value that is out of its range."""
         checks = {
-            "image_size": all(32 <= side <= _LONGEST_SIDE for side in self.image_size),
-            "resize_mode": self.resize_mode in ("pad", "crop"),
-            "crop": self.crop in ("none", "face"),
-            "network": self.network in get_args(NetworkName),
-            "weights": 0 < len(self.weights) <= _LONGEST_PATH,
-            "validation_fraction": self.validation_fraction > 0,
-            "test_fraction": self.test_fraction > 0
-            and self.test_fraction + self.validation_fraction < 1,
-            "batch_size": 1 <= self.batch_size <= _LARGEST_COUNT,
-            "epochs": 1 <= self.epochs <= _LARGEST_COUNT,
-            "learning_rate": 0 < self.learning_rate < float("inf"),
-            "patience": self.patience >= 1,
-            "dropout": 0 <= self.dropout < 1,
-            "ema_momentum": 0 <= self.ema_momentum < 1,
-            "precision": self.precision in get_args(Precision),
-            "seed": 0 <= self.seed < 2**32,
+            "image_size": (
+                all(32 <= side <= _LONGEST_SIDE for side in self.image_size),
+                f"(height, width), each 32 to {_LONGEST_SIDE:,}",
+            ),
+            "resize_mode": (self.resize_mode in ("pad", "crop"), "pad or crop"),
+            "crop": (self.crop in ("none", "face"), "none or face"),
+            "network": (self.network in get_args(NetworkName), ", ".join(get_args(NetworkName))),
+            "weights": (
+                0 < len(self.weights) <= _LONGEST_PATH,
+                f"1 to {_LONGEST_PATH:,} characters",
+            ),
+            "validation_fraction": (self.validation_fraction > 0, "above 0"),
+            "test_fraction": (
+                self.test_fraction > 0 and self.test_fraction + self.validation_fraction < 1,
+                "above 0, and with validation_fraction below 1",
+            ),
+            "batch_size": (1 <= self.batch_size <= _LARGEST_COUNT, f"1 to {_LARGEST_COUNT:,}"),
+            "epochs": (1 <= self.epochs <= _LARGEST_COUNT, f"1 to {_LARGEST_COUNT:,}"),
+            "learning_rate": (0 < self.learning_rate < float("inf"), "above 0"),
+            "patience": (self.patience >= 1, "1 or more"),
+            "dropout": (0 <= self.dropout < 1, "0 to below 1"),
+            "ema_momentum": (0 <= self.ema_momentum < 1, "0 to below 1"),
+            "precision": (self.precision in get_args(Precision), ", ".join(get_args(Precision))),
+            "seed": (0 <= self.seed < 2**32, "0 to below 2 ** 32"),
         }
-        for name, is_valid in checks.items():
+        for name, (is_valid, expected) in checks.items():
             if not is_valid:
                 raise ValueError(
-                    f"{name}={getattr(self, name)!r:.200} is out of range. See emoclf.Settings for "
-                    "what each setting may be; for example `image_size=(96, 96)`, "
-                    "`resize_mode='pad'`, `crop='face'`, `network='deep'`, shares above 0 that "
-                    "leave photos for training."
+                    f"{name}={getattr(self, name)!r:.200} is out of range. Expected: {expected}."
                 )
-        self._check_fit()
 
     def _check_fit(self) -> None:
         """Refuse values that are right one by one, but not together."""

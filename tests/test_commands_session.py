@@ -339,7 +339,7 @@ def test_a_name_that_is_taken_is_said_first_and_last(trained, folder, tmp_path):
 
 def test_bad_values_and_folders_end_in_one_line(folder, tmp_path):
     error = run("train", folder / "data", "--dropout", 2, code=1).stderr
-    assert "dropout=2.0 is out of range" in error
+    assert "dropout=2.0 is out of range. Expected: 0 to below 1." in error
     error = run("train", tmp_path / "none", code=1).stderr
     assert str(tmp_path / "none") in error
     error = run("evaluate", tmp_path, code=1).stderr
