@@ -225,7 +225,6 @@ def test_a_whole_correction_on_the_command_line(drawn_folder, tmp_path):
     assert not (check / "unfinished_fold").exists()
     output = run("find-label-errors", check, "--mistakes", 50)
     assert "review.html" in output
-    assert f"apply-decisions '{data}'" in output
     table = check / "review/decisions.csv"
     found = load_decisions(table)
     assert "Nothing is decided yet" in run("apply-decisions", data, table)

@@ -552,7 +552,7 @@ def test_an_avif_is_read_whatever_brand_stands_first(brands, frames, tmp_path):
         (make_media(b"jxl "), "unsupported_format", "JPEG XL"),
         (make_media(b"new1", b"new2"), "unsupported_format", "a photo or a film"),
         (b"%PDF-1.7", "not_an_image", "PDF"),
-        (b"PK\x03\x04" + bytes(20), "not_an_image", "ZIP"),
+        (b"PK\x03\x04" + bytes(20), "not_an_image", "`stage` unpacks"),
         (b"happy people\n", "not_an_image", "Expected one of"),
         (b"BMW is a car maker from Munich", "not_an_image", "Expected one of"),
         (bytes(1000), "not_an_image", "Expected one of"),
