@@ -406,7 +406,7 @@ def check_run_name(name: str) -> None:
     """
     if not name or Path(name).name != name or name in (".", ".."):
         raise ValueError(
-            f"name={name!r} should be a plain folder name without slashes, such as 'first-run'."
+            f"{name!r} should be a plain folder name without slashes, such as 'first-run'."
         )
 
 

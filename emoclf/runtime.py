@@ -393,7 +393,7 @@ def make_tf_config(addresses: Sequence[str], index: int) -> str:
             )
     if not 0 <= index < len(addresses):
         raise ValueError(
-            f"index={index} should be one of the {len(addresses)} workers, counted from 0."
+            f"There is no worker {index}: the {len(addresses)} workers are counted from 0."
         )
     cluster = {"cluster": {"worker": list(addresses)}, "task": {"type": "worker", "index": index}}
     return json.dumps(cluster)

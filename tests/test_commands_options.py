@@ -1,5 +1,6 @@
 """The options of the commands: where each stands, what is said of it, what is refused."""
 
+import contextvars
 import re
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import pytest
 
 import emoclf
 from emoclf.apps.commands import COMMANDS, make_app
-from emoclf.apps.commands.pages import list_arguments, write_page
+from emoclf.apps.commands.options import find_given, propose
+from emoclf.apps.commands.pages import list_arguments, name_options, write_page
 from emoclf.config import Settings
 from tests.calls import call
 
@@ -184,3 +186,34 @@ def test_a_page_shows_choices_and_defaults():
     assert "[choices: none, face; default: none, with --network face face]" in page
     assert "[default: 96x96, with --network face 48x48]" in page
     assert "--augment, --no-augment" in page
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "shown"),
+    [
+        ("train", "dropout=2.0 is out of range.", "--dropout 2.0 is out of range."),
+        (
+            "train",
+            "image_size=(48, 96): leave image_size",
+            "--image-size 48x96: leave --image-size",
+        ),
+        (
+            "train",
+            "Take `resize_mode='pad'` or crop='a b'.",
+            "Take --resize-mode pad or --crop 'a b'.",
+        ),
+        ("train", "Set augment=False, resume=True.", "Set --no-augment, --resume."),
+        ("explain", "class_name='Glad' of the model", "--class Glad of the model"),
+        ("clean", "If so, pass max_fraction=0.61.", "If so, pass --max-fraction 0.61."),
+        ("train", "Another network, name or seed, fold_count=3", None),
+        ("train", "'/logs/epochs=3/a seed=2.jpg' and 'epochs=3.jpg'", None),
+    ],
+)
+def test_a_message_names_options_as_they_are_typed(command, said, shown):
+    assert name_options(said, make_app()[command]) == (shown or said)
+
+
+def test_a_command_that_is_called_as_a_function_was_given_no_option():
+    line = contextvars.Context().run(propose, "clean", "my photos", again=("--map",))
+    assert line == "Next: python -m emoclf clean 'my photos'"
+    assert contextvars.Context().run(find_given, "--map") == []

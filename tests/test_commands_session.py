@@ -137,11 +137,11 @@ def test_several_workers_need_a_number_each_and_a_network_in_one_piece(folder, t
     assert "--workers needs the name of the run" in run(*options, code=2).stderr
     options += ["--name", "big"]
     error = run(*options, "--worker", 2, code=1).stderr
-    assert "index=2 should be one of the 2 workers" in error
+    assert "There is no worker 2: the 2 workers are counted from 0" in error
     error = run(*options, "--network", "face", code=1).stderr
     assert "trained in stages, on one worker" in error
     error = run(*options, "--ema-momentum", "0.9", code=1).stderr
-    assert "ema_momentum=0.9 is for one worker" in error
+    assert "--ema-momentum 0.9 is for one worker. Set --ema-momentum 0" in error
     assert list(tmp_path.iterdir()) == []
 
 
@@ -269,7 +269,11 @@ def test_what_cannot_be_meant_is_refused(arguments, part):
 
 
 IMPOSSIBLE = [
-    ("train", "--network face --image-size 96", "takes 48 x 48 pixels. Received: image_size=(96"),
+    (
+        "train",
+        "--network face --image-size 96",
+        "takes 48 x 48 pixels. Received: --image-size 96x96",
+    ),
     ("train", "--network vgg16 --weights nowhere.h5", "Received: no file"),
     ("train", "--network vgg16 --weights {file}", "Received: another file"),
     ("train", "--weights none", "no meaning with --network small"),
@@ -279,16 +283,16 @@ IMPOSSIBLE = [
     ("train", "--name strange --resume", "is no run"),
     ("train", "--name first --resume --dropout 0.4", "dropout was 0.3 and is 0.4"),
     ("train", "--name a --workers a,b", "host:port"),
-    ("train", "--name a --workers a:1,b:1 --worker 2", "index=2"),
+    ("train", "--name a --workers a:1,b:1 --worker 2", "no worker 2"),
     ("train", "--name a --workers a:1,b:1 --network face", "on one worker"),
     ("train", "--name a --workers a:1,b:1 --ema-momentum 0.9", "one worker"),
     ("train", "--worker 1", "--worker needs the list"),
     ("train", "--resume", "--name first --resume"),
     ("cross-validate", "--learner face_features --image-size 96", "takes faces of 48 x 48"),
-    ("cross-validate", "--learner face_features --crop none", "crop='none'"),
+    ("cross-validate", "--learner face_features --crop none", "Received: --crop none"),
     ("cross-validate", "--learner face_features --epochs 3", "--epochs has no meaning"),
     ("cross-validate", "--learner face_features --no-augment", "--augment has no meaning"),
-    ("cross-validate", "--folds 90", "fold_count=90: class"),
+    ("cross-validate", "--folds 90", "90 folds cannot be made: class"),
     ("cross-validate", "--network vgg16 --weights nowhere.h5", "Received: no file"),
     ("cross-validate", "--name first --resume --dropout 0.4", "dropout was 0.3 and is 0.4"),
     ("baselines", "--network vgg16 --weights nowhere.h5", "Received: no file"),
@@ -337,9 +341,20 @@ def test_a_name_that_is_taken_is_said_first_and_last(trained, folder, tmp_path):
     assert "Note" not in run("train", folder / "data", *options, "--resume", code=1).output
 
 
+def test_many_rejected_files_are_moved_on_request_alone(tmp_path):
+    data = tmp_path / "data"
+    run("draw-faces", data, "--per-class", 10, "--no-flaws")
+    for number in range(11):
+        (data / "happy" / f"{number}.jpg").write_text("no picture")
+    error = run("clean", data, "--move", code=1).stderr
+    assert "11 of 21 files (class Happy)" in error
+    assert "pass --max-fraction 0.53" in error
+    assert "11 files moved" in run("clean", data, "--move", "--max-fraction", 0.53).stdout
+
+
 def test_bad_values_and_folders_end_in_one_line(folder, tmp_path):
     error = run("train", folder / "data", "--dropout", 2, code=1).stderr
-    assert "dropout=2.0 is out of range. Expected: 0 to below 1." in error
+    assert "--dropout 2.0 is out of range. Expected: 0 to below 1." in error
     error = run("train", tmp_path / "none", code=1).stderr
     assert str(tmp_path / "none") in error
     error = run("evaluate", tmp_path, code=1).stderr
@@ -499,7 +514,6 @@ def draw_colours(folder, count, *, wrong=0):
             picture.save(folder / name / f"{index} it's {number}.png")
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 def test_every_next_line_can_be_pasted_where_it_was_printed(shell):
     place, paste = shell
@@ -526,7 +540,6 @@ def test_every_next_line_can_be_pasted_where_it_was_printed(shell):
     ]
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 def test_the_next_lines_lead_through_the_label_errors(shell):
     place, paste = shell

@@ -90,7 +90,7 @@ def test_every_photo_is_in_one_batch_and_every_worker_gets_a_part():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(ValueError, match="index=2 should be one of the 2 workers"):
+    with pytest.raises(ValueError, match="There is no worker 2: the 2 workers"):
         make_tf_config(["a:1", "b:1"], 2)
     for address in ("a", "a:", ":1", "a:b", "a:70000", ""):
         with pytest.raises(ValueError, match=f"{address!r} should be host:port"):

@@ -69,7 +69,7 @@ def test_ten_photos_of_each_class_are_enough():
 @pytest.mark.parametrize(
     ("labels", "fold_count", "hint"),
     [
-        ([0] * 20 + [1] * 3, 5, "class Happy has 3 .*fold_count=3"),
+        ([0] * 20 + [1] * 3, 5, "class Happy has 3 .*Make 3 folds"),
         ([0] * 2 + [1] * 20, 2, "class Sad has 2 .*Add photos of Sad"),
         ([0] * 20, 5, "class Happy has 0"),
     ],

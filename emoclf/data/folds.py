@@ -98,12 +98,12 @@ def make_folds(photos: Photos, *, fold_count: int = 5, repeats: int = 1) -> Fold
 
 def _check_enough(members: np.ndarray, fold_count: int, class_names: Sequence[str]) -> None:
     """Refuse folds that would leave less than two photos of a class to learn and to validate."""
-    for name, count in zip(class_names, (members > 0).sum(axis=0).tolist(), strict=True):
-        if count < fold_count or count - -(-count // fold_count) < 2:
-            best = min(count, fold_count)
-            hint = f"Pass fold_count={best}, or add" if best >= 3 else "Add"
-            raise ValueError(
-                f"fold_count={fold_count}: class {name} has {count} different photos (duplicates "
-                "counted once), too few for one in every fold and two that are left to learn and "
-                f"to validate. {hint} photos of {name}."
-            )
+    counts = (members > 0).sum(axis=0).tolist()
+    count, name = min(zip(counts, class_names, strict=True))
+    if count < fold_count or count - -(-count // fold_count) < 2:
+        hint = f"Make {count} folds, or add" if count >= 3 else "Add"
+        raise ValueError(
+            f"{fold_count} folds cannot be made: class {name} has {count} different photos "
+            "(duplicates counted once), and needs one for every fold and two that are left to "
+            f"learn and to validate. {hint} photos of {name}."
+        )

@@ -204,8 +204,8 @@ def keep_fold(
 
     def refuse() -> Mapping[str, Any]:
         raise FileNotFoundError(
-            f"{show_text(path)}, a finished fold, does not exist: start `cross_validate` again, "
-            "with resume=True."
+            f"{show_text(path)}, a finished fold, does not exist: first go on with that "
+            "cross-validation (its name, and --resume or resume=True)."
         )
 
     value: KeptFold = keep_work(

@@ -81,7 +81,12 @@ def run(words: Sequence[str], introduction: str) -> int:
         except BrokenPipeError:  # who read the output has gone, as `head` does
             return terminal.EXIT_FAILED
         except terminal.find_explained() as error:
-            terminal.echo(f"Error: {terminal.explain(error)}", err=True)
+            text = terminal.explain(error)
+            if isinstance(error, ValueError) and words[0] in COMMANDS:
+                from emoclf.apps.commands.pages import name_options
+
+                text = name_options(text, make_app()[words[0]])
+            terminal.echo(f"Error: {text}", err=True)
             return terminal.EXIT_FAILED
 
 

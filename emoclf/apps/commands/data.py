@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.types import NonNegativeInt, PositiveInt
+from cyclopts.validators import Number
 
 from emoclf.apps.commands.options import (
     SPLIT,
@@ -261,6 +262,7 @@ def clean(
     /,
     *,
     move: bool = False,
+    max_fraction: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.5,
     csv: File | None = None,
     class_map: ClassMap = None,
     as_json: AsJson = False,
@@ -273,6 +275,8 @@ def clean(
 
     Args:
         move: Move the rejected files to FOLDER/quarantine.
+        max_fraction: Move nothing when more than this fraction of all files, or of one class, is
+            rejected.
         csv: Write one line per file into a new file, for a spreadsheet.
 
     Examples:
@@ -297,7 +301,7 @@ def clean(
         echo(report)
     if csv is not None:
         report.to_csv(csv)
-    result = quarantine(report, dry_run=False) if move else None
+    result = quarantine(report, dry_run=False, max_fraction=max_fraction) if move else None
     if as_json:
         document = {
             "folder": report.root,

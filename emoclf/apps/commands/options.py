@@ -142,6 +142,7 @@ Resume = Annotated[
     bool, Parameter(help="Go on with what was stopped under this --name; else begin it.")
 ]
 _given: ContextVar[dict[str, list[str]]] = ContextVar("given")
+"""What was written out on the command line; nothing where a command is called as a function."""
 _DETECTOR = ("--detector", "--yunet-file", "--download")
 
 
@@ -165,7 +166,7 @@ def remember_given(_app: App, _commands: tuple[str, ...], arguments: ArgumentCol
 
 def find_given(*options: str) -> list[str]:
     """Return those of some options that were written out, be it with their default."""
-    return [each for each in options if each in _given.get()]
+    return [each for each in options if each in _given.get({})]
 
 
 def propose(command: str, *words: str | Path, again: Sequence[str] = ()) -> str:
@@ -180,7 +181,7 @@ def propose(command: str, *words: str | Path, again: Sequence[str] = ()) -> str:
     from emoclf.apps.commands.pages import list_arguments
 
     known = {each.name for each in list_arguments(make_app()[command])}
-    given = _given.get()
+    given = _given.get({})
     repeated = [
         word for each in (*again, *_DETECTOR) if each in known for word in given.get(each, ())
     ]
@@ -370,8 +371,7 @@ def _check_weights(file: Path) -> None:
 
 def refuse_face_options(settings: Settings) -> None:
     """Refuse options about faces for whole photos, instead of leaving them out."""
-    options = ("--without-face", "--detector", "--yunet-file", "--download")
-    given = find_given(*options) if settings.crop == "none" else []
+    given = find_given("--without-face", *_DETECTOR) if settings.crop == "none" else []
     if given:
         raise UsageError(f"{given[0]} has no meaning for whole photos: add --crop face.")
 

@@ -23,6 +23,8 @@ _NAMES_WIDTH = 28
 _COMMANDS_WIDTH = 23
 _FEW_OPTIONS = 10
 _TITLE = re.compile(r"^([A-Z][\w, ]+):$", flags=re.MULTILINE)
+_ARGUMENT = r"`?(?<![\w/.'])({})\b(?:=('[^']*'|\(\d+, \d+\)|[\w+-]+(?:\.\d+)?))?(?![\w=/]|\.\w)`?"
+_PLAIN = r"[\w.+/-]+"
 _METAVARS = {"Path": "PATH", "int": "NUMBER", "float": "NUMBER", "str": "TEXT"}
 
 
@@ -98,6 +100,31 @@ def list_arguments(command: App) -> list[Argument]:
     return [
         each for each in command.assemble_argument_collection(parse_docstring=True) if each.show
     ]
+
+
+def name_options(text: str, command: App) -> str:
+    """Write what a message says of arguments in Python as they are typed.
+
+    Args:
+        text: The message, such as `image_size=(48, 96) is out of range`.
+        command: The command that was called.
+
+    Returns:
+        For example `--image-size 48x96 is out of range`.
+    """
+    options = [each for each in list_arguments(command) if each.index is None]
+    names = {each.field_info.name: each.name for each in options}
+
+    def write(found: re.Match[str]) -> str:
+        name, value = found[1], found[2]
+        if value is None:
+            return names[name] if "_" in name else found[0]  # others are words, too
+        if value in ("True", "False"):
+            return names[name] if value == "True" else f"--no-{names[name][2:]}"
+        plain = value.strip("()'").replace(", ", "x")
+        return f"{names[name]} {plain if re.fullmatch(_PLAIN, plain) else value}"
+
+    return re.sub(_ARGUMENT.format("|".join(names)), write, text)
 
 
 def _takes_several(argument: Argument) -> bool:

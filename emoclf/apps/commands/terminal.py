@@ -62,8 +62,6 @@ def echo(text: object = "", *, err: bool = False, wrap: bool = True) -> None:
 
 def find_columns(stream: TextIO) -> int | None:
     """Return the width of the terminal that a stream writes to; None for a file or a pipe."""
-    import shutil
-
     return shutil.get_terminal_size().columns if stream.isatty() else None
 
 

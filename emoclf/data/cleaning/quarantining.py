@@ -164,8 +164,8 @@ def _check_fraction(report: CleaningReport, flagged: list[FileRecord], max_fract
     for name, count, of in [("all", len(flagged), len(report.records)), *groups]:
         if count > max_fraction * of:
             raise ValueError(
-                f"max_fraction: {count} of {of} files ({name}) are flagged, which is more than "
-                f"{max_fraction:.0%}; nothing was moved. Read the report. If it is right, "
+                f"{count} of {of} files ({name}) are flagged, more than {max_fraction:.0%}: "
+                "nothing was moved. Read the report. If it is right, "
                 f"pass max_fraction={min(count / of + 0.01, 1):.2f}."
             )
 

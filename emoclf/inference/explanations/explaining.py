@@ -174,8 +174,8 @@ def _check_method(predictor: Predictor, method: str) -> None:
     if method == "grad-cam" and not hasattr(predictor.model, "layers"):
         raise ValueError(
             "method='grad-cam' looks into a Keras network. Received: "
-            f"{type(predictor.model).__name__}, which only predicts. Take method='occlusion' "
-            "(--method occlusion); the packaged network is also there in Keras: "
+            f"{type(predictor.model).__name__}, which only predicts. Take method='occlusion'; "
+            "the packaged network is also there in Keras: "
             "Predictor(emoclf.models.packaged.load_face_network(), predictor.info)."
         )
 

@@ -28,7 +28,7 @@ STEPS_PER_PATCH = 2
 _SURE = 1e-6
 """Probabilities this near to 0 and 1 are taken for it: float32 knows no finer ones near 1."""
 
-_OTHER_WAY = "method='occlusion' (--method occlusion) explains any network."
+_OTHER_WAY = "method='occlusion' explains any network."
 
 
 def make_grad_cam_maps(
