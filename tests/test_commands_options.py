@@ -183,8 +183,8 @@ def test_only_the_command_that_is_called_is_imported():
 
 def test_a_page_shows_choices_and_defaults():
     page = " ".join(write_page("train", make_app()["train"]).split())
-    assert "[choices: none, face; default: none, with --network face face]" in page
-    assert "[default: 96x96, with --network face 48x48]" in page
+    assert "[choices: none, face; default: none, or face with --network face]" in page
+    assert "[default: 96x96, or 48x48 with --network face]" in page
     assert "--augment, --no-augment" in page
 
 

