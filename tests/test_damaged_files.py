@@ -131,6 +131,8 @@ def test_settings_in_a_program_are_refused_by_name(name, value):
         pytest.skip("may be right")
     if name == "patience" and value == HUGE:
         pytest.skip("is right")
+    if value is None and Settings.__dataclass_fields__[name].default is None:
+        pytest.skip("leaves it to the network")
     with pytest.raises(ValueError, match=rf"^{name}="):
         Settings(**{name: value})
 

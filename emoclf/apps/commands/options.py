@@ -346,7 +346,7 @@ SETTINGS, SPLIT = SettingOptions(), SplitOptions()
 
 def read_settings(options: SettingOptions | SplitOptions) -> Settings:
     """Return the settings that were given; ValueError if one is out of its range."""
-    network = vars(options).get("network")
+    network = vars(options).get("network", "")
     if find_given("--weights") and network not in get_args(BackboneName):
         raise UsageError(
             f"--weights has no meaning with --network {quote_argument(network)}: it is for "
