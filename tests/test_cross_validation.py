@@ -225,6 +225,8 @@ def test_a_whole_correction_on_the_command_line(drawn_folder, tmp_path):
     assert not (check / "unfinished_fold").exists()
     output = run("find-label-errors", check, "--mistakes", 50)
     assert "review.html" in output
+    assert "not shown to be better than guessing" in output
+    assert "apply-decisions" not in output
     table = check / "review/decisions.csv"
     found = load_decisions(table)
     assert "Nothing is decided yet" in run("apply-decisions", data, table)

@@ -433,7 +433,7 @@ def test_a_network_of_yours_is_explained_and_measured(model_file, method, tmp_pa
     if "Nothing in the picture" in result.stdout:  # an untrained network may mark nothing
         assert "No photo has both a face and something marked" in result.stdout
     else:
-        assert "From 1 photos nothing can be concluded" in result.stdout
+        assert "From 1 photo nothing can be concluded" in result.stdout
     assert (tmp_path / "maps" / "a-happy.png").exists()
 
 

@@ -334,12 +334,12 @@ def test_a_dry_run_says_what_waits_and_touches_nothing(root, monkeypatch, capsys
     monkeypatch.undo()
     before = sorted(root.rglob("*"))
     clean(root)
-    assert "An interrupted call has left 1 files to be moved" in capsys.readouterr().out
-    assert "An interrupted call has left 1 files" in str(quarantine(examine(root)))
-    assert "An interrupted call has left 1 files" in str(apply_decisions(root, []))
+    assert "An interrupted call has left 1 file to be moved" in capsys.readouterr().out
+    assert "An interrupted call has left 1 file" in str(quarantine(examine(root)))
+    assert "An interrupted call has left 1 file" in str(apply_decisions(root, []))
     assert sorted(root.rglob("*")) == before
     clean(root, move=True)
-    assert "An interrupted call was finished first: 1 files moved" in capsys.readouterr().out
+    assert "An interrupted call was finished first: 1 file moved" in capsys.readouterr().out
     clean(root, move=True)
     assert "interrupted" not in capsys.readouterr().out
 
