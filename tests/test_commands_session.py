@@ -261,6 +261,8 @@ def test_without_any_face_the_reason_is_said(folder, monkeypatch):
         (["train", "x", "--image-size", "big"], "'big' is no size"),
         (["train", "x", "--detector", "haar", "--yunet-file", __file__], "leave out"),
         (["evaluate", "packaged"], "name the photos"),
+        (["evaluate", "logs/none"], "logs/none does not exist: name a run folder"),
+        (["analyse-errors", "logs/none"], "logs/none does not exist: name a run folder"),
         (["draw-faces", "x", "--per-class", "0"], "per-class"),
     ],
 )

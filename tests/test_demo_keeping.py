@@ -301,7 +301,6 @@ def test_ctrl_c_within_exec_has_its_exit_code(tmp_path):
     (tmp_path / "program.py").write_text(
         "import signal, sys\n"
         "from emoclf.apps.commands.showing import _ending_once\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in a background job
         "try:\n"
         "    with _ending_once():\n"
         "        exec('signal.raise_signal(signal.SIGINT)')\n"

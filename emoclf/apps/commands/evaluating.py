@@ -86,11 +86,6 @@ def evaluate(
       python -m emoclf evaluate packaged data
       python -m emoclf evaluate logs/first-run other_photos --json
     """
-    if model != PACKAGED and not Path(model).exists():
-        raise UsageError(
-            f"{show_text(model)} does not exist: name a run folder, such as logs/first, "
-            "or a .keras file."
-        )
     choice = detector or DetectorChoice()
     predictor = _load("evaluate", model, folder, choice, is_run=Path(model).is_dir(), photos=photos)
     test = _test(predictor, model, folder, part, class_map, photos=photos)
@@ -140,6 +135,11 @@ def _load(
     is_run: bool,
     photos: Path | None,
 ) -> Predictor:
+    if model != PACKAGED and not Path(model).exists():
+        raise UsageError(
+            f"{show_text(model)} does not exist: name a run folder, such as logs/first, "
+            "or a .keras file."
+        )
     if folder is not None and photos:
         raise UsageError("--photos has no meaning with FOLDER: it says where the run's own are.")
     refuse_empty(folder)
