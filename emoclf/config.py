@@ -191,7 +191,7 @@ class Settings:
             "validation_fraction": (self.validation_fraction > 0, "above 0"),
             "test_fraction": (
                 self.test_fraction > 0 and self.test_fraction + self.validation_fraction < 1,
-                "above 0, and with validation_fraction below 1",
+                "above 0, and with validation_fraction below 1, to leave photos for training",
             ),
             "batch_size": (1 <= self.batch_size <= _LARGEST_COUNT, f"1 to {_LARGEST_COUNT:,}"),
             "epochs": (1 <= self.epochs <= _LARGEST_COUNT, f"1 to {_LARGEST_COUNT:,}"),
