@@ -428,7 +428,7 @@ def test_a_stage_is_described_after_freezing(transfer_model):
 
 def test_the_packaged_face_network_is_trained_in_stages_by_one_call(photos, tmp_path):
     said = []
-    settings = Settings(network="face", image_size=(48, 48), epochs=2, augment=False)
+    settings = Settings(network="face", crop="none", epochs=2, augment=False)
     result = train(photos, settings, logs=tmp_path, say=said.append)
     assert [line.split(":")[0] for line in said[-2:]] == ["head", "all"]
     assert len(result.history["val_loss"]) == 2
