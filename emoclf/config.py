@@ -26,6 +26,12 @@ IMAGE_SIZE: tuple[int, int] = (96, 96)
 FACE_SIZE: tuple[int, int] = (48, 48)
 """`(height, width)` in pixels of FER2013's faces, and of the packaged network's input."""
 
+SCENE_SIZE: tuple[int, int] = (224, 224)
+"""`(height, width)` in pixels at which a whole photo is shown to a network of scenes."""
+
+SHEET_SIZE: tuple[int, int] = (320, 224)
+"""`(height, width)` in pixels of a sheet: a photo, and below it two rows of faces."""
+
 SEED: int = 42
 """Default seed of everything random: drawing, splitting, initial weights, augmentation."""
 
@@ -35,14 +41,17 @@ MAX_PIXELS: int = 120_000_000
 MODEL_FILE_NAME = "model.keras"
 """Name of the finished model inside a run folder."""
 
+JOINT_FILE_NAME = "model.zip"
+"""Name of the finished model of faces and scene inside a run folder."""
+
 CHECKPOINT_FILE_NAME = "best.keras"
 """Name of the best epoch so far inside a run folder."""
 
 ResizeMode = Literal["pad", "crop"]
 """How a photo of any shape becomes `IMAGE_SIZE` with its aspect kept."""
 
-Crop = Literal["none", "face"]
-"""What a network takes: the whole photo, or a face that was found in it and cut out."""
+Crop = Literal["none", "face", "both"]
+"""What a network takes: the whole photo, a face that was found in it and cut out, or both."""
 
 WEIGHTS_SUFFIXES = (".keras", ".h5", ".pth")
 """How a file of weights of a large network ends."""
@@ -52,9 +61,9 @@ BackboneName = Literal[
 ]
 """The large networks that can be built upon."""
 
-NetworkName = Literal["small", "deep", "face", BackboneName]
-"""Every network that can be trained here: two of our own from scratch, the packaged face network,
-and the backbones."""
+NetworkName = Literal["joint", "small", "deep", "face", BackboneName]
+"""Every network that can be trained here: a head on what the packaged networks find in faces and
+scene, two of our own from scratch, the packaged face network, and the backbones."""
 
 Precision = Literal["auto", "float32"]
 """How numbers are kept while training: half as long where a GPU gains from it, or never."""
@@ -88,6 +97,7 @@ DetectorKind = Literal["auto", "yunet", "haar"]
 
 
 _AS_NETWORK_WANTS: Any = None
+_WANTED = {"face": (FACE_SIZE, "face"), "joint": (SHEET_SIZE, "both")}
 """Default of a setting that follows from the network."""
 
 _LONGEST_SIDE = 10_000
@@ -106,9 +116,10 @@ class Settings:
             shell 96, or 96x128.
         resize_mode: `"pad"` keeps the whole photo on a grey ground, `"crop"` keeps its centre.
         crop: `"none"` takes whole photos, `"face"` the largest face of each, cut out before
-            training.
-        network: `"small"` and `"deep"` learn from your photos alone, `"face"` goes on from the
-            packaged face network (48 x 48 pixels), the others from a large network.
+            training, `"both"` the photo and its faces.
+        network: `"joint"` learns to decide by what two packaged networks find in the faces and in
+            the whole photo; `"small"` and `"deep"` learn from your photos alone, `"face"` goes on
+            from the packaged face network (48 x 48 pixels), the others from a large network.
         weights: What those others start from: `"imagenet"` (downloaded once, or installed),
             `"none"`, or the path of a file of weights.
         validation_fraction: Fraction of the photos that choose the best epoch, above 0.
@@ -157,12 +168,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Fill in what follows from the network, and refuse values that no run could use."""
-        is_face = self.network == "face"
-        wanted = {
-            "image_size": FACE_SIZE if is_face else IMAGE_SIZE,
-            "crop": "face" if is_face else "none",
-        }
-        for name, value in wanted.items():
+        size, crop = _WANTED.get(self.network, (IMAGE_SIZE, "none"))
+        for name, value in {"image_size": size, "crop": crop}.items():
             if getattr(self, name) is _AS_NETWORK_WANTS:
                 object.__setattr__(self, name, value)
         if isinstance(self.weights, os.PathLike):
@@ -182,7 +189,7 @@ class Settings:
                 f"(height, width), each 32 to {_LONGEST_SIDE:,}",
             ),
             "resize_mode": (self.resize_mode in ("pad", "crop"), "pad or crop"),
-            "crop": (self.crop in ("none", "face"), "none or face"),
+            "crop": (self.crop in get_args(Crop), ", ".join(get_args(Crop))),
             "network": (self.network in get_args(NetworkName), ", ".join(get_args(NetworkName))),
             "weights": (
                 0 < len(self.weights) <= _LONGEST_PATH,
@@ -210,10 +217,16 @@ class Settings:
 
     def _check_fit(self) -> None:
         """Refuse values that are right one by one, but not together."""
-        if self.network == "face" and self.image_size != FACE_SIZE:
+        size, crop = _WANTED.get(self.network, (self.image_size, self.crop))
+        if self.image_size != size:
             raise ValueError(
-                f"network='face' takes {FACE_SIZE[0]} x {FACE_SIZE[1]} pixels. Received: "
+                f"network={self.network!r} takes {size[0]} x {size[1]} pixels. Received: "
                 f"image_size={self.image_size}. Leave image_size out, or take another network."
+            )
+        if (self.crop == "both") != (self.network == "joint"):
+            raise ValueError(
+                f"crop='both' is for network='joint', which takes nothing else. Received: "
+                f"crop={self.crop!r}, network={self.network!r}. Leave crop out."
             )
         if not self.is_backbone and self.weights not in ("imagenet", "none"):
             raise ValueError(

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emoclf.config import MODEL_FILE_NAME, Settings
+from emoclf.config import JOINT_FILE_NAME, MODEL_FILE_NAME, Settings
 from emoclf.display import Displayed, Table, count_noun
 from emoclf.images import ModelInfo
 from emoclf.photos import Photos
@@ -81,7 +81,8 @@ class Run:
     @property
     def model_file(self) -> Path:
         """Where the finished model is; while the run trains, there is no such file."""
-        return self.folder / MODEL_FILE_NAME
+        joint = self.folder / JOINT_FILE_NAME
+        return joint if joint.is_file() else self.folder / MODEL_FILE_NAME
 
     @cached_property
     def settings(self) -> Settings:

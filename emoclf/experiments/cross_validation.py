@@ -32,7 +32,6 @@ from emoclf.experiments.learners import (
     TIMED_STEPS,
     check_networks,
     describe_seconds,
-    fit_regression,
     time_training,
     train_and_test,
 )
@@ -42,6 +41,7 @@ from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.runtime import set_seeds
 from emoclf.storage import keep_work
+from emoclf.training.regression import fit_regression
 from emoclf.untrusted import show_text
 
 INVERSE_STRENGTH = 0.1

@@ -13,11 +13,12 @@ from typing import Any, Protocol, get_args
 import numpy as np
 from PIL import Image
 
-from emoclf.config import CLASS_NAMES, IMAGE_SIZE, Crop, ResizeMode
+from emoclf.config import CLASS_NAMES, FACE_SIZE, IMAGE_SIZE, SCENE_SIZE, Crop, ResizeMode
 from emoclf.images.decoding import DecodedImage, decode_image
 from emoclf.images.faces.cropping import crop_face, map_face
 from emoclf.images.faces.face import Face, FaceDetector, check_image
 from emoclf.images.memory import sharing_memory
+from emoclf.images.sheet import make_sheet
 from emoclf.untrusted import check_class_names
 
 Photo = str | Path | bytes | np.ndarray | Image.Image
@@ -49,7 +50,8 @@ class ModelInfo:
         class_names: Names in the order of the network's outputs.
         image_size: `(height, width)` in pixels of the input.
         resize_mode: How a whole photo becomes that size: `"pad"` or `"crop"`, see `resize_image`.
-        crop: `"none"` for whole photos, `"face"` for faces cut out by `crop_face`.
+        crop: `"none"` for whole photos, `"face"` for faces cut out by `crop_face`, `"both"` for
+            sheets with the photo and its faces (`make_sheet`).
     """
 
     class_names: tuple[str, ...] = CLASS_NAMES
@@ -68,22 +70,25 @@ class Prepared:
 
     Attributes:
         crops: uint8 RGB `(crops, height, width, 3)`, 0 to 255, of the network's size: one per face,
-            the largest first; the whole photo alone; or none where no face was found.
+            the largest first; the whole photo or the sheet alone; or none where no face was found.
         size: `(height, width)` of the upright photo in pixels.
         matrices: float64 `(2, 3)` per crop: `matrix @ (x, y, 1)` is the point of the photo that the
             point `(x, y)` of the crop shows, both counted from the corner.
         faces: The faces that were cut out; empty for a whole photo.
+        face_crops: uint8 RGB `(faces, 48, 48, 3)`: every face of a photo that is on a sheet, also
+            those for which it has no place; None for what is no sheet.
     """
 
     crops: np.ndarray
     size: tuple[int, int]
     matrices: tuple[np.ndarray, ...]
     faces: tuple[Face, ...] = ()
+    face_crops: np.ndarray | None = None
 
     @property
     def is_whole_photo(self) -> bool:
-        """Whether the one crop is the whole photo."""
-        return len(self.crops) > len(self.faces)
+        """Whether the one crop shows the whole photo."""
+        return self.face_crops is not None or len(self.crops) > len(self.faces)
 
 
 def prepare(
@@ -122,6 +127,8 @@ def prepare(
             return _take_whole(decoded, info)
         if faces is None:
             faces = _find_faces(decoded, detector, whole_photo)
+        if info.crop == "both":
+            return _make_sheet(decoded, faces)
         if not faces and whole_photo:
             return _take_whole(decoded, info)
         crops = [crop_face(decoded.pixels, face, size=info.image_size) for face in faces]
@@ -150,7 +157,7 @@ def decode_for(photo: Photo, info: ModelInfo) -> DecodedImage:
         UnreadableImageError: If the photo cannot be read.
     """
     height, width = (_OVERSAMPLING * side for side in info.image_size)
-    return decode_image(photo, min_size=None if info.crop == "face" else (height, width))
+    return decode_image(photo, min_size=(height, width) if info.crop == "none" else None)
 
 
 def _find_faces(
@@ -169,6 +176,16 @@ def _find_faces(
 def _take_whole(decoded: DecodedImage, info: ModelInfo) -> Prepared:
     whole = resize_image(decoded.pixels, info.image_size, mode=info.resize_mode)
     return Prepared(whole[np.newaxis], decoded.size, (_map_whole(decoded, info),))
+
+
+def _make_sheet(decoded: DecodedImage, faces: Sequence[Face]) -> Prepared:
+    scene = _take_whole(decoded, ModelInfo(image_size=SCENE_SIZE))
+    crops = [crop_face(decoded.pixels, face, size=FACE_SIZE) for face in faces]
+    areas = [face.box[2] * face.box[3] for face in faces]
+    sizes = np.sqrt(np.divide(areas, decoded.size[0] * decoded.size[1]))
+    sheet = make_sheet(scene.crops[0], crops, sizes)
+    shown = np.array(crops, dtype=np.uint8).reshape(-1, *FACE_SIZE, 3)
+    return Prepared(sheet[np.newaxis], decoded.size, scene.matrices, tuple(faces), shown)
 
 
 def _map_whole(decoded: DecodedImage, info: ModelInfo) -> np.ndarray:

@@ -59,10 +59,13 @@ def save_model(model: keras.Model, path: str | Path, *, info: ModelInfo) -> Path
         with tidy_temporaries():
             model.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(
-                MEMBER_NAME, json.dumps({"format_version": FORMAT_VERSION, **asdict(info)})
-            )
+            archive.writestr(MEMBER_NAME, write_info(info))
     return path
+
+
+def write_info(info: ModelInfo) -> str:
+    """Return what a model says of itself, as `read_info` reads it."""
+    return json.dumps({"format_version": FORMAT_VERSION, **asdict(info)})
 
 
 def _check_shapes(model: keras.Model, info: ModelInfo) -> None:

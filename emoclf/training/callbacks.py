@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,9 @@ from emoclf.images import ModelInfo
 from emoclf.models.model_file import save_model
 from emoclf.run import Run
 from emoclf.storage import open_regular, parse_json, replacing
+from emoclf.training.run_folder import copy_run
 from emoclf.training.state import list_shapes
+from emoclf.untrusted import show_text
 
 Logs = Mapping[str, float] | None
 
@@ -236,6 +239,46 @@ class EMAWeights(keras.callbacks.Callback):
         optimizer, variables = self.model.optimizer, self.model.trainable_variables
         self._raw = [keras.ops.convert_to_numpy(each).copy() for each in variables]
         optimizer.finalize_variable_values(variables)
+
+
+class CopyRun(keras.callbacks.Callback):
+    """Copy what is new in a run folder to a second place, Google Drive for example, every epoch.
+
+    A machine that is taken away, as Colab's are, takes its disk with it. Writing to Drive directly
+    leaves half a file when that happens at the wrong moment; a copy that is made under another
+    name, read back and then renamed does not.
+
+    Put it behind `KeepState`. A copy that fails is a warning, and is tried again after the next
+    epoch: the training does not depend on the second place.
+
+    Args:
+        run: The run.
+        folder: The folder that holds the copies of all runs.
+    """
+
+    def __init__(self, run: Run, folder: str | Path) -> None:
+        """Nothing is copied yet."""
+        super().__init__()
+        self._run, self.folder = run, Path(folder)
+        self._copied: dict[str, tuple[int, int]] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
+        """Copy what has changed since the last time."""
+        self._copy("copying is tried again after the next epoch")
+
+    def finish(self) -> None:
+        """Copy what the end of the training has written; call it when all of the run is there."""
+        self._copy("going on with the finished run (--resume) does nothing but copy it")
+
+    def _copy(self, otherwise: str) -> None:
+        try:
+            copy_run(self._run, self.folder, known=self._copied)
+        except OSError as error:
+            warnings.warn(
+                f"The run was not copied to {show_text(self.folder)} ({show_text(error)}). It is "
+                f"whole in {show_text(self._run.folder)}, and {otherwise}.",
+                stacklevel=3,
+            )
 
 
 def make_callbacks(run: Run, *, tensorboard: bool = True) -> list[keras.callbacks.Callback]:

@@ -14,10 +14,10 @@ from emoclf.data.loading import balanced_class_weights
 from emoclf.models import FineTuningStage, freeze_for_fine_tuning
 from emoclf.run import Run
 from emoclf.storage import naming_full_disk
-from emoclf.training.callbacks import make_callbacks
+from emoclf.training.callbacks import CopyRun, make_callbacks
 from emoclf.training.locking import hold_run
 from emoclf.training.resuming import KeepState, keeps_state
-from emoclf.training.run_folder import CopyRun, TrainingResult, finish_run
+from emoclf.training.run_folder import TrainingResult, finish_run
 
 if TYPE_CHECKING:
     import tensorflow as tf

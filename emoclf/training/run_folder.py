@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from emoclf.config import Settings
@@ -38,6 +36,7 @@ from emoclf.training.state import STATE_FOLDER_NAME, find_newest_state
 from emoclf.untrusted import show_text
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
 OVERFITTING_GAP = 0.08
@@ -126,46 +125,6 @@ def _refuse_another_run(run: Run, settings: Settings, photos: Photos) -> None:
     refuse_another({name: [] for name in facts}, facts, run.folder)
 
 
-class CopyRun(keras.callbacks.Callback):
-    """Copy what is new in a run folder to a second place, Google Drive for example, every epoch.
-
-    A machine that is taken away, as Colab's are, takes its disk with it. Writing to Drive directly
-    leaves half a file when that happens at the wrong moment; a copy that is made under another
-    name, read back and then renamed does not.
-
-    Put it behind `KeepState`. A copy that fails is a warning, and is tried again after the next
-    epoch: the training does not depend on the second place.
-
-    Args:
-        run: The run.
-        folder: The folder that holds the copies of all runs.
-    """
-
-    def __init__(self, run: Run, folder: str | Path) -> None:
-        """Nothing is copied yet."""
-        super().__init__()
-        self._run, self.folder = run, Path(folder)
-        self._copied: dict[str, tuple[int, int]] = {}
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002
-        """Copy what has changed since the last time."""
-        self._copy("copying is tried again after the next epoch")
-
-    def finish(self) -> None:
-        """Copy what the end of the training has written; call it when all of the run is there."""
-        self._copy("going on with the finished run (--resume) does nothing but copy it")
-
-    def _copy(self, otherwise: str) -> None:
-        try:
-            copy_run(self._run, self.folder, known=self._copied)
-        except OSError as error:
-            warnings.warn(
-                f"The run was not copied to {show_text(self.folder)} ({show_text(error)}). It is "
-                f"whole in {show_text(self._run.folder)}, and {otherwise}.",
-                stacklevel=3,
-            )
-
-
 def copy_run(
     run: Run, folder: str | Path, *, known: dict[str, tuple[int, int]] | None = None
 ) -> list[Path]:
@@ -250,11 +209,13 @@ class TrainingResult(Displayed):
         history: Metric name to one float per epoch, as Keras' `History.history`.
         collapse: A sentence when the model is shown to predict one class for all validation photos,
             else None.
+        head: How the last layer was found, where nothing else learned; else None.
     """
 
     run: Run
     history: dict[str, list[float]]
     collapse: str | None
+    head: str | None = None
 
     @property
     def best_epoch(self) -> int:
@@ -266,6 +227,13 @@ class TrainingResult(Displayed):
         """Say which epoch is kept, and whether overfitting or a collapse is shown."""
         losses, best = self.history["val_loss"], self.best_epoch - 1
         trained, validated = self.history["accuracy"][best], self.history["val_accuracy"][best]
+        if self.head is not None:
+            yield (
+                f"The last layer is a logistic regression ({self.head}). The accuracy is "
+                f"{trained:.1%} on the training photos and {validated:.1%} on the validation photos."
+            )
+            yield from [self.collapse] if self.collapse else []
+            return
         yield (
             f"Epoch {self.best_epoch} of {len(losses)} is kept: its validation loss, "
             f"{losses[best]:.3f}, is the lowest. The accuracy is {trained:.1%} on the (augmented) "

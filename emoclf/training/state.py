@@ -9,9 +9,8 @@ import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
-import keras
 import numpy as np
 
 from emoclf.data.loading.stored import read_array_header
@@ -19,6 +18,9 @@ from emoclf.run import Run
 from emoclf.storage import check_kind, open_regular, parse_json, refuse_another, replacing
 from emoclf.storage.archives import ZIP_ERRORS
 from emoclf.untrusted import show_text
+
+if TYPE_CHECKING:
+    import keras
 
 STATE_FOLDER_NAME = "state"
 """Name of the folder inside a run folder."""
@@ -188,9 +190,11 @@ def take_state(
     Returns:
         The state, its facts of type `MadeFrom`.
     """
+    from keras import ops
+
     facts = {"made_from": made_from, "network": _name_network(model), "history": history}
     arrays = {
-        f"{kind}/{number:04}": np.asarray(keras.ops.convert_to_numpy(each))
+        f"{kind}/{number:04}": np.asarray(ops.convert_to_numpy(each))
         for kind, variables in _list_variables(model)
         for number, each in enumerate(variables)
     }

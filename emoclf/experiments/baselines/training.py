@@ -26,7 +26,6 @@ from emoclf.experiments.baselines.result import (
 from emoclf.experiments.learners import (
     check_networks,
     describe_seconds,
-    fit_regression,
     predict_test,
     time_calls,
     time_training,
@@ -38,6 +37,7 @@ from emoclf.models.packaged import PackagedNetwork
 from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.storage import find_sha256, keep_work, write_json
+from emoclf.training.regression import fit_regression
 from emoclf.untrusted import show_text
 
 FOLDER_NAME = "baselines"

@@ -138,6 +138,18 @@ def silence_opencv() -> Iterator[None]:
         logging.setLogLevel(level)
 
 
+@contextmanager
+def single_threaded_opencv() -> Iterator[None]:
+    """Let OpenCV use one core per call, where several threads call it at once."""
+    cv2 = import_opencv()
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
 def scale_to_side(image: np.ndarray, side: int, *, max_enlargement: float) -> np.ndarray:
     """Bring a picture's longest side to `side` pixels, its aspect kept, without aliasing.
 

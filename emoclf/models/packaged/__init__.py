@@ -8,11 +8,16 @@ what it was trained on, how its predictions are meant and how well it does.
 from emoclf.models.packaged.card import (
     CARD_FILE_NAME,
     FACE_MODEL_FOLDER,
+    HEAD_FILE_NAME,
+    JOINT_MODEL_FOLDER,
     NETWORK_FILE_NAME,
+    SCENE_FILE_NAME,
     WEIGHTS_FILE_NAME,
     DamagedModelError,
+    JointCard,
     ModelCard,
     read_checked,
+    read_packaged_scene,
 )
 from emoclf.models.packaged.network import (
     FaceProbabilities,
@@ -25,14 +30,19 @@ from emoclf.models.packaged.network import (
 __all__ = [
     "CARD_FILE_NAME",
     "FACE_MODEL_FOLDER",
+    "HEAD_FILE_NAME",
+    "JOINT_MODEL_FOLDER",
     "NETWORK_FILE_NAME",
+    "SCENE_FILE_NAME",
     "WEIGHTS_FILE_NAME",
     "DamagedModelError",
     "FaceProbabilities",
+    "JointCard",
     "ModelCard",
     "PackagedNetwork",
     "calibrate_logits",
     "load_face_network",
     "read_checked",
+    "read_packaged_scene",
     "softmax",
 ]

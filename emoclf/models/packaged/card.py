@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from emoclf.display import Table
 from emoclf.storage import open_regular, read_json
@@ -15,6 +15,11 @@ from emoclf.untrusted import show_text
 FACE_MODEL_FOLDER = Path(__file__).parent / "face_model"
 """Where the packaged files lie."""
 
+JOINT_MODEL_FOLDER = Path(__file__).parent / "joint_model"
+"""Where the packaged network of scenes lies, and the head that hears it and the face network."""
+
+SCENE_FILE_NAME = "scene.onnx"
+HEAD_FILE_NAME = "head.npz"
 NETWORK_FILE_NAME = "network.onnx"
 WEIGHTS_FILE_NAME = "weights.npz"
 CARD_FILE_NAME = "card.json"
@@ -45,6 +50,9 @@ _HALVES = ("tuning", "confirmation")
 _MAX_CARD = 2**20
 _MAX_FILE = 2**30
 _MAX_SIDE, _MAX_FILTERS, _MAX_STAGES = 1024, 4096, 100
+
+
+_Card = TypeVar("_Card")
 
 
 class DamagedModelError(ValueError):
@@ -95,16 +103,7 @@ class ModelCard:
         Raises:
             DamagedModelError: If it is missing or does not say what it should.
         """
-        path = Path(folder) / CARD_FILE_NAME
-        try:
-            card: ModelCard = read_json(
-                path, what="the card of the packaged face network", kind=cls, max_bytes=_MAX_CARD
-            )
-        except (OSError, ValueError) as error:
-            raise DamagedModelError(
-                f"{show_text(path)} is missing or damaged ({show_text(error)}). {REMEDY}"
-            ) from error
-        return card
+        return _load_card(cls, folder)
 
     def __post_init__(self) -> None:
         """Refuse what no network could be used with."""
@@ -132,6 +131,37 @@ class ModelCard:
         return Table(("measured on FER2013's PublicTest", *halves), rows)
 
 
+@dataclass(frozen=True)
+class JointCard:
+    """What the packaged network of faces and scene is.
+
+    Attributes:
+        uncertain_below: The answer is "uncertain" when the larger probability is smaller than this.
+        sha256: File name to the SHA-256 of its content.
+        figures: What was measured, with n and interval.
+    """
+
+    uncertain_below: float
+    sha256: dict[str, str]
+    figures: dict[str, Any]
+
+    @classmethod
+    def load(cls, folder: str | Path = JOINT_MODEL_FOLDER) -> JointCard:
+        """Read the card in a folder; raise `DamagedModelError` if it cannot be used."""
+        return _load_card(cls, folder)
+
+
+def _load_card(kind: type[_Card], folder: str | Path) -> _Card:
+    path = Path(folder) / CARD_FILE_NAME
+    try:
+        card: _Card = read_json(path, what="a packaged card", kind=kind, max_bytes=_MAX_CARD)
+    except (OSError, ValueError) as error:
+        raise DamagedModelError(
+            f"{show_text(path)} is missing or damaged ({show_text(error)}). {REMEDY}"
+        ) from error
+    return card
+
+
 def _write_figure(name: str, value: float | Mapping[str, Any]) -> str:
     """Write a number, with its 95 % interval and n where it has them."""
     if not isinstance(value, Mapping):
@@ -141,7 +171,9 @@ def _write_figure(name: str, value: float | Mapping[str, Any]) -> str:
     return f"{number} ({low} to {high}, n = {value['count']:,})"
 
 
-def read_checked(card: ModelCard, name: str, *, folder: str | Path = FACE_MODEL_FOLDER) -> bytes:
+def read_checked(
+    card: ModelCard | JointCard, name: str, *, folder: str | Path = FACE_MODEL_FOLDER
+) -> bytes:
     """Read a packaged file, if it is the one that the card describes.
 
     Args:
@@ -169,3 +201,8 @@ def read_checked(card: ModelCard, name: str, *, folder: str | Path = FACE_MODEL_
             f"{card.sha256.get(name)}, received {show_text(received)}. {REMEDY}"
         )
     return content
+
+
+def read_packaged_scene() -> bytes:
+    """Return the packaged network of scenes, an ONNX file, checked."""
+    return read_checked(JointCard.load(), SCENE_FILE_NAME, folder=JOINT_MODEL_FOLDER)

@@ -49,19 +49,26 @@ class PackagedNetwork:
 
     Args:
         folder: Where the packaged files are.
+        content: The network's ONNX file, from elsewhere; default: the one in `folder`.
+
+    Attributes:
+        card: What the network is.
+        content: Its ONNX file.
 
     Raises:
         DamagedModelError: If a file is missing, damaged or swapped.
     """
 
-    def __init__(self, folder: str | Path = FACE_MODEL_FOLDER) -> None:
+    def __init__(
+        self, folder: str | Path = FACE_MODEL_FOLDER, *, content: bytes | None = None
+    ) -> None:
         """Check and load the files."""
         import cv2
 
         self.card = ModelCard.load(folder)
-        content = read_checked(self.card, NETWORK_FILE_NAME, folder=folder)
+        self.content = content or read_checked(self.card, NETWORK_FILE_NAME, folder=folder)
         try:
-            self._network = cv2.dnn.readNetFromONNX(np.frombuffer(content, dtype=np.uint8))
+            self._network = cv2.dnn.readNetFromONNX(np.frombuffer(self.content, dtype=np.uint8))
             self._network.setInput(np.zeros((1, *self.card.image_size, 3), dtype=np.uint8))
             received = self._network.forward().shape
         except cv2.error as error:
