@@ -237,9 +237,9 @@ class Settings:
 
     def check_for_workers(self) -> None:
         """Refuse, by a ValueError, what several workers cannot train."""
-        if self.is_pretrained:
+        if self.is_pretrained or self.network == "joint":
             raise ValueError(
-                f"network={self.network!r} is trained in stages, on one worker. Several workers "
+                f"network={self.network!r} is trained on one worker. Several workers "
                 "train network='small' or 'deep', or a backbone with weights='none'."
             )
         if self.ema_momentum:

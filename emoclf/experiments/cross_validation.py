@@ -16,7 +16,7 @@ import numpy as np
 
 from emoclf.config import FACE_SIZE, Settings
 from emoclf.data.folds import Folds, make_folds
-from emoclf.data.loading import PhotoCache, WithoutFace, take_order
+from emoclf.data.loading import PhotoCache, WithoutFace, cache_for, take_order
 from emoclf.display import count_noun
 from emoclf.experiments.kept_folds import (
     PLAN_NAME,
@@ -36,11 +36,13 @@ from emoclf.experiments.learners import (
     train_and_test,
 )
 from emoclf.images.faces import FaceDetector
+from emoclf.models.joint import JointNetwork
 from emoclf.models.packaged import PackagedNetwork
 from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.runtime import set_seeds
 from emoclf.storage import keep_work
+from emoclf.training.joint import find_features, fit_head
 from emoclf.training.regression import fit_regression
 from emoclf.untrusted import show_text
 
@@ -103,13 +105,12 @@ def cross_validate(
         ValueError: If there are too few photos, or the settings do not fit together.
     """
     from emoclf.training import check_run_is_free, hold_run, save_evaluation, start_run
-    from emoclf.training.classifier import cache_for
 
     if settings is None and learner == "face_features":
         settings = Settings(crop="face", image_size=FACE_SIZE)
     settings = settings or Settings()
     check_learner(learner, settings)
-    if learner == "network":
+    if learner == "network" and settings.network != "joint":
         check_networks(photos.class_names, settings)
     photos = photos.with_parts([row.part or "train" for row in photos.rows])
     if resume and name:
@@ -182,6 +183,9 @@ def _finish_folds(
     features = None
     if waiting and learner == "face_features":
         features = PackagedNetwork().predict_features(cache.images[:])
+    elif waiting and settings.network == "joint":
+        kept = run.folder.parent / "cache"
+        features = find_features(cache.photos, JointNetwork(), cache=cache, folder=kept)
     elif waiting:
         set_seeds(settings.seed)
         say(_estimate(splits[waiting[0]], settings, trainings=len(waiting)))
@@ -243,9 +247,11 @@ def _predict_fold(
 def _predict_with_features(features: np.ndarray, photos: Photos, settings: Settings) -> np.ndarray:
     """Fit a logistic regression on the other photos of a fold, and predict its test.
 
-    Nothing is chosen on validation photos here, so they are trained on, too.
+    Where nothing is chosen on validation photos, they are trained on, too.
     """
     test = photos.find_part("test")
+    if settings.network == "joint":
+        return fit_head(features, photos, class_weights=settings.class_weights).probabilities[test]
     others = np.setdiff1d(np.arange(len(photos)), test)
     return fit_regression(
         (features[others], photos.labels[others]),

@@ -17,6 +17,7 @@ import numpy as np
 from emoclf.config import Settings
 from emoclf.data.loading import PhotoCache, make_dataset
 from emoclf.evaluation import Evaluation, evaluate_model
+from emoclf.models.joint import JointNetwork
 from emoclf.run import Run
 
 if TYPE_CHECKING:
@@ -68,6 +69,10 @@ def predict_test(cache: PhotoCache, run: Run) -> Evaluation:
     """Let the network of a run predict the test photos of a cache."""
     from emoclf.models.model_file import load_model
 
+    if run.settings.network == "joint":
+        sheets = cache.images[cache.photos.find_part("test")]
+        found = JointNetwork.load(run.model_file).predict_on_batch(sheets)
+        return Evaluation(cache.photos.part("test"), found.astype(np.float64))
     model, _ = load_model(run.model_file, compiled=False)
     dataset = make_dataset(cache, "test", batch_size=32)
     return evaluate_model(model, dataset, cache.photos.part("test"))

@@ -95,6 +95,8 @@ class Prediction(Displayed):
         problem: Why the photo could not be read, else None.
         faces: The prediction for each face, the largest first. A network of whole photos gives
             one, whose box is the photo.
+        photo: The prediction for the photo as a whole, by faces and scene, of a network that looks
+            at both; else None.
         note: What to know about it, for example that no face was found and what to do; else None.
         detector: Which face detector looked at the photo; None when none did.
     """
@@ -102,40 +104,49 @@ class Prediction(Displayed):
     file: str | None = None
     problem: str | None = None
     faces: tuple[FacePrediction, ...] = ()
+    photo: FacePrediction | None = None
     note: str | None = None
     detector: str | None = None
 
     @property
+    def main(self) -> FacePrediction | None:
+        """The prediction for the photo as a whole, else for its largest face; None without any."""
+        return self.photo or next(iter(self.faces), None)
+
+    @property
     def class_name(self) -> str | None:
-        """The most probable class of the largest face, however uncertain; None without one."""
-        return self.faces[0].class_name if self.faces else None
+        """The most probable class of `main`, however uncertain; None without it."""
+        return self.main.class_name if self.main else None
 
     @property
     def answer(self) -> str | None:
-        """A class or "uncertain", of the largest face; None without one."""
-        return self.faces[0].answer if self.faces else None
+        """A class or "uncertain", of `main`; None without it."""
+        return self.main.answer if self.main else None
 
     @property
     def probabilities(self) -> dict[str, float]:
-        """Class name to probability, 0 to 1, of the largest face; empty without one."""
-        return self.faces[0].probabilities if self.faces else {}
+        """Class name to probability, 0 to 1, of `main`; empty without it."""
+        return self.main.probabilities if self.main else {}
 
     def blocks(self) -> list[str]:
         """Return one sentence, for example `sunny.jpg: Happy (Sad 4%, Happy 96%)`."""
         name = f"{show_text(self.file)}: " if self.file else ""
         if self.problem:
             return [f"{name}not read. {self.problem}"]
-        if not self.faces:
+        if not self.main:
             return [f"{name}{self.note}"]
+        whole = [f"{self.photo}"] if self.photo else []
         count = f"{len(self.faces)} faces, the largest first: " if len(self.faces) > 1 else ""
         note = f". {self.note}" if self.note else ""
-        return [f"{name}{count}{'; '.join(map(str, self.faces))}{note}"]
+        found = [f"{count}{'; '.join(map(str, self.faces))}"] if self.faces else []
+        return [f"{name}{' | '.join([*whole, *found])}{note}"]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the prediction as a dictionary that JSON can hold."""
         largest = {"answer": self.answer, "probabilities": self.probabilities}
         faces = [face.to_dict() for face in self.faces]
-        return {"file": self.file, **largest, **asdict(self), "faces": faces}
+        photo = self.photo.to_dict() if self.photo else None
+        return {"file": self.file, **largest, **asdict(self), "faces": faces, "photo": photo}
 
 
 def find_most_probable(probabilities: Mapping[str, float]) -> str:

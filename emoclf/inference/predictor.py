@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emoclf.config import CLASS_NAMES, MODEL_FILE_NAME
+from emoclf.config import CLASS_NAMES
 from emoclf.data.folders import list_files
 from emoclf.images import (
     DecodedImage,
@@ -31,7 +31,9 @@ from emoclf.inference.predictions import (
     UncertaintyRule,
     find_most_probable,
 )
+from emoclf.models.joint import JOINT_SUFFIX, JointNetwork
 from emoclf.models.packaged import FACE_MODEL_FOLDER, NETWORK_FILE_NAME, PackagedNetwork
+from emoclf.run import Run
 from emoclf.storage import is_folder
 
 MakeDetector = Callable[[], FaceDetector]
@@ -42,6 +44,8 @@ NO_FACE_NOTE = (
     "front, or ask for the whole photo instead: whole_photo=True (--whole-photo)."
 )
 NO_SEARCH_NOTE = "The prediction is for the whole photo, because no face can be searched for:"
+SCENE_NOTE = "No face was found, so the prediction is by the scene alone."
+SCENE_ONLY_NOTE = "The prediction is by the scene alone, because no face can be searched for:"
 WHOLE_PHOTO_NOTE = (
     "No face was found, so the prediction is for the whole photo. The network learnt from faces "
     "alone: unless the photo is a face that was cut out, this is no more than a guess."
@@ -106,7 +110,8 @@ class Predictor:
         """Load the model of a run.
 
         Args:
-            path: A run folder, or a `.keras` file that emoclf saved. Only load files you trust.
+            path: A run folder, or a `.keras` or `.zip` file that emoclf saved. Only load files you
+                trust.
             detector: As for the class. A model of whole photos needs none.
 
         Returns:
@@ -116,10 +121,15 @@ class Predictor:
             FileNotFoundError: If there is no model at `path`.
             ValueError: If the file is damaged or was not saved by emoclf.
         """
-        from emoclf.models.model_file import load_model  # the packaged network needs none of it
+        from emoclf.models.model_file import (  # the packaged network needs none of it
+            load_info,
+            load_model,
+        )
 
         path = Path(path)
-        path = path / MODEL_FILE_NAME if path.is_dir() else path
+        path = Run(path).model_file if path.is_dir() else path
+        if path.suffix == JOINT_SUFFIX:
+            return cls(JointNetwork.load(path), load_info(path), detector=detector, file=path)
         model, info = load_model(path, compiled=False)
         return cls(model, info, detector=detector, file=path)
 
@@ -285,6 +295,7 @@ class Predictor:
         """Get the detector ready, once per call: to look for one may take a while."""
         if self.info.crop == "none":
             return _Search(None, whole_photo)
+        whole_photo = whole_photo or self.info.crop == "both"
         try:
             return _Search(self.detector, whole_photo)
         except FaceDetectorUnavailableError as error:
@@ -310,11 +321,12 @@ class Predictor:
         prepared = prepare(
             decoded, self.info, detector=search.detector, whole_photo=search.whole_photo
         )
-        note = None
+        note, is_sheet = None, self.info.crop == "both"
         if search.problem:
-            note = f"{NO_SEARCH_NOTE} {search.problem}"
+            note = f"{SCENE_ONLY_NOTE if is_sheet else NO_SEARCH_NOTE} {search.problem}"
         elif search.detector and not prepared.faces:
             note = WHOLE_PHOTO_NOTE if search.whole_photo else NO_FACE_NOTE
+            note = SCENE_NOTE if is_sheet else note
         detector = search.detector.description if search.detector else None
         return Prediction(_name_file(photo), note=note, detector=detector), prepared
 
@@ -326,20 +338,49 @@ class Predictor:
             classes, neither = self._run(np.concatenate([each.crops for each in shown]))
             others = [None] * len(classes) if neither is None else neither.tolist()
             rows = zip(classes, others, strict=True)
+        if self.info.crop == "both":
+            return [self._name_sheet(each, prepared, rows) for each, prepared in begun]
         return [replace(each, faces=tuple(self._name_faces(crops, rows))) for each, crops in begun]
 
+    def _name_sheet(
+        self,
+        begun: Prediction,
+        prepared: Prepared | None,
+        rows: Iterator[tuple[np.ndarray, float | None]],
+    ) -> Prediction:
+        """Give a photo the answer for the whole of it, and one for each of its faces."""
+        if prepared is None or prepared.face_crops is None:
+            return begun
+        (photo,) = self._name_faces(replace(prepared, faces=()), rows)
+        face: Any = getattr(self.model, "face", None)
+        found: tuple[FacePrediction, ...] = ()
+        if face is not None and prepared.faces:
+            with self._lock:
+                classes, neither = face.predict_with_neither(prepared.face_crops)
+            own = iter(zip(classes, neither.tolist(), strict=True))
+            card = face.card
+            rule = UncertaintyRule(card.uncertain_below, card.neither_above)
+            found = tuple(self._name_faces(prepared, own, names=CLASS_NAMES, rule=rule))
+        return replace(begun, photo=photo, faces=found)
+
     def _name_faces(
-        self, prepared: Prepared | None, rows: Iterator[tuple[np.ndarray, float | None]]
+        self,
+        prepared: Prepared | None,
+        rows: Iterator[tuple[np.ndarray, float | None]],
+        *,
+        names: Sequence[str] = (),
+        rule: UncertaintyRule | None = None,
     ) -> Iterator[FacePrediction]:
         """Yield a prediction for each crop, from as many of the network's rows."""
         if prepared is None:
             return
+        names, rule = names or self.info.class_names, rule or self.rule
         height, width = prepared.size
         whole = (0.0, 0.0, float(width), float(height))
         for face in prepared.faces or [None] * len(prepared.crops):
             row, neither = next(rows)
-            shares = dict(zip(self.info.class_names, map(float, row), strict=True))
-            answer = self.rule.decide(shares, neither) if self.rule else find_most_probable(shares)
+            shares = dict(zip(names, map(float, row), strict=True))
+            answer = rule.decide(shares, neither) if rule else find_most_probable(shares)
             if face is None:
                 yield FacePrediction(whole, shares, answer, neither, is_whole_photo=True)
             else:

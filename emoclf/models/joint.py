@@ -236,8 +236,8 @@ class JointNetwork:
         """
         if self.head is None:
             raise ValueError("The network has no head yet: train one (network='joint').")
-        members = {MEMBER_NAME: write_info(info), _SCENE: self.scene.content}
-        members |= {_FACE: self.face.content}
+        members = {MEMBER_NAME: write_info(info).encode()}
+        members |= {_SCENE: self.scene.content, _FACE: self.face.content}
         members |= {f"{name}.npy": _to_bytes(each) for name, each in self.head._asdict().items()}
         with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for name, content in members.items():

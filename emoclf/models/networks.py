@@ -38,6 +38,11 @@ def build_network(settings: Settings, class_names: Sequence[str] = CLASS_NAMES) 
     """
     size = settings.image_size
     options: dict[str, Any] = {"dropout": settings.dropout, "augment": settings.augment}
+    if settings.network == "joint":
+        raise ValueError(
+            "network='joint' is no network of Keras: train it with emoclf.train, which finds its "
+            "last layer."
+        )
     if settings.network == "small":
         return build_cnn(size, class_names, **options)
     if settings.network == "deep":

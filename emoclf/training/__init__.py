@@ -16,7 +16,7 @@ from emoclf.runtime import require_part
 
 if TYPE_CHECKING:
     from emoclf.training.callbacks import CopyRun, make_callbacks
-    from emoclf.training.classifier import train, use_devices, use_precision
+    from emoclf.training.classifier import use_devices, use_precision
     from emoclf.training.fitting import (
         Stage,
         compile_model,
@@ -36,15 +36,17 @@ if TYPE_CHECKING:
         save_evaluation,
         start_run,
     )
+    from emoclf.training.training import train
 
 _WITHOUT_KERAS: dict[str, tuple[str, ...]] = {
     "joint": ("train_joint",),
     "locking": ("RunInUseError", "check_run_is_free", "hold_run"),
     "run_folder": ("TrainingResult", "copy_run", "finish_run", "save_evaluation", "start_run"),
+    "training": ("train",),
 }
 _WITH_KERAS: dict[str, tuple[str, ...]] = {
     "callbacks": ("CopyRun", "make_callbacks"),
-    "classifier": ("train", "use_devices", "use_precision"),
+    "classifier": ("use_devices", "use_precision"),
     "fitting": ("Stage", "compile_model", "make_learning_rate", "plan_stages", "train_model"),
     "lr_range_test": ("LearningRateCurve", "find_learning_rate"),
     "multi_worker": ("train_on_cluster",),

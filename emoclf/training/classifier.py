@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import keras
 
 from emoclf.config import Devices, Settings
-from emoclf.data.loading import PhotoCache, WithoutFace, cache_photos, make_dataset
+from emoclf.data.loading import PhotoCache, WithoutFace, cache_for, make_dataset
 from emoclf.images.faces import FaceDetector
 from emoclf.models import build_network, synchronise_normalisation
 from emoclf.photos import Photos
@@ -105,58 +105,24 @@ def use_precision(policy: str) -> Iterator[str]:
         keras.config.set_dtype_policy(before)
 
 
-def train(
+def train_in_keras(
     photos: Photos,
-    settings: Settings | None = None,
+    settings: Settings,
     *,
-    logs: str | Path = "logs",
-    name: str | None = None,
-    resume: bool = False,
-    copies: str | Path | None = None,
-    devices: Devices = "one",
-    detector: FaceDetector | None = None,
-    without_face: WithoutFace = "leave_out",
-    cache: PhotoCache | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    say: Callable[[str], None] = lambda _: None,
-    verbose: int | str = 0,
-    progress: bool = False,
+    logs: str | Path,
+    name: str | None,
+    resume: bool,
+    copies: str | Path | None,
+    devices: Devices,
+    detector: FaceDetector | None,
+    without_face: WithoutFace,
+    cache: PhotoCache | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    say: Callable[[str], None],
+    verbose: int | str,
+    progress: bool,
 ) -> TrainingResult:
-    """Train the network of the settings and keep everything of it in a run folder.
-
-    A pretrained network is trained in stages: see `train_model`.
-
-    Args:
-        photos: Which photos; those of the test are not looked at.
-        settings: What to train and how.
-        logs: The folder that holds all runs.
-        name: Name of the run; default: the time.
-        resume: Go on with the run of this name, where there is one: stopped at any moment and
-            started again, the end is the same.
-        copies: A folder, on Google Drive for example, that gets a copy of the run after every
-            epoch, and from which a run is brought back to go on.
-        devices: `"all"` lets all GPUs of this machine share every batch.
-        detector: What finds faces, for `settings.crop="face"`; default: `make_detector()`.
-        without_face: What becomes of a photo without a face: see `cache_photos`.
-        cache: The photos, decoded already as the settings say; default: they are
-            decoded here.
-        callbacks: Your own, for W&B, MLflow or Trackio, for example: see `train_model`.
-        say: Called with a line of progress now and then, such as `print`.
-        verbose: As in Keras' `fit`.
-        progress: Whether decoding shows a progress bar.
-
-    Returns:
-        The run, the history, the best epoch and whether the model collapsed.
-
-    Raises:
-        UnreadableImageError: If a photo cannot be read; the message names it.
-        FaceDetectorUnavailableError: If faces are asked for and there is no detector.
-        ResumeRefusedError: If the run to go on with is another training.
-        RunInUseError: If another process writes that run.
-        PretrainedWeightsError: If the network's weights cannot be downloaded or read.
-        ValueError: If the settings do not fit together.
-    """
-    settings = settings or Settings()
+    """Do what `train` says, for every network but the joint one."""
     if resume and name:
         check_run_is_free(Path(logs) / name)
     set_seeds(settings.seed)
@@ -201,17 +167,3 @@ def _check_cache(cache: PhotoCache, settings: Settings) -> None:
             f"cache: expected photos of the settings' image_size and crop, {expected}, received "
             f"{received}. Make it with cache_photos and these settings, or leave it out."
         )
-
-
-def cache_for(
-    settings: Settings, photos: Photos, *, logs: str | Path, **options: Any
-) -> PhotoCache:
-    """Decode photos as the settings say, into the cache that a folder of runs has."""
-    return cache_photos(
-        photos,
-        image_size=settings.image_size,
-        resize_mode=settings.resize_mode,
-        crop=settings.crop,
-        cache_folder=Path(logs) / "cache",
-        **options,
-    )

@@ -24,6 +24,7 @@ from emoclf.data.loading import (
     PhotoCache,
     WithoutFace,
     balanced_class_weights,
+    cache_for,
     make_dataset,
     take_order,
 )
@@ -35,7 +36,6 @@ from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.runtime import make_tf_config, set_seeds
 from emoclf.storage import check_kind, parse_json, refuse_another
-from emoclf.training.classifier import cache_for
 from emoclf.training.fitting import compile_model, make_learning_rate
 from emoclf.training.locking import hold_run
 from emoclf.training.run_folder import start_run

@@ -230,7 +230,7 @@ class TrainingResult(Displayed):
         if self.head is not None:
             yield (
                 f"The last layer is a logistic regression ({self.head}). The accuracy is "
-                f"{trained:.1%} on the training photos and {validated:.1%} on the validation photos."
+                f"{trained:.1%} on the training photos, {validated:.1%} on those of validation."
             )
             yield from [self.collapse] if self.collapse else []
             return

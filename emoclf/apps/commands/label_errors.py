@@ -95,12 +95,15 @@ def cross_validate(
     settings = _read_settings(options, learner)
     refuse_face_options(settings)
     check_name(logs, name, resume=resume, settings=settings, example="check")
-    require_part("tensorflow")
+    needs_keras = learner == "network" and settings.network != "joint"
+    if needs_keras:
+        require_part("tensorflow")
     photos = choose_photos(folder, split, settings, class_map)
     used = photos.take([include_test or row.part != "test" for row in photos.rows])
     make_folds(used, fold_count=folds, repeats=repeats)  # refuses too few photos
-    found = (detector or DetectorChoice())() if settings.crop == "face" else None
-    load_tensorflow()
+    found = None if settings.crop == "none" else (detector or DetectorChoice())()
+    if needs_keras:
+        load_tensorflow()
     from emoclf.experiments.cross_validation import cross_validate as cross_validate_photos
 
     with waiting("Training and predicting the folds"):
@@ -292,7 +295,7 @@ def compare_corrections(
     found = label_errors.load_decisions(decisions)
     applied = label_errors.apply_decisions(placed.root, found, class_map=class_map)
     corrected = label_errors.correct_labels(placed, found, locations=applied.locations)
-    faces = (detector or DetectorChoice())() if opened.settings.crop == "face" else None
+    faces = None if opened.settings.crop == "none" else (detector or DetectorChoice())()
     load_tensorflow()
     with waiting("Training"):
         comparison = label_errors.compare_corrections(

@@ -101,12 +101,13 @@ def train(
     _check_workers(name, addresses, worker, settings)
     goes_on = resume or bool(addresses)
     check_name(logs, name, resume=goes_on, settings=settings, example="first", copies=copies)
-    require_part("tensorflow")
+    if settings.network != "joint":
+        require_part("tensorflow")
     photos = choose_photos(folder, split, settings, class_map)
-    found = (detector or DetectorChoice())() if settings.crop == "face" else None
-    load_tensorflow()
+    found = None if settings.crop == "none" else (detector or DetectorChoice())()
+    if settings.network != "joint":
+        load_tensorflow()
     from emoclf.training import train as train_network
-    from emoclf.training import train_on_cluster
 
     common: dict[str, Any] = {
         "logs": logs,
@@ -117,6 +118,8 @@ def train(
         "progress": is_watched(),
     }
     if addresses:
+        from emoclf.training import train_on_cluster
+
         with waiting("Training"):
             train_on_cluster(photos, settings, addresses=addresses, index=worker, **common)
         echo(propose("evaluate", logs / str(name)))

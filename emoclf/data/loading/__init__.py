@@ -5,4 +5,9 @@ hands them to TensorFlow.
 """
 
 from emoclf.data.loading.batches import balanced_class_weights, find_order, make_dataset, take_order
-from emoclf.data.loading.photo_cache import PhotoCache, WithoutFace, cache_photos
+from emoclf.data.loading.photo_cache import (
+    PhotoCache,
+    WithoutFace,
+    cache_for,
+    cache_photos,
+)

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from tqdm import tqdm
 
-from emoclf.config import IMAGE_SIZE, Crop, ResizeMode, WithoutFace
+from emoclf.config import IMAGE_SIZE, SHEET_SIZE, Crop, ResizeMode, Settings, WithoutFace
 from emoclf.data.loading.stored import StoredPhotos
 from emoclf.display import Displayed, Table
 from emoclf.images import ModelInfo, prepare, sharing_memory
@@ -84,8 +84,10 @@ class PhotoCache(Displayed):
 
     @property
     def crop(self) -> Crop:
-        """What the images show: whole photos or faces."""
-        return "none" if self.faces is None else "face"
+        """What the images show: whole photos, faces, or sheets with both."""
+        if self.faces is None:
+            return "none"
+        return "both" if tuple(self.images.shape[1:3]) == SHEET_SIZE else "face"
 
     def blocks(self) -> Iterable[str | Table]:
         """Return how many photos there are, how large, where they lie, and who has no face."""
@@ -120,7 +122,7 @@ def cache_photos(
         image_size: `(height, width)` in pixels.
         resize_mode: `"pad"` keeps the whole photo, `"crop"` its centre.
         crop: `"none"` takes whole photos; `"face"` finds the faces in each photo and cuts out
-            the largest one with `crop_face`.
+            the largest one with `crop_face`; `"both"` makes sheets with the photo and its faces.
         detector: What finds the faces. It is used from several threads: those that `make_detector`
             makes can bear it. Default: `make_detector()`. Without a meaning for whole photos.
         without_face: What becomes of a photo without a face: `"leave_out"`, or `"whole_photo"`,
@@ -152,7 +154,8 @@ def cache_photos(
         if value not in get_args(choices):
             raise ValueError(f"{name}={value!r} should be one of {get_args(choices)}.")
     info = ModelInfo(photos.class_names, image_size, resize_mode, crop)
-    finder = (detector or make_detector()) if crop == "face" else None
+    finder = None if crop == "none" else detector or make_detector()
+    without_face = "whole_photo" if crop == "both" else without_face
     preparation = _Preparation(info, finder, without_face)
     remove_leftovers(cache_folder)
     shape = (len(photos), *image_size, 3)
@@ -165,6 +168,20 @@ def cache_photos(
         found = _prepare_on_disk(photos, path, preparation, workers, progress)
         images, location = StoredPhotos(path), str(path)
     return _describe_search(photos, images, preparation, found, location)
+
+
+def cache_for(
+    settings: Settings, photos: Photos, *, logs: str | Path, **options: Any
+) -> PhotoCache:
+    """Decode photos as the settings say, into the cache that a folder of runs has."""
+    return cache_photos(
+        photos,
+        image_size=settings.image_size,
+        resize_mode=settings.resize_mode,
+        crop=settings.crop,
+        cache_folder=Path(logs) / "cache",
+        **options,
+    )
 
 
 class _Preparation(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from emoclf.config import Settings
-from emoclf.data.loading import WithoutFace
+from emoclf.data.loading import WithoutFace, cache_for
 from emoclf.display import Displayed, Table, count_noun
 from emoclf.evaluation import ESTIMATE_HEADERS, Evaluation, compare_evaluations
 from emoclf.experiments.label_errors.sheet import Decision
@@ -187,7 +187,6 @@ def compare_corrections(
         >>> print(compare_corrections(split, settings))  # doctest: +SKIP
     """
     from emoclf.training import check_run_is_free, hold_run
-    from emoclf.training.classifier import cache_for
 
     settings, folder = settings or Settings(), Path(logs) / name
     check_networks(split.before.class_names, settings)
