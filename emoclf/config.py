@@ -217,7 +217,7 @@ class Settings:
 
     def _check_fit(self) -> None:
         """Refuse values that are right one by one, but not together."""
-        size, crop = _WANTED.get(self.network, (self.image_size, self.crop))
+        size, _ = _WANTED.get(self.network, (self.image_size, self.crop))
         if self.image_size != size:
             raise ValueError(
                 f"network={self.network!r} takes {size[0]} x {size[1]} pixels. Received: "

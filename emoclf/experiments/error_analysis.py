@@ -195,7 +195,7 @@ def make_corrupted_prediction(
         FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
     """
     info, known = predictor.info, dict[int, Face | None]()
-    shows_faces = info.crop == "face"
+    shows_faces = info.crop != "none"
     detector = predictor.detector if shows_faces else None
 
     def find(photo: CorruptedPhoto) -> list[Face] | None:

@@ -64,20 +64,21 @@ def annotate_photo(
     _check_photo(photo)
     scale = max(1, math.ceil(MIN_SIDE_PX / max(photo.shape[:2])))
     canvas = _make_canvas(photo, scale)
-    if not prediction.faces:
+    shown = prediction.faces if numbered and prediction.faces else prediction.all
+    if not shown:
         whole = (0.0, 0.0, float(canvas.width), float(canvas.height))
         label = "not read" if prediction.problem else "no face"
         _draw_label(canvas, whole, [label], NEUTRAL_COLOUR, [])
         return np.array(canvas)
     classes = tuple(prediction.probabilities)
-    boxes = [_place_box(face, scale, photo) for face in prediction.faces]
-    for face, box in zip(reversed(prediction.faces), reversed(boxes), strict=True):
+    boxes = [_place_box(face, scale, photo) for face in shown]
+    for face, box in zip(reversed(shown), reversed(boxes), strict=True):
         colour = _colour_of(face, classes)
         _draw_box(canvas, box, colour, is_broken=face.answer == UNCERTAIN)
     occupied = list(boxes)
     if numbered and len(boxes) == 1:
         return np.array(canvas)
-    for number, (face, box) in enumerate(zip(prediction.faces, boxes, strict=True), start=1):
+    for number, (face, box) in enumerate(zip(shown, boxes, strict=True), start=1):
         labels = [f"{number} {face.answer}", str(number)] if numbered else _find_labels(face)
         _draw_label(canvas, box, labels, _colour_of(face, classes), occupied, sparing=numbered)
     return np.array(canvas)

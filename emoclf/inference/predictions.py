@@ -109,9 +109,14 @@ class Prediction(Displayed):
     detector: str | None = None
 
     @property
+    def all(self) -> tuple[FacePrediction, ...]:
+        """The prediction for the photo as a whole, where there is one, then those for its faces."""
+        return (*([self.photo] if self.photo else []), *self.faces)
+
+    @property
     def main(self) -> FacePrediction | None:
         """The prediction for the photo as a whole, else for its largest face; None without any."""
-        return self.photo or next(iter(self.faces), None)
+        return next(iter(self.all), None)
 
     @property
     def class_name(self) -> str | None:

@@ -1,6 +1,6 @@
-"""Faces and scene together: features that others' networks find in both, and a head that decides.
+"""Faces and scene together: two networks find features in them, a head decides.
 
-`SceneNetwork` finds features in the whole photo, `PackagedNetwork` says what its faces express; both
+`SceneNetwork` finds features in the photo, `PackagedNetwork` says what its faces express; both
 stay as they are. What learns is the `Head`, a logistic regression on what they found. So the
 features of a photo are computed once, and learning takes a second. All of it runs in OpenCV.
 """

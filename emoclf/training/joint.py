@@ -207,7 +207,7 @@ def find_features(
         photos: Which photos.
         network: Finds the features.
         detector: What finds faces; default: `make_detector()`, if a photo is looked at.
-        cache: Sheets of these photos, and of others, that are decoded already.
+        cache: Sheets of these photos, or more, that are decoded already, by any detector.
         folder: Where features are kept, in one file for these networks and this detector.
         progress: Whether a progress bar is shown.
 
@@ -218,8 +218,12 @@ def find_features(
         UnreadableImageError: If a photo cannot be read; the message names it.
         FaceDetectorUnavailableError: If there is no face detector here.
     """
-    detector = detector or make_detector()
-    facts = (str(_FORMAT), network.sha256, detector.description)
+    if cache is not None and cache.faces is not None:
+        description = cache.faces.detector
+    else:
+        detector = detector or make_detector()
+        description = detector.description
+    facts = (str(_FORMAT), network.sha256, description)
     digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()
     path = Path(folder) / f"features-{digest[:16]}.npz"
     contents = [
@@ -233,7 +237,7 @@ def find_features(
 
         def load_sheet(content: str) -> np.ndarray:
             file = files[content]
-            if cache is not None and file in places:
+            if cache is not None:
                 return cache.images[places[file]]
             return prepare(file, _SHEETS, detector=detector).crops[0]
 

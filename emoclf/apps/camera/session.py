@@ -176,7 +176,7 @@ class LiveSession:
         """Prepare everything that the first frame would have to wait for."""
         model, info, rule = predictor.model, predictor.info, predictor.rule
         self.detector: FaceTracker | None = None
-        if info.crop == "face":
+        if info.crop != "none":
             self.detector = FaceTracker(predictor.detector, every=detect_every)
         self._predictor = Predictor(model, info, detector=self.detector, rule=rule)
         self._smoother = PredictionSmoother(half_life_seconds=half_life_seconds, rule=rule)

@@ -231,7 +231,7 @@ def _print_notes(done: Sequence[Predicted], choice: DetectorChoice) -> None:
     """Say on the standard error stream what the user should know beside the predictions."""
     if choice.made and choice.made.note:
         echo(f"Note: {choice.made.note}", err=True)
-    for note in sorted({each.note for each, _ in done if each.note and each.faces}):
+    for note in sorted({each.note for each, _ in done if each.note and each.all}):
         echo(f"Note: {note}", err=True)
 
 
@@ -244,7 +244,7 @@ def _print_known(done: Sequence[Predicted], predictor: Predictor) -> None:
     if run is None or not run.is_there:
         return
     seen = {row.sha256 for row in run.photos.rows if row.sha256 and row.part != "test"}
-    files = [each.file for each, _ in done if each.faces and each.file]
+    files = [each.file for each, _ in done if each.all and each.file]
     known = sum(find_sha256(Path(file)) in seen for file in files if Path(file).is_file())
     if known:
         were = "was" if known == 1 else "were"

@@ -95,9 +95,9 @@ def format_rows(prediction: Prediction, layout: Layout) -> Iterator[str]:
         reason = prediction.problem.removeprefix(f"{prediction.file!r}: ")
         row = f"{start}  {'not read':<{answer_columns}}  "
         yield row + _indent(show_text(reason), count_columns(row), columns)
-    elif not prediction.faces:
+    elif not prediction.all:
         yield f"{start}  no face"
-    for face in prediction.faces:
+    for face in prediction.all:
         row = f"{start}  {face.answer:<{answer_columns}}  "
         text = _format_face(face)
         if columns and count_columns(row) + len(text) > columns and not face.is_whole_photo:
@@ -147,13 +147,13 @@ def count_columns(text: str) -> int:
 
 def summarise(predictions: Sequence[Prediction]) -> dict[str, Any]:
     """Count photos, faces, whole photos, those without a prediction, and each prediction."""
-    faces = [face for prediction in predictions for face in prediction.faces]
+    faces = [face for each in predictions for face in each.all[: 1 if each.photo else None]]
     whole = sum(face.is_whole_photo for face in faces)
     return {
         "photos": len(predictions),
-        "faces": len(faces) - whole,
+        "faces": sum(not face.is_whole_photo for each in predictions for face in each.faces),
         "whole_photos": whole,
-        "without_face": sum(not (each.faces or each.problem) for each in predictions),
+        "without_face": sum(not (each.all or each.problem) for each in predictions),
         "not_read": sum(each.problem is not None for each in predictions),
         "answers": dict(Counter(face.answer for face in faces).most_common()),
     }

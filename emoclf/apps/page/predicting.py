@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from emoclf.config import MODEL_FILE_NAME
+from emoclf.config import JOINT_FILE_NAME, MODEL_FILE_NAME
 from emoclf.display import Table
 from emoclf.images import UnreadableImageError, load_image, sharing_memory
 from emoclf.images.faces import FaceDetectorUnavailableError
@@ -152,13 +152,13 @@ class Models:
 
 def _name_network(path: Path) -> str:
     """Say in words which network of the user's a path is."""
-    folder = path.parent if path.name == MODEL_FILE_NAME else path
+    folder = path.parent if path.name in (MODEL_FILE_NAME, JOINT_FILE_NAME) else path
     name = show_text(folder.name)
     try:
         settings = Run(folder).settings
     except (OSError, ValueError):  # a file alone, or a run that will say so when it is loaded
         return f"My network {name}"
-    looked_at = "faces" if settings.crop == "face" else "whole photos"
+    looked_at = {"face": "faces", "both": "faces and scene"}.get(settings.crop, "whole photos")
     return f"My run {name}: {settings.network} network, {looked_at}"
 
 

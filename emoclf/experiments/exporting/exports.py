@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emoclf.config import MODEL_FILE_NAME
 from emoclf.display import Displayed, Table
 from emoclf.experiments.exporting.parity import Parity, ParityPhotos, gather_photos, score
 from emoclf.images import ModelInfo
@@ -24,6 +23,7 @@ from emoclf.models.formats import (
     write_export,
 )
 from emoclf.models.formats.loading import PARITY_FILE_NAME, find_changed_file, list_export_files
+from emoclf.models.joint import JOINT_SUFFIX
 from emoclf.models.model_file import MEMBER_NAME, load_model
 from emoclf.run import Run
 from emoclf.storage import building_folder, check_kind, find_sha256, read_json, write_json
@@ -142,7 +142,12 @@ def export_model(
             f"{show_text(path)} is no run folder, so there are no photos to score its exports on: "
             "give photos, a folder with one folder per class."
         )
-    file = path / MODEL_FILE_NAME if path.is_dir() else path
+    file = Run(path).model_file if path.is_dir() else path
+    if file.suffix == JOINT_SUFFIX:
+        raise ValueError(
+            f"{show_text(file)} looks at faces and scene and is not exported: it holds both "
+            "networks as ONNX files already, and the last layer as arrays of NumPy."
+        )
     folder = file.parent / EXPORTS_FOLDER_NAME if folder is None else Path(folder)
     network, info = load_model(file, compiled=False)
     _check_places(folder, chosen)  # before minutes are spent on decoding

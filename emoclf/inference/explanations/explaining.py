@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, cast, get_args
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from emoclf.config import Method
+from emoclf.config import FACE_SIZE, SCENE_SIZE, Method
 from emoclf.display import Displayed
 from emoclf.images import PADDING_GREY, Photo, Prepared
 from emoclf.images.faces import import_opencv
-from emoclf.inference import Prediction, Predictor
+from emoclf.images.faces.cropping import map_face
+from emoclf.images.sheet import MAX_FACES, place_face
+from emoclf.inference import FacePrediction, Prediction, Predictor
 from emoclf.inference.annotation import annotate_photo, save_picture
 from emoclf.inference.explanations.maps import make_grad_cam_maps, make_occlusion_maps
 
@@ -136,8 +138,8 @@ def explain(
     """
     _check_method(predictor, method)
     prediction, shown = predictor.predict_prepared(photo, whole_photo=whole_photo)
-    _check_face(prediction, face)
-    class_name = prediction.faces[face].class_name if class_name is None else class_name
+    explained = _choose_explained(prediction, face)
+    class_name = explained.class_name if class_name is None else class_name
     names, model = predictor.info.class_names, predictor.model
     if class_name not in names:
         raise ValueError(f"class_name={class_name!r} should be one of {', '.join(names)}.")
@@ -151,12 +153,12 @@ def explain(
     total = float(marks.sum(dtype=np.float64))
     placed = _place(marks, shown, face)
     placed /= placed.max() or 1.0
-    height, width = marks.shape
+    height, width = marks.shape if shown.face_crops is None else SCENE_SIZE
     corners = np.array([(0, 0, 1), (width, 0, 1), (width, height, 1), (0, height, 1)], dtype=float)
     return Explanation(
         map=placed,
         class_name=class_name,
-        probability=prediction.faces[face].probabilities[class_name],
+        probability=explained.probabilities[class_name],
         method=method,
         corners=corners @ shown.matrices[face].T,
         fraction_on_photo=float(marks[is_on_photo].sum(dtype=np.float64)) / total if total else 0.0,
@@ -164,7 +166,9 @@ def explain(
         probability_hiding_least=least,
         prediction=prediction,
         face=face,
-        note=None if marks.max() > 0 else NOTHING_NOTE,
+        note=_describe_parts(predictor, shown, label, class_name)
+        if marks.max() > 0
+        else NOTHING_NOTE,
     )
 
 
@@ -180,14 +184,32 @@ def _check_method(predictor: Predictor, method: str) -> None:
         )
 
 
-def _check_face(prediction: Prediction, face: int) -> None:
-    if 0 <= face < len(prediction.faces):
-        return
-    if not prediction.faces:
+def _choose_explained(prediction: Prediction, face: int) -> FacePrediction:
+    """Return the prediction that is explained: of the photo as a whole, or of one of its faces."""
+    found = (prediction.photo,) if prediction.photo else prediction.faces
+    if 0 <= face < len(found):
+        return found[face]
+    if not found:
         raise NothingToExplainError(prediction.note or "There is no prediction to explain.")
     raise NothingToExplainError(
-        f"face={face}: expected a number from 0 to {len(prediction.faces) - 1}, because "
-        f"{len(prediction.faces)} were found."
+        f"face={face}: expected a number from 0 to {len(found) - 1}, because "
+        f"{len(found)} were found."
+    )
+
+
+def _describe_parts(
+    predictor: Predictor, shown: Prepared, label: int, class_name: str
+) -> str | None:
+    """Say what the faces and the scene of a sheet each do to the probability of a class."""
+    if shown.face_crops is None or not shown.faces:
+        return None
+    without_faces, without_scene = shown.crops[0].copy(), shown.crops[0].copy()
+    without_faces[SCENE_SIZE[0] :] = 0
+    without_scene[: SCENE_SIZE[0]] = PADDING_GREY
+    scene, faces = predictor.predict_probabilities(np.stack([without_faces, without_scene]))
+    return (
+        f"By the scene alone: {class_name} {scene[label]:.0%}; by the faces alone: "
+        f"{faces[label]:.0%}."
     )
 
 
@@ -207,9 +229,19 @@ def _hide(
 
 def _place(marks: np.ndarray, shown: Prepared, face: int) -> np.ndarray:
     """Lay the network's map onto the photo: float32 of its size, 0 where nothing was shown."""
-    inverse = np.linalg.inv(np.vstack([shown.matrices[face], (0, 0, 1)]))
-    placed = Image.fromarray(marks.astype(np.float32)).transform(
-        shown.size[::-1],
+    if shown.face_crops is None:
+        return _warp(marks, shown.matrices[face], shown.size)
+    placed = _warp(marks[: SCENE_SIZE[0]], shown.matrices[0], shown.size)
+    for place, each in enumerate(shown.faces[:MAX_FACES]):
+        crop = marks[place_face(place)]
+        placed = np.maximum(placed, _warp(crop, map_face(each, FACE_SIZE), shown.size))
+    return placed
+
+
+def _warp(marks: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    inverse = np.linalg.inv(np.vstack([matrix, (0, 0, 1)]))
+    placed = Image.fromarray(np.ascontiguousarray(marks, dtype=np.float32)).transform(
+        size[::-1],
         Image.Transform.AFFINE,
         tuple(inverse[:2].ravel()),
         resample=Image.Resampling.BILINEAR,
@@ -221,9 +253,15 @@ def _find_pixels_on_photo(shown: Prepared, face: int) -> np.ndarray:
     """Return bool `(height, width)` of the network's size: where its pixels show the photo."""
     rows, columns = np.indices(shown.crops.shape[1:3])
     points = np.stack([columns + 0.5, rows + 0.5, np.ones(rows.shape)], axis=-1)
-    x, y = np.moveaxis(points @ shown.matrices[face].T, -1, 0)
+    matrix = shown.matrices[face if shown.face_crops is None else 0]
+    x, y = np.moveaxis(points @ matrix.T, -1, 0)
     height, width = shown.size
-    return (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
+    is_on_photo = (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
+    if shown.face_crops is not None:
+        is_on_photo[SCENE_SIZE[0] :] = False
+        for place in range(min(len(shown.faces), MAX_FACES)):
+            is_on_photo[place_face(place)] = True
+    return is_on_photo
 
 
 def blend_map(photo: np.ndarray, explanation: Explanation) -> np.ndarray:
