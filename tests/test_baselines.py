@@ -23,11 +23,11 @@ from emoclf.experiments.baselines.colours import measure_colours
 from emoclf.experiments.baselines.result import Baseline, compare_baselines
 from emoclf.experiments.baselines.training import estimate_seconds
 from emoclf.experiments.learners import describe_seconds
-from emoclf.training.regression import fit_regression
 from emoclf.photos import Photos
 from emoclf.plots import plot_baselines
 from emoclf.run import Run
 from emoclf.storage import ResumeRefusedError
+from emoclf.training.regression import fit_regression
 from tests.evaluations import make_evaluation
 
 SIMPLE = ("majority", "brightness", "colours", "pixels")

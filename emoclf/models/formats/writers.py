@@ -252,6 +252,47 @@ def write_onnx(model: keras.Model, path: str | Path, *, input_name: str = INPUT_
     return Path(path)
 
 
+def shrink_onnx(path: str | Path, *, fewest_weights: int = 2000) -> Path:
+    """Keep the weights of an ONNX file as int8, a quarter of the size; it computes in float32.
+
+    Every output channel has a scale of its own, its largest weight by 127. OpenCV 4 and 5 multiply
+    when they load the file, so it is as quick as before (Jacob et al., 2018, for the method).
+
+    Args:
+        path: The file; changed in place.
+        fewest_weights: Smaller arrays stay as they are.
+
+    Returns:
+        The path.
+
+    Raises:
+        ModuleNotFoundError: If onnx is not installed (the extra `export`).
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load(path)
+    graph, restored = model.graph, []
+    for each in [one for one in graph.initializer if np.prod(one.dims) > fewest_weights]:
+        weights, name = numpy_helper.to_array(each), each.name
+        rest = tuple(range(1, weights.ndim))
+        scales = np.maximum(np.abs(weights).max(axis=rest), np.finfo(np.float32).tiny) / 127
+        whole = np.round(weights / scales.reshape(-1, *[1] * len(rest))).astype(np.int8)
+        parts = {"int8": whole, "scale": scales, "zero": np.zeros(len(scales), np.int8)}
+        graph.initializer.remove(each)
+        graph.initializer.extend(
+            numpy_helper.from_array(value, f"{name}_{part}") for part, value in parts.items()
+        )
+        inputs = [f"{name}_{part}" for part in parts]
+        restored.append(helper.make_node("DequantizeLinear", inputs, [name], axis=0))
+    nodes = [*restored, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+    return Path(path)
+
+
 def _make_function(
     model: keras.Model, *, batch: int | None, name: str = INPUT_NAME, as_dictionary: bool = False
 ) -> Any:
