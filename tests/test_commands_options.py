@@ -183,8 +183,8 @@ def test_only_the_command_that_is_called_is_imported():
 
 def test_a_page_shows_choices_and_defaults():
     page = " ".join(write_page("train", make_app()["train"]).split())
-    assert "[choices: none, face; default: none, or face with --network face]" in page
-    assert "[default: 96x96, or 48x48 with --network face]" in page
+    assert "[choices: none, face, both; default: none, both with joint, face with face]" in page
+    assert "[default: 96x96, 320x224 with joint, 48x48 with face]" in page
     assert "--augment, --no-augment" in page
 
 

@@ -98,6 +98,10 @@ def test_everything_but_training_works(folder):
         "--help",
         "train --help",
         "notebook",
+        "train drawn --network joint --name j",
+        "evaluate logs/j",
+        "predict photo.jpg --model logs/j",
+        "cross-validate drawn --network joint --folds 3 --name cv",
     )
     for line, (code, output, errors) in zip(lines, call_each(folder, *lines), strict=True):
         assert code == 0, f"{line}: {output} {errors}"
@@ -137,12 +141,13 @@ def load_saved_model():
     return loading._load_tried("saved_model", None, None)
 
 tries = [
-    *(lambda name=name: getattr(emoclf, name) for name in ("build_cnn", "build_network", "train")),
+    *(lambda name=name: getattr(emoclf, name) for name in ("build_cnn", "build_network")),
+    lambda: emoclf.train(None),
     lambda: emoclf.Predictor.load("logs/first"),
     lambda: emoclf.make_dataset(None, "train"),
     lambda: emoclf.set_seeds(1),
     lambda: emoclf.cross_validate(None),
-    lambda: __import__("emoclf.training.classifier"),
+    lambda: __import__("emoclf.training", fromlist="x").use_devices,
     lambda: __import__("emoclf.experiments.face_network.recipe"),
     lambda: __import__("emoclf.models.packaged", fromlist="x").load_face_network(),
     load_saved_model,

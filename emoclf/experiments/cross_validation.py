@@ -40,7 +40,7 @@ from emoclf.models.joint import JointNetwork
 from emoclf.models.packaged import PackagedNetwork
 from emoclf.photos import Photos
 from emoclf.run import Run
-from emoclf.runtime import set_seeds
+from emoclf.runtime import require_part, set_seeds
 from emoclf.storage import keep_work
 from emoclf.training.joint import find_features, fit_head
 from emoclf.training.regression import fit_regression
@@ -111,6 +111,7 @@ def cross_validate(
     settings = settings or Settings()
     check_learner(learner, settings)
     if learner == "network" and settings.network != "joint":
+        require_part("keras")
         check_networks(photos.class_names, settings)
     photos = photos.with_parts([row.part or "train" for row in photos.rows])
     if resume and name:

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 from cyclopts import UNSET, App, ArgumentCollection, Parameter, Token
 
 from emoclf.apps.commands.terminal import UsageError, echo, is_watched, waiting
-from emoclf.config import WEIGHTS_SUFFIXES, BackboneName, DetectorKind, Settings, WithoutFace
+from emoclf.config import (
+    WEIGHTS_SUFFIXES,
+    BackboneName,
+    DetectorKind,
+    NetworkName,
+    Settings,
+    WithoutFace,
+)
 from emoclf.display import count_noun
 from emoclf.untrusted import quote_argument, show_text
 
@@ -293,14 +300,22 @@ def read_size(_type: Any, tokens: Sequence[Token]) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[-1])
 
 
+_SPECIAL: tuple[NetworkName, ...] = ("joint", "face")
+"""Networks that take photos of another size or kind than the others."""
+
+
 def show_default(name: str, _default: Any) -> str:
-    """Return a setting's default as it is typed, and that of the face network if it is another."""
-    usual, of_faces = (
+    """Return a setting's default as it is typed, and those of networks that have another."""
+    usual, *others = (
         "x".join(map(str, value)) if isinstance(value, tuple) else value
-        for value in (getattr(each, name) for each in (Settings(), Settings(network="face")))
+        for value in (getattr(Settings(network=each), name) for each in ("small", *_SPECIAL))
     )
-    is_special = usual != of_faces and name != "network"
-    return f"{usual}, or {of_faces} with --network face" if is_special else usual
+    named = [
+        f"{value} with {network}"
+        for value, network in zip(others, _SPECIAL, strict=True)
+        if value != usual and name != "network"
+    ]
+    return ", ".join([str(usual), *named])
 
 
 def derive_options(*names: str) -> Any:

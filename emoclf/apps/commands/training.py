@@ -91,6 +91,7 @@ def train(
       python -m emoclf train data
       python -m emoclf train data --name first --resume
       python -m emoclf train data --crop face --epochs 30 --name faces
+      python -m emoclf train data --network joint
       python -m emoclf train data --network face
       python -m emoclf train data --network mobilenetv3small
       python -m emoclf train --split split.json --image-size 128 --no-augment
