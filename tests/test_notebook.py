@@ -134,15 +134,14 @@ def test_the_tiny_run_compares_and_fine_tunes_the_packaged_network(tiny):
 def test_the_tiny_run_goes_deeper_and_to_another_data_set(tiny):
     folder, document = tiny
     printed = "\n".join(read_outputs(document))
-    assert "are not on this machine and could not be downloaded" in printed
     counts = set()
-    for name in ("tiny-deep", "tiny-mobilenetv3small-none"):
+    for name in ("tiny-deep", "tiny-efficientnetlite0-imagenet"):
         split = Photos.load(folder / "logs" / name / "split.json")
         assert split.rows == Photos.load(run_of(folder) / "split.json").rows
         counts.add(len(split.part("test")))
-    names = "small|deep|mobilenetv3small"
+    names = "small|deep|efficientnetlite0"
     rows = re.findall(rf"^({names})[ ,\w]*? ([01]\.\d+) \(.*n = (\d+)", printed, re.M)
-    assert [row[0] for row in rows] == ["small", "deep", "small", "deep", "mobilenetv3small"]
+    assert [row[0] for row in rows] == ["small", "deep", "small", "deep", "efficientnetlite0"]
     assert {int(row[2]) for row in rows} == counts
     assert rows[:2] == rows[2:4]
     _, last_table = printed.split("test  other\n")
@@ -153,7 +152,7 @@ def test_the_tiny_run_goes_deeper_and_to_another_data_set(tiny):
 
 def test_every_run_of_the_tiny_lesson_was_copied(tiny):
     folder, _ = tiny
-    names = ("tiny", "tiny-deep", "tiny-fine-tuned", "tiny-mobilenetv3small-none")
+    names = ("tiny", "tiny-deep", "tiny-fine-tuned", "tiny-efficientnetlite0-imagenet")
     assert sorted(path.name for path in (folder / "drive").iterdir()) == sorted(names)
     for name in names:
         for file in ("history.csv", "model.keras"):
