@@ -44,6 +44,9 @@ MODEL_FILE_NAME = "model.keras"
 JOINT_FILE_NAME = "model.zip"
 """Name of the finished model of faces and scene inside a run folder."""
 
+FOLDS_FOLDER_NAME = "folds"
+"""Name of the folder with the finished folds of a cross-validation inside a run folder."""
+
 CHECKPOINT_FILE_NAME = "best.keras"
 """Name of the best epoch so far inside a run folder."""
 

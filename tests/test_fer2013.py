@@ -76,6 +76,28 @@ def test_csv_and_arrays_say_the_same(tmp_path):
     np.testing.assert_array_equal(faces.usages, expected.usages)
 
 
+@pytest.mark.parametrize(
+    "order", ["emotion,pixels,usage", "pixels,usage,emotion", "pixels,emotion"]
+)
+def test_a_table_without_a_line_of_names_loses_no_face(tmp_path, order):
+    write_csv(tmp_path / "named.csv", make_arrays())
+    expected = load_fer2013(tmp_path / "named.csv")
+    rows = [
+        dict(zip(("emotion", "pixels", "usage"), line.split(","), strict=True))
+        for line in (tmp_path / "named.csv").read_text().splitlines()[1:]
+    ]
+    (tmp_path / "named.csv").unlink()
+    (tmp_path / "faces.csv").write_text(
+        "".join(",".join(row[name] for name in order.split(",")) + "\n" for row in rows)
+    )
+    for path in (tmp_path, tmp_path / "faces.csv"):
+        faces = load_fer2013(path)
+        np.testing.assert_array_equal(faces.pixels, expected.pixels)
+        np.testing.assert_array_equal(faces.labels, expected.labels)
+        if "usage" in order:
+            np.testing.assert_array_equal(faces.usages, expected.usages)
+
+
 def test_four_is_sad_in_the_csv_and_neutral_in_the_alphabetical_folders(tmp_path):
     """Trap 6: the two public forms number the labels differently."""
     assert CSV_LABELS[4] == "sadness"

@@ -91,3 +91,9 @@ def test_a_file_of_a_newer_keras_says_which(model, tmp_path):
             new.writestr(name, content)
     with pytest.raises(ValueError, match=r"newer\.keras was written by Keras 9\.1\.0"):
         load_model(newer)
+
+
+def test_a_run_of_folds_says_that_it_keeps_no_model(tmp_path):
+    (tmp_path / "folds").mkdir()
+    with pytest.raises(FileNotFoundError, match="folds of a cross-validation"):
+        load_info(tmp_path / "model.keras")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, TypedDict, get_args
 import msgspec
 import numpy as np
 
-from emoclf.config import FACE_SIZE, Learner, Settings
+from emoclf.config import FACE_SIZE, FOLDS_FOLDER_NAME, Learner, Settings
 from emoclf.data.folds import Folds, make_folds
 from emoclf.display import Displayed, Table
 from emoclf.evaluation import ESTIMATE_HEADERS, Estimate, Evaluation, read_evaluation
@@ -27,7 +27,6 @@ PLAN_NAME = "cross_validation.json"
 FEW_PHOTOS = 100
 """Below this many photos of a class, the sentence about small folders is said."""
 
-_FOLDS_NAME = "folds"
 _Count = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
@@ -176,7 +175,7 @@ def check_learner(learner: Learner, settings: Settings) -> None:
 
 def find_fold_file(run: Run, repeat: int, fold: int) -> Path:
     """Return where a finished fold is kept; `repeat` and `fold` are counted from 0."""
-    return run.folder / _FOLDS_NAME / f"repeat-{repeat + 1}-fold-{fold + 1}.json"
+    return run.folder / FOLDS_FOLDER_NAME / f"repeat-{repeat + 1}-fold-{fold + 1}.json"
 
 
 def keep_fold(

@@ -13,7 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from emoclf.config import CHECKPOINT_FILE_NAME, MODEL_FILE_NAME, Crop, ResizeMode
+from emoclf.config import (
+    CHECKPOINT_FILE_NAME,
+    FOLDS_FOLDER_NAME,
+    MODEL_FILE_NAME,
+    Crop,
+    ResizeMode,
+)
 from emoclf.images import ModelInfo
 from emoclf.models.safe_loading import load_keras_file, read_extra
 from emoclf.storage import parse_json, replacing, tidy_temporaries
@@ -100,9 +106,12 @@ def load_info(path: str | Path) -> ModelInfo:
                 f"not ended. Go on with it (train --resume), or take its best epoch so far: "
                 f"{show_text(best)}"
             )
+        others = "holds the folds of a cross-validation, which keep no model"
+        is_of_folds = path.with_name(FOLDS_FOLDER_NAME).is_dir()
         raise FileNotFoundError(
-            f"{show_text(path)} does not exist. Expected a model saved by a run, such as "
-            f"logs/<run>/{MODEL_FILE_NAME}."
+            f"{show_text(path)} does not exist"
+            + (f": {show_text(path.parent)} {others}" if is_of_folds else "")
+            + f". Expected a model saved by a run, such as logs/<run>/{MODEL_FILE_NAME}."
         )
     content = read_extra(path, MEMBER_NAME, max_bytes=_MAX_DESCRIPTION_BYTES)
     if content is None:

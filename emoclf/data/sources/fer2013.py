@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -217,13 +218,25 @@ def _read_head(path: Path) -> list[str]:
         with open_table(
             path, what="a table of faces", max_bytes=_MAX_BYTES, separators=_SEPARATORS
         ) as rows:
-            return _simplify_head(next(rows, (0, []))[1])
+            return _name_columns(next(rows, (0, []))[1])[0]
     except (OSError, ValueError):
         return []  # it is named among what is not used
 
 
-def _simplify_head(cells: Sequence[str]) -> list[str]:
-    return [name.strip(" \t\"'\ufeff").lower() for name in cells]
+def _name_columns(cells: Sequence[str]) -> tuple[list[str], bool]:
+    """Return the names of a table's columns, in small letters, and whether its first line does.
+
+    A first line that is a face already tells them by what it holds.
+    """
+    head = [name.strip(" \t\"'\ufeff").lower() for name in cells]
+    held = [
+        "pixels"
+        if len(cell.strip("[] ").replace(",", " ").split()) == FACE_SIZE[0] * FACE_SIZE[1]
+        else "usage" * bool(find_usage(cell)) or "emotion" * bool(find_emotion(cell))
+        for cell in head
+    ]
+    is_face = {"emotion", "pixels"} <= set(held) and len(set(held)) == len(held)
+    return (held, False) if is_face else (head, True)
 
 
 def _load_tables(
@@ -242,14 +255,16 @@ def _load_table(path: Path, faces: list[_Face]) -> bool:
     with open_table(
         path, what="FER2013's CSV file", max_bytes=_MAX_BYTES, separators=_SEPARATORS
     ) as rows:
-        head = _simplify_head(next(rows, (0, []))[1])
+        first = next(rows, (0, []))
+        head, names_columns = _name_columns(first[1])
         if not {"emotion", "pixels"} <= set(head):
             raise ValueError(
-                f"{show_text(path)} is no FER2013: it should have the columns emotion, pixels, "
-                f"Usage. Received: {show_text(str(head)[:200])}."
+                f"{show_text(path)} is no FER2013: its first line should name the columns emotion, "
+                "pixels and, if there is one, Usage, or be a face. Received: "
+                f"{show_text(str(head)[:200])}. Write such a line at its beginning."
             )
         own = find_usage(path.stem) or "Training"
-        for number, row in rows:
+        for number, row in chain([] if names_columns else [first], rows):
             if not any(row):
                 continue  # an empty line, as at the end
             where = f"{show_text(path.name)}, line {number}"
