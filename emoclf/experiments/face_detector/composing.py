@@ -74,7 +74,7 @@ class Teacher:
 
 
 def read_photos(paths: Sequence[Path]) -> list[np.ndarray]:
-    """Read photos to compose from, uint8 RGB, at most 448 pixels long; leave unreadable ones out."""
+    """Read photos to compose from: uint8 RGB, at most 448 pixels long; skip unreadable ones."""
     photos = []
     for path in paths:
         try:

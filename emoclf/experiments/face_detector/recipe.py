@@ -97,6 +97,7 @@ def train_face_detector(
             load_lessons(paths, batch_size=settings.batch_size),
             steps_per_epoch=epoch,
             epochs=settings.steps // epoch,
+            shuffle=False,
             verbose=0,
             callbacks=[_say_losses(say)],
         )
