@@ -95,8 +95,8 @@ WithoutFace = Literal["leave_out", "whole_photo"]
 LabelSource = Literal["fer2013", "votes"]
 """FER2013's own label, or what more than half of FER+'s raters saw."""
 
-DetectorKind = Literal["auto", "yunet", "haar"]
-"""Which detector: YuNet, the Haar cascade, or the better one that is there."""
+DetectorKind = Literal["auto", "yunet", "packaged"]
+"""Which detector: YuNet, emoclf's own, or the better one that is there."""
 
 
 _AS_NETWORK_WANTS: Any = None

@@ -260,7 +260,7 @@ def test_the_options_choose_the_detector(photos, detector):
     yunet = photos / "a.png"
     invoke(photos / "a.png", "--yunet-file", yunet, "--detector", "yunet", "--no-download")
     assert detector == [{"kind": "yunet", "model_path": yunet, "download": False}]
-    both = invoke(photos / "a.png", "--detector", "haar", "--yunet-file", yunet)
+    both = invoke(photos / "a.png", "--detector", "packaged", "--yunet-file", yunet)
     assert both.exit_code == 2
     assert "--yunet-file" in both.stderr
 
@@ -721,17 +721,13 @@ def test_an_output_that_holds_only_ascii_gets_escapes(tmp_path):
     assert b"gr\\xf6\\xdfe.png" in output
 
 
-@pytest.mark.parametrize("kind", ["yunet", "haar"])
+@pytest.mark.parametrize("kind", ["yunet", "packaged"])
 def test_real_photos_are_predicted_with_each_detector(kind, real_data):
-    import cv2
-
-    if kind == "haar" and not hasattr(cv2, "CascadeClassifier"):
-        pytest.skip("this OpenCV has no Haar cascade")
     yunet = real_data / "face_detection_yunet_2026may.onnx"
     options = ["--yunet-file", yunet] if kind == "yunet" else []
     files = sorted((real_data / "web_photos" / "happy").glob("*.jpg"))[:6]
     result = invoke(*files, "--detector", kind, *options)
-    names = {"yunet": "YuNet", "haar": "Haar cascade"}
+    names = {"yunet": "YuNet", "packaged": "emoclf's own detector"}
     assert f"Detector: {names[kind]}" in result.stdout
     assert re.search(r"6 photos, [1-9]\d* faces?: ", result.stdout)
     assert result.exit_code == 0

@@ -259,7 +259,7 @@ def test_without_any_face_the_reason_is_said(folder, monkeypatch):
     [
         (["train"], "Say what to train on"),
         (["train", "x", "--image-size", "big"], "'big' is no size"),
-        (["train", "x", "--detector", "haar", "--yunet-file", __file__], "leave out"),
+        (["train", "x", "--detector", "packaged", "--yunet-file", __file__], "leave out"),
         (["evaluate", "packaged"], "name the photos"),
         (["evaluate", "logs/none"], "logs/none does not exist: name a run folder"),
         (["analyse-errors", "logs/none"], "logs/none does not exist: name a run folder"),

@@ -1,22 +1,23 @@
 """Which detector is chosen and why, and what it finds."""
 
 import math
-import re
 import subprocess
 import sys
 import threading
 from dataclasses import replace
+from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from emoclf.config import DetectorKind
+from emoclf.data.synthetic import draw_face
 from emoclf.images.faces import (
     Face,
     FaceDetectorUnavailableError,
     FaceModelError,
-    HaarDetector,
     YuNetDetector,
     YuNetFile,
     crop_face,
@@ -81,32 +82,6 @@ def no_cache(tmp_path, monkeypatch):
     return tmp_path / "emoclf"
 
 
-@pytest.fixture
-def no_haar(monkeypatch):
-    """OpenCV 5, as far as Haar cascades go."""
-    monkeypatch.delattr(cv2, "CascadeClassifier", raising=False)
-
-
-@pytest.fixture
-def some_haar(monkeypatch):
-    """A Haar detector that any OpenCV can make."""
-
-    class FakeHaar:
-        name = "Haar cascade"
-        description = "a stand-in"
-
-        def __init__(self, note=""):
-            self.note = note
-
-    monkeypatch.setattr(detecting, "HaarDetector", FakeHaar)
-    monkeypatch.setattr(detecting, "find_cascade_file", lambda: "a file")
-
-
-needs_haar = pytest.mark.skipif(
-    not hasattr(cv2, "CascadeClassifier"), reason="this OpenCV has no Haar cascade"
-)
-
-
 @pytest.fixture(scope="session")
 def real_yunet(real_data):
     threads = cv2.getNumThreads()
@@ -143,36 +118,20 @@ def test_the_import_is_light():
     assert loaded.stdout.strip() == "[]", loaded.stderr
 
 
-@pytest.mark.usefixtures("some_haar")
-def test_offline_it_falls_to_haar_and_says_why_and_how_to_get_yunet(no_cache):
+def test_offline_the_packaged_detector_looks_and_says_why_and_how_to_get_yunet(no_cache):
     detector = make_detector()
-    assert detector.name == "Haar cascade"
+    assert detector.name == "emoclf's own detector"
+    assert cv2.__version__ in detector.description and "face_detector.onnx" in detector.description
     for part in ("YuNet", "no network", PINNED_MODELS[0].url, str(no_cache)):
         assert part in detector.note
     assert "a day later" in make_detector().note
-    assert "switched off" in make_detector(download=False).note
-    assert make_detector("haar").note == ""
-
-
-@pytest.mark.usefixtures("no_haar")
-def test_without_any_detector_the_error_says_what_to_do(no_cache):
-    with pytest.raises(FaceDetectorUnavailableError) as caught:
-        make_detector()
-    said = str(caught.value)
-    assert said.startswith(f"No face detector: {PINNED_MODELS[0].name} could not be downloaded (no")
-    step = f"Put this file into {str(no_cache)!r}: {PINNED_MODELS[0].url}"
-    assert said.endswith(f"(no network). {step}")
-    assert len(said) - len(step) < 170 and not re.search("`|model_path|pip", said)
-    with pytest.raises(FaceDetectorUnavailableError, match=r"no Haar cascade.*opencv-python<5"):
-        make_detector("haar")
+    assert str(no_cache) in make_detector(download=False).note
+    assert make_detector("packaged").note == ""
     with pytest.raises(FaceDetectorUnavailableError, match="no network"):
         make_detector("yunet")
 
 
-def test_a_failed_download_is_waited_out_only_where_haar_can_stand_in(
-    no_cache, monkeypatch, some_haar
-):
-    del some_haar
+def test_a_failed_download_is_waited_out_only_where_another_can_stand_in(no_cache, monkeypatch):
     asked = []
 
     def load(path, *, download, retry):
@@ -184,19 +143,29 @@ def test_a_failed_download_is_waited_out_only_where_haar_can_stand_in(
     make_detector()
     with pytest.raises(FaceDetectorUnavailableError):
         make_detector("yunet")
-    monkeypatch.setattr(detecting, "find_cascade_file", lambda: None)
-    with pytest.raises(FaceDetectorUnavailableError):
-        make_detector()
-    assert asked == [False, True, True]
+    assert asked == [False, True]
     assert not no_cache.exists()
 
 
-@pytest.mark.usefixtures("some_haar", "no_cache")
-def test_an_old_opencv_without_yunet(monkeypatch):
+@pytest.mark.parametrize("kind", get_args(DetectorKind))
+def test_an_old_opencv_without_the_class(monkeypatch, kind, cached):
+    del cached
     monkeypatch.delattr(cv2, "FaceDetectorYN")
-    assert "no `FaceDetectorYN`" in make_detector().note
     with pytest.raises(FaceDetectorUnavailableError, match="pip install --upgrade"):
-        make_detector("yunet")
+        make_detector(kind)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"another"])
+def test_a_packaged_detector_that_is_not_as_it_was_shipped_is_refused(
+    no_cache, tmp_path, monkeypatch, content
+):
+    del no_cache
+    monkeypatch.setattr(detecting, "PACKAGED_PATH", tmp_path / "swapped.onnx")
+    if content is not None:
+        (tmp_path / "swapped.onnx").write_bytes(content)
+    for kind in ("auto", "packaged"):
+        with pytest.raises(FaceModelError, match=r"swapped\.onnx.*Install emoclf again"):
+            make_detector(kind)
 
 
 def test_no_opencv_at_all(monkeypatch):
@@ -208,18 +177,18 @@ def test_no_opencv_at_all(monkeypatch):
 def test_impossible_wishes_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"kind.*'retinaface'"):
         make_detector("retinaface")
-    with pytest.raises(ValueError, match=r"model_path.*haar"):
-        make_detector("haar", model_path=tmp_path / "yunet.onnx")
+    with pytest.raises(ValueError, match=r"model_path.*packaged"):
+        make_detector("packaged", model_path=tmp_path / "yunet.onnx")
     with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx"):
         make_detector(model_path=tmp_path / "nowhere.onnx")
 
 
-@pytest.mark.usefixtures("some_haar", "no_cache")
+@pytest.mark.usefixtures("no_cache")
 @pytest.mark.parametrize(
     "content",
     [b"", b"hello\n" * 100, b"version https://git-lfs.github.com/spec/v1\noid sha256:8f\n"],
 )
-def test_a_named_file_that_is_no_model_is_refused_and_not_replaced_by_haar(tmp_path, content):
+def test_a_named_file_that_is_no_model_is_refused_and_not_replaced(tmp_path, content):
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
     with pytest.raises(FaceModelError, match=r"model\.onnx.*no YuNet model") as caught:
@@ -307,21 +276,26 @@ def test_a_file_that_fails_at_a_photos_size_is_named_and_blocks_nobody(monkeypat
     assert not detector._lock.locked()
 
 
-@pytest.mark.usefixtures("fixed_size", "no_haar")
-def test_an_unusable_file_in_the_cache_is_no_detector(cached):
-    for kind in ("auto", "yunet"):
-        with pytest.raises(FaceDetectorUnavailableError, match="Got invalid dim") as caught:
-            make_detector(kind)
-        assert str(cached) in str(caught.value)
-        assert PINNED_MODELS[0].url in str(caught.value)
+@pytest.mark.usefixtures("fixed_size")
+def test_an_unusable_file_in_the_cache_is_no_yunet(cached):
+    with pytest.raises(FaceDetectorUnavailableError, match="Got invalid dim") as caught:
+        make_detector("yunet")
+    assert str(cached) in str(caught.value)
+    assert PINNED_MODELS[0].url in str(caught.value)
     with pytest.raises(FaceModelError, match="Got invalid dimensions"):
         make_detector(model_path=cached)
 
 
-@pytest.mark.usefixtures("fixed_size", "some_haar")
-def test_haar_stands_in_for_an_unusable_file_that_nobody_named(cached, monkeypatch):
+def test_the_packaged_one_stands_in_for_an_unusable_file_that_nobody_named(cached, monkeypatch):
+    def load(file):
+        if file.path == cached:
+            raise FaceModelError(f"{str(cached)!r}: Got invalid dimensions")
+        return FakeNetwork()
+
+    monkeypatch.setattr(yunet, "_load_network", load)
+    monkeypatch.setattr(yunet, "_try_in_another_process", lambda _: None)
     detector = make_detector()
-    assert detector.name == "Haar cascade"
+    assert detector.name == "emoclf's own detector"
     assert "Got invalid dimensions" in detector.note and str(cached) in detector.note
     monkeypatch.setenv("EMOCLF_YUNET", str(cached))
     with pytest.raises(FaceModelError, match="Got invalid dimensions"):
@@ -470,13 +444,11 @@ def test_what_cannot_be_a_face_of_the_photo_is_dropped():
     assert [face.box for face in kept] == [boxes[1], boxes[0]]
 
 
-@pytest.mark.parametrize("detector", ["fake_yunet", pytest.param("haar", marks=needs_haar)])
-def test_what_is_no_photo_is_refused(detector, request):
-    detector = HaarDetector() if detector == "haar" else request.getfixturevalue(detector)
+def test_what_is_no_photo_is_refused(fake_yunet):
     with pytest.raises(TypeError, match="float32"):
-        detector.find(np.zeros((9, 9, 3), dtype=np.float32))
+        fake_yunet.find(np.zeros((9, 9, 3), dtype=np.float32))
     with pytest.raises(ValueError, match=r"\(9, 9\)"):
-        detector.find(np.zeros((9, 9), dtype=np.uint8))
+        fake_yunet.find(np.zeros((9, 9), dtype=np.uint8))
 
 
 def test_find_faces_reads_photos_of_every_kind(fake_yunet, tmp_path, monkeypatch):
@@ -502,41 +474,31 @@ def test_find_faces_reads_photos_of_every_kind(fake_yunet, tmp_path, monkeypatch
     detecting._make_default_detector.cache_clear()
 
 
-# the Haar cascade
+# the packaged detector
 
 
-@needs_haar
-def test_haar_finds_nothing_in_blank_photos_of_any_size():
-    detector = make_detector("haar")
-    assert cv2.__version__ in detector.description
+@pytest.fixture(scope="module")
+def packaged():
+    return make_detector("packaged")
+
+
+def test_the_packaged_detector_finds_nothing_in_blank_photos_of_any_size(packaged):
     for shape in BLANKS:
-        assert detector.find(np.full((*shape, 3), 90, dtype=np.uint8)) == ()
+        for value in (0, 128, 255):
+            assert packaged.find(np.full((*shape, 3), value, dtype=np.uint8)) == ()
 
 
-@needs_haar
-def test_haar_finds_faces_where_they_are(fer_faces):
-    detector = HaarDetector()
+@pytest.mark.parametrize("degrees", [0, 15])
+def test_the_packaged_detector_finds_drawn_faces_and_their_eyes(packaged, degrees):
+    turn = cv2.getRotationMatrix2D((160, 160), degrees, 1.0)
     found = []
-    for face in fer_faces[:30]:
-        faces = detector.find(enlarge(face, 192, border=96))
-        found += faces[:1]
-    assert len(found) >= 15
-    assert all(face.landmarks is None and detecting.MIN_SCORE <= face.score <= 1 for face in found)
-    boxes = np.array([face.box for face in found])
-    np.testing.assert_allclose(np.median(boxes, axis=0), (96, 96, 192, 192), atol=20)
-
-
-@needs_haar
-def test_a_damaged_cascade_is_refused(tmp_path, monkeypatch):
-    (tmp_path / detecting._CASCADE_NAME).write_text("<opencv_storage></opencv_storage>")
-    monkeypatch.setattr(cv2.data, "haarcascades", str(tmp_path))
-    with pytest.raises(FaceDetectorUnavailableError, match="damaged"):
-        HaarDetector()
-
-
-def test_haar_scores_rise_with_the_weight():
-    scores = [detecting._score(weight) for weight in (-5, 0, 2, 5, 10)]
-    assert scores == sorted(scores) and 0 < scores[0] < 0.1 and 0.99 < scores[-1] < 1
+    for seed in range(20):
+        photo = draw_face(("Happy", "Sad")[seed % 2], seed=seed, size=(320, 320))
+        photo = cv2.warpAffine(photo, turn, (320, 320), borderMode=cv2.BORDER_REPLICATE)
+        found += packaged.find(photo)[:1]
+    assert len(found) >= 16
+    rolls = [measure_roll(face) for face in found]
+    assert np.median(rolls) == pytest.approx(-degrees, abs=6)
 
 
 # YuNet itself

@@ -10,7 +10,7 @@ from PIL import Image
 
 from emoclf.images import ModelInfo, UnreadableImageError, load_image, prepare, resize_image
 from emoclf.images import preparing as preparing_module
-from emoclf.images.faces import Face, FaceDetectorUnavailableError, HaarDetector, make_detector
+from emoclf.images.faces import Face, FaceDetectorUnavailableError, make_detector
 from emoclf.inference import (
     UNCERTAIN,
     FacePrediction,
@@ -421,15 +421,11 @@ def test_predictions_are_printed_and_written_as_json():
 
 
 def find_real_detector(kind, real_data):
-    if kind == "haar":
-        try:
-            return HaarDetector()
-        except FaceDetectorUnavailableError as error:
-            pytest.skip(str(error))
-    return make_detector(kind, model_path=real_data / "face_detection_yunet_2026may.onnx")
+    path = real_data / "face_detection_yunet_2026may.onnx"
+    return make_detector(kind, model_path=path if kind == "yunet" else None)
 
 
-@pytest.mark.parametrize("kind", ["yunet", "haar"])
+@pytest.mark.parametrize("kind", ["yunet", "packaged"])
 def test_real_faces_are_found_and_answered(kind, real_data):
     detector = find_real_detector(kind, real_data)
     files = sorted((real_data / "web_photos" / "happy").glob("*.jpg"))[:12]

@@ -204,7 +204,7 @@ def parse_arguments():
     parser.add_argument("--image-size", type=int, default=Settings().image_size[0])
     parser.add_argument("--fine-tune-epochs", type=int, default=4, help="after the head's two")
     parser.add_argument("--learning-rate", type=float, default=1e-4, help="of fine-tuning it all")
-    parser.add_argument("--detector", choices=("auto", "yunet", "haar"), default="auto")
+    parser.add_argument("--detector", choices=("auto", "yunet", "packaged"), default="auto")
     parser.add_argument("--yunet-file", type=Path, help="a YuNet model file to use")
     return parser.parse_args()
 

@@ -217,7 +217,7 @@ class DetectorChoice:
     """Makes the detector that the options name when a photo needs one, and remembers it.
 
     Attributes:
-        detector: What finds faces: YuNet, OpenCV 4's Haar cascade, or the better one that is there.
+        detector: What finds faces: YuNet, the packaged detector, or the better one that is there.
         yunet_file: A YuNet model file, instead of the one in the cache.
         download: Whether the detector's file may be fetched where it is missing.
     """
@@ -228,8 +228,8 @@ class DetectorChoice:
 
     def __post_init__(self) -> None:
         """Refuse a file for a detector that has none."""
-        if self.detector == "haar" and self.yunet_file:
-            raise UsageError("--yunet-file names a YuNet model: leave out --detector haar.")
+        if self.detector == "packaged" and self.yunet_file:
+            raise UsageError("--yunet-file names a YuNet model: leave out --detector packaged.")
         self.made = None  # type: FaceDetector | None
 
     def __call__(self) -> FaceDetector:

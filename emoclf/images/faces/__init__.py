@@ -1,11 +1,11 @@
-"""Find the faces in a photo and cut them out: with YuNet where its file is there, else with Haar.
+"""Find the faces in a photo and cut them out: with YuNet, or a packaged detector.
 
-`detecting` chooses the detector, `yunet` is one and `yunet_file` its model file, `cropping` cuts a
-face out as a network expects it, `face` holds what all share.
+`detecting` chooses one, `yunet` is how both look and `yunet_file` YuNet's model file, `cropping`
+cuts a face out as a network expects it, `face` holds what all share.
 """
 
 from emoclf.images.faces.cropping import crop_face, measure_roll
-from emoclf.images.faces.detecting import HaarDetector, find_faces, make_detector
+from emoclf.images.faces.detecting import find_faces, make_detector
 from emoclf.images.faces.face import (
     Face,
     FaceDetector,

@@ -1,17 +1,15 @@
-"""Choose a detector by what is there: YuNet, or the Haar cascade that OpenCV 4 brings along.
+"""Choose a detector by what is there: YuNet, or emoclf's own, which comes with the package.
 
-The cascade finds frontal faces only, without landmarks and without a download: Viola and Jones,
-"Rapid object detection using a boosted cascade of simple features" (2001). Its settings and score
-were chosen on 319 scraped photos against YuNet: of its boxes 92 % are faces to YuNet too, and it
-finds a little over half of YuNet's sure ones. OpenCV 5 has neither the class nor the file.
+The packaged detector is a small network that learnt YuNet's answers (see the README beside its
+file). Its file has the form of YuNet's, so both look at a photo in the same way.
 """
 
 from __future__ import annotations
 
 import functools
-import threading
+import hashlib
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 from PIL import Image
@@ -23,30 +21,17 @@ from emoclf.images.faces.face import (
     FaceDetector,
     FaceDetectorUnavailableError,
     FaceModelError,
-    check_image,
-    import_opencv,
-    scale_to_side,
-    silence_opencv,
-    sort_faces,
 )
 from emoclf.images.faces.yunet import YuNetDetector
-from emoclf.images.faces.yunet_file import load_yunet_file
+from emoclf.images.faces.yunet_file import (
+    PACKAGED_SHA256,
+    YuNetFile,
+    load_yunet_file,
+)
 from emoclf.untrusted import show_text
 
-MIN_SCORE: float = 0.7
-"""Boxes below this score are dropped."""
-
-_CASCADE_NAME = "haarcascade_frontalface_default.xml"
-_SIDE = 640
-_MAX_ENLARGEMENT = 2.0
-_SCALE_FACTOR = 1.2
-_MIN_NEIGHBOURS = 4
-_MIN_FACE_SHARE = 0.08
-"""Smallest face as a fraction of the photo's shorter side; OpenCV's own floor is 24 pixels."""
-
-_WEIGHT_MIDDLE = 1.7
-_WEIGHT_WIDTH = 1.7
-"""A box of weight w is a face to YuNet too in 1 / (1 + exp((middle - w) / width)) of the cases."""
+PACKAGED_PATH: Path = Path(__file__).with_name("face_detector.onnx")
+"""emoclf's own detector."""
 
 
 def make_detector(
@@ -57,11 +42,11 @@ def make_detector(
     YuNet needs a model file of 230 kB. It is taken from `model_path`, from where the environment
     variable `EMOCLF_YUNET` says, from the user's cache folder, or downloaded once over https from
     OpenCV's model zoo into that folder and checked against a pinned SHA-256. Without it, "auto"
-    takes the Haar cascade of OpenCV 4 and says so in the detector's `note`; a download that failed
-    is then not tried again for a day, so that every start is quick.
+    takes the packaged detector and says so in the detector's `note`; a download that failed is then
+    not tried again for a day, so that every start is quick.
 
     Args:
-        kind: "yunet", "haar", or "auto" for YuNet where possible, else the Haar cascade.
+        kind: "yunet", "packaged", or "auto" for YuNet where possible, else the packaged detector.
         model_path: A YuNet file to use instead of the pinned ones; it must load.
         download: Whether the network may be used.
 
@@ -69,11 +54,12 @@ def make_detector(
         The detector. Show its `description`, and its `note` when it has one.
 
     Raises:
-        ValueError: If `kind` is none of the above, or is "haar" while a `model_path` is given.
+        ValueError: If `kind` is none of the above, or is "packaged" while a `model_path` is given.
         FaceModelNotFoundError: If there is no file where `model_path` or `EMOCLF_YUNET` says.
-        FaceModelError: If the file so named is no YuNet model that this OpenCV can use.
-        FaceDetectorUnavailableError: If there is no such detector here; the message says how to
-            get one.
+        FaceModelError: If the file so named is no YuNet model that this OpenCV can use, or the
+            packaged one is damaged.
+        FaceDetectorUnavailableError: If OpenCV cannot be imported or is too old, or there is no
+            YuNet file; the message says how to get one.
 
     Example:
         >>> detector = make_detector()  # doctest: +SKIP
@@ -81,22 +67,45 @@ def make_detector(
     """
     if kind not in get_args(DetectorKind):
         raise ValueError(f"kind: expected one of {get_args(DetectorKind)}, received {kind!r}.")
-    if kind == "haar" and model_path is not None:
+    if kind == "packaged" and model_path is not None:
         raise ValueError(
-            f"model_path: expected None for kind='haar', received {str(model_path)!r}: it names a "
-            'YuNet file. Use kind="yunet", or leave `model_path` out.'
+            f"model_path: expected None for kind='packaged', received {str(model_path)!r}: it "
+            'names a YuNet file. Use kind="yunet", or leave `model_path` out.'
         )
-    if kind == "haar":
-        return HaarDetector()
-    has_haar = kind == "auto" and find_cascade_file() is not None
+    if kind == "packaged":
+        return YuNetDetector(read_packaged_file())
     try:
-        return _make_yunet(model_path, download, retry=not has_haar)
+        file = load_yunet_file(model_path, download=download, retry=kind == "yunet")
+        return _make_yunet(file)
     except FaceDetectorUnavailableError as error:
-        if has_haar:
-            return HaarDetector(f"YuNet, which finds more faces, is not used: {show_text(error)}")
-        if kind == "auto":
-            raise FaceDetectorUnavailableError(f"No face detector: {show_text(error)}") from error
-        raise
+        if kind == "yunet":
+            raise
+        note = f"YuNet, which finds a few more faces, is not used. {show_text(error)}"
+        return YuNetDetector(read_packaged_file(note))
+
+
+def read_packaged_file(note: str = "") -> YuNetFile:
+    """Read emoclf's own detector, or raise FaceModelError if it is not as it was shipped."""
+    try:
+        content = PACKAGED_PATH.read_bytes()
+    except OSError:
+        content = b""
+    if hashlib.sha256(content).hexdigest() != PACKAGED_SHA256:
+        raise FaceModelError(
+            f"{str(PACKAGED_PATH)!r} is not the file that came with emoclf ({len(content):,} bytes "
+            f"with another SHA-256 than {PACKAGED_SHA256}). Install emoclf again."
+        )
+    return YuNetFile(PACKAGED_PATH, content, note, name="emoclf's own detector")
+
+
+def _make_yunet(file: YuNetFile) -> YuNetDetector:
+    """Make YuNet's detector, or say why it cannot be had."""
+    try:
+        return YuNetDetector(file)
+    except FaceModelError as error:
+        if file.is_named:
+            raise
+        raise FaceDetectorUnavailableError(str(error)) from error
 
 
 def find_faces(
@@ -128,107 +137,3 @@ def find_faces(
 def _make_default_detector() -> FaceDetector:
     """Make the detector of callers that name none, once."""
     return make_detector()
-
-
-def _make_yunet(model_path: str | Path | None, download: bool, *, retry: bool) -> YuNetDetector:
-    """Make YuNet's detector, or say why it cannot be had."""
-    cv2 = import_opencv()
-    if not hasattr(cv2, "FaceDetectorYN"):
-        raise FaceDetectorUnavailableError(
-            f"OpenCV {cv2.__version__} has no `FaceDetectorYN`. Install a newer one with "
-            "`pip install --upgrade opencv-python`."
-        )
-    file = load_yunet_file(model_path, download=download, retry=retry)
-    try:
-        return YuNetDetector(file)
-    except FaceModelError as error:
-        if file.is_named:
-            raise
-        raise FaceDetectorUnavailableError(str(error)) from error
-
-
-class HaarDetector:
-    """Finds frontal faces with OpenCV 4's Haar cascade; threads that share it take turns.
-
-    Args:
-        note: What the user should know about this choice.
-
-    Raises:
-        FaceDetectorUnavailableError: If this OpenCV has no Haar cascade.
-    """
-
-    name = "Haar cascade"
-
-    def __init__(self, note: str = "") -> None:
-        """Load the cascade."""
-        cv2 = import_opencv()
-        path = find_cascade_file()
-        if path is None:
-            raise FaceDetectorUnavailableError(
-                f"OpenCV {cv2.__version__} has no Haar cascade; OpenCV 5 came without it. Take "
-                'YuNet, or `pip install "opencv-python<5"`.'
-            )
-        self._cascade = _load_cascade(path)
-        self.description = f"Haar cascade ({_CASCADE_NAME}) of OpenCV {cv2.__version__}."
-        self.note = note
-        self._lock = threading.Lock()
-
-    def find(self, image: np.ndarray) -> tuple[Face, ...]:
-        """Find the frontal faces in a photo.
-
-        Args:
-            image: uint8 RGB `(height, width, 3)`, 0 to 255.
-
-        Returns:
-            The faces with a score of at least `MIN_SCORE`, the largest first, without landmarks.
-        """
-        check_image(image)
-        cv2 = import_opencv()
-        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-        small = scale_to_side(grey, _SIDE, max_enlargement=_MAX_ENLARGEMENT)
-        min_side = round(_MIN_FACE_SHARE * min(small.shape))
-        with self._lock:
-            boxes, _, weights = self._cascade.detectMultiScale3(
-                small,
-                scaleFactor=_SCALE_FACTOR,
-                minNeighbors=_MIN_NEIGHBOURS,
-                minSize=(min_side, min_side),
-                outputRejectLevels=True,
-            )
-        scale = np.tile(np.divide(image.shape[1::-1], small.shape[::-1]), 2)
-        found = [
-            Face(tuple((np.asarray(box) * scale).tolist()), _score(float(weight)))
-            for box, weight in zip(boxes, np.ravel(weights), strict=True)
-        ]
-        return sort_faces((face for face in found if face.score >= MIN_SCORE), image)
-
-
-def _load_cascade(path: Path) -> Any:
-    """Return OpenCV's classifier for a cascade's file."""
-    cv2 = import_opencv()
-    try:
-        with silence_opencv():
-            cascade = cv2.CascadeClassifier(str(path))
-    except (cv2.error, SystemError):  # OpenCV's constructor wraps its own error in the latter
-        cascade = None
-    if cascade is None or cascade.empty():
-        raise FaceDetectorUnavailableError(
-            f"{str(path)!r} is damaged: OpenCV cannot load it. Install OpenCV again with "
-            '`pip install --force-reinstall "opencv-python<5"`.'
-        )
-    return cascade
-
-
-def find_cascade_file() -> Path | None:
-    """Return the cascade's file, or None where this OpenCV has no Haar cascade."""
-    cv2 = import_opencv()
-    folder = getattr(getattr(cv2, "data", None), "haarcascades", None)
-    if not hasattr(cv2, "CascadeClassifier") or folder is None:
-        return None
-    path = Path(folder) / _CASCADE_NAME
-    return path if path.is_file() else None
-
-
-def _score(weight: float) -> float:
-    """Turn the weight of the last stage into the measured fraction of faces among such boxes."""
-    return float(1 / (1 + np.exp((_WEIGHT_MIDDLE - weight) / _WEIGHT_WIDTH)))

@@ -51,7 +51,7 @@ class FaceDetector(Protocol):
 
     @property
     def name(self) -> str:
-        """The detector's name: "YuNet" or "Haar cascade"."""
+        """The detector's name: "YuNet" or "emoclf's own detector"."""
 
     @property
     def description(self) -> str:

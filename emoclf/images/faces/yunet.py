@@ -29,6 +29,7 @@ import numpy as np
 from emoclf.images.faces.cropping import cut_square, map_square, measure_roll
 from emoclf.images.faces.face import (
     Face,
+    FaceDetectorUnavailableError,
     FaceModelError,
     check_image,
     import_opencv,
@@ -37,7 +38,12 @@ from emoclf.images.faces.face import (
     silence_opencv,
     sort_faces,
 )
-from emoclf.images.faces.yunet_file import PINNED_MODELS, YuNetFile, explain_remedy
+from emoclf.images.faces.yunet_file import (
+    PACKAGED_SHA256,
+    PINNED_MODELS,
+    YuNetFile,
+    explain_remedy,
+)
 from emoclf.untrusted import show_text
 
 MIN_SCORE: float = 0.7
@@ -74,7 +80,7 @@ _STRIDE = 32
 _MIN_CANVAS = 64
 """Below this, feature maps are one pixel high and OpenCV 4 reads past their end."""
 
-_TRUSTED_SHA256 = frozenset(model.sha256 for model in PINNED_MODELS)
+_TRUSTED_SHA256 = frozenset({PACKAGED_SHA256, *(model.sha256 for model in PINNED_MODELS)})
 """Files that need no trial in another process."""
 
 _PROBE = """
@@ -90,19 +96,24 @@ class YuNetDetector:
     """Finds faces and five landmarks with YuNet; threads that share it take turns.
 
     Args:
-        file: The model file, from `load_yunet_file`.
+        file: The model file, from `load_yunet_file`, or another of the same form.
 
     Raises:
+        FaceDetectorUnavailableError: If this OpenCV is too old for it.
         FaceModelError: If the file is no YuNet model, is damaged, or is none for this OpenCV.
     """
-
-    name = "YuNet"
 
     def __init__(self, file: YuNetFile) -> None:
         """Load the network and try it once."""
         cv2 = import_opencv()
-        self.description = f"YuNet ({show_text(file.path.name)}) with OpenCV {cv2.__version__}."
-        self.note = file.note
+        if not hasattr(cv2, "FaceDetectorYN"):
+            raise FaceDetectorUnavailableError(
+                f"OpenCV {cv2.__version__} has no `FaceDetectorYN`. Install a newer one with "
+                "`pip install --upgrade opencv-python`."
+            )
+        self.name, self.note = file.name, file.note
+        shown = show_text(file.path.name)
+        self.description = f"{file.name} ({shown}) with OpenCV {cv2.__version__}."
         self._file = file
         self._lock = threading.Lock()
         if hashlib.sha256(file.content).hexdigest() not in _TRUSTED_SHA256:

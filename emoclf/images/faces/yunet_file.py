@@ -62,6 +62,9 @@ PINNED_MODELS: tuple[PinnedModel, ...] = (
 )
 """The files that are looked for and fetched, the preferred one first."""
 
+PACKAGED_SHA256: str = "0" * 64
+"""SHA-256 of emoclf's own detector."""
+
 MODEL_VARIABLE: str = "EMOCLF_YUNET"
 """Environment variable that names a YuNet file to use."""
 
@@ -100,12 +103,14 @@ class YuNetFile:
         content: The bytes of the file.
         note: What happened on the way that the user should know, or nothing.
         is_named: Whether the user named the file, so that nothing else may stand in for it.
+        name: What the detector in it is called.
     """
 
     path: Path
     content: bytes
     note: str = ""
     is_named: bool = False
+    name: str = "YuNet"
 
 
 def find_cache_folder() -> Path:
