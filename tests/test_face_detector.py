@@ -12,6 +12,7 @@ from emoclf.experiments.face_detector.composing import (
     STRIDES,
     Teacher,
     compose_picture,
+    cut_close_ups,
     mirror_answers,
     read_photos,
     spoil_and_mirror,
@@ -136,6 +137,15 @@ def test_the_loss_is_least_for_the_teachers_own_answer():
     assert float(measure_loss(taught, surprised)) > best + 1
 
 
+def test_close_ups_show_a_face_and_half_its_side_around_it():
+    photo = np.zeros((200, 300, 3), np.uint8)
+    photo[50:110, 100:160] = 255
+    detector = Found((100.0, 50.0, 60.0, 60.0), (250.0, 10.0, 30.0, 30.0))
+    (close_up,) = cut_close_ups([photo], detector)
+    np.testing.assert_array_equal(close_up, photo[20:140, 70:190])
+    assert cut_close_ups([photo], Found()) == []
+
+
 def test_what_cannot_be_read_is_left_out(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((900, 30, 3), np.uint8))
     (tmp_path / "b.png").write_bytes(b"none")
@@ -145,6 +155,8 @@ def test_what_cannot_be_read_is_left_out(tmp_path):
 
 def test_a_network_learns_its_teachers_answers(tmp_path, photos, teacher_path, monkeypatch):
     monkeypatch.setattr(recipe, "build_detector", lambda: build_detector(16))
+    detector = Found((20.0, 20.0, 60.0, 60.0))
+    monkeypatch.setattr(recipe, "make_detector", lambda *_, **__: detector)
     settings = DetectorSettings(
         files=2, per_file=6, steps=16, falling=4, batch_size=3, learning_rate=0.03
     )

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from emoclf.images.decoding import UnreadableImageError, load_image
-from emoclf.images.faces.face import scale_to_side
+from emoclf.images.faces.face import FaceDetector, scale_to_side
 from emoclf.storage import replacing
 
 STRIDES = (8, 16, 32)
@@ -34,8 +34,13 @@ _MIN_TAUGHT_SCORE = 0.2
 """Where the teacher is less sure, its box means nothing and is not taught."""
 
 _PHOTO_SIDE = 448
-_TILES = ((1, 0.4), (2, 0.3), (3, 0.18), (4, 0.12))
-"""How many photos stand side by side, and how often."""
+TILES = (0.4, 0.3, 0.18, 0.12)
+"""How often one, two, three and four photos stand side by side."""
+
+CLOSE_TILES = (0.7, 0.3)
+"""The same for close-ups."""
+
+_MIN_CLOSE_SIDE = 48
 
 _ZOOM = (0.5, 2.5)
 _TURN_DEGREES, _FREELY_TURNED = 15.0, 0.08
@@ -85,8 +90,29 @@ def read_photos(paths: Sequence[Path]) -> list[np.ndarray]:
     return photos
 
 
+def cut_close_ups(photos: Sequence[np.ndarray], detector: FaceDetector) -> list[np.ndarray]:
+    """Cut out the largest faces of photos, as uint8 RGB, each with half its side around it."""
+    close_ups = []
+    for photo in photos:
+        for face in detector.find(photo)[:2]:
+            left, top, width, height = face.box
+            side = math.sqrt(width * height)
+            x, y = left + width / 2, top + height / 2
+            edges = [max(0, int(edge)) for edge in (y - side, y + side, x - side, x + side)]
+            cut = photo[edges[0] : edges[1], edges[2] : edges[3]]
+            if min(side, *cut.shape[:2]) >= _MIN_CLOSE_SIDE:
+                close_ups.append(cut)
+    return close_ups
+
+
 def write_lessons(
-    photos: Sequence[np.ndarray], path: str | Path, *, teacher: Teacher, count: int, seed: int = 0
+    photos: Sequence[np.ndarray],
+    path: str | Path,
+    *,
+    teacher: Teacher,
+    count: int,
+    seed: int = 0,
+    tiles: Sequence[float] = TILES,
 ) -> None:
     """Compose pictures, ask the teacher, and keep both in one file.
 
@@ -99,18 +125,20 @@ def write_lessons(
         teacher: Whom to ask.
         count: How many pictures.
         seed: Chooses what is composed.
+        tiles: How often one, two, ... photos stand side by side.
     """
     chance = np.random.default_rng(seed)
-    pictures = np.stack([compose_picture(photos, chance) for _ in range(count)])
+    pictures = np.stack([compose_picture(photos, chance, tiles=tiles) for _ in range(count)])
     answers = np.stack([teacher.answer(each) for each in pictures]).astype(np.float16)
     with replacing(Path(path)) as temporary, temporary.open("wb") as file:
         np.savez(file, pictures=pictures, answers=answers)
 
 
-def compose_picture(photos: Sequence[np.ndarray], chance: np.random.Generator) -> np.ndarray:
+def compose_picture(
+    photos: Sequence[np.ndarray], chance: np.random.Generator, *, tiles: Sequence[float] = TILES
+) -> np.ndarray:
     """Compose one picture of 1 to 16 photos: uint8 BGR `(320, 320, 3)`."""
-    numbers, weights = zip(*_TILES, strict=True)
-    count = int(chance.choice(numbers, p=weights))
+    count = 1 + int(chance.choice(len(tiles), p=tiles))
     canvas = np.zeros((SIDE, SIDE, 3), np.uint8)
     rows, columns = (_cut_side(count, chance) for _ in range(2))
     for top, bottom in pairwise(rows):

@@ -17,7 +17,7 @@ from keras import layers, ops
 from emoclf.experiments.face_detector.composing import NUMBERS, STRIDES
 from emoclf.storage import replacing
 
-_BOX_WEIGHT, _MARK_WEIGHT = 1.0, 5.0
+_BOX_WEIGHT, _MARK_WEIGHT = 2.0, 10.0
 _MIN_WEIGHT = 0.2
 _MAX_LOG_SIDE = 5.0
 _PARTS = {"cls": slice(0, 1), "obj": slice(0, 1), "bbox": slice(1, 5), "kps": slice(5, 15)}

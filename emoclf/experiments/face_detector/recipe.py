@@ -13,15 +13,18 @@ import tensorflow as tf
 
 from emoclf.evaluation import wilson_interval
 from emoclf.experiments.face_detector.composing import (
+    CLOSE_TILES,
     NUMBERS,
     SIDE,
     STRIDES,
+    TILES,
     Teacher,
+    cut_close_ups,
     spoil_and_mirror,
     write_lessons,
 )
 from emoclf.experiments.face_detector.network import build_detector, measure_loss, write_detector
-from emoclf.images.faces import Face, FaceDetector, measure_overlap
+from emoclf.images.faces import Face, FaceDetector, make_detector, measure_overlap
 from emoclf.training import hold_run
 from emoclf.untrusted import show_text
 
@@ -80,13 +83,7 @@ def train_face_detector(
     """
     folder, settings = Path(folder), settings or DetectorSettings()
     with hold_run(folder):
-        asked = Teacher(teacher)
-        paths = []
-        for seed in range(settings.files):
-            path = folder / f"lessons_{seed:05}.npz"
-            if not path.exists():
-                write_lessons(photos, path, teacher=asked, count=settings.per_file, seed=seed)
-            paths.append(path)
+        paths = _write_all_lessons(photos, folder, teacher, settings)
         say(f"{len(paths) * settings.per_file:,} pictures in {show_text(folder)}")
         keras.utils.set_random_seed(settings.seed)
         network = build_detector()
@@ -103,6 +100,22 @@ def train_face_detector(
         )
         write_detector(network, folder / DETECTOR_FILE_NAME)
     return network
+
+
+def _write_all_lessons(
+    photos: Sequence[np.ndarray], folder: Path, teacher: str | Path, settings: DetectorSettings
+) -> list[Path]:
+    """Compose what is not there yet, one file in four of close-ups alone."""
+    paths = [folder / f"lessons_{seed:05}.npz" for seed in range(settings.files)]
+    missing = [seed for seed, path in enumerate(paths) if not path.exists()]
+    if missing:
+        asked = Teacher(teacher)
+        close_ups = cut_close_ups(photos, make_detector("yunet", model_path=teacher)) or photos
+    for seed in missing:
+        of, tiles = (close_ups, CLOSE_TILES) if seed % 4 == 3 else (photos, TILES)
+        count = settings.per_file
+        write_lessons(of, paths[seed], teacher=asked, count=count, seed=seed, tiles=tiles)
+    return paths
 
 
 class _Rate(keras.optimizers.schedules.LearningRateSchedule):
