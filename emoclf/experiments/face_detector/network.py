@@ -37,7 +37,7 @@ def build_detector(width: int = 64) -> keras.Model:
     hidden = _convolve(picture, width // 8, stride=2)
     hidden = _convolve(hidden, width // 2, stride=2)
     hidden = _convolve(_separate(hidden, width // 2), width, stride=2)
-    grids = []
+    grids: list[Any] = []
     for depth in (2, 3, 3):
         if grids:
             hidden = _separate(hidden, width, stride=2)

@@ -148,7 +148,7 @@ def load_lessons(paths: Sequence[Path], *, batch_size: int) -> tf.data.Dataset:
 
     def read() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         while True:
-            with np.load(paths[chance.integers(len(paths))]) as file:
+            with np.load(paths[int(chance.integers(len(paths)))]) as file:
                 pictures, answers = file["pictures"], file["answers"]
             rows = chance.permutation(len(pictures))
             for start in range(0, len(rows) - batch_size + 1, batch_size):
@@ -194,14 +194,21 @@ def compare_detectors(
                 continue
             found.append(number in pairs)
             if found[-1]:
-                apart = faces[pairs[number]].landmarks[:2] - face.landmarks[:2]
-                eyes += (np.linalg.norm(apart, axis=1) <= 0.1 * face.box[2]).tolist()
+                eyes += _compare_eyes(face, faces[pairs[number]])
     fractions = {"found": found, "largest_found": largest, "eyes": eyes}
     return {
         "photos": len(photos),
         "extra_boxes": extra / max(1, len(photos)),
         **{name: asdict(wilson_interval(sum(of), len(of))) for name, of in fractions.items()},
     }
+
+
+def _compare_eyes(face: Face, other: Face) -> list[bool]:
+    """Tell of each eye whether another detector sees it in the same place."""
+    if face.landmarks is None or other.landmarks is None:
+        return []
+    apart = np.linalg.norm(other.landmarks[:2] - face.landmarks[:2], axis=1)
+    return (apart <= 0.1 * face.box[2]).tolist()
 
 
 def match_faces(first: Sequence[Face], second: Sequence[Face]) -> dict[int, int]:
