@@ -303,7 +303,7 @@ IMPOSSIBLE = [
     ("baselines", "--name strange --resume", "is no run"),
     (
         "baselines",
-        "--detector haar --skip face_features --skip fine_tuned",
+        "--detector packaged --skip face_features --skip fine_tuned",
         "--detector has no meaning for whole photos",
     ),
 ]

@@ -4,3 +4,7 @@
 its file for OpenCV, `recipe.train_face_detector` does it all and `recipe.compare_detectors`
 measures what came of it.
 """
+
+from emoclf.runtime import require_part
+
+require_part("keras")  # before a module loads it

@@ -159,7 +159,7 @@ def load_yunet_file(
             return cached
         if not download:
             raise FaceDetectorUnavailableError(
-                f"{damage or 'The face detector has no file yet'}, and downloading is switched "
+                f"{damage or 'YuNet has no file yet'}, and downloading is switched "
                 f"off. {explain_remedy()}"
             )
         return _fetch(folder, damage, retry=retry)
