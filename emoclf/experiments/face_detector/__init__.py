@@ -8,3 +8,4 @@ measures what came of it.
 from emoclf.runtime import require_part
 
 require_part("keras")  # before a module loads it
+require_part("onnx")
