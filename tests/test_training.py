@@ -9,11 +9,18 @@ from emoclf.config import Settings
 from emoclf.data.loading import make_dataset
 from emoclf.evaluation import Evaluation, evaluate_model
 from emoclf.images import ModelInfo
+from emoclf.images.faces import Face
 from emoclf.models import build_cnn
 from emoclf.models.model_file import load_info, load_model
 from emoclf.photos import Photos
 from emoclf.run import Run
-from emoclf.training import make_callbacks, save_evaluation, start_run, train_model
+from emoclf.training import (
+    classifier,
+    make_callbacks,
+    save_evaluation,
+    start_run,
+    train_model,
+)
 from emoclf.training.callbacks import BestCheckpoint, HistoryFile
 from emoclf.training.run_folder import TrainingResult
 
@@ -66,6 +73,23 @@ def test_a_model_of_faces_knows_that_it_is_one(cache, photos, tmp_path):
     assert json.loads((run.folder / "settings.json").read_text())["crop"] == "face"
     for name in ("model.keras", "best.keras"):
         assert load_info(run.folder / name) == ModelInfo(("Sad", "Happy"), (32, 48), "pad", "face")
+
+
+@pytest.mark.parametrize("crop", ["none", "face"])
+def test_a_run_says_which_detector_found_its_faces(photos, tmp_path, monkeypatch, crop):
+    class OneFace:
+        name = description = "A detector that knows."
+        note = ""
+
+        def find(self, image):
+            del image
+            return (Face((4.0, 4.0, 40.0, 40.0), 0.9),)
+
+    monkeypatch.setattr(classifier, "train_model", lambda *_, run, **__: run)
+    settings = Settings(image_size=(32, 48), crop=crop)
+    run = classifier.train(photos, settings, logs=tmp_path, detector=OneFace())
+    versions = json.loads((run.folder / "versions.json").read_text())
+    assert versions.get("face detector") == (OneFace.name if crop == "face" else None)
 
 
 def test_evaluation_is_kept_and_agrees_with_keras(run, cache):

@@ -142,7 +142,15 @@ def train_in_keras(
         say(str(cache))
         size = settings.batch_size
         batches = make_dataset(cache, "train", batch_size=size, shuffle=True, seed=settings.seed)
-        run = start_run(settings, cache.photos, logs=logs, name=name, resume=resume, copies=copies)
+        run = start_run(
+            settings,
+            cache.photos,
+            logs=logs,
+            name=name,
+            resume=resume,
+            copies=copies,
+            detector=cache.faces and cache.faces.detector,
+        )
         say(f"run folder: {show_text(run.folder)}")
         if count > 1:
             say(f"{count} GPUs share every batch.")

@@ -136,7 +136,8 @@ def train_on_cluster(
     say(str(cache))
     run = Run(Path(logs) / name)
     if index == 0:
-        start_run(settings, cache.photos, logs=logs, name=name, resume=True)
+        found_by = cache.faces and cache.faces.detector
+        start_run(settings, cache.photos, logs=logs, name=name, resume=True, detector=found_by)
     say(f"run folder: {show_text(run.folder)}")
 
     def build() -> keras.Model:

@@ -52,6 +52,7 @@ def start_run(
     name: str | None = None,
     resume: bool = False,
     copies: str | Path | None = None,
+    detector: str | None = None,
 ) -> Run:
     """Make the folder of a run and write down what it is made from, all of it or nothing.
 
@@ -64,6 +65,7 @@ def start_run(
         resume: Go on with the run of this name, where there is one (`KeepState`).
         copies: The folder that holds copies of all runs (`CopyRun`), from where a run that this
             machine does not have is brought back.
+        detector: The description of what found the faces, for `versions.json`.
 
     Returns:
         The run; its folder holds `settings.json`, `split.json` and `versions.json`.
@@ -91,7 +93,8 @@ def start_run(
         run = Run(make_run_folder(logs, name=name, copies=copies))
     with building_folder(run.folder) as unfinished:
         Run(unfinished).save(settings, photos)
-        write_json(unfinished / "versions.json", find_versions())
+        found = {} if detector is None else {"face detector": detector}
+        write_json(unfinished / "versions.json", find_versions() | found)
     return run
 
 
