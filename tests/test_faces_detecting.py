@@ -14,6 +14,7 @@ from PIL import Image
 
 from emoclf.config import DetectorKind
 from emoclf.data.synthetic import draw_face
+from emoclf.images import load_image
 from emoclf.images.faces import (
     Face,
     FaceDetectorUnavailableError,
@@ -480,6 +481,24 @@ def test_find_faces_reads_photos_of_every_kind(fake_yunet, tmp_path, monkeypatch
 @pytest.fixture(scope="module")
 def packaged():
     return make_detector("packaged")
+
+
+def test_the_packaged_detector_is_small_and_tried_in_this_process(packaged, monkeypatch):
+    assert detecting.PACKAGED_PATH.stat().st_size <= 400_000
+    monkeypatch.setattr(yunet, "_try_in_another_process", lambda _: pytest.fail("another process"))
+    assert make_detector("packaged").description == packaged.description
+
+
+def test_the_packaged_detector_finds_most_of_what_yunet_finds(packaged, real_yunet, real_data):
+    from emoclf.experiments.face_detector.recipe import compare_detectors
+
+    folder = real_data / "web_photos_more"
+    photos = [load_image(path) for path in sorted(folder.glob("*/c02_*.jpg"))[::5]]
+    figures = compare_detectors(packaged, real_yunet, photos)
+    assert figures["photos"] >= 40 and figures["found"]["count"] >= 30
+    assert figures["found"]["value"] >= 0.85
+    assert figures["extra_boxes"] <= 0.2
+    assert figures["eyes"]["value"] >= 0.8
 
 
 def test_the_packaged_detector_finds_nothing_in_blank_photos_of_any_size(packaged):

@@ -48,10 +48,10 @@ class DetectorSettings:
         seed: Of the network's first weights.
     """
 
-    files: int = 60
+    files: int = 120
     per_file: int = 256
-    steps: int = 12_000
-    falling: int = 4_000
+    steps: int = 19_000
+    falling: int = 13_000
     batch_size: int = 8
     learning_rate: float = 1.5e-3
     seed: int = 7
