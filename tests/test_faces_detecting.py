@@ -478,6 +478,23 @@ def test_find_faces_reads_photos_of_every_kind(fake_yunet, tmp_path, monkeypatch
 # the packaged detector
 
 
+class FarSightedNetwork(FakeNetwork):
+    """Sees nothing from close."""
+
+    def detect(self, picture):
+        _, rows = super().detect(picture)
+        return 1, (None if picture.shape[:2] == (256, 256) else rows)
+
+
+@pytest.mark.parametrize("is_packaged", [True, False])
+def test_what_the_packaged_detector_does_not_see_from_close_is_dropped(fake_yunet, is_packaged):
+    fake_yunet._file = replace(fake_yunet._file, is_packaged=is_packaged)
+    image = draw_forehead()
+    assert len(fake_yunet.find(image)) == 1
+    fake_yunet._network = FarSightedNetwork()
+    assert len(fake_yunet.find(image)) == (not is_packaged)
+
+
 @pytest.fixture(scope="module")
 def packaged():
     return make_detector("packaged")

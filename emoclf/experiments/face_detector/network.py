@@ -121,21 +121,19 @@ def _compare_boxes(first: Any, second: Any) -> Any:
     return common / union - (around - union) / around
 
 
-def write_detector(
-    network: keras.Model, path: str | Path, *, scale: float = 1.0, shift: float = 0.0
-) -> None:
+def write_detector(network: keras.Model, path: str | Path, *, shift: float = 0.0) -> None:
     """Write the network as ONNX for `cv2.FaceDetectorYN`, its batch normalisation folded in.
 
     Args:
         network: From `build_detector`.
         path: The file to write.
-        scale: What the score's logit is multiplied by,
-        shift: and what is added then, so that the scores compare with YuNet's.
+        shift: What is added to the scores' logits, so that the threshold made for YuNet suits this
+            network, too.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    nodes, weights = _list_nodes(network, scale=scale, shift=shift)
+    nodes, weights = _list_nodes(network, shift)
     for part, columns in _PARTS.items():
         weights[f"shape_{part}"] = np.array([1, -1, columns.stop - columns.start], np.int64)
     weights["twice"] = np.array([1, 1, 2, 2], np.float32)
@@ -163,9 +161,7 @@ _Node = tuple[str, list[str], str, dict[str, Any]]
 _Weights = dict[str, np.ndarray]
 
 
-def _list_nodes(
-    network: keras.Model, *, scale: float, shift: float
-) -> tuple[list[_Node], _Weights]:
+def _list_nodes(network: keras.Model, shift: float) -> tuple[list[_Node], _Weights]:
     """Return the graph's nodes (kind, inputs, output, attributes) and its weights by name."""
     nodes: list[_Node] = []
     weights: _Weights = {}
@@ -183,7 +179,7 @@ def _list_nodes(
                 weights[f"{takes[0]}/bias"] = np.asarray(layer.beta - layer.moving_mean * gain)
             case layers.Conv2D() if layer.use_bias:
                 kernel, bias = _turn_kernel(layer), np.array(layer.bias)
-                kernel[0], bias[0] = kernel[0] * scale, bias[0] * scale + shift
+                bias[0] += shift
                 for part, columns in _PARTS.items():
                     output = name.replace("answer", part)
                     weights |= {

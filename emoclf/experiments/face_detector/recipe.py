@@ -76,7 +76,8 @@ def train_face_detector(
         say: Called with a line of progress now and then, such as `print`.
 
     Returns:
-        The network. Its scores are not brought to YuNet's scale yet: see `write_detector`.
+        The network. Its scores are lower than YuNet's: `write_detector` raises them by a shift,
+        which `compare_detectors` helps to choose.
 
     Raises:
         RunInUseError: If another process writes that folder.

@@ -95,7 +95,7 @@ def read_packaged_file(note: str = "") -> YuNetFile:
             f"{str(PACKAGED_PATH)!r} is not the file that came with emoclf ({len(content):,} bytes "
             f"with another SHA-256 than {PACKAGED_SHA256}). Install emoclf again."
         )
-    return YuNetFile(PACKAGED_PATH, content, note, name="emoclf's own detector")
+    return YuNetFile(PACKAGED_PATH, content, note, is_packaged=True)
 
 
 def _make_yunet(file: YuNetFile) -> YuNetDetector:
