@@ -62,7 +62,7 @@ PINNED_MODELS: tuple[PinnedModel, ...] = (
 )
 """The files that are looked for and fetched, the preferred one first."""
 
-PACKAGED_SHA256: str = "0" * 64
+PACKAGED_SHA256: str = "356e8d15d3ee3d1724d208aecebb99ae692aa0cd81b053fa512358c1effab3d4"
 """SHA-256 of emoclf's own detector."""
 
 MODEL_VARIABLE: str = "EMOCLF_YUNET"
@@ -103,14 +103,14 @@ class YuNetFile:
         content: The bytes of the file.
         note: What happened on the way that the user should know, or nothing.
         is_named: Whether the user named the file, so that nothing else may stand in for it.
-        name: What the detector in it is called.
+        is_packaged: Whether it is no YuNet file but emoclf's own detector, which has its form.
     """
 
     path: Path
     content: bytes
     note: str = ""
     is_named: bool = False
-    name: str = "YuNet"
+    is_packaged: bool = False
 
 
 def find_cache_folder() -> Path:
