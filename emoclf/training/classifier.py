@@ -149,7 +149,7 @@ def train_in_keras(
             name=name,
             resume=resume,
             copies=copies,
-            detector=cache.faces and cache.faces.detector,
+            detector=cache.faces.detector if cache.faces else None,
         )
         say(f"run folder: {show_text(run.folder)}")
         if count > 1:

@@ -136,7 +136,7 @@ def train_on_cluster(
     say(str(cache))
     run = Run(Path(logs) / name)
     if index == 0:
-        found_by = cache.faces and cache.faces.detector
+        found_by = cache.faces.detector if cache.faces else None
         start_run(settings, cache.photos, logs=logs, name=name, resume=True, detector=found_by)
     say(f"run folder: {show_text(run.folder)}")
 
