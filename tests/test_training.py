@@ -19,6 +19,7 @@ from emoclf.training import (
     make_callbacks,
     save_evaluation,
     start_run,
+    train,
     train_model,
 )
 from emoclf.training.callbacks import BestCheckpoint, HistoryFile
@@ -86,8 +87,8 @@ def test_a_run_says_which_detector_found_its_faces(photos, tmp_path, monkeypatch
             return (Face((4.0, 4.0, 40.0, 40.0), 0.9),)
 
     monkeypatch.setattr(classifier, "train_model", lambda *_, run, **__: run)
-    settings = Settings(image_size=(32, 48), crop=crop)
-    run = classifier.train(photos, settings, logs=tmp_path, detector=OneFace())
+    settings = Settings(image_size=(32, 48), network="small", crop=crop)
+    run = train(photos, settings, logs=tmp_path, detector=OneFace())
     versions = json.loads((run.folder / "versions.json").read_text())
     assert versions.get("face detector") == (OneFace.name if crop == "face" else None)
 
