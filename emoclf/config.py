@@ -171,7 +171,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Fill in what follows from the network, and refuse values that no run could use."""
-        size, crop = _WANTED.get(self.network, (IMAGE_SIZE, "none"))
+        size, crop = _WANTED.get(str(self.network), (IMAGE_SIZE, "none"))
         for name, value in {"image_size": size, "crop": crop}.items():
             if getattr(self, name) is _AS_NETWORK_WANTS:
                 object.__setattr__(self, name, value)
@@ -241,9 +241,10 @@ class Settings:
     def check_for_workers(self) -> None:
         """Refuse, by a ValueError, what several workers cannot train."""
         if self.is_pretrained or self.network == "joint":
+            way = "in one step" if self.network == "joint" else "in stages"
             raise ValueError(
-                f"network={self.network!r} is trained on one worker. Several workers "
-                "train network='small' or 'deep', or a backbone with weights='none'."
+                f"network={self.network!r} is trained {way}, on one worker. Several workers "
+                "train network='small' or network='deep', or a backbone with weights='none'."
             )
         if self.ema_momentum:
             raise ValueError(

@@ -166,6 +166,7 @@ def test_a_training_leaves_a_whole_run(trained, photos):
     assert result.run.model_file.name == "model.zip"
     assert result.run.info == INFO
     assert "logistic regression" in str(result)
+    assert CentreDetector.description in (result.run.folder / "versions.json").read_text()
     for part in ("", "val_"):
         assert 0 <= result.history[f"{part}accuracy"][0] <= 1
     crossed = result.run.folder / "cross_validation_metrics.json"

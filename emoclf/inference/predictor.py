@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emoclf.config import CLASS_NAMES
+from emoclf.config import CLASS_NAMES, JOINT_FILE_NAME
 from emoclf.data.folders import list_files
 from emoclf.images import (
     DecodedImage,
@@ -31,7 +31,6 @@ from emoclf.inference.predictions import (
     UncertaintyRule,
     find_most_probable,
 )
-from emoclf.models.joint import JOINT_SUFFIX, JointNetwork
 from emoclf.models.packaged import FACE_MODEL_FOLDER, NETWORK_FILE_NAME, PackagedNetwork
 from emoclf.run import Run
 from emoclf.storage import is_folder
@@ -128,7 +127,9 @@ class Predictor:
 
         path = Path(path)
         path = Run(path).model_file if path.is_dir() else path
-        if path.suffix == JOINT_SUFFIX:
+        if path.suffix == Path(JOINT_FILE_NAME).suffix:
+            from emoclf.models.joint import JointNetwork
+
             return cls(JointNetwork.load(path), load_info(path), detector=detector, file=path)
         model, info = load_model(path, compiled=False)
         return cls(model, info, detector=detector, file=path)

@@ -24,9 +24,6 @@ from emoclf.storage import open_regular, replacing
 from emoclf.storage.archives import ZIP_ERRORS, check_small_zip, open_zip, read_member
 from emoclf.untrusted import show_text
 
-JOINT_SUFFIX = ".zip"
-"""How the file of a joint network ends."""
-
 SCENE_FEATURES = 1280
 """How many features `SceneNetwork` finds in a photo."""
 

@@ -94,6 +94,11 @@ def train_joint(
     settings, network = settings or Settings(network="joint"), network or JointNetwork()
     photos = photos if cache is None else cache.photos
     learned = photos.take([row.part in ("train", "validation") for row in photos.rows])
+    if cache is not None and cache.faces is not None:
+        description = cache.faces.detector
+    else:
+        detector = detector or make_detector()
+        description = detector.description
     features = find_features(
         learned,
         network,
@@ -103,7 +108,7 @@ def train_joint(
         progress=progress,
     )
     fit = fit_head(features, learned, class_weights=settings.class_weights)
-    run = start_run(settings, photos, logs=logs, name=name, resume=resume)
+    run = start_run(settings, photos, logs=logs, name=name, resume=resume, detector=description)
     say(f"run folder: {show_text(run.folder)}")
     network.head = fit.head
     with hold_run(run.folder):

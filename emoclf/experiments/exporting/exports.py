@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from emoclf.config import JOINT_FILE_NAME
 from emoclf.display import Displayed, Table
 from emoclf.experiments.exporting.parity import Parity, ParityPhotos, gather_photos, score
 from emoclf.images import ModelInfo
@@ -23,7 +24,6 @@ from emoclf.models.formats import (
     write_export,
 )
 from emoclf.models.formats.loading import PARITY_FILE_NAME, find_changed_file, list_export_files
-from emoclf.models.joint import JOINT_SUFFIX
 from emoclf.models.model_file import MEMBER_NAME, load_model
 from emoclf.run import Run
 from emoclf.storage import building_folder, check_kind, find_sha256, read_json, write_json
@@ -143,7 +143,7 @@ def export_model(
             "give photos, a folder with one folder per class."
         )
     file = Run(path).model_file if path.is_dir() else path
-    if file.suffix == JOINT_SUFFIX:
+    if file.suffix == Path(JOINT_FILE_NAME).suffix:
         raise ValueError(
             f"{show_text(file)} looks at faces and scene and is not exported: it holds both "
             "networks as ONNX files already, and the last layer as arrays of NumPy."
