@@ -46,7 +46,7 @@ class CountingDetector:
 class FollowingDetector(YuNetDetector):
     """YuNet's interface without its file: finds one face, follows it unless told not to."""
 
-    description, note = "Follows.", ""
+    name, description, note = "Fake", "Follows.", ""
 
     def __init__(self):
         self.calls, self.is_lost = [], False
