@@ -3,14 +3,17 @@ r"""The commands `predict`: Sad, Happy or uncertain for every face; and `explain
 With `predict --json`, one JSON document is all that goes to the standard output:
 
     emoclf            str     its version
-    model             object  file (str, null for the packaged network), crop ("none" or "face"),
-                              class_names (list of str)
+    model             object  file (str, null for the packaged network), crop ("none", "face" or
+                              "both"), class_names (list of str)
     uncertain_rule    object  uncertain_below, neither_above (0..1); null for a model of your own
     detector          object  name, description, note (str); null when none was needed or found
     photos            list    one object per photo, in the order of the arguments:
       file            str     as given; in a folder, with the folder's path
-      answer          str     of the largest face: a class or "uncertain"; null without a prediction
-      probabilities   object  class name -> 0..1, of the largest face; empty without a prediction
+      answer          str     of the photo as a whole where `photo` is, else of the largest face: a
+                              class or "uncertain"; null without a prediction
+      probabilities   object  class name -> 0..1, likewise; empty without a prediction
+      photo           object  as one of `faces`: the photo as a whole, of a model with crop "both";
+                              else null
       faces           list    the largest first; of a model of whole photos, one:
         box           object  left, top, width, height in px of the upright photo; may reach past it
         answer        str     a class or "uncertain"
