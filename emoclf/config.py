@@ -100,8 +100,10 @@ DetectorKind = Literal["auto", "yunet", "packaged"]
 
 
 _AS_NETWORK_WANTS: Any = None
-_WANTED = {"face": (FACE_SIZE, "face"), "joint": (SHEET_SIZE, "both")}
 """Default of a setting that follows from the network."""
+
+_WANTED = {"face": (FACE_SIZE, "face"), "joint": (SHEET_SIZE, "both")}
+"""Image size and crop of a network that takes others than most."""
 
 _LONGEST_SIDE = 10_000
 _LONGEST_PATH = 4096
@@ -220,7 +222,7 @@ class Settings:
 
     def _check_fit(self) -> None:
         """Refuse values that are right one by one, but not together."""
-        size, _ = _WANTED.get(self.network, (self.image_size, self.crop))
+        size = _WANTED[self.network][0] if self.network in _WANTED else self.image_size
         if self.image_size != size:
             raise ValueError(
                 f"network={self.network!r} takes {size[0]} x {size[1]} pixels. Received: "
@@ -254,7 +256,7 @@ class Settings:
 
     @property
     def is_backbone(self) -> bool:
-        """Whether the network is one of `keras.applications`, which `weights` are for."""
+        """Whether the network is one of the large ones, which `weights` are for."""
         return self.network in get_args(BackboneName)
 
     @property

@@ -317,3 +317,40 @@ def test_without_gradio_the_command_says_how_to_get_it(monkeypatch):
     result = call("demo")
     assert result.exit_code == 1
     assert "pip install -e '.[demo]'" in result.stderr
+
+
+def test_a_photo_that_is_answered_as_a_whole_has_that_answer_in_its_headline(tmp_path):
+    whole = FacePrediction((0.0, 0.0, 3000.0, 2000.0), {"Sad": 0.1, "Happy": 0.9}, "Happy", None)
+    whole = FacePrediction(**{**vars(whole), "is_whole_photo": True})
+    face = FacePrediction((10.0, 10.0, 50.0, 50.0), {"Sad": 0.8, "Happy": 0.2}, "Sad", 0.3, 0.9)
+
+    class Joint:
+        rule = None
+
+        def predict_each(self, _photos, **_options):
+            yield Prediction(photo=whole, faces=self.faces, detector="A fake."), None
+
+    Image.new("RGB", (3000, 2000)).save(tmp_path / "photo.png")
+    for faces in ((), (face,), (face, face)):
+        Joint.faces = faces
+        shown = predict_photo(tmp_path / "photo.png", Joint())
+        assert shown.headline == "Happy, 90% sure"
+        assert shown.probabilities == whole.probabilities
+        table = str(shown.numbers[0])
+        assert "whole photo" in table
+        assert [line.split()[0] for line in table.splitlines()[2:]] == ["1", "2"][: len(faces)]
+
+
+def test_a_whole_photo_is_smoothed_by_itself():
+    from emoclf.apps.camera.session import PredictionSmoother
+
+    def answer(happy, *, whole):
+        shares = {"Sad": 1 - happy, "Happy": happy}
+        return FacePrediction((0.0, 0.0, 10.0, 10.0), shares, "Happy", is_whole_photo=whole)
+
+    smoother = PredictionSmoother(half_life_seconds=0.2)
+    for seconds, happy in ((0.0, 1.0), (0.2, 0.0)):
+        frame = Prediction(photo=answer(happy, whole=True), faces=(answer(0.5, whole=False),))
+        found = smoother.smooth(frame, seconds=seconds)
+    assert found.photo.probabilities["Happy"] == pytest.approx(0.5)
+    assert found.faces[0].probabilities["Happy"] == pytest.approx(0.5)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from emoclf.display import Displayed
@@ -112,6 +112,12 @@ class Prediction(Displayed):
     def all(self) -> tuple[FacePrediction, ...]:
         """The prediction for the photo as a whole, where there is one, then those for its faces."""
         return (*([self.photo] if self.photo else []), *self.faces)
+
+    def with_all(self, answers: Iterable[FacePrediction]) -> Prediction:
+        """Return the same with other answers, as many as `all` holds and in its order."""
+        found = list(answers)
+        photo = found.pop(0) if self.photo else None
+        return replace(self, photo=photo, faces=tuple(found))
 
     @property
     def main(self) -> FacePrediction | None:

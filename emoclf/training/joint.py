@@ -110,9 +110,10 @@ def train_joint(
     fit = fit_head(features, learned, class_weights=settings.class_weights)
     run = start_run(settings, photos, logs=logs, name=name, resume=resume, detector=description)
     say(f"run folder: {show_text(run.folder)}")
-    network.head = fit.head
     with hold_run(run.folder):
-        network.save(run.folder / JOINT_FILE_NAME, info=run.info)
+        JointNetwork(network.scene, network.face, fit.head).save(
+            run.folder / JOINT_FILE_NAME, info=run.info
+        )
         if len(photos) < FEW_PHOTOS:
             crossed = cross_validate_head(features, learned, class_weights=settings.class_weights)
             save_evaluation(crossed, run, part="cross_validation")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from emoclf.config import Devices, Settings
 from emoclf.data.loading import PhotoCache, WithoutFace
@@ -70,37 +70,30 @@ def train(
         ValueError: If the settings do not fit together.
     """
     settings = settings or Settings()
+    common: dict[str, Any] = {
+        "logs": logs,
+        "name": name,
+        "resume": resume,
+        "detector": detector,
+        "cache": cache,
+        "say": say,
+        "progress": progress,
+    }
     if settings.network == "joint":
         _refuse_for_joint(copies=copies, callbacks=callbacks, devices=devices != "one")
-        return train_joint(
-            photos,
-            settings,
-            logs=logs,
-            name=name,
-            resume=resume,
-            detector=detector,
-            cache=cache,
-            say=say,
-            progress=progress,
-        )
+        return train_joint(photos, settings, **common)
     require_part("keras")
     from emoclf.training.classifier import train_in_keras
 
     return train_in_keras(
         photos,
         settings,
-        logs=logs,
-        name=name,
-        resume=resume,
         copies=copies,
         devices=devices,
-        detector=detector,
         without_face=without_face,
-        cache=cache,
         callbacks=callbacks,
-        say=say,
         verbose=verbose,
-        progress=progress,
+        **common,
     )
 
 

@@ -107,14 +107,15 @@ class PredictionSmoother:
         """
         known = [each for each in self._known if seconds - each[1] <= _FORGET_AFTER_SECONDS]
         faces = []
-        for face in prediction.faces:
-            match = max(known, key=lambda k: measure_overlap(k[0].box, face.box), default=None)
+        for face in prediction.all:
+            alike = [each for each in known if each[0].is_whole_photo == face.is_whole_photo]
+            match = max(alike, key=lambda k: measure_overlap(k[0].box, face.box), default=None)
             if match is not None and measure_overlap(match[0].box, face.box) >= _MIN_OVERLAP:
                 known.remove(match)
                 face = self._average(match[0], face, seconds - match[1])
             faces.append(face)
         self._known = [(face, seconds) for face in faces] + known
-        return replace(prediction, faces=tuple(faces)) if faces else prediction
+        return prediction.with_all(faces) if faces else prediction
 
     def _average(self, old: FacePrediction, now: FacePrediction, seconds: float) -> FacePrediction:
         half_life = self._half_life_seconds

@@ -69,7 +69,7 @@ class PagePrediction:
         note: What to know about it, or what to do; may be empty.
         picture: uint8 RGB `(height, width, 3)`, the photo with every face in a frame, numbered as
             in `numbers` where there are several; None without a prediction.
-        probabilities: Class to probability, where there is one face, or the whole photo alone.
+        probabilities: Class to probability, of the photo as a whole or of its only face.
         numbers: The probabilities of every face, and sentences that say what they mean.
         map_text: What the map shows, and what hiding the marked places does.
         map_picture: uint8 RGB `(height, width, 3)`, the photo with the map of what speaks for the
@@ -185,15 +185,15 @@ def predict_photo(
         ((prediction, _),) = predictor.predict_each([photo], whole_photo=whole_photo)
     except FaceDetectorUnavailableError:
         return PagePrediction("Faces cannot be looked for", _NO_DETECTOR)
-    faces, headline = prediction.faces, write_headline(prediction, predictor.rule)
-    if not faces:
+    answers, headline = prediction.all, write_headline(prediction, predictor.rule)
+    if not answers:
         return PagePrediction(headline, _NO_FACE)
     note = prediction.note or ""
     found = PagePrediction(
         headline,
         f"{NO_SEARCH_NOTE} {_NO_DETECTOR}" if note.startswith(NO_SEARCH_NOTE) else note,
         _draw(photo, prediction),
-        prediction.probabilities if len(faces) == 1 else {},
+        prediction.probabilities if prediction.photo or len(answers) == 1 else {},
         _list_numbers(prediction, predictor.rule),
     )
     if not show_map:
@@ -204,7 +204,7 @@ def predict_photo(
     except NothingToExplainError:
         return replace(found, map_text="The face is too small for a map in so large a photo.")
     picture = _shrink(draw_explanation(photo, explanation, numbered=True))
-    of = " (face 1)" if len(faces) > 1 else ""
+    of = " (face 1)" if len(answers) > 1 and not prediction.photo else ""
     said = f"What speaks for the prediction{of}: {explanation}"
     return replace(found, map_text=said, map_picture=picture)
 
@@ -220,6 +220,8 @@ def write_headline(prediction: Prediction, rule: UncertaintyRule | None) -> str:
         For example "Happy, 97% sure" or "3 faces: 2 happy, 1 sad".
     """
     faces = prediction.faces
+    if prediction.photo:
+        return _say_face(prediction.photo, rule)
     if not faces:
         return "No face found"
     if len(faces) > 1:
@@ -243,14 +245,15 @@ def _say_face(face: FacePrediction, rule: UncertaintyRule | None) -> str:
 
 
 def _list_numbers(prediction: Prediction, rule: UncertaintyRule | None) -> tuple[Table | str, ...]:
-    """Return a table of all faces, numbered as in the picture, and what its columns mean."""
-    faces, classes = prediction.faces, tuple(prediction.probabilities)
-    has_neither = faces[0].neither is not None
+    """Return a table of all answers, faces numbered as in the picture, and what it means."""
+    answers, classes = prediction.all, tuple(prediction.probabilities)
+    has_neither = any(each.neither is not None for each in answers)
     rows = []
-    for number, face in enumerate(faces, start=1):
+    for number, face in enumerate(answers, start=0 if prediction.photo else 1):
         values = [*face.probabilities.values(), *([face.neither] if has_neither else [])]
         place = "whole photo" if face.is_whole_photo else str(number)
-        rows.append((place, face.answer, *(f"{value:.0%}" for value in values)))
+        shown = ("" if value is None else f"{value:.0%}" for value in values)
+        rows.append((place, face.answer, *shown))
     table = Table(("face", "answer", *classes, *(["neither"] if has_neither else [])), rows)
     neither = (
         f'"neither": how probable it is that the face is neither {" nor ".join(classes).lower()}. '
@@ -263,10 +266,10 @@ def _draw(photo: np.ndarray, prediction: Prediction) -> np.ndarray:
     """Draw the frames, on a photo as large as the page shows it."""
     shown = _shrink(photo)
     scale = shown.shape[1] / photo.shape[1]
-    faces = [
-        replace(face, box=tuple(scale * value for value in face.box)) for face in prediction.faces
-    ]
-    return annotate_photo(shown, replace(prediction, faces=tuple(faces)), numbered=True)
+    answers = (
+        replace(each, box=tuple(scale * value for value in each.box)) for each in prediction.all
+    )
+    return annotate_photo(shown, prediction.with_all(answers), numbered=True)
 
 
 def hide_folders(text: str) -> str:

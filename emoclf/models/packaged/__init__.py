@@ -8,7 +8,6 @@ what it was trained on, how its predictions are meant and how well it does.
 from emoclf.models.packaged.card import (
     CARD_FILE_NAME,
     FACE_MODEL_FOLDER,
-    HEAD_FILE_NAME,
     JOINT_MODEL_FOLDER,
     NETWORK_FILE_NAME,
     SCENE_FILE_NAME,
@@ -30,7 +29,6 @@ from emoclf.models.packaged.network import (
 __all__ = [
     "CARD_FILE_NAME",
     "FACE_MODEL_FOLDER",
-    "HEAD_FILE_NAME",
     "JOINT_MODEL_FOLDER",
     "NETWORK_FILE_NAME",
     "SCENE_FILE_NAME",

@@ -16,10 +16,9 @@ FACE_MODEL_FOLDER = Path(__file__).parent / "face_model"
 """Where the packaged files lie."""
 
 JOINT_MODEL_FOLDER = Path(__file__).parent / "joint_model"
-"""Where the packaged network of scenes lies, and the head that hears it and the face network."""
+"""Where the packaged network of scenes lies."""
 
 SCENE_FILE_NAME = "scene.onnx"
-HEAD_FILE_NAME = "head.npz"
 NETWORK_FILE_NAME = "network.onnx"
 WEIGHTS_FILE_NAME = "weights.npz"
 CARD_FILE_NAME = "card.json"
@@ -133,17 +132,13 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class JointCard:
-    """What the packaged network of faces and scene is.
+    """What belongs to the packaged network of scenes.
 
     Attributes:
-        uncertain_below: The answer is "uncertain" when the larger probability is smaller than this.
         sha256: File name to the SHA-256 of its content.
-        figures: What was measured, with n and interval.
     """
 
-    uncertain_below: float
     sha256: dict[str, str]
-    figures: dict[str, Any]
 
     @classmethod
     def load(cls, folder: str | Path = JOINT_MODEL_FOLDER) -> JointCard:
