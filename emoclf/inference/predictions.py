@@ -20,11 +20,11 @@ class UncertaintyRule:
     Attributes:
         uncertain_below: The largest probability of a class must reach this, 0 to 1.
         neither_above: The probability of everything that is none of the classes must not be
-            larger than this, 0 to 1.
+            larger than this, 0 to 1; 1 where the network does not tell it.
     """
 
     uncertain_below: float
-    neither_above: float
+    neither_above: float = 1
 
     def decide(self, probabilities: Mapping[str, float], neither: float | None) -> str:
         """Return the most probable class of one face, or `UNCERTAIN`; `neither` may be unknown."""
@@ -33,11 +33,11 @@ class UncertaintyRule:
         return UNCERTAIN if is_unclear or is_neither else find_most_probable(probabilities)
 
     def describe(self) -> str:
-        """Return the rule in one sentence."""
-        return (
-            f'"{UNCERTAIN}": the larger probability is below {self.uncertain_below:.0%}, or the '
-            f"probability that the face is neither is above {self.neither_above:.0%}."
-        )
+        """Say in words when it is uncertain."""
+        text = f"the larger probability is below {self.uncertain_below:.0%}"
+        if self.neither_above < 1:
+            text += f", or that of neither is above {self.neither_above:.0%}"
+        return text
 
 
 @dataclass(frozen=True)

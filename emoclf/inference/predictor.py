@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emoclf.config import CLASS_NAMES, JOINT_FILE_NAME
+from emoclf.config import CLASS_NAMES, FACE_SIZE, JOINT_FILE_NAME, SHEET_SIZE
 from emoclf.data.folders import list_files
 from emoclf.images import (
     DecodedImage,
@@ -26,12 +26,18 @@ from emoclf.images import (
 )
 from emoclf.images.faces import FaceDetector, FaceDetectorUnavailableError, make_detector
 from emoclf.inference.predictions import (
+    UNCERTAIN,
     FacePrediction,
     Prediction,
     UncertaintyRule,
     find_most_probable,
 )
-from emoclf.models.packaged import FACE_MODEL_FOLDER, NETWORK_FILE_NAME, PackagedNetwork
+from emoclf.models.packaged import (
+    FACE_MODEL_FOLDER,
+    NETWORK_FILE_NAME,
+    JointCard,
+    PackagedNetwork,
+)
 from emoclf.run import Run
 from emoclf.storage import is_folder
 
@@ -51,7 +57,7 @@ WHOLE_PHOTO_NOTE = (
 )
 
 _packaged_lock = threading.Lock()
-_packaged: list[Predictor] = []
+_packaged: dict[bool, Predictor] = {}
 
 
 class _Search(NamedTuple):
@@ -74,14 +80,15 @@ class Predictor:
         info: Its classes, and what it takes.
         detector: What finds faces, or a function that makes it when it is first needed; None stands
             for `emoclf.make_detector`.
-        rule: When a prediction is "uncertain"; None names a class always.
+        rule: When the prediction for a photo, or of a network of faces for a face, is "uncertain";
+            None names a class always.
         file: The file that the network was loaded from; None when it comes from elsewhere.
 
     Attributes:
         model: As given.
         info: As given.
         file: As given.
-        rule: As given. `rule.describe()` says it in a sentence.
+        rule: As given; see also `face_rule` and `describe_rules()`.
 
     Example:
         >>> predictor = Predictor.load("logs/first-run")  # doctest: +SKIP
@@ -138,18 +145,19 @@ class Predictor:
     def packaged(
         cls,
         *,
+        faces_only: bool = False,
         detector: FaceDetector | MakeDetector | None = None,
         folder: str | Path = FACE_MODEL_FOLDER,
     ) -> Predictor:
-        """Load the face network that comes with emoclf; TensorFlow is not needed.
+        """Load the networks that come with emoclf; TensorFlow is not needed.
 
-        It predicts "uncertain" where its card says that it should: when the larger of the two
-        probabilities is below `rule.uncertain_below`, or the probability that the face is neither
-        sad nor happy is above `rule.neither_above`.
+        They answer for every face, and for the photo as a whole, by its faces and its scene. An
+        answer is "uncertain" where the networks' cards say so: see `describe_rules()`.
 
         Args:
+            faces_only: Whether faces alone are answered for, and a photo without a face is not.
             detector: As for the class.
-            folder: Where the packaged files are.
+            folder: Where the packaged files of the face network are.
 
         Returns:
             The predictor.
@@ -158,10 +166,31 @@ class Predictor:
             DamagedModelError: If a packaged file is missing, damaged or swapped.
         """
         network, file = PackagedNetwork(folder), Path(folder) / NETWORK_FILE_NAME
-        card = network.card
-        info = ModelInfo(CLASS_NAMES, card.image_size, "pad", "face")
-        rule = UncertaintyRule(card.uncertain_below, card.neither_above)
-        return cls(network, info, detector=detector, rule=rule, file=file)
+        if not faces_only:
+            from emoclf.models.joint import JointNetwork
+
+            info = ModelInfo(CLASS_NAMES, SHEET_SIZE, "pad", "both")
+            rule = UncertaintyRule(JointCard.load().uncertain_below)
+            joint = JointNetwork.packaged(network)
+            return cls(joint, info, detector=detector, rule=rule, file=file)
+        info = ModelInfo(CLASS_NAMES, network.card.image_size, "pad", "face")
+        return cls(network, info, detector=detector, rule=_make_rule(network), file=file)
+
+    @property
+    def face_rule(self) -> UncertaintyRule | None:
+        """When the prediction for a face is "uncertain"; None names a class always."""
+        face = getattr(self.model, "face", None)
+        return self.rule if face is None else _make_rule(face)
+
+    def describe_rules(self) -> str:
+        """Say in a sentence when a prediction is "uncertain"; empty where none ever is."""
+        whole, face = self.rule, self.face_rule
+        if whole is None and face is None:
+            return ""
+        if whole is face and whole is not None:
+            return f'"{UNCERTAIN}": {whole.describe()}.'
+        of_photo = f"of the photo as a whole, when {whole.describe()}; " if whole else ""
+        return f'"{UNCERTAIN}": {of_photo}of a face, when {face.describe() if face else "never"}.'
 
     @property
     def detector(self) -> FaceDetector:
@@ -264,10 +293,11 @@ class Predictor:
             yield self._finish([(begun, prepared)])[0], pixels
 
     def predict_probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Run the network on photos or face crops that already have its size.
+        """Run the network on photos, face crops or sheets that already have its size.
 
         Args:
-            images: uint8 RGB `(photos, height, width, 3)`, 0 to 255.
+            images: uint8 RGB `(photos, height, width, 3)`, 0 to 255. A network of faces and scene
+                takes sheets (`prepare`), or face crops, `(faces, 48, 48, 3)`, for its face network.
 
         Returns:
             float32 `(photos, classes)`, in the order of `info.class_names`.
@@ -276,11 +306,14 @@ class Predictor:
 
     def _run(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return float32 probabilities (n, classes), and (n,) of neither where it is known."""
-        with_neither: Any = getattr(self.model, "predict_with_neither", None)
+        model: Any = self.model
+        if self.info.crop == "both" and images.shape[1:3] == FACE_SIZE:
+            model = model.face
+        with_neither: Any = getattr(model, "predict_with_neither", None)
         with self._lock:
             if with_neither is not None:
                 return with_neither(images)
-            return np.asarray(self.model.predict_on_batch(images)), None
+            return np.asarray(model.predict_on_batch(images)), None
 
     def _predict_many(
         self, photos: Sequence[Photo], whole_photo: bool, batch_size: int
@@ -359,9 +392,7 @@ class Predictor:
             with self._lock:
                 classes, neither = face.predict_with_neither(prepared.face_crops)
             own = iter(zip(classes, neither.tolist(), strict=True))
-            card = face.card
-            rule = UncertaintyRule(card.uncertain_below, card.neither_above)
-            found = tuple(self._name_faces(prepared, own, names=CLASS_NAMES, rule=rule))
+            found = tuple(self._name_faces(prepared, own, names=CLASS_NAMES, rule=self.face_rule))
         return replace(begun, photo=photo, faces=found)
 
     def _name_faces(
@@ -392,19 +423,23 @@ def predict(
     photos: Photo | Sequence[Photo],
     *,
     model: str | Path | Predictor | None = None,
+    faces_only: bool = False,
     whole_photo: bool = False,
     detector: FaceDetector | None = None,
 ) -> Prediction | list[Prediction]:
-    """Predict Sad, Happy or uncertain for every face in a photo.
+    """Predict Sad, Happy or uncertain for a photo, and for every face in it.
 
-    The packaged network is loaded at the first call and kept, and so is the face detector. A face
-    is "Sad", "Happy" or "uncertain"; `UncertaintyRule` says when it is the last.
+    The answer for the photo as a whole comes from its faces and its scene, so a photo without a
+    face has one, too. The packaged networks are loaded at the first call and kept, and so is the
+    face detector. `Predictor.describe_rules` says when an answer is "uncertain".
 
     Args:
         photos: One photo, a list of photos or a folder, as for `Predictor.predict`.
-        model: None for the packaged network; a run folder or a `.keras` file that emoclf saved,
-            which is loaded at every call; or a `Predictor` that you keep.
-        whole_photo: Whether a photo without a face is predicted as a whole, and marked.
+        model: None for the packaged networks; a run folder or a file that emoclf saved, which is
+            loaded at every call; or a `Predictor` that you keep.
+        faces_only: Whether the packaged networks answer for faces alone.
+        whole_photo: Whether a photo without a face is predicted as a whole by a network of faces,
+            and marked.
         detector: What finds faces; None for the best that is there. With a `Predictor` as `model`,
             give the detector to that instead.
 
@@ -420,8 +455,12 @@ def predict(
 
     Example:
         >>> print(emoclf.predict("photo.jpg"))  # doctest: +SKIP
-        photo.jpg: Happy (Sad 4%, Happy 96%, neither 1%)
+        photo.jpg: Happy (Sad 3%, Happy 97%) | Happy (Sad 4%, Happy 96%, neither 1%)
     """
+    if faces_only and model is not None:
+        raise ValueError(
+            "faces_only: expected False beside a model, which looks at what it learnt."
+        )
     if isinstance(model, Predictor):
         if detector is not None:
             raise ValueError(
@@ -432,17 +471,21 @@ def predict(
     elif model is not None:
         predictor = Predictor.load(model, detector=detector)
     elif detector is not None:
-        predictor = Predictor.packaged(detector=detector)
+        predictor = Predictor.packaged(faces_only=faces_only, detector=detector)
     else:
-        predictor = _keep_packaged()
+        predictor = _keep_packaged(faces_only)
     return predictor.predict(photos, whole_photo=whole_photo)
 
 
-def _keep_packaged() -> Predictor:
+def _keep_packaged(faces_only: bool) -> Predictor:
     with _packaged_lock:
-        if not _packaged:
-            _packaged.append(Predictor.packaged())
-        return _packaged[0]
+        if faces_only not in _packaged:
+            _packaged[faces_only] = Predictor.packaged(faces_only=faces_only)
+        return _packaged[faces_only]
+
+
+def _make_rule(network: PackagedNetwork) -> UncertaintyRule:
+    return UncertaintyRule(network.card.uncertain_below, network.card.neither_above)
 
 
 def _name_file(photo: Photo) -> str | None:

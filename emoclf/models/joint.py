@@ -19,7 +19,15 @@ from emoclf.config import SCENE_SIZE
 from emoclf.images import ModelInfo
 from emoclf.images.sheet import cut_sheets
 from emoclf.models.model_file import MEMBER_NAME, write_info
-from emoclf.models.packaged import PackagedNetwork, read_packaged_scene, softmax
+from emoclf.models.packaged import (
+    HEAD_FILE_NAME,
+    JOINT_MODEL_FOLDER,
+    SCENE_FILE_NAME,
+    JointCard,
+    PackagedNetwork,
+    read_checked,
+    softmax,
+)
 from emoclf.storage import open_regular, replacing
 from emoclf.storage.archives import ZIP_ERRORS, check_small_zip, open_zip, read_member
 from emoclf.untrusted import show_text
@@ -128,7 +136,7 @@ class SceneNetwork:
         """Load the network and try it."""
         import cv2
 
-        self.content = read_packaged_scene() if content is None else content
+        self.content = content or _read_packaged(SCENE_FILE_NAME)
         try:
             self._network = cv2.dnn.readNetFromONNX(np.frombuffer(self.content, dtype=np.uint8))
             received = self._run(_BLANK).shape
@@ -183,6 +191,19 @@ class JointNetwork:
     ) -> None:
         """Keep or load the networks."""
         self.scene, self.face, self.head = scene or SceneNetwork(), face or PackagedNetwork(), head
+
+    @classmethod
+    def packaged(cls, face: PackagedNetwork | None = None) -> JointNetwork:
+        """Load the networks that come with emoclf, and their head.
+
+        Args:
+            face: As for the class.
+
+        Raises:
+            DamagedModelError: If a packaged file is missing, damaged or swapped.
+        """
+        with np.load(io.BytesIO(_read_packaged(HEAD_FILE_NAME)), allow_pickle=False) as arrays:
+            return cls(face=face, head=Head(*(arrays[name] for name in Head._fields)).check())
 
     @property
     def sha256(self) -> str:
@@ -274,3 +295,8 @@ def _to_bytes(array: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.save(file, array, allow_pickle=False)
     return file.getvalue()
+
+
+def _read_packaged(name: str) -> bytes:
+    """Return a file that comes with emoclf, checked."""
+    return read_checked(JointCard.load(), name, folder=JOINT_MODEL_FOLDER)

@@ -83,16 +83,22 @@ class PredictionSmoother:
 
     Args:
         half_life_seconds: The half-life; 0 takes every prediction as it is.
-        rule: When a prediction is "uncertain"; None predicts a class always.
+        rule: When the prediction for a whole photo is "uncertain"; None predicts a class always.
+        face_rule: Likewise for a face.
     """
 
     def __init__(
-        self, *, half_life_seconds: float = 0.3, rule: UncertaintyRule | None = None
+        self,
+        *,
+        half_life_seconds: float = 0.3,
+        rule: UncertaintyRule | None = None,
+        face_rule: UncertaintyRule | None = None,
     ) -> None:
         """Start without any known face."""
         if half_life_seconds < 0:
             raise ValueError(f"half_life_seconds={half_life_seconds} should be 0 or more.")
-        self._half_life_seconds, self._rule = half_life_seconds, rule
+        self._half_life_seconds = half_life_seconds
+        self._rule, self._face_rule = rule, face_rule
         self._known: list[tuple[FacePrediction, float]] = []
 
     def smooth(self, prediction: Prediction, *, seconds: float) -> Prediction:
@@ -127,7 +133,7 @@ class PredictionSmoother:
         neither = now.neither
         if neither is not None and old.neither is not None:
             neither = (1 - weight) * old.neither + weight * neither
-        rule = self._rule
+        rule = self._rule if now.is_whole_photo else self._face_rule
         answer = rule.decide(probabilities, neither) if rule else find_most_probable(probabilities)
         return replace(now, probabilities=probabilities, neither=neither, answer=answer)
 
@@ -180,7 +186,9 @@ class LiveSession:
         if info.crop != "none":
             self.detector = FaceTracker(predictor.detector, every=detect_every)
         self._predictor = Predictor(model, info, detector=self.detector, rule=rule)
-        self._smoother = PredictionSmoother(half_life_seconds=half_life_seconds, rule=rule)
+        self._smoother = PredictionSmoother(
+            half_life_seconds=half_life_seconds, rule=rule, face_rule=predictor.face_rule
+        )
         self._ends: deque[float] = deque(maxlen=_RATE_FRAMES + 1)
 
     def predict(self, frame: Frame) -> LivePrediction:

@@ -131,7 +131,14 @@ Model = Annotated[
     ExistingPath | None,
     Parameter(
         metavar="RUN_OR_FILE",
-        help="A run folder or a .keras file of yours, instead of the packaged face network.",
+        help="A run folder or a .keras file of yours, instead of the packaged networks.",
+    ),
+]
+FacesOnly = Annotated[
+    bool,
+    Parameter(
+        negative=(),
+        help="Answer for faces alone, not for the photo as a whole: the packaged networks.",
     ),
 ]
 Logs = Annotated[Directory, Parameter(help="Holds a folder for every run.")]
@@ -247,12 +254,16 @@ def load_tensorflow() -> None:
         import tensorflow  # noqa: F401
 
 
-def load_predictor(model: Path | None, choice: DetectorChoice) -> Predictor:
-    """Load the packaged network, or a run folder or `.keras` file, which loads TensorFlow."""
+def load_predictor(
+    model: Path | None, choice: DetectorChoice, *, faces_only: bool = False
+) -> Predictor:
+    """Load the packaged networks, or a run folder or `.keras` file, which loads TensorFlow."""
     from emoclf.inference import Predictor
 
     if model is None:
-        return Predictor.packaged(detector=choice)
+        return Predictor.packaged(faces_only=faces_only, detector=choice)
+    if faces_only:
+        raise UsageError("--faces-only is for the packaged networks: leave it or --model out.")
     with waiting(f"Loading {show_text(model)}"):
         return Predictor.load(model, detector=choice)
 

@@ -6,6 +6,7 @@ With `predict --json`, one JSON document is all that goes to the standard output
     model             object  file (str, null for the packaged network), crop ("none", "face" or
                               "both"), class_names (list of str)
     uncertain_rule    object  uncertain_below, neither_above (0..1); null for a model of your own
+    uncertain_face_rule  object  likewise, of a face; null where no face is ever uncertain
     detector          object  name, description, note (str); null when none was needed or found
     photos            list    one object per photo, in the order of the arguments:
       file            str     as given; in a folder, with the folder's path
@@ -47,6 +48,7 @@ from emoclf.apps.commands.options import (
     AsJson,
     DetectorChoice,
     Directory,
+    FacesOnly,
     FilesOrFolders,
     Model,
     load_predictor,
@@ -89,14 +91,16 @@ def predict(
     as_json: AsJson = False,
     save_annotated: Annotated[Directory | None, Parameter(metavar="DIR")] = None,
     model: Model = None,
+    faces_only: FacesOnly = False,
     whole_photo: bool = False,
     detector: DetectorChoice | None = None,
 ) -> int:
-    """Predict Sad, Happy or uncertain for every face in photos.
+    """Predict Sad, Happy or uncertain for photos, and for every face in them.
 
-    Folders are searched with their sub-folders. The prediction is Sad, Happy or "uncertain": the
-    last when neither probability is large enough, or when the face probably shows something else
-    than these two. Under the predictions stands where those limits are.
+    Folders are searched with their sub-folders. The answer for a photo as a whole comes from its
+    faces and its scene, so there is one without a face, too. "uncertain" is said when neither
+    probability is large enough, or a face probably shows something else than these two; under the
+    predictions stands where those limits are.
 
     The first use fetches the face detector's file (230 kB) from OpenCV's model zoo. Nothing is ever
     sent anywhere.
@@ -104,7 +108,7 @@ def predict(
     Args:
         save_annotated: Write each photo with boxes and predictions drawn onto it into this folder;
             overwrites nothing.
-        whole_photo: Predict for the whole photo where no face is found.
+        whole_photo: Predict for the whole photo where a network of faces finds none.
 
     Examples:
       python -m emoclf predict photo.jpg
@@ -120,7 +124,7 @@ def predict(
     """
     choice = detector or DetectorChoice()
     photos, problems = list_photos(paths)
-    predictor = load_predictor(model, choice)
+    predictor = load_predictor(model, choice, faces_only=faces_only)
     done: list[Predicted] = [(each, None) for each in problems]
     found = _predict_each(predictor, photos, whole_photo, save_annotated)
     try:
@@ -170,8 +174,8 @@ def _print_rows(
     classes = predictor.info.class_names
     layout = choose_layout(
         names,
-        [*classes, *([UNCERTAIN] if predictor.rule else []), "not read"],
-        values=[*classes, *(["neither"] if predictor.rule else [])],
+        [*classes, *([UNCERTAIN] if predictor.face_rule else []), "not read"],
+        values=[*classes, *(["neither"] if predictor.face_rule else [])],
         columns=find_columns(sys.stdout),
     )
     for problem, _ in done:
@@ -193,8 +197,8 @@ def _print_summary(
     summary = summarise([prediction for prediction, _ in done])
     if choice.made:
         echo(f"Detector: {choice.made.description}")
-    if predictor.rule:
-        echo(predictor.rule.describe())
+    if rules := predictor.describe_rules():
+        echo(rules)
     if summary["without_face"]:
         echo(
             "No face: take a photo in which the face is larger, sharper and seen from the front, "
@@ -220,6 +224,7 @@ def _make_document(
             "class_names": list(predictor.info.class_names),
         },
         "uncertain_rule": asdict(predictor.rule) if predictor.rule else None,
+        "uncertain_face_rule": asdict(predictor.face_rule) if predictor.face_rule else None,
         "detector": made
         and {"name": made.name, "description": made.description, "note": made.note},
         "photos": [
@@ -278,13 +283,14 @@ def explain(
     class_name: Annotated[str | None, Parameter("--class", metavar="NAME")] = None,
     person: bool = False,
     model: Model = None,
+    faces_only: FacesOnly = False,
     whole_photo: bool = False,
     detector: DetectorChoice | None = None,
 ) -> int:
     """Draw onto photos what speaks for the prediction.
 
-    It is yellow where most does. The largest face of a photo is explained, or the whole photo for a
-    network of whole photos. After each photo stands the probability, and what becomes of it when
+    It is yellow where most does. The answer for a photo as a whole is explained, scene and faces,
+    or of a network of faces that for the largest face. After each photo stands the probability, and what becomes of it when
     the tenth of the picture that is marked most is hidden, and the tenth that is marked least: when
     both change alike, do not believe the map.
 
@@ -295,7 +301,7 @@ def explain(
         class_name: The class to explain.  [default: the predicted one]
         person: Find the faces too, and say how much of the maps lies on the people; for a network
             of whole photos.
-        whole_photo: Explain the whole photo where no face is found.
+        whole_photo: Explain the whole photo where a network of faces finds none.
 
     Examples:
       python -m emoclf explain photo.jpg --output maps
@@ -311,7 +317,7 @@ def explain(
     photos, problems = list_photos(paths)
     for problem in problems:
         echo(f"{show_text(problem.file)}: {problem.problem}", err=True)
-    predictor = load_predictor(model, detector or DetectorChoice())
+    predictor = load_predictor(model, detector or DetectorChoice(), faces_only=faces_only)
     if person and predictor.info.crop == "face":
         raise UsageError(
             "--person is for a network of whole photos. This one takes faces that were cut "

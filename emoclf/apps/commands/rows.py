@@ -23,6 +23,7 @@ Layout = tuple[int, int, int | None]
 _MAX_NAME_COLUMNS = 72
 _FEWEST_NAME_COLUMNS = 16
 _GAP = "..."
+_MOST_FACES = 5
 
 
 def list_photos(paths: Sequence[Path]) -> tuple[list[Path], list[Prediction]]:
@@ -82,9 +83,10 @@ def choose_layout(
 
 
 def format_rows(prediction: Prediction, layout: Layout) -> Iterator[str]:
-    """Yield a line for each face of a photo, whatever it is called, or one that says why none.
+    """Yield a line for the photo as a whole, where there is an answer, and for each of its faces.
 
-    Where a face lies is left out if the line would not fit into the terminal.
+    Without any, one line says why. Under a line for the whole photo, faces stand without its name,
+    and in a terminal only the first few. Where a face lies is left out if it would not fit.
     """
     name_columns, answer_columns, columns = layout
     name = show_text(prediction.file or "")
@@ -97,12 +99,20 @@ def format_rows(prediction: Prediction, layout: Layout) -> Iterator[str]:
         yield row + _indent(show_text(reason), count_columns(row), columns)
     elif not prediction.all:
         yield f"{start}  no face"
-    for face in prediction.all:
+    shown = prediction.all
+    if prediction.photo and columns:
+        shown = shown[: 1 + _MOST_FACES]
+    for number, face in enumerate(shown):
+        if prediction.photo and number:
+            start = f"{'  face':<{name_columns}}"
         row = f"{start}  {face.answer:<{answer_columns}}  "
         text = _format_face(face)
         if columns and count_columns(row) + len(text) > columns and not face.is_whole_photo:
             text = text.rpartition("  ")[0]
         yield row + _indent(text, count_columns(row), columns)
+    if len(shown) < len(prediction.all):
+        more = count_noun(len(prediction.all) - len(shown), "face")
+        yield f"{' ' * name_columns}  and {more} more (--json)"
 
 
 def _shorten(name: str, columns: int) -> str:
@@ -162,9 +172,10 @@ def summarise(predictions: Sequence[Prediction]) -> dict[str, Any]:
 def describe_summary(summary: dict[str, Any]) -> str:
     """Return for example `3 photos, 4 faces: 3 Happy, 1 Sad; 1 not read` as a sentence."""
     counts = [count_noun(summary["photos"], "photo")]
+    is_all = summary["whole_photos"] == summary["photos"] - summary["not_read"]
     if summary["faces"] or not summary["whole_photos"]:
         counts.append(count_noun(summary["faces"], "face"))
-    if summary["whole_photos"]:
+    if summary["whole_photos"] and not (is_all and summary["faces"]):
         counts.append(f"{summary['whole_photos']:,} predicted as a whole")
     said = ", ".join(f"{count:,} {answer}" for answer, count in summary["answers"].items())
     parts = [f"{', '.join(counts)}{f': {said}' if said else ''}"]

@@ -84,9 +84,8 @@ def live(
 
     choice = detector or DetectorChoice()
     with waiting("Loading"):
-        session = LiveSession(
-            load_predictor(model, choice), detect_every=detect_every, half_life_seconds=half_life
-        )
+        predictor = load_predictor(model, choice, faces_only=model is None)
+        session = LiveSession(predictor, detect_every=detect_every, half_life_seconds=half_life)
     if choice.made:
         echo(f"Detector: {choice.made.description} {choice.made.note}".strip())
     if video is None:
@@ -184,9 +183,9 @@ def demo(
         from emoclf.apps.page import Models, NetworkUnavailableError, serve_page
         from emoclf.images import warn_if_pillow_is_old
 
-    def load(path: Path | None) -> Predictor:
+    def load(path: Path | None, *, faces_only: bool = False) -> Predictor:
         try:
-            return load_predictor(path, detector or DetectorChoice())
+            return load_predictor(path, detector or DetectorChoice(), faces_only=faces_only)
         except find_explained() as error:
             raise NetworkUnavailableError(explain(error)) from error
 

@@ -7,6 +7,7 @@
 
 from emoclf.apps.page.page import DemoUnavailableError, serve_page
 from emoclf.apps.page.predicting import (
+    FACES_ONLY_NAME,
     PACKAGED_NAME,
     Models,
     NetworkUnavailableError,
@@ -14,6 +15,7 @@ from emoclf.apps.page.predicting import (
 )
 
 __all__ = [
+    "FACES_ONLY_NAME",
     "PACKAGED_NAME",
     "DemoUnavailableError",
     "Models",

@@ -18,7 +18,6 @@ from PIL import Image
 from emoclf.apps.page.guarding import API_NAME, PHOTO_GONE, Guard
 from emoclf.apps.page.keeping import PhotoFolder, open_photo_folder
 from emoclf.apps.page.predicting import (
-    WHOLE_PHOTO,
     Models,
     NetworkUnavailableError,
     PagePrediction,
@@ -167,14 +166,12 @@ def _lay_out(gradio: Any, models: Models, photos: PhotoFolder, examples: Sequenc
             raise gradio.Error(PHOTO_GONE, print_exception=False)
         return None if payload is None else payload.path
 
-    def predict(
-        path: str | None, name: str, whole_photo: bool, wants_map: bool
-    ) -> tuple[str, Any, str, Any]:
+    def predict(path: str | None, name: str, wants_map: bool) -> tuple[str, Any, str, Any]:
         found = HINT
         if path is not None:
             try:
                 predictor = models.get(name)
-                found = predict_photo(path, predictor, whole_photo=whole_photo, show_map=wants_map)
+                found = predict_photo(path, predictor, show_map=wants_map)
             except NetworkUnavailableError as error:
                 found = PagePrediction("This network cannot be loaded", say_plainly(str(error)))
             except Exception as error:
@@ -198,7 +195,6 @@ def _lay_out(gradio: Any, models: Models, photos: PhotoFolder, examples: Sequenc
                 choice = gradio.Radio(
                     names, value=names[0], label="Network", visible=len(names) > 1
                 )
-                whole = gradio.Checkbox(label=WHOLE_PHOTO)
                 show_map = gradio.Checkbox(
                     label="Show what speaks for the prediction (takes a second or two)"
                 )
@@ -206,13 +202,13 @@ def _lay_out(gradio: Any, models: Models, photos: PhotoFolder, examples: Sequenc
                 picture = gradio.Image(label="Prediction", **_SHOWN)
                 numbers = gradio.HTML(elem_classes="emoclf-numbers")
                 map_picture = gradio.Image(label="What speaks for the prediction", **_SHOWN)
-        changes = [photo.change, choice.change, whole.change, show_map.change]
+        changes = [photo.change, choice.change, show_map.change]
         shown = [answer, picture, numbers, map_picture]
         gradio.on(changes, None, None, shown, js=_CLEAR)
         gradio.on(
             changes,
             predict,
-            [photo, choice, whole, show_map],
+            [photo, choice, show_map],
             shown,
             api_name=API_NAME,
             concurrency_limit=1,

@@ -20,15 +20,15 @@ from emoclf.images.faces import FaceDetectorUnavailableError
 from emoclf.inference import UNCERTAIN, FacePrediction, Prediction, Predictor, UncertaintyRule
 from emoclf.inference.annotation import annotate_photo
 from emoclf.inference.explanations import NothingToExplainError, draw_explanation, explain
-from emoclf.inference.predictor import NO_SEARCH_NOTE
+from emoclf.inference.predictor import SCENE_ONLY_NOTE
 from emoclf.run import Run
 from emoclf.untrusted import show_text
 
-PACKAGED_NAME = "Face network (comes with emoclf)"
-"""What the network that comes with emoclf is called on the page."""
+PACKAGED_NAME = "Faces and scene (comes with emoclf)"
+"""What the networks that come with emoclf are called on the page."""
 
-WHOLE_PHOTO = "Predict the whole photo where no face is found"
-"""What the page's box for `whole_photo` says."""
+FACES_ONLY_NAME = "Faces only (comes with emoclf)"
+"""What the packaged network of faces is called on the page, by itself."""
 
 MAX_SHOWN_SIDE_PX = 1280
 """Larger photos are predicted in full and shown smaller."""
@@ -40,10 +40,7 @@ size or less."""
 _EXPLAINED_SIDE_PX = 4096
 """Longest side of a photo with a map, which takes more memory: 12 megapixels stay as they are."""
 
-_NO_FACE = (
-    "Take a photo in which the face is larger, sharper and seen from the front, or tick "
-    f'"{WHOLE_PHOTO}".'
-)
+_NO_FACE = "Take a photo in which the face is larger, sharper and seen from the front."
 _NO_DETECTOR = (
     "The face detector is missing or does not work: `python -m emoclf doctor`, on the machine that "
     "runs this page, says why and what to do."
@@ -102,21 +99,25 @@ class Models:
     def find(
         cls,
         logs: str | Path | None,
-        load: Callable[[Path | None], Predictor],
+        load: Callable[..., Predictor],
         *,
         runs: Iterable[Path] = (),
     ) -> Models:
-        """Offer the packaged network, the runs that are named, and the newest of a folder of runs.
+        """Offer the packaged networks, the runs that are named, and the newest of a folder of runs.
 
         Args:
             logs: A folder of runs, of which the newest eight are offered; None for none.
-            load: Loads a run or a `.keras` file, or the packaged network for None.
+            load: Loads a run or a `.keras` file, or the packaged networks for None, with
+                `faces_only=True` those of faces.
             runs: Runs and files that are offered before those in `logs`.
 
         Returns:
             The models.
         """
-        loaders: dict[str, Callable[[], Predictor]] = {PACKAGED_NAME: functools.partial(load, None)}
+        loaders: dict[str, Callable[[], Predictor]] = {
+            PACKAGED_NAME: functools.partial(load, None),
+            FACES_ONLY_NAME: functools.partial(load, None, faces_only=True),
+        }
         found = sorted(
             Path(logs).glob("*/model.keras") if logs else [],
             key=lambda file: (file.stat().st_mtime, file),
@@ -164,14 +165,13 @@ def _name_network(path: Path) -> str:
 
 @sharing_memory()
 def predict_photo(
-    path: str | Path, predictor: Predictor, *, whole_photo: bool = False, show_map: bool = False
+    path: str | Path, predictor: Predictor, *, show_map: bool = False
 ) -> PagePrediction:
     """Predict an uploaded photo.
 
     Args:
         path: Where the upload lies.
         predictor: What predicts.
-        whole_photo: Whether the whole photo is predicted where there is no face.
         show_map: Whether the map of what speaks for the prediction is made, by occlusion.
 
     Returns:
@@ -182,7 +182,7 @@ def predict_photo(
     except UnreadableImageError as error:
         return PagePrediction("This photo cannot be read", hide_folders(error.reason))
     try:
-        ((prediction, _),) = predictor.predict_each([photo], whole_photo=whole_photo)
+        ((prediction, _),) = predictor.predict_each([photo])
     except FaceDetectorUnavailableError:
         return PagePrediction("Faces cannot be looked for", _NO_DETECTOR)
     answers, headline = prediction.all, write_headline(prediction, predictor.rule)
@@ -191,16 +191,16 @@ def predict_photo(
     note = prediction.note or ""
     found = PagePrediction(
         headline,
-        f"{NO_SEARCH_NOTE} {_NO_DETECTOR}" if note.startswith(NO_SEARCH_NOTE) else note,
+        f"{SCENE_ONLY_NOTE} {_NO_DETECTOR}" if note.startswith(SCENE_ONLY_NOTE) else note,
         _draw(photo, prediction),
         prediction.probabilities if prediction.photo or len(answers) == 1 else {},
-        _list_numbers(prediction, predictor.rule),
+        _list_numbers(prediction, predictor.describe_rules()),
     )
     if not show_map:
         return found
     photo = _shrink(photo, _EXPLAINED_SIDE_PX)
     try:
-        explanation = explain(predictor, photo, whole_photo=whole_photo)
+        explanation = explain(predictor, photo)
     except NothingToExplainError:
         return replace(found, map_text="The face is too small for a map in so large a photo.")
     picture = _shrink(draw_explanation(photo, explanation, numbered=True))
@@ -228,9 +228,7 @@ def write_headline(prediction: Prediction, rule: UncertaintyRule | None) -> str:
         counts = Counter(face.answer for face in faces)
         said = (f"{count} {answer.lower()}" for answer, count in counts.most_common())
         return f"{len(faces)} faces: {', '.join(said)}"
-    is_guess = faces[0].is_whole_photo and prediction.detector is not None
-    begin = "No face found. A guess from the whole photo: " if is_guess else ""
-    return begin + _say_face(faces[0], rule)
+    return _say_face(faces[0], rule)
 
 
 def _say_face(face: FacePrediction, rule: UncertaintyRule | None) -> str:
@@ -244,7 +242,7 @@ def _say_face(face: FacePrediction, rule: UncertaintyRule | None) -> str:
     return f"{face.answer}, {share} sure"
 
 
-def _list_numbers(prediction: Prediction, rule: UncertaintyRule | None) -> tuple[Table | str, ...]:
+def _list_numbers(prediction: Prediction, rules: str) -> tuple[Table | str, ...]:
     """Return a table of all answers, faces numbered as in the picture, and what it means."""
     answers, classes = prediction.all, tuple(prediction.probabilities)
     has_neither = any(each.neither is not None for each in answers)
@@ -259,7 +257,7 @@ def _list_numbers(prediction: Prediction, rule: UncertaintyRule | None) -> tuple
         f'"neither": how probable it is that the face is neither {" nor ".join(classes).lower()}. '
         "The columns before it assume that it is one of them."
     )
-    return (table, *([neither] if has_neither else []), *([rule.describe()] if rule else []))
+    return (table, *([neither] if has_neither else []), *([rules] if rules else []))
 
 
 def _draw(photo: np.ndarray, prediction: Prediction) -> np.ndarray:

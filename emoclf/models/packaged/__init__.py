@@ -8,6 +8,7 @@ what it was trained on, how its predictions are meant and how well it does.
 from emoclf.models.packaged.card import (
     CARD_FILE_NAME,
     FACE_MODEL_FOLDER,
+    HEAD_FILE_NAME,
     JOINT_MODEL_FOLDER,
     NETWORK_FILE_NAME,
     SCENE_FILE_NAME,
@@ -16,7 +17,6 @@ from emoclf.models.packaged.card import (
     JointCard,
     ModelCard,
     read_checked,
-    read_packaged_scene,
 )
 from emoclf.models.packaged.network import (
     FaceProbabilities,
@@ -29,6 +29,7 @@ from emoclf.models.packaged.network import (
 __all__ = [
     "CARD_FILE_NAME",
     "FACE_MODEL_FOLDER",
+    "HEAD_FILE_NAME",
     "JOINT_MODEL_FOLDER",
     "NETWORK_FILE_NAME",
     "SCENE_FILE_NAME",
@@ -41,6 +42,5 @@ __all__ = [
     "calibrate_logits",
     "load_face_network",
     "read_checked",
-    "read_packaged_scene",
     "softmax",
 ]

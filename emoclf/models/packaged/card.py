@@ -16,9 +16,10 @@ FACE_MODEL_FOLDER = Path(__file__).parent / "face_model"
 """Where the packaged files lie."""
 
 JOINT_MODEL_FOLDER = Path(__file__).parent / "joint_model"
-"""Where the packaged network of scenes lies."""
+"""Where the packaged network of scenes and its head lie."""
 
 SCENE_FILE_NAME = "scene.onnx"
+HEAD_FILE_NAME = "head.npz"
 NETWORK_FILE_NAME = "network.onnx"
 WEIGHTS_FILE_NAME = "weights.npz"
 CARD_FILE_NAME = "card.json"
@@ -132,18 +133,28 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class JointCard:
-    """What belongs to the packaged network of scenes.
+    """What answers for a photo as a whole: a network of scenes, and a head on it and the faces.
 
     Attributes:
+        uncertain_below: The answer is "uncertain" when the larger of the two probabilities is
+            smaller than this.
         sha256: File name to the SHA-256 of its content.
+        figures: What was measured, with n and interval.
     """
 
+    uncertain_below: float
     sha256: dict[str, str]
+    figures: dict[str, Any]
 
     @classmethod
     def load(cls, folder: str | Path = JOINT_MODEL_FOLDER) -> JointCard:
         """Read the card in a folder; raise `DamagedModelError` if it cannot be used."""
         return _load_card(cls, folder)
+
+    def __post_init__(self) -> None:
+        """Refuse what no answer could be judged by."""
+        if not 0 <= self.uncertain_below <= 1:
+            raise ValueError(f"uncertain_below={self.uncertain_below!r} is out of range")
 
 
 def _load_card(kind: type[_Card], folder: str | Path) -> _Card:
@@ -196,8 +207,3 @@ def read_checked(
             f"{card.sha256.get(name)}, received {show_text(received)}. {REMEDY}"
         )
     return content
-
-
-def read_packaged_scene() -> bytes:
-    """Return the packaged network of scenes, an ONNX file, checked."""
-    return read_checked(JointCard.load(), SCENE_FILE_NAME, folder=JOINT_MODEL_FOLDER)
