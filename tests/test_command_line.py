@@ -154,7 +154,7 @@ def test_a_long_page_has_headings_and_begins_with_what_most_people_set():
 @pytest.mark.usefixtures("detector")
 def test_a_row_per_face_then_the_sum_and_the_detector(photos, monkeypatch):
     monkeypatch.chdir(photos.parent)
-    result = invoke("photos")
+    result = invoke("photos", "--faces-only")
     rows = result.stdout.splitlines()
     assert [row.split()[0] for row in rows[:4]] == [
         str(Path("photos", name)) for name in ("a.png", "a.png", "b.png", "deeper/c.jpg")
@@ -184,12 +184,14 @@ def test_exit_code_0_when_every_photo_was_read(photos):
 
 @pytest.mark.usefixtures("detector")
 def test_json_is_one_document_and_nothing_else(photos, tmp_path):
-    result = invoke(photos, photos / "a.png", "--json", "--save-annotated", tmp_path / "out")
+    given = (photos, photos / "a.png", "--json", "--faces-only")
+    result = invoke(*given, "--save-annotated", tmp_path / "out")
     document = json.loads(result.stdout)
     assert set(document) == {
         "emoclf",
         "model",
         "uncertain_rule",
+        "uncertain_face_rule",
         "detector",
         "photos",
         "summary",
@@ -249,7 +251,7 @@ def test_a_folder_that_cannot_be_written_ends_in_a_clear_message(photos, monkeyp
 
 @pytest.mark.usefixtures("detector")
 def test_whole_photo_is_predicted_where_no_face_is_found(photos):
-    result = invoke(photos / "a.png", photos / "b.png", "--whole-photo")
+    result = invoke(photos / "a.png", photos / "b.png", "--faces-only", "--whole-photo")
     rows = result.stdout.splitlines()
     assert rows[2].endswith("whole photo")
     assert rows[-2].startswith("2 photos, 2 faces, 1 predicted as a whole: ")
@@ -357,7 +359,7 @@ def test_a_drive_that_went_away_takes_no_other_answer_with_it(photos, gone):
     assert found["gone"]["problem"]
     assert gone in found["gone.png"]["problem"] or "may not" in found["gone.png"]["problem"]
     result = call("explain", photos, photos / "gone", "--output", photos.parent / "maps", code=1)
-    assert len(list((photos.parent / "maps").iterdir())) == 1
+    assert len(list((photos.parent / "maps").iterdir())) == 2
     assert "gone.png" in result.output
 
 
@@ -451,7 +453,7 @@ def test_strange_names_are_shown_safely_and_kept_in_json(name, tmp_path):
     result = invoke(folder)
     rows = result.stdout.splitlines()
     assert rows[0].startswith(show_text(folder / name))
-    assert "not read" in rows[2]
+    assert "not read" in rows[3]
     assert len(rows) == 8
     assert "\x1b" not in result.output
     files = [each["file"] for each in json.loads(invoke(folder, "--json").stdout)["photos"]]
@@ -465,14 +467,15 @@ def test_without_a_detector_the_remedy_is_printed(photos, monkeypatch):
         raise FaceDetectorUnavailableError("No face detector: install one.")
 
     monkeypatch.setattr("emoclf.images.faces.make_detector", refuse)
-    result = invoke(photos / "a.png", "--json")
+    result = invoke(photos / "a.png", "--faces-only", "--json")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "install one" in result.stderr
-    whole = invoke(photos / "a.png", "--whole-photo")
-    assert whole.exit_code == 0
-    assert "whole photo" in whole.stdout
-    assert "install one" in whole.stderr
-    assert "Detector:" not in whole.stdout
+    for options in ((), ("--faces-only", "--whole-photo")):
+        whole = invoke(photos / "a.png", *options)
+        assert whole.exit_code == 0
+        assert "whole photo" in whole.stdout
+        assert "install one" in whole.stderr
+        assert "Detector:" not in whole.stdout
 
 
 def test_a_file_that_is_no_yunet_is_refused(photos):

@@ -353,7 +353,7 @@ def test_every_kind_of_network_is_a_network():
 @pytest.fixture
 def forgotten(monkeypatch):
     """Nothing packaged was loaded before this test."""
-    monkeypatch.setattr(predictor_module, "_packaged", [])
+    monkeypatch.setattr(predictor_module, "_packaged", {})
 
 
 @pytest.mark.usefixtures("forgotten")
@@ -386,7 +386,7 @@ def test_a_predictor_of_ones_own_is_used_as_it_is():
 
 
 def test_the_packaged_network_predicts_by_the_rule_of_its_card():
-    predictor = Predictor.packaged(detector=two_faces()[1])
+    predictor = Predictor.packaged(faces_only=True, detector=two_faces()[1])
     card = ModelCard.load()
     assert predictor.info == ModelInfo(image_size=card.image_size, crop="face")
     assert predictor.rule == UncertaintyRule(card.uncertain_below, card.neither_above)

@@ -145,10 +145,10 @@ def test_after_one_half_life_the_past_counts_half():
 
 
 def test_the_rule_decides_on_the_averages():
-    smoother = PredictionSmoother(half_life_seconds=0.5, rule=UncertaintyRule(0.75, 0.75))
+    smoother = PredictionSmoother(half_life_seconds=0.5, face_rule=UncertaintyRule(0.75, 0.75))
     assert smoother.smooth(predict_face(1.0), seconds=0).answer == "Happy"
     assert smoother.smooth(predict_face(0.0), seconds=0.5).answer == UNCERTAIN
-    smoother = PredictionSmoother(half_life_seconds=0.5, rule=UncertaintyRule(0.75, 0.6))
+    smoother = PredictionSmoother(half_life_seconds=0.5, face_rule=UncertaintyRule(0.75, 0.6))
     smoother.smooth(predict_face(1.0, neither=0.5), seconds=0)
     smoothed = smoother.smooth(predict_face(1.0, neither=0.9), seconds=0.5)
     assert smoothed.faces[0].neither == pytest.approx(0.7)
@@ -473,7 +473,7 @@ def test_a_film_that_does_not_fit_on_the_disk_is_not_called_written(suffix, tmp_
 @pytest.fixture
 def answering(monkeypatch):
     predictor = make_predictor(FollowingDetector(), rule=UncertaintyRule(0.75, 0.75))
-    monkeypatch.setattr("emoclf.apps.commands.showing.load_predictor", lambda *_: predictor)
+    monkeypatch.setattr("emoclf.apps.commands.showing.load_predictor", lambda *_, **__: predictor)
 
 
 def run(*arguments, code=0):

@@ -18,7 +18,6 @@ import numpy as np
 from emoclf.config import SCENE_SIZE
 from emoclf.images import ModelInfo
 from emoclf.images.sheet import cut_sheets
-from emoclf.models.model_file import MEMBER_NAME, write_info
 from emoclf.models.packaged import (
     HEAD_FILE_NAME,
     JOINT_MODEL_FOLDER,
@@ -29,7 +28,6 @@ from emoclf.models.packaged import (
     softmax,
 )
 from emoclf.storage import open_regular, replacing
-from emoclf.storage.archives import ZIP_ERRORS, check_small_zip, open_zip, read_member
 from emoclf.untrusted import show_text
 
 SCENE_FEATURES = 1280
@@ -254,6 +252,8 @@ class JointNetwork:
         """
         if self.head is None:
             raise ValueError("The network has no head yet: train one (network='joint').")
+        from emoclf.models.model_file import MEMBER_NAME, write_info  # no prediction needs it
+
         members = {MEMBER_NAME: write_info(info).encode()}
         members |= {_SCENE: self.scene.content, _FACE: self.face.content}
         members |= {f"{name}.npy": _to_bytes(each) for name, each in self.head._asdict().items()}
@@ -273,6 +273,8 @@ class JointNetwork:
             FileNotFoundError: If there is no such file.
             ValueError: If it is damaged, or was not saved by emoclf.
         """
+        from emoclf.storage.archives import ZIP_ERRORS, check_small_zip, open_zip, read_member
+
         names = [_SCENE, _FACE, *(f"{name}.npy" for name in Head._fields)]
         try:
             with (

@@ -3,7 +3,7 @@ r"""The commands `predict`: Sad, Happy or uncertain for every face; and `explain
 With `predict --json`, one JSON document is all that goes to the standard output:
 
     emoclf            str     its version
-    model             object  file (str, null for the packaged network), crop ("none", "face" or
+    model             object  file (str, null for the packaged networks), crop ("none", "face" or
                               "both"), class_names (list of str)
     uncertain_rule    object  uncertain_below, neither_above (0..1); null for a model of your own
     uncertain_face_rule  object  likewise, of a face; null where no face is ever uncertain
@@ -95,7 +95,7 @@ def predict(
     whole_photo: bool = False,
     detector: DetectorChoice | None = None,
 ) -> int:
-    """Predict Sad, Happy or uncertain for photos, and for every face in them.
+    """Predict Sad, Happy or uncertain for photos and their faces.
 
     Folders are searched with their sub-folders. The answer for a photo as a whole comes from its
     faces and its scene, so there is one without a face, too. "uncertain" is said when neither
@@ -290,9 +290,9 @@ def explain(
     """Draw onto photos what speaks for the prediction.
 
     It is yellow where most does. The answer for a photo as a whole is explained, scene and faces,
-    or of a network of faces that for the largest face. After each photo stands the probability, and what becomes of it when
-    the tenth of the picture that is marked most is hidden, and the tenth that is marked least: when
-    both change alike, do not believe the map.
+    or of a network of faces that for the largest face. After each photo stands the probability, and
+    what becomes of it when the tenth of the picture that is marked most is hidden, and the tenth
+    that is marked least: when both change alike, do not believe the map.
 
     Args:
         output: Where the pictures go; overwrites nothing.

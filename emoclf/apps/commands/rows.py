@@ -103,7 +103,7 @@ def format_rows(prediction: Prediction, layout: Layout) -> Iterator[str]:
     if prediction.photo and columns:
         shown = shown[: 1 + _MOST_FACES]
     for number, face in enumerate(shown):
-        if prediction.photo and number:
+        if prediction.photo and number and columns:
             start = f"{'  face':<{name_columns}}"
         row = f"{start}  {face.answer:<{answer_columns}}  "
         text = _format_face(face)
