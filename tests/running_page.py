@@ -19,8 +19,8 @@ from tests.calls import PATIENCE_SECONDS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "emoclf", "demo", "--no-download")
-QUESTION = [PACKAGED_NAME, True, False]
-"""What goes with a photo: the network, the whole photo too, no map."""
+QUESTION = [PACKAGED_NAME, False]
+"""What goes with a photo: the network, no map."""
 
 
 class FoundPage:

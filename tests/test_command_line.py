@@ -454,7 +454,7 @@ def test_strange_names_are_shown_safely_and_kept_in_json(name, tmp_path):
     rows = result.stdout.splitlines()
     assert rows[0].startswith(show_text(folder / name))
     assert "not read" in rows[3]
-    assert len(rows) == 8
+    assert len(rows) == 9
     assert "\x1b" not in result.output
     files = [each["file"] for each in json.loads(invoke(folder, "--json").stdout)["photos"]]
     assert files == [str(folder / name), str(folder / f"{name}.txt")]

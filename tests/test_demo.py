@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.apps.page import PACKAGED_NAME, Models, predict_photo, predicting
-from emoclf.apps.page.predicting import WHOLE_PHOTO, say_plainly, write_headline
+from emoclf.apps.page import FACES_ONLY_NAME, PACKAGED_NAME, Models, predict_photo, predicting
+from emoclf.apps.page.predicting import say_plainly, write_headline
 from emoclf.config import Settings
 from emoclf.images import ModelInfo
 from emoclf.images.faces import Face, FaceDetectorUnavailableError
@@ -119,18 +119,29 @@ def test_neither_is_explained_where_it_stands(tmp_path):
     assert "the face is neither sad nor happy" in found.numbers[1]
 
 
-def test_no_face_is_said_and_the_whole_photo_predicted_when_asked(tmp_path):
+def test_a_network_of_faces_says_that_there_is_none_and_one_of_photos_answers(tmp_path):
     path = save(tmp_path / "square.png", 10, size=(90, 90))
     found = predict_photo(path, make_predictor())
     assert found.headline == "No face found"
-    assert WHOLE_PHOTO in found.note, "what to tick on the page, and no argument's name"
-    assert "whole_photo" not in found.note
+    assert found.note.startswith("Take a photo in which the face is larger")
+    assert "whole_photo" not in found.note, "no argument's name"
     assert (found.picture, found.probabilities, found.numbers) == (None, {}, ())
-    whole = predict_photo(path, make_predictor(), whole_photo=True)
-    assert whole.headline == "No face found. A guess from the whole photo: Sad, 96% sure"
-    assert whole.numbers[0].rows[0][:2] == ("whole photo", "Sad")
     learned = Predictor(BrightnessNetwork(), ModelInfo(image_size=(16, 16)))
-    assert predict_photo(path, learned).headline == "Sad, 96% sure"
+    whole = predict_photo(path, learned)
+    assert whole.headline == "Sad, 96% sure"
+    assert whole.numbers[0].rows[0][:2] == ("whole photo", "Sad")
+
+
+def test_the_packaged_networks_answer_without_a_face_too(tmp_path):
+    path = save(tmp_path / "square.png", 10, size=(90, 90))
+    found = predict_photo(path, Predictor.packaged(detector=WideDetector()))
+    assert found.headline.startswith(("Sad, ", "Happy, ", "Not sure: "))
+    assert found.note == "No face was found, so the prediction is by the scene alone."
+    assert set(found.probabilities) == {"Sad", "Happy"}
+    assert [row[0] for row in found.numbers[0].rows] == ["whole photo"]
+    assert found.picture is not None
+    faces = Predictor.packaged(faces_only=True, detector=WideDetector())
+    assert predict_photo(path, faces).headline == "No face found"
 
 
 def test_the_map_is_made_when_asked_for_and_where_there_is_a_prediction(tmp_path):
@@ -142,7 +153,8 @@ def test_the_map_is_made_when_asked_for_and_where_there_is_a_prediction(tmp_path
     assert found.map_text.startswith("What speaks for the prediction (face 1): Happy 100%")
     tall = save(tmp_path / "tall.png", 10, size=(90, 60))
     assert predict_photo(tall, make_predictor(), show_map=True).map_picture is None
-    whole = predict_photo(tall, make_predictor(), whole_photo=True, show_map=True)
+    learned = Predictor(BrightnessNetwork(), ModelInfo(image_size=(16, 16)))
+    whole = predict_photo(tall, learned, show_map=True)
     assert whole.map_text.startswith("What speaks for the prediction: Sad")
 
 
@@ -230,21 +242,26 @@ def find_in_large(image):
     return WideDetector().find(image) if image.shape[1] > 2000 else ()
 
 
-@pytest.mark.parametrize("whole_photo", [False, True])
-def test_without_a_detector_one_sentence_says_what_to_do(tmp_path, whole_photo):
-    def refuse():
-        raise FaceDetectorUnavailableError(
-            "There is no file in '/home/me/.cache/emoclf', and `download=False` keeps from it."
-        )
-
-    predictor = Predictor(BrightnessNetwork(), INFO, detector=refuse)
-    path = save(tmp_path / "a.png", 255, size=(60, 60))
-    found = predict_photo(path, predictor, whole_photo=whole_photo)
-    assert found.headline == (
-        "Happy, more than 99% sure" if whole_photo else "Faces cannot be looked for"
+def refuse_detector():
+    raise FaceDetectorUnavailableError(
+        "There is no file in '/home/me/.cache/emoclf', and `download=False` keeps from it."
     )
-    assert "python -m emoclf doctor" in found.note
-    assert "download=" not in found.note and "/home" not in found.note
+
+
+def test_without_a_detector_one_sentence_says_what_to_do(tmp_path):
+    predictor = Predictor(BrightnessNetwork(), INFO, detector=refuse_detector)
+    joint = Predictor.packaged(detector=refuse_detector)
+    path = save(tmp_path / "a.png", 255, size=(60, 60))
+    found = predict_photo(path, predictor)
+    assert found.headline == "Faces cannot be looked for"
+    answered = predict_photo(path, joint, show_map=True)
+    assert answered.headline.startswith(("Sad, ", "Happy, ", "Not sure: "))
+    assert answered.note.startswith("The prediction is by the scene alone")
+    assert [row[0] for row in answered.numbers[0].rows] == ["whole photo"]
+    assert answered.map_picture is not None
+    for note in (found.note, answered.note):
+        assert note.count("python -m emoclf doctor") == 1
+        assert "download" not in note and "/home" not in note
 
 
 @pytest.mark.parametrize(
@@ -277,29 +294,36 @@ def test_networks_are_offered_in_plain_words_and_loaded_once(tmp_path):
     make_run(tmp_path / "logs" / "bad\x1b[31m", 3)
     named = make_run(tmp_path / "other" / "second")
     loaded = []
+
+    def load(path, *, faces_only=False):
+        loaded.append((path, faces_only))
+        return loaded[-1]
+
     models = Models.find(
-        tmp_path / "logs",
-        lambda path: loaded.append(path) or path,
-        runs=[named, named / ".", tmp_path / "logs" / "first"],
+        tmp_path / "logs", load, runs=[named, named / ".", tmp_path / "logs" / "first"]
     )
     assert models.names == (
         PACKAGED_NAME,
+        FACES_ONLY_NAME,
         "My network second",
         "My run first: deep network, faces",
         "My network second, in logs",
         r"My network 'bad\x1b[31m'",
     )
     assert loaded == []
-    assert models.get(models.names[2]) == models.get(models.names[2]) == tmp_path / "logs" / "first"
-    assert len(loaded) == 1
+    first = (tmp_path / "logs" / "first", False)
+    assert models.get(models.names[3]) == models.get(models.names[3]) == first
+    assert loaded == [first]
+    assert models.get(PACKAGED_NAME) == (None, False)
+    assert models.get(FACES_ONLY_NAME) == (None, True)
     with pytest.raises(ValueError, match="no network '/etc'"):
         models.get("/etc")
 
 
 def test_a_run_of_whole_photos_says_so(tmp_path):
     make_run(tmp_path / "first", crop="none", network="small")
-    assert (
-        Models.find(tmp_path, pytest.fail).names[1] == "My run first: small network, whole photos"
+    assert Models.find(tmp_path, pytest.fail).names[2:] == (
+        "My run first: small network, whole photos",
     )
 
 
@@ -309,7 +333,7 @@ def test_the_newest_runs_are_offered(tmp_path):
         (tmp_path / f"{number:02}" / "model.keras").touch()
         os.utime(tmp_path / f"{number:02}" / "model.keras", (number, number))
     models = Models.find(tmp_path, pytest.fail)
-    assert models.names[1:] == tuple(f"My network {n:02}" for n in range(11, 3, -1))
+    assert models.names[2:] == tuple(f"My network {n:02}" for n in range(11, 3, -1))
 
 
 def test_without_gradio_the_command_says_how_to_get_it(monkeypatch):
@@ -326,6 +350,9 @@ def test_a_photo_that_is_answered_as_a_whole_has_that_answer_in_its_headline(tmp
 
     class Joint:
         rule = None
+
+        def describe_rules(self):
+            return ""
 
         def predict_each(self, _photos, **_options):
             yield Prediction(photo=whole, faces=self.faces, detector="A fake."), None

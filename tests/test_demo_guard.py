@@ -182,14 +182,14 @@ def test_content_in_a_call_is_no_photo(page):
 @pytest.mark.parametrize(
     "data",
     [
-        [None, "no such network", True, False],
-        [None, [QUESTION[0]], True, False],
-        [None, {"path": "/etc/passwd", "meta": MARK}, True, False],
-        [None, None, True, False],
-        [None, *QUESTION[:1], "yes", False],
-        [None, *QUESTION[:1], 1, 0],
-        [None, *QUESTION[:1], {"path": "/etc/passwd", "meta": MARK}, False],
-        [None, *QUESTION[:2]],
+        [None, "no such network", False],
+        [None, [QUESTION[0]], False],
+        [None, {"path": "/etc/passwd", "meta": MARK}, False],
+        [None, None, False],
+        [None, *QUESTION[:1], "yes"],
+        [None, *QUESTION[:1], 0],
+        [None, *QUESTION[:1], {"path": "/etc/passwd", "meta": MARK}],
+        [None, *QUESTION[:1]],
         [None, *QUESTION, None],
         [],
         None,
@@ -379,7 +379,7 @@ def test_a_shared_page_has_one_name_more_and_the_same_rules(monkeypatch, secret)
         page = FoundPage(ports[0])
         for host in (page.host, shared, shared.upper()):
             assert page.ask("GET", "/config", host=host)[0] == 200
-        body = {"data": [None, "squares", True, False]}
+        body = {"data": [None, "squares", False]}
         route = "/gradio_api/call/predict_photo"
         own = {"Origin": f"https://{shared}", "X-Forwarded-Host": shared}
         assert page.ask("POST", route, body, own, host=shared)[0] == 200
@@ -387,7 +387,7 @@ def test_a_shared_page_has_one_name_more_and_the_same_rules(monkeypatch, secret)
             assert page.ask("POST", route, body, {"Origin": origin}, host=shared)[0] == 403
         for host in ("other.gradio.live", f"{shared}:{page.port}", f"x.{shared}"):
             assert page.ask("GET", "/config", host=host)[0] == 403
-        body = {"data": [{"path": str(secret)}, "squares", True, False]}
+        body = {"data": [{"path": str(secret)}, "squares", False]}
         assert page.ask("POST", route, body, own, host=shared)[0] == 403
         assert page.ask("GET", f"/gradio_api/file={secret}", host=shared)[0] == 403
     gc.collect()  # what Gradio left open is found here, not in the tests that follow

@@ -522,7 +522,7 @@ def test_files_of_this_machine_stay_here(address, path):
 def test_a_file_beside_the_uploads_cannot_be_predicted(address):
     """The page takes what was uploaded to it, not any path that a client names."""
     file = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
-    body = {"data": [file, "squares", False, False]}
+    body = {"data": [file, "squares", False]}
     call = f"{address}gradio_api/call/predict_photo"
     request = urllib.request.Request(
         call,

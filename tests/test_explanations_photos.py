@@ -180,15 +180,17 @@ def test_what_cannot_be_explained_says_why():
         explain(make_predictor(), photo, class_name="Angry")
     with pytest.raises(ValueError, match="guess"):
         explain(make_predictor(), photo, method="guess")
-    with pytest.raises(ValueError, match="load_face_network"):
-        explain(Predictor.packaged(), photo, method="grad-cam", whole_photo=True)
+    for faces_only in (False, True):
+        with pytest.raises(ValueError, match="load_face_network"):
+            explain(Predictor.packaged(faces_only=faces_only), photo, method="grad-cam")
     with pytest.raises(UnreadableImageError):
         explain(make_predictor(), b"no photo")
 
 
 def test_the_packaged_network_is_explained_without_tensorflow_and_with():
     photo = draw_face("Happy", seed=18, size=(96, 96), strength=1.0)
-    packaged = Predictor.packaged(detector=FixedDetector(Face((20.0, 20.0, 56.0, 60.0), 0.9)))
+    detector = FixedDetector(Face((20.0, 20.0, 56.0, 60.0), 0.9))
+    packaged = Predictor.packaged(faces_only=True, detector=detector)
     found = explain(packaged, photo)
     assert found.method == "occlusion"
     assert found.map.max() == 1
@@ -444,7 +446,7 @@ def test_what_the_command_refuses(tmp_path):
     cam = invoke(photo, "--method", "grad-cam", "--output", tmp_path / "maps")
     assert cam.exit_code == 1
     assert "--method occlusion" in cam.stderr
-    person = invoke(photo, "--person", "--output", tmp_path / "maps")
+    person = invoke(photo, "--faces-only", "--person", "--output", tmp_path / "maps")
     assert person.exit_code == 2
     assert "leave --person out" in person.stderr
     assert invoke(photo).exit_code == 2
@@ -457,7 +459,10 @@ def test_no_face_is_not_explained(tmp_path, monkeypatch):
     )
     photo = tmp_path / "a.png"
     Image.fromarray(make_photo((60, 80), (10, 10, 30, 30))).save(photo)
-    result = invoke(photo, "--output", tmp_path / "maps")
+    given = (photo, "--output", tmp_path / "maps")
+    result = invoke(*given, "--faces-only")
     assert result.exit_code == 1
     assert "not explained. No face was found" in result.stdout
-    assert invoke(photo, "--output", tmp_path / "maps", "--whole-photo").exit_code == 0
+    assert not (tmp_path / "maps").exists()
+    assert invoke(*given, "--faces-only", "--whole-photo").exit_code == 0
+    assert invoke(*given).exit_code == 0, "the scene is explained"

@@ -1,19 +1,31 @@
 """Faces and scene together: sheets, features that are kept, a head, one file, answers."""
 
+import hashlib
+import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from emoclf.config import SHEET_SIZE, Settings
+import emoclf
+from emoclf.config import FACE_SIZE, SCENE_SIZE, SHEET_SIZE, Settings
+from emoclf.data.synthetic import draw_face
 from emoclf.experiments.cross_validation import cross_validate
 from emoclf.images import ModelInfo, prepare
-from emoclf.images.faces import Face, FaceDetectorUnavailableError
+from emoclf.images.faces import Face, FaceDetectorUnavailableError, make_detector
 from emoclf.images.sheet import MAX_FACES, cut_sheets, make_sheet, place_face
 from emoclf.inference import Predictor
+from emoclf.inference import predictor as predictor_module
 from emoclf.inference.explanations import explain
 from emoclf.inference.testing import evaluate
+from emoclf.models import joint as joint_module
 from emoclf.models.joint import FACE_FEATURES, Head, JointNetwork, SceneNetwork, summarise_faces
 from emoclf.models.packaged import DamagedModelError, card
 from emoclf.run import Run
@@ -146,16 +158,157 @@ def test_the_scene_network_sees_more_than_colours():
     assert SceneNetwork().predict_features(photos[:0]).shape == (0, 1280)
 
 
-def test_a_swapped_scene_network_is_refused(monkeypatch, tmp_path):
-    copy = tmp_path / "joint_model"
-    shutil.copytree(card.JOINT_MODEL_FOLDER, copy)
-    with (copy / card.SCENE_FILE_NAME).open("r+b") as file:
-        file.seek(1000)
-        file.write(b"x")
-    monkeypatch.setattr(card, "JOINT_MODEL_FOLDER", copy)
-    monkeypatch.setattr(card.JointCard.load.__func__, "__defaults__", (copy,))
-    with pytest.raises(DamagedModelError, match=r"scene\.onnx is not the file"):
-        SceneNetwork()
+def test_what_is_there_several_times_is_looked_at_once():
+    network, seen = JointNetwork(), []
+    shown = RNG.integers(0, 256, (3, *SHEET_SIZE, 3), dtype=np.uint8)
+    shown[0, SCENE_SIZE[0] :] = shown[1, SCENE_SIZE[0] :]  # the same faces
+    sheets = shown[[0, 1, 2, 0, 1, 2, 2]]
+    expected = np.concatenate([network.predict_features(each[np.newaxis]) for each in sheets])
+    for part, name in ((network.scene, "predict_features"), (network.face, "predict_logits")):
+        find = getattr(part, name)
+        setattr(part, name, lambda given, find=find: seen.append(len(given)) or find(given))
+    np.testing.assert_allclose(network.predict_features(sheets), expected, atol=1e-5)
+    assert seen == [2 * MAX_FACES, 3]
+    assert network.predict_features(sheets[:0]).shape == (0, 1280 + FACE_FEATURES)
+
+
+# --- what comes with emoclf -------------------------------------------------------------------
+
+
+@pytest.fixture
+def packaged_copy(monkeypatch, tmp_path):
+    """A copy of the packaged files, which is used instead."""
+    copy = shutil.copytree(card.JOINT_MODEL_FOLDER, tmp_path / "joint_model")
+    monkeypatch.setattr(joint_module, "JOINT_MODEL_FOLDER", copy)
+    monkeypatch.setattr(predictor_module, "_packaged", {})
+    return copy
+
+
+def sign(folder):
+    """Name all files in the card as they are."""
+    described = json.loads((folder / card.CARD_FILE_NAME).read_text())
+    for name in described["sha256"]:
+        described["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / card.CARD_FILE_NAME).write_text(json.dumps(described))
+
+
+@pytest.mark.parametrize("name", [card.SCENE_FILE_NAME, card.HEAD_FILE_NAME, card.CARD_FILE_NAME])
+@pytest.mark.parametrize("damage", ["missing", "cut", "swapped"])
+def test_a_packaged_file_that_is_not_as_it_was_shipped_is_refused(
+    packaged_copy, photos, name, damage
+):
+    path = packaged_copy / name
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(content[:-100] if damage == "cut" else content[:200] + b"x" + content[201:])
+    with pytest.raises(DamagedModelError, match=rf"{re.escape(name)}.*Install emoclf again"):
+        emoclf.predict(photos.files[0])
+    said = call("predict", str(photos.files[0]), code=1)
+    assert said.stdout == ""
+    assert re.fullmatch(rf"Error: .*{re.escape(name)}.*Install emoclf again.*\n", said.stderr)
+    assert Predictor.packaged(faces_only=True), "which needs none of it"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bias": np.zeros(3, np.float32), "weights": np.zeros((1303, 3), np.float32)},
+        {"bias": np.float32(0)},
+        {"mean": np.zeros((1303, 1), np.float32)},
+        {"scale": np.ones(1302, np.float32)},
+        {"weights": np.full((1303, 2), np.nan, np.float32)},
+        {"mean": np.full(1303, "x")},
+        {"weights": None},
+        None,
+    ],
+)
+def test_a_packaged_head_of_another_network_is_refused(packaged_copy, change):
+    """Also where somebody has written its sum into the card."""
+    path = packaged_copy / card.HEAD_FILE_NAME
+    with np.load(path) as arrays:
+        arrays = {**arrays, **(change or {})}
+    if change is None:
+        np.save(packaged_copy / "head.npy", np.zeros(3))
+        (packaged_copy / "head.npy").replace(path)
+    else:
+        np.savez(path, **{name: each for name, each in arrays.items() if each is not None})
+    sign(packaged_copy)
+    with pytest.raises(DamagedModelError, match=r"head\.npz cannot be used.*Install emoclf again"):
+        Predictor.packaged()
+
+
+def test_a_packaged_scene_network_that_opencv_cannot_read_is_refused(packaged_copy):
+    (packaged_copy / card.SCENE_FILE_NAME).write_bytes(b"no network")
+    sign(packaged_copy)
+    with pytest.raises(DamagedModelError, match=r"scene\.onnx cannot be used.*OpenCV"):
+        Predictor.packaged()
+
+
+def test_a_photo_without_a_face_is_answered_unless_faces_alone_are_asked_for(tmp_path):
+    file = tmp_path / "hills.png"
+    Image.fromarray(RNG.integers(0, 256, (90, 120, 3), dtype=np.uint8)).save(file)
+    none = CentreDetector(0)
+    found = emoclf.predict(file, detector=none)
+    assert found.photo.is_whole_photo and found.answer in ("Sad", "Happy", "uncertain")
+    assert (found.faces, found.class_name) == ((), found.photo.class_name)
+    assert "scene alone" in found.note
+    assert found.to_dict()["photo"]["probabilities"] == found.probabilities
+    faces = emoclf.predict(file, faces_only=True, detector=none)
+    assert faces.answer is faces.photo is None
+    assert faces.note.startswith("No face was found")
+    with pytest.raises(ValueError, match="faces_only"):
+        emoclf.predict(file, model=Predictor.packaged(), faces_only=True)
+
+
+def test_no_answer_takes_tensorflow(tmp_path):
+    Image.fromarray(np.full((90, 120, 3), 80, np.uint8)).save(tmp_path / "a.png")
+    code = (
+        "import sys, emoclf\n"
+        "found = emoclf.predict('a.png', detector=emoclf.make_detector('packaged'))\n"
+        "assert found.photo and not found.faces, found\n"
+        "print([name for name in ('tensorflow', 'keras') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(emoclf.__file__).parent.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_json_says_both_answers_and_when_each_is_uncertain(photos):
+    given = ("predict", str(photos.files[0]), "--json", "--detector", "packaged")
+    document = json.loads(call(*given, code=0).stdout)
+    assert document["model"]["crop"] == "both"
+    assert set(document["uncertain_rule"]) == {"uncertain_below", "neither_above"}
+    assert document["uncertain_rule"] != document["uncertain_face_rule"] is not None
+    (shown,) = document["photos"]
+    assert shown["photo"]["is_whole_photo"] and shown["answer"] == shown["photo"]["answer"]
+    faces = json.loads(call(*given, "--faces-only", code=0).stdout)
+    assert faces["model"]["crop"] == "face"
+    assert faces["photos"][0]["photo"] is None
+    assert faces["uncertain_rule"] == faces["uncertain_face_rule"]
+
+
+def test_face_crops_and_sheets_go_through_the_packaged_networks():
+    predictor = Predictor.packaged()
+    crops = RNG.integers(0, 256, (3, *FACE_SIZE, 3), dtype=np.uint8)
+    expected = Predictor.packaged(faces_only=True).predict_probabilities(crops)
+    np.testing.assert_allclose(predictor.predict_probabilities(crops), expected, atol=1e-6)
+    sheets = RNG.integers(0, 256, (2, *SHEET_SIZE, 3), dtype=np.uint8)
+    assert predictor.predict_probabilities(sheets).shape == (2, 2)
+
+
+def test_a_drawn_smile_is_not_sad():
+    photo = draw_face("Happy", seed=18, size=(320, 320), strength=1.0)
+    found = Predictor.packaged(detector=make_detector("packaged")).predict(photo)
+    assert found.faces
+    assert found.answer != "Sad"
+    assert found.faces[0].answer != "Sad"
 
 
 # --- training ---------------------------------------------------------------------------------
@@ -310,6 +463,43 @@ def test_a_damaged_file_is_refused(trained, tmp_path, damage):
             path = tmp_path / "n.zip"
     with pytest.raises(ValueError, match=r"damaged|not saved by emoclf"):
         Predictor.load(path)
+
+
+class KnownJoint:
+    """Happier the brighter a place of the sheet is, of the photo or of its second face."""
+
+    def __init__(self, part):
+        self.part = part
+
+    def predict_on_batch(self, sheets):
+        bright = sheets[:, *self.part, 0].mean(axis=(1, 2)) / 255
+        sizes = cut_sheets(sheets).sizes
+        happy = np.clip(bright - 0.4 * (sizes[:, 2:] > 0).any(axis=1), 0.01, 0.99)
+        return np.stack([1 - happy, happy], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("is_face", [False, True])
+def test_a_map_marks_the_scene_or_the_face_that_speaks_and_not_the_other(is_face):
+    """They lie beside each other on the sheet; and grey must not make faces that are not there."""
+    photo = np.full((224, 224, 3), 250, np.uint8)
+    part = place_face(1) if is_face else (slice(190, 224), slice(0, 224))
+    predictor = Predictor(KnownJoint(part), INFO, detector=TwoFaces())
+    marks = explain(predictor, photo, class_name="Happy").map
+    inside = np.zeros(marks.shape, bool)
+    if is_face:
+        inside[30:110, 130:210] = True  # the second face, and what its crop shows around it
+    else:
+        inside[100:] = True
+    assert marks[inside].max() == 1
+    assert marks[~inside].max() < 0.01
+
+
+class TwoFaces:
+    name = description = "A detector of two faces."
+    note = ""
+
+    def find(self, _image):
+        return tuple(Face((left, 40.0, 60.0, 60.0), 0.9) for left in (10.0, 140.0))
 
 
 def test_a_map_lies_on_scene_and_faces(trained, photos):

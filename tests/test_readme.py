@@ -142,7 +142,7 @@ class OneFace:
 @pytest.mark.parametrize("page", ["README.md", "emoclf/inference/README.md"])
 def test_the_first_example_answers(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(predictor, "_packaged", [])
+    monkeypatch.setattr(predictor, "_packaged", {})
     monkeypatch.setattr(predictor, "make_detector", OneFace)
     Image.fromarray(draw_face("Happy", seed=0)).save("photo.jpg")
     example = find_blocks(page, "python")[0]

@@ -50,8 +50,8 @@ def annotate_photo(
     Args:
         photo: uint8 RGB `(height, width, 3)`, 0 to 255: the upright photo that was predicted.
         prediction: For this photo.
-        numbered: Whether several faces get their numbers instead of probabilities, and one face
-            its frame alone, because what is predicted stands beside the picture.
+        numbered: Whether faces get their numbers instead of probabilities, and a single one that
+            says the same as the photo its frame alone, because the rest stands beside the picture.
 
     Returns:
         uint8 RGB `(height, width, 3)`, 0 to 255: a new picture. A photo of less than
@@ -76,7 +76,7 @@ def annotate_photo(
         colour = _colour_of(face, classes)
         _draw_box(canvas, box, colour, is_broken=face.answer == UNCERTAIN)
     occupied = list(boxes)
-    if numbered and len(boxes) == 1:
+    if numbered and len(boxes) == 1 and shown[0].answer == prediction.answer:
         return np.array(canvas)
     for number, (face, box) in enumerate(zip(shown, boxes, strict=True), start=1):
         labels = [f"{number} {face.answer}", str(number)] if numbered else _find_labels(face)

@@ -10,23 +10,26 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from emoclf.config import SCENE_SIZE
+from emoclf.config import CLASS_NAMES, SCENE_SIZE
 from emoclf.images import ModelInfo
 from emoclf.images.sheet import cut_sheets
 from emoclf.models.packaged import (
     HEAD_FILE_NAME,
     JOINT_MODEL_FOLDER,
     SCENE_FILE_NAME,
+    DamagedModelError,
     JointCard,
     PackagedNetwork,
     read_checked,
     softmax,
 )
+from emoclf.models.packaged.card import REMEDY
 from emoclf.storage import open_regular, replacing
 from emoclf.untrusted import show_text
 
@@ -65,12 +68,13 @@ class Head(NamedTuple):
         logits = (features - self.mean) / self.scale @ self.weights + self.bias
         return softmax(logits).astype(np.float32)
 
-    def check(self) -> Head:
+    def check(self, classes: int | None = None) -> Head:
         """Return the head if its parts fit together and are finite; raise ValueError if not."""
-        count, classes = SCENE_FEATURES + FACE_FEATURES, len(self.bias)
+        count = SCENE_FEATURES + FACE_FEATURES
+        classes = self.bias.size if classes is None else classes
         shapes = ((count,), (count,), (count, classes), (classes,))
         if tuple(each.shape for each in self) != shapes or not all(
-            np.isfinite(each).all() for each in self
+            each.dtype.kind == "f" and np.isfinite(each).all() for each in self
         ):
             raise ValueError("its head is not of this network")
         return self
@@ -200,8 +204,20 @@ class JointNetwork:
         Raises:
             DamagedModelError: If a packaged file is missing, damaged or swapped.
         """
-        with np.load(io.BytesIO(_read_packaged(HEAD_FILE_NAME)), allow_pickle=False) as arrays:
-            return cls(face=face, head=Head(*(arrays[name] for name in Head._fields)).check())
+        name = SCENE_FILE_NAME
+        try:
+            scene = SceneNetwork()
+            name = HEAD_FILE_NAME
+            with np.load(io.BytesIO(_read_packaged(name)), allow_pickle=False) as arrays:
+                head = Head(*(arrays[each] for each in Head._fields)).check(len(CLASS_NAMES))
+        except DamagedModelError:
+            raise
+        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            path = show_text(JOINT_MODEL_FOLDER / name)
+            raise DamagedModelError(
+                f"{path} cannot be used ({show_text(error)}). {REMEDY}"
+            ) from error
+        return cls(scene, face, head)
 
     @property
     def sha256(self) -> str:
@@ -227,8 +243,8 @@ class JointNetwork:
         scenes, faces, sizes = cut_sheets(sheets)
         is_there = sizes > 0
         logits = np.zeros((*sizes.shape, len(self.face.card.emotions)), dtype=np.float32)
-        logits[is_there] = self.face.predict_logits(faces[is_there])
-        found = (self.scene.predict_features(scenes), summarise_faces(logits, sizes))
+        logits[is_there] = _find_once(self.face.predict_logits, faces[is_there])
+        found = (_find_once(self.scene.predict_features, scenes), summarise_faces(logits, sizes))
         return np.concatenate(found, axis=1).astype(np.float32)
 
     def predict_on_batch(self, x: np.ndarray) -> np.ndarray:
@@ -293,6 +309,17 @@ class JointNetwork:
             ) from error
 
 
+def _find_once(find: Callable[[np.ndarray], np.ndarray], pictures: np.ndarray) -> np.ndarray:
+    """Find something in every picture, but only once in those that are alike.
+
+    A map hides one place of a sheet after the other, and leaves the rest as it is.
+    """
+    firsts: dict[bytes, int] = {}
+    rows = [firsts.setdefault(each.tobytes(), len(firsts)) for each in pictures]
+    _, chosen = np.unique(np.array(rows, dtype=int), return_index=True)
+    return find(pictures[chosen])[rows] if rows else find(pictures)
+
+
 def _to_bytes(array: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.save(file, array, allow_pickle=False)
@@ -301,4 +328,4 @@ def _to_bytes(array: np.ndarray) -> bytes:
 
 def _read_packaged(name: str) -> bytes:
     """Return a file that comes with emoclf, checked."""
-    return read_checked(JointCard.load(), name, folder=JOINT_MODEL_FOLDER)
+    return read_checked(JointCard.load(JOINT_MODEL_FOLDER), name, folder=JOINT_MODEL_FOLDER)

@@ -95,7 +95,7 @@ def predict(
     whole_photo: bool = False,
     detector: DetectorChoice | None = None,
 ) -> int:
-    """Predict Sad, Happy or uncertain for photos and their faces.
+    """Predict Sad, Happy or uncertain for photos and faces.
 
     Folders are searched with their sub-folders. The answer for a photo as a whole comes from its
     faces and its scene, so there is one without a face, too. "uncertain" is said when neither

@@ -196,16 +196,16 @@ class Guard:
         return msgspec.json.encode(call)
 
     def _check_photo(self, data: list[Any]) -> list[Any]:
-        photo, network, *choices = msgspec.convert(data, tuple[_Upload | None, str, bool, bool])
+        photo, network, wants_map = msgspec.convert(data, tuple[_Upload | None, str, bool])
         if network not in self.networks:
             raise Refusal(403, "There is no network of this name here.")
         if photo is None:
-            return [None, network, *choices]
+            return [None, network, wants_map]
         if not self.photos.has(photo.path):
             raise Refusal(403, PHOTO_GONE)
         # Gradio looks at the files of a call that carry this mark, and trusts the others.
         mark = {"path": photo.path, "meta": {"_type": "gradio.FileData"}}
-        return [mark, network, *choices]
+        return [mark, network, wants_map]
 
     def _clean(self, scope: Message) -> Message:
         """Take away what the page does not need and Gradio might act upon."""

@@ -6,7 +6,7 @@ import functools
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -189,9 +189,13 @@ def predict_photo(
     if not answers:
         return PagePrediction(headline, _NO_FACE)
     note = prediction.note or ""
+    if note.startswith(SCENE_ONLY_NOTE):
+        note = f"{SCENE_ONLY_NOTE} {_NO_DETECTOR}"
+    elif prediction.photo and len(prediction.faces) > 1:
+        note = f"{_count_answers(prediction.faces)}."
     found = PagePrediction(
         headline,
-        f"{SCENE_ONLY_NOTE} {_NO_DETECTOR}" if note.startswith(SCENE_ONLY_NOTE) else note,
+        note,
         _draw(photo, prediction),
         prediction.probabilities if prediction.photo or len(answers) == 1 else {},
         _list_numbers(prediction, predictor.describe_rules()),
@@ -217,18 +221,20 @@ def write_headline(prediction: Prediction, rule: UncertaintyRule | None) -> str:
         rule: When a face is uncertain, to say why; None where the network has none.
 
     Returns:
-        For example "Happy, 97% sure" or "3 faces: 2 happy, 1 sad".
+        For example "Happy, 97% sure"; of a network of faces also "3 faces: 2 happy, 1 sad".
     """
     faces = prediction.faces
     if prediction.photo:
         return _say_face(prediction.photo, rule)
     if not faces:
         return "No face found"
-    if len(faces) > 1:
-        counts = Counter(face.answer for face in faces)
-        said = (f"{count} {answer.lower()}" for answer, count in counts.most_common())
-        return f"{len(faces)} faces: {', '.join(said)}"
-    return _say_face(faces[0], rule)
+    return _count_answers(faces) if len(faces) > 1 else _say_face(faces[0], rule)
+
+
+def _count_answers(faces: Sequence[FacePrediction]) -> str:
+    counts = Counter(face.answer for face in faces)
+    said = (f"{count} {answer.lower()}" for answer, count in counts.most_common())
+    return f"{len(faces)} faces: {', '.join(said)}"
 
 
 def _say_face(face: FacePrediction, rule: UncertaintyRule | None) -> str:

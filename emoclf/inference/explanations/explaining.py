@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 HIDDEN_SHARE = 0.1
 """The fraction of the network's input that is hidden to test a map."""
 
+_SCENE = slice(SCENE_SIZE[0]), slice(SCENE_SIZE[1])
+_PATCHES_OF_SCENE, _PATCHES_OF_FACE = 4, 3
+"""How many patches lie side by side on the photo and on a face of a sheet: a second's work."""
+
 NOTHING_NOTE = "Nothing in the picture speaks for this class, by this method."
 
 _MAP_FRACTION = (0.3, 0.75)
@@ -145,7 +149,7 @@ def explain(
         raise ValueError(f"class_name={class_name!r} should be one of {', '.join(names)}.")
     label, crop = names.index(class_name), shown.crops[face, np.newaxis]
     if method == "occlusion":
-        (marks,) = make_occlusion_maps(predictor.predict_probabilities, crop, [label])
+        marks = _mark_parts(predictor, shown, face, label)
     else:
         (marks,) = make_grad_cam_maps(cast("keras.Model", model), crop, [label])
     is_on_photo = _find_pixels_on_photo(shown, face)
@@ -179,8 +183,9 @@ def _check_method(predictor: Predictor, method: str) -> None:
         raise ValueError(
             "method='grad-cam' looks into a Keras network. Received: "
             f"{type(predictor.model).__name__}, which only predicts. Take method='occlusion'; "
-            "the packaged network is also there in Keras: "
-            "Predictor(emoclf.models.packaged.load_face_network(), predictor.info)."
+            "the packaged network of faces is also there in Keras: "
+            "Predictor(load_face_network(), Predictor.packaged(faces_only=True).info), from "
+            "emoclf.models.packaged."
         )
 
 
@@ -195,6 +200,35 @@ def _choose_explained(prediction: Prediction, face: int) -> FacePrediction:
         f"face={face}: expected a number from 0 to {len(found) - 1}, because "
         f"{len(found)} were found."
     )
+
+
+def _mark_parts(predictor: Predictor, shown: Prepared, face: int, label: int) -> np.ndarray:
+    """Hide place after place of what the network was shown: float32 `(height, width)`.
+
+    On a sheet the photo and each of its faces are gone through by themselves: a patch over two of
+    them would mark the one for the other.
+    """
+    image, predict = shown.crops[face], predictor.predict_probabilities
+    if shown.face_crops is None:
+        return make_occlusion_maps(predict, image[np.newaxis], [label])[0]
+    marks = np.zeros(image.shape[:2], dtype=np.float32)
+    for part in _list_parts(shown):
+
+        def predict_part(hidden: np.ndarray, part: tuple[slice, slice] = part) -> np.ndarray:
+            sheets = np.repeat(image[np.newaxis], len(hidden), axis=0)
+            sheets[:, *part] = hidden
+            return predict(sheets)
+
+        patches = _PATCHES_OF_SCENE if part == _SCENE else _PATCHES_OF_FACE
+        (marks[part],) = make_occlusion_maps(
+            predict_part, image[part][np.newaxis], [label], patches_per_side=patches
+        )
+    return marks
+
+
+def _list_parts(shown: Prepared) -> list[tuple[slice, slice]]:
+    """Return the rows and columns of a sheet that show the photo, and each of its faces."""
+    return [_SCENE, *(place_face(place) for place in range(min(len(shown.faces), MAX_FACES)))]
 
 
 def _describe_parts(
@@ -231,10 +265,11 @@ def _place(marks: np.ndarray, shown: Prepared, face: int) -> np.ndarray:
     """Lay the network's map onto the photo: float32 of its size, 0 where nothing was shown."""
     if shown.face_crops is None:
         return _warp(marks, shown.matrices[face], shown.size)
-    placed = _warp(marks[: SCENE_SIZE[0]], shown.matrices[0], shown.size)
-    for place, each in enumerate(shown.faces[:MAX_FACES]):
-        crop = marks[place_face(place)]
-        placed = np.maximum(placed, _warp(crop, map_face(each, FACE_SIZE), shown.size))
+    scene, *places = _list_parts(shown)
+    placed = _warp(marks[scene], shown.matrices[0], shown.size)
+    for part, each in zip(places, shown.faces, strict=False):
+        crop = _warp(marks[part], map_face(each, FACE_SIZE), shown.size)
+        placed = np.maximum(placed, crop)
     return placed
 
 
@@ -259,8 +294,8 @@ def _find_pixels_on_photo(shown: Prepared, face: int) -> np.ndarray:
     is_on_photo = (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
     if shown.face_crops is not None:
         is_on_photo[SCENE_SIZE[0] :] = False
-        for place in range(min(len(shown.faces), MAX_FACES)):
-            is_on_photo[place_face(place)] = True
+        for part in _list_parts(shown)[1:]:
+            is_on_photo[part] = True
     return is_on_photo
 
 
