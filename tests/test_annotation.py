@@ -1,5 +1,7 @@
 """What is drawn onto photos, and the files it is written to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -181,6 +183,10 @@ def test_numbers_stand_at_several_faces_and_hide_none(monkeypatch):
     photo, first, second = grey_photo(400, 900), (0, 0, 330, 400), (380, 0, 200, 400)
     annotate_photo(photo, make_prediction(make_face(second)), numbered=True)
     assert written == []
+    whole = make_face((0, 0, 900, 400), is_whole_photo=True)
+    one = make_prediction(make_face(second, "Sad"))
+    annotate_photo(photo, replace(one, photo=whole), numbered=True)
+    assert written.pop() == "1 Sad", "it says another thing than the photo as a whole"
     faces = make_prediction(make_face(first), make_face(second, "Sad"))
     picture = annotate_photo(photo, faces, numbered=True)
     assert written == ["1", "2 Sad"]

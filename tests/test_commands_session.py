@@ -19,6 +19,7 @@ from PIL import Image
 import emoclf
 from emoclf.data.cleaning import MoveResult
 from emoclf.images.faces import FaceDetectorUnavailableError
+from emoclf.inference import Predictor
 from emoclf.photos import Photos
 from tests.calls import call
 
@@ -249,6 +250,9 @@ def test_photos_that_were_moved_are_tested_where_they_are(trained, folder):
 
 def test_without_any_face_the_reason_is_said(folder, monkeypatch):
     monkeypatch.setattr("emoclf.images.faces.make_detector", lambda *_, **__: Blind())
+    assert "accuracy" in run("evaluate", "packaged", folder / "data").stdout, "by the scene"
+    load = Predictor.packaged
+    monkeypatch.setattr(Predictor, "packaged", lambda **how: load(**{**how, "faces_only": True}))
     error = run("evaluate", "packaged", folder / "data", code=1).stderr
     assert "photos in" in error
     assert "The first:" in error

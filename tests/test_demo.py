@@ -362,6 +362,7 @@ def test_a_photo_that_is_answered_as_a_whole_has_that_answer_in_its_headline(tmp
         Joint.faces = faces
         shown = predict_photo(tmp_path / "photo.png", Joint())
         assert shown.headline == "Happy, 90% sure"
+        assert shown.note == ("2 faces: 2 sad." if len(faces) == 2 else "")
         assert shown.probabilities == whole.probabilities
         table = str(shown.numbers[0])
         assert "whole photo" in table

@@ -325,7 +325,9 @@ def test_photos_of_people_come_out_right(real_data, driver, name):
     for file in sorted(widths, key=widths.get)[-3:]:
         upload(driver, file, "All numbers")
         wait_for(driver, "summary").click()
-        row = driver.find_elements("css selector", ".emoclf-numbers tr")[1].text.split()
+        _, photo, face, *_ = driver.find_elements("css selector", ".emoclf-numbers tr")
+        assert photo.text.startswith("whole photo ")
+        row = face.text.split()
         shares = dict(zip(emoclf.CLASS_NAMES, (int(each[:-1]) for each in row[2:4]), strict=True))
         assert max(shares, key=shares.get) == name
     assert read_errors(driver) == []
@@ -444,6 +446,17 @@ def find_radio_names(shown):
         for each in shown
         if each.get_attribute("type") == "radio" and not each.is_selected()
     ]
+
+
+def test_the_chosen_network_is_marked_under_the_pointer_too(driver):
+    from selenium.webdriver import ActionChains
+
+    radio = wait_for(driver, "input[type=radio]:checked")
+    colour = radio.value_of_css_property("background-color")
+    ActionChains(driver).move_to_element(radio).perform()
+    time.sleep(0.5)
+    assert driver.execute_script("return arguments[0].matches(':hover')", radio)
+    assert radio.value_of_css_property("background-color") == colour
 
 
 @pytest.mark.parametrize("width", [375, 1280])
