@@ -57,7 +57,7 @@ def start_server(options):
 def upload(client, path):
     start = time.perf_counter()
     answer, picture, *_ = client.predict(
-        handle_file(path), PACKAGED_NAME, False, False, api_name="/predict_photo"
+        handle_file(path), PACKAGED_NAME, False, api_name="/predict_photo"
     )
     assert picture, answer
     return 1000 * (time.perf_counter() - start)
