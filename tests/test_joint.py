@@ -192,16 +192,24 @@ def sign(folder):
     (folder / card.CARD_FILE_NAME).write_text(json.dumps(described))
 
 
-@pytest.mark.parametrize("name", [card.SCENE_FILE_NAME, card.HEAD_FILE_NAME, card.CARD_FILE_NAME])
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        (card.SCENE_FILE_NAME, card.NETWORK_FILE_NAME),
+        (card.HEAD_FILE_NAME, card.WEIGHTS_FILE_NAME),
+        (card.CARD_FILE_NAME, card.CARD_FILE_NAME),
+    ],
+)
 @pytest.mark.parametrize("damage", ["missing", "cut", "swapped"])
 def test_a_packaged_file_that_is_not_as_it_was_shipped_is_refused(
-    packaged_copy, photos, name, damage
+    packaged_copy, photos, name, other, damage
 ):
     path = packaged_copy / name
-    content = path.read_bytes()
+    content = path.read_bytes()[:-100]
     path.unlink()
     if damage != "missing":
-        path.write_bytes(content[:-100] if damage == "cut" else content[:200] + b"x" + content[201:])
+        is_cut = damage == "cut"
+        path.write_bytes(content if is_cut else (card.FACE_MODEL_FOLDER / other).read_bytes())
     with pytest.raises(DamagedModelError, match=rf"{re.escape(name)}.*Install emoclf again"):
         emoclf.predict(photos.files[0])
     said = call("predict", str(photos.files[0]), code=1)
