@@ -122,7 +122,7 @@ def _propose_after_test(test: PhotoTest, model: str, folder: Path | None, part: 
     if test.evaluation.is_above_chance:
         rest = [] if folder is None else [folder]
         echo(propose("analyse-errors", named, *rest, again=("--photos", "--map")))
-    else:
+    elif model != PACKAGED:
         echo(suggest_more_training(photos))
 
 
