@@ -16,7 +16,7 @@ from emoclf.config import Settings
 from emoclf.data.synthetic import draw_face
 from emoclf.images.faces import Face
 from emoclf.inference import predictor
-from emoclf.models.packaged import ModelCard
+from emoclf.models.packaged import JointCard, ModelCard
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -162,11 +162,12 @@ def test_the_example_of_a_training_trains(drawn_folder, tmp_path, monkeypatch, c
     assert str(names["numbers"]) in capsys.readouterr().out
 
 
-def test_the_model_card_shows_the_figures_of_the_packaged_network():
+def test_the_model_card_shows_the_figures_of_the_packaged_networks():
     table = ModelCard.load().tabulate_figures()
     page = read("emoclf/models/packaged/README.md")
-    assert len(table.rows) == 15
-    for row in (table.headers, *table.rows):
+    whole = JointCard.load().tabulate_figures()
+    assert (len(table.rows), len(whole.rows)) == (15, 22)
+    for row in (table.headers, *table.rows, whole.headers, *whole.rows):
         assert f"| {' | '.join(row)} |" in page
 
 

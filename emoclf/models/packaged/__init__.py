@@ -1,8 +1,9 @@
-"""The face network that comes with emoclf: checked, loaded without TensorFlow, ready to build on.
+"""The networks that come with emoclf: checked, loaded without TensorFlow, ready to build on.
 
-Three files lie in `face_model/`: `network.onnx`, which OpenCV runs in about a millisecond per face,
-`weights.npz`, the same weights for Keras, and `card.json`, which names both files' SHA-256 and says
-what it was trained on, how its predictions are meant and how well it does.
+In `face_model/` lie `network.onnx`, which OpenCV runs in about a millisecond per face, and
+`weights.npz`, the same weights for Keras. In `joint_model/` lie `scene.onnx`, which looks at whole
+photos, and `head.npz`, which decides by both. A `card.json` in each names the files' SHA-256 and
+says how the predictions are meant and how good they are.
 """
 
 from emoclf.models.packaged.card import (

@@ -46,6 +46,18 @@ _FIGURES = {
     "area_under_roc_of_neither": "area under ROC of `neither`, other emotions",
 }
 _HALVES = ("tuning", "confirmation")
+_JOINT_FIGURES = {
+    "accuracy": "accuracy, all photos",
+    "accuracy_with_a_face": "where a face was found",
+    "accuracy_without_a_face": "where none was found",
+    "balanced_accuracy": "balanced accuracy",
+    "area_under_roc": "area under ROC",
+    "accuracy_at_90_percent_coverage": "accuracy on the 90 % it is surest of",
+    "certain": "not called uncertain",
+    "accuracy_when_certain": "accuracy on those",
+    "calibration_error": "expected calibration error",
+}
+_OF_SOURCE = "accuracy_on_"
 
 _MAX_CARD = 2**20
 _MAX_FILE = 2**30
@@ -155,6 +167,13 @@ class JointCard:
         """Refuse what no answer could be judged by."""
         if not 0 <= self.uncertain_below <= 1:
             raise ValueError(f"uncertain_below={self.uncertain_below!r} is out of range")
+
+    def tabulate_figures(self) -> Table:
+        """Return what was measured on photos of sources that the network had not seen."""
+        own = [name for name in sorted(self.figures) if name.startswith(_OF_SOURCE)]
+        titles = {**_JOINT_FIGURES, **{name: name.removeprefix(_OF_SOURCE) for name in own}}
+        rows = [(title, _write_figure(name, self.figures[name])) for name, title in titles.items()]
+        return Table(("measured on photos of unseen sources", "95 %"), rows)
 
 
 def _load_card(kind: type[_Card], folder: str | Path) -> _Card:
