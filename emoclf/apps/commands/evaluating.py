@@ -28,12 +28,13 @@ from emoclf.apps.commands.options import (
     find_photos,
     load_predictor,
     load_tensorflow,
+    note_network,
     note_other_name,
     open_run,
     propose,
     read_settings,
     refuse_empty,
-    refuse_face_options,
+    refuse_unused,
     save_figure,
     suggest_more_training,
 )
@@ -324,17 +325,23 @@ def baselines(
         )
     if photos and not run:
         raise UsageError("--photos is for a run folder: it says where its photos are now.")
-    settings = run.settings if run else read_settings(options)
-    needs_faces = not {"face_features", "fine_tuned"} <= set(skip) or settings.crop == "face"
+    going_on = logs / name if resume and name else None
+    settings = run.settings if run else read_settings(options, going_on=going_on)
+    needs_faces = not {"face_features", "fine_tuned"} <= set(skip) or settings.crop != "none"
     if not needs_faces:
-        refuse_face_options(settings)
+        refuse_unused(settings)
     choose_baselines(skip, run=run)
     if not run:
         check_name(logs, name, resume=resume, settings=settings, example="baselines")
-    require_part("tensorflow")
+    needs_keras = {"fine_tuned", *(["network"] if settings.network != "joint" else [])} - set(skip)
+    if needs_keras:
+        require_part("tensorflow")
     found = None if run else find_photos(source, settings, class_map, quiet=as_json)
+    if not run and not as_json and "network" not in skip:
+        note_network(settings, going_on=going_on)
     faces = (detector or DetectorChoice())() if needs_faces else None
-    load_tensorflow()
+    if needs_keras:
+        load_tensorflow()
     from emoclf.plots import plot_baselines
 
     with waiting("Training the baselines"):

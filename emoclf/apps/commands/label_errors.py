@@ -11,6 +11,7 @@ from cyclopts.types import NonNegativeInt, PositiveInt
 from cyclopts.validators import Number
 
 from emoclf.apps.commands.options import (
+    OF_NETWORKS,
     SETTINGS,
     ClassMap,
     DetectorChoice,
@@ -30,11 +31,12 @@ from emoclf.apps.commands.options import (
     choose_photos,
     find_given,
     load_tensorflow,
+    note_network,
     note_other_name,
     open_run,
     propose,
     read_settings,
-    refuse_face_options,
+    refuse_unused,
     suggest_more_training,
 )
 from emoclf.apps.commands.terminal import UsageError, echo, is_watched, stopping, waiting
@@ -42,13 +44,6 @@ from emoclf.config import FACE_SIZE, Learner, Settings
 from emoclf.display import count_noun
 from emoclf.runtime import require_part
 from emoclf.untrusted import quote_argument, show_text
-
-_OF_NETWORKS = (
-    *("--network", "--weights", "--batch-size", "--epochs", "--learning-rate", "--patience"),
-    *("--dropout", "--ema-momentum", "--augment", "--precision"),
-)
-"""Options that decide how a network is trained, and nothing else."""
-
 
 @stopping("Stopped. Finished folds are kept: the same command with --resume and --name goes on.")
 def cross_validate(
@@ -72,8 +67,9 @@ def cross_validate(
 
     The photos are divided into folds, duplicates of a photo in one; each fold is predicted by a
     network that has learned from the others. That uses a small folder well, and it is what
-    `find-label-errors` needs. It trains --folds times --repeats networks: how long that takes is
-    said first, measured on a few steps. The test photos of the split are not used.
+    `find-label-errors` needs. It trains --folds times --repeats networks, of the kind that `train`
+    would: in seconds, or, with --network, as long as is said first. The test photos of the split
+    are not used.
 
     Every finished fold is kept; with --resume, the same command goes on after it was stopped.
 
@@ -87,18 +83,22 @@ def cross_validate(
     Examples:
       python -m emoclf cross-validate data --name check
       python -m emoclf cross-validate data --name check --resume
+      python -m emoclf cross-validate data --network small --repeats 3
       python -m emoclf cross-validate data --learner face_features
       python -m emoclf find-label-errors logs/check
     """
     from emoclf.data.folds import make_folds
 
-    settings = _read_settings(options, learner)
-    refuse_face_options(settings)
+    going_on = logs / name if resume and name else None
+    settings = _read_settings(options, learner, going_on=going_on)
+    refuse_unused(settings)
     check_name(logs, name, resume=resume, settings=settings, example="check")
     needs_keras = learner == "network" and settings.network != "joint"
     if needs_keras:
         require_part("tensorflow")
     photos = choose_photos(folder, split, settings, class_map)
+    if learner == "network":
+        note_network(settings, going_on=going_on)
     used = photos.take([include_test or row.part != "test" for row in photos.rows])
     make_folds(used, fold_count=folds, repeats=repeats)  # refuses too few photos
     found = None if settings.crop == "none" else (detector or DetectorChoice())()
@@ -130,12 +130,14 @@ def cross_validate(
         echo(suggest_more_training(result.photos))
 
 
-def _read_settings(options: SettingOptions, learner: Learner) -> Settings:
+def _read_settings(
+    options: SettingOptions, learner: Learner, *, going_on: Path | None
+) -> Settings:
     """Return the settings; with the face features those that they take, unless others are given."""
     from emoclf.experiments.kept_folds import check_learner
 
     if learner == "face_features":
-        given = find_given(*_OF_NETWORKS)
+        given = find_given(*OF_NETWORKS)
         if given:
             raise UsageError(
                 f"{given[0]} has no meaning with --learner face_features: it trains no network."
@@ -143,7 +145,7 @@ def _read_settings(options: SettingOptions, learner: Learner) -> Settings:
         faces: dict[str, Any] = {"image_size": FACE_SIZE, "crop": "face"}
         wanted = {name: getattr(options, name) or value for name, value in faces.items()}
         options = replace(options, **wanted)
-    settings = read_settings(options)
+    settings = read_settings(options, going_on=going_on)
     check_learner(learner, settings)
     return settings
 
@@ -285,18 +287,21 @@ def compare_corrections(
     Example:
       python -m emoclf compare-corrections logs/check decisions.csv
     """
-    require_part("tensorflow")
     from emoclf.experiments import label_errors
 
     opened = open_run(run, photos)
-    refuse_face_options(opened.settings)
+    needs_keras = opened.settings.network != "joint"
+    if needs_keras:
+        require_part("tensorflow")
+    refuse_unused(opened.settings)
     with waiting("Looking for the photos"):
         placed = opened.find_photos()
     found = label_errors.load_decisions(decisions)
     applied = label_errors.apply_decisions(placed.root, found, class_map=class_map)
     corrected = label_errors.correct_labels(placed, found, locations=applied.locations)
     faces = None if opened.settings.crop == "none" else (detector or DetectorChoice())()
-    load_tensorflow()
+    if needs_keras:
+        load_tensorflow()
     with waiting("Training"):
         comparison = label_errors.compare_corrections(
             corrected,
