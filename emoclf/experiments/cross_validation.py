@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 import time
@@ -11,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,14 +37,14 @@ from emoclf.experiments.learners import (
     time_training,
     train_and_test,
 )
-from emoclf.images.faces import FaceDetector
+from emoclf.images.faces import FaceDetector, make_detector
 from emoclf.models.joint import JointNetwork
 from emoclf.models.packaged import PackagedNetwork
 from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.runtime import require_part, set_seeds
 from emoclf.storage import keep_work
-from emoclf.training.joint import find_features, fit_head
+from emoclf.training.joint import describe_faces, find_features, fit_head
 from emoclf.training.regression import fit_regression
 from emoclf.untrusted import show_text
 
@@ -117,33 +119,48 @@ def cross_validate(
     if resume and name:
         check_run_is_free(Path(logs) / name)
     used = photos.take([include_test or row.part != "test" for row in photos.rows])
-    cache = cache_for(
-        settings, used, logs=logs, detector=detector, without_face=without_face, progress=progress
-    )
-    say(str(cache))
-    folds = make_folds(cache.photos, fold_count=fold_count, repeats=repeats)
+    inputs: PhotoCache | np.ndarray
+    if settings.network == "joint":
+        detector = detector or make_detector()
+        kept = Path(logs) / "cache"
+        inputs = find_features(
+            used, JointNetwork(), detector=detector, folder=kept, progress=progress
+        )
+        say(describe_faces(inputs, detector))
+    else:
+        faces: dict[str, Any] = {"detector": detector, "without_face": without_face}
+        inputs = cache_for(settings, used, logs=logs, progress=progress, **faces)
+        say(str(inputs))
+        used = inputs.photos
+    folds = make_folds(used, fold_count=fold_count, repeats=repeats)
     run = start_run(settings, photos, logs=logs, name=name, resume=resume)
-    _keep_plan(run, cache, folds, learner)
+    _keep_plan(run, inputs, folds, learner)
     say(f"run folder: {show_text(run.folder)}")
     with hold_run(run.folder), _expecting_many_networks():
-        _finish_folds(cache, settings, folds=folds, learner=learner, run=run, say=say)
+        _finish_folds(inputs, settings, folds=folds, learner=learner, run=run, say=say)
         result = load_cross_validation(run)
         save_evaluation(result.evaluation, run, part=_EVALUATION_NAME)
     return result
 
 
-def _keep_plan(run: Run, cache: PhotoCache, folds: Folds, learner: Learner) -> None:
+def _keep_plan(run: Run, inputs: PhotoCache | np.ndarray, folds: Folds, learner: Learner) -> None:
     """Write down what is cross-validated, or check that what goes on is the same."""
-    parts = sorted({row.part for row in cache.photos.rows})
+
+    def find_print(part: str) -> str | None:
+        if isinstance(inputs, PhotoCache):
+            return take_order(inputs, part).fingerprint
+        return hashlib.sha256(inputs[folds.photos.find_part(part)].tobytes()).hexdigest()
+
+    parts = sorted({row.part for row in folds.photos.rows})
     facts = {
         "learner": learner,
         "fold_count": folds.fold_count,
         "repeats": folds.repeats,
-        "pixels": {part: take_order(cache, part).fingerprint for part in parts},
+        "pixels": {part: find_print(part) for part in parts},
     }
     keep_work(
         run.folder / PLAN_NAME,
-        lambda: {"files": cache.photos.paths},
+        lambda: {"files": folds.photos.paths},
         facts=facts,
         what="plan of a cross-validation",
         kind=dict[str, list[str]],
@@ -163,7 +180,7 @@ def _expecting_many_networks() -> Iterator[None]:
 
 
 def _finish_folds(
-    cache: PhotoCache,
+    inputs: PhotoCache | np.ndarray,
     settings: Settings,
     *,
     folds: Folds,
@@ -181,22 +198,18 @@ def _finish_folds(
         place: folds.make_split(*place, validation_fraction=settings.validation_fraction)
         for place in waiting
     }
-    features = None
-    if waiting and learner == "face_features":
-        features = PackagedNetwork().predict_features(cache.images[:])
-    elif waiting and settings.network == "joint":
-        kept = run.folder.parent / "cache"
-        features = find_features(cache.photos, JointNetwork(), cache=cache, folder=kept)
-    elif waiting:
+    if waiting and learner == "face_features" and isinstance(inputs, PhotoCache):
+        inputs = PackagedNetwork().predict_features(inputs.images[:])
+    elif waiting and settings.network != "joint":
         set_seeds(settings.seed)
         say(_estimate(splits[waiting[0]], settings, trainings=len(waiting)))
     begun = time.perf_counter()
     for done, (repeat, fold) in enumerate(waiting, start=1):
         work = partial(
             _predict_fold,
-            replace(cache, photos=splits[repeat, fold]),
+            inputs,
+            splits[repeat, fold],
             replace(settings, seed=settings.seed + places.index((repeat, fold))),
-            features=features,
             folder=unfinished / f"{repeat + 1}-{fold + 1}",
         )
         found, _ = keep_fold(run, folds, (repeat, fold), work)
@@ -227,16 +240,16 @@ def _estimate(photos: Photos, settings: Settings, *, trainings: int) -> str:
 
 
 def _predict_fold(
-    cache: PhotoCache, settings: Settings, *, features: np.ndarray | None, folder: Path
+    inputs: PhotoCache | np.ndarray, photos: Photos, settings: Settings, *, folder: Path
 ) -> KeptFold:
-    """Train on the other photos of a fold's cache and predict its test."""
+    """Train on the other photos of a fold, as they are decoded or as features; predict its test."""
     begun, best_epoch, collapse = time.perf_counter(), 0, None
-    if features is None:
-        result, found = train_and_test(cache, settings, folder=folder)
+    if isinstance(inputs, PhotoCache):
+        result, found = train_and_test(replace(inputs, photos=photos), settings, folder=folder)
         probabilities = found.probabilities
         best_epoch, collapse = result.best_epoch, result.collapse
     else:
-        probabilities = _predict_with_features(features, cache.photos, settings)
+        probabilities = _predict_with_features(inputs, photos, settings)
     return {
         "probabilities": probabilities.tolist(),
         "best_epoch": best_epoch,

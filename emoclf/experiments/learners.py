@@ -10,15 +10,18 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from emoclf.config import Settings
 from emoclf.data.loading import PhotoCache, make_dataset
 from emoclf.evaluation import Evaluation, evaluate_model
-from emoclf.models.joint import JointNetwork
+from emoclf.images.faces import FaceDetector
+from emoclf.models.joint import Head, JointNetwork
+from emoclf.photos import Photos
 from emoclf.run import Run
+from emoclf.training.joint import find_features, train_joint
 
 if TYPE_CHECKING:
     from emoclf.training import TrainingResult
@@ -65,14 +68,30 @@ def train_and_test(
     return result, predict_test(cache, result.run)
 
 
+def train_and_test_joint(
+    photos: Photos, settings: Settings, *, folder: Path, **options: Any
+) -> tuple[TrainingResult, Evaluation]:
+    """Do the same with a head on faces and scene, which needs no cache: see `train_joint`."""
+    result = train_joint(
+        photos, settings, logs=folder.parent, name=folder.name, resume=True, **options
+    )
+    faces = {name: options[name] for name in ("detector", "kept", "progress")}
+    return result, predict_test_joint(photos, result.run, **faces)
+
+
+def predict_test_joint(
+    photos: Photos, run: Run, *, detector: FaceDetector | None, kept: Path, progress: bool = False
+) -> Evaluation:
+    """Let the head of a run predict the test photos; features are kept as `train_joint` does."""
+    network, test = JointNetwork.load(run.model_file), photos.part("test")
+    features = find_features(test, network, detector=detector, folder=kept, progress=progress)
+    return Evaluation(test, cast(Head, network.head).predict(features))
+
+
 def predict_test(cache: PhotoCache, run: Run) -> Evaluation:
     """Let the network of a run predict the test photos of a cache."""
     from emoclf.models.model_file import load_model
 
-    if run.settings.network == "joint":
-        sheets = cache.images[cache.photos.find_part("test")]
-        found = JointNetwork.load(run.model_file).predict_on_batch(sheets)
-        return Evaluation(cache.photos.part("test"), found.astype(np.float64))
     model, _ = load_model(run.model_file, compiled=False)
     dataset = make_dataset(cache, "test", batch_size=32)
     return evaluate_model(model, dataset, cache.photos.part("test"))
@@ -81,13 +100,16 @@ def predict_test(cache: PhotoCache, run: Run) -> Evaluation:
 def check_networks(class_names: Sequence[str], *settings: Settings) -> None:
     """Build the networks of some settings, so that what cannot be built leaves no run behind.
 
+    A head on faces and scene is not among them: nothing of it has to be built.
+
     Raises:
         PretrainedWeightsError: If weights cannot be downloaded or read.
     """
-    from emoclf.models import build_network
-
     for each in settings:
-        build_network(each, class_names)
+        if each.network != "joint":
+            from emoclf.models import build_network
+
+            build_network(each, class_names)
 
 
 def time_training(

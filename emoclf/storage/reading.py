@@ -12,8 +12,9 @@ import os
 import stat
 import unicodedata
 from collections.abc import Collection
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
@@ -59,7 +60,7 @@ def _refuse_irregular(mode: int, shown: str, what: str) -> None:
         raise ValueError(f"{shown} is {kind}, not a file. Expected {what}: check the path.")
 
 
-def open_regular(path: str | Path, *, what: str, max_bytes: int | None = None) -> BinaryIO:
+def open_regular(path: str | Path, *, what: str, max_bytes: int | None = None) -> BufferedReader:
     """Open a file for reading if it is one: no folder, pipe, device or socket.
 
     Args:

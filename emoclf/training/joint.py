@@ -20,14 +20,13 @@ from tqdm import tqdm
 
 from emoclf.config import JOINT_FILE_NAME, SHEET_SIZE, Settings
 from emoclf.data.folds import make_folds
-from emoclf.data.loading import PhotoCache
 from emoclf.evaluation import Evaluation
 from emoclf.images import ModelInfo, prepare, sharing_memory
 from emoclf.images.faces import FaceDetector, make_detector, single_threaded_opencv
 from emoclf.models.joint import FACE_FEATURES, SCENE_FEATURES, JointNetwork
 from emoclf.photos import Photos
 from emoclf.run import Run
-from emoclf.storage import find_sha256, open_regular, replacing
+from emoclf.storage import open_regular, replacing
 from emoclf.training.locking import hold_run
 from emoclf.training.regression import RegressionFit, fit_regression
 from emoclf.training.run_folder import TrainingResult, save_evaluation, start_run
@@ -58,8 +57,8 @@ def train_joint(
     name: str | None = None,
     resume: bool = False,
     detector: FaceDetector | None = None,
-    cache: PhotoCache | None = None,
     network: JointNetwork | None = None,
+    kept: str | Path | None = None,
     say: Callable[[str], None] = lambda _: None,
     progress: bool = False,
 ) -> TrainingResult:
@@ -76,9 +75,8 @@ def train_joint(
         name: Name of the run; default: the time.
         resume: Train the run of this name again, where there is one.
         detector: What finds faces; default: `make_detector()`.
-        cache: The photos as sheets, from `cache_photos` with `crop="both"`; default: they are
-            decoded here, those whose features are not kept yet.
         network: Finds the features; default: the packaged one.
+        kept: Where features are kept; default: `cache` in `logs`.
         say: Called with a line of progress now and then, such as `print`.
         progress: Whether a progress bar is shown.
 
@@ -92,23 +90,14 @@ def train_joint(
         ValueError: If a class has no training photo.
     """
     settings, network = settings or Settings(network="joint"), network or JointNetwork()
-    photos = photos if cache is None else cache.photos
     learned = photos.take([row.part in ("train", "validation") for row in photos.rows])
-    if cache is not None and cache.faces is not None:
-        description = cache.faces.detector
-    else:
-        detector = detector or make_detector()
-        description = detector.description
-    features = find_features(
-        learned,
-        network,
-        detector=detector,
-        cache=cache,
-        folder=Path(logs) / "cache",
-        progress=progress,
-    )
+    detector = detector or make_detector()
+    folder = kept or Path(logs) / "cache"
+    features = find_features(learned, network, detector=detector, folder=folder, progress=progress)
     fit = fit_head(features, learned, class_weights=settings.class_weights)
-    run = start_run(settings, photos, logs=logs, name=name, resume=resume, detector=description)
+    run = start_run(
+        settings, photos, logs=logs, name=name, resume=resume, detector=detector.description
+    )
     say(f"run folder: {show_text(run.folder)}")
     with hold_run(run.folder):
         JointNetwork(network.scene, network.face, fit.head).save(
@@ -203,17 +192,17 @@ def find_features(
     network: JointNetwork,
     *,
     detector: FaceDetector | None = None,
-    cache: PhotoCache | None = None,
     folder: str | Path = "logs/cache",
     progress: bool = False,
 ) -> np.ndarray:
     """Compute the features of photos, each once: they are kept by the photo's content.
 
+    Of a photo whose features are kept only the content is read; nothing is decoded.
+
     Args:
         photos: Which photos.
         network: Finds the features.
-        detector: What finds faces; default: `make_detector()`, if a photo is looked at.
-        cache: Sheets of these photos, or more, that are decoded already, by any detector.
+        detector: What finds faces; default: `make_detector()`.
         folder: Where features are kept, in one file for these networks and this detector.
         progress: Whether a progress bar is shown.
 
@@ -224,34 +213,39 @@ def find_features(
         UnreadableImageError: If a photo cannot be read; the message names it.
         FaceDetectorUnavailableError: If there is no face detector here.
     """
-    if cache is not None and cache.faces is not None:
-        description = cache.faces.detector
-    else:
-        detector = detector or make_detector()
-        description = detector.description
-    facts = (str(_FORMAT), network.sha256, description)
+    detector = detector or make_detector()
+    facts = (str(_FORMAT), network.sha256, detector.description)
     digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()
     path = Path(folder) / f"features-{digest[:16]}.npz"
-    contents = [
-        row.sha256 or find_sha256(file) for row, file in zip(photos.rows, photos.files, strict=True)
-    ]
+    contents = [_find_content(file) for file in photos.files]
     known = _load_kept(path)
     files = dict(zip(contents, photos.files, strict=True))
     missing = [content for content in files if content not in known]
     if missing:
-        places = {} if cache is None else {file: i for i, file in enumerate(cache.photos.files)}
 
         def load_sheet(content: str) -> np.ndarray:
-            file = files[content]
-            if cache is not None:
-                return cache.images[places[file]]
-            return prepare(file, _SHEETS, detector=detector).crops[0]
+            return prepare(files[content], _SHEETS, detector=detector).crops[0]
 
         found = _compute_all(missing, load_sheet, network, progress=progress)
         known |= dict(zip(missing, found, strict=True))
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.savez(file, contents=np.array(list(known)), features=np.array(list(known.values())))
     return np.array([known[content] for content in contents], dtype=np.float32)
+
+
+def describe_faces(features: np.ndarray, detector: FaceDetector) -> str:
+    """Say in how many photos of `find_features` which detector found a face."""
+    count = int(features[:, SCENE_FEATURES].sum())
+    return f"{detector.description}\nIt found a face in {count:,} of {len(features):,} photos."
+
+
+def _find_content(path: Path) -> str:
+    """Return what a photo is known by; "" where it cannot be read, which `prepare` will explain."""
+    try:
+        with open_regular(path, what="a photo") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return ""
 
 
 def _compute_all(

@@ -81,6 +81,7 @@ def fit_regression(
         [0, 1]
     """
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     missing = sorted(set(range(class_count)) - set(np.unique(train[1]).tolist()))
     if missing:
@@ -97,11 +98,12 @@ def fit_regression(
     scaler = StandardScaler().fit(train[0])
     scaler.scale_ = scaler.scale_ / emphasis
     scaled = (scaler.transform(train[0]), train[1])
-    fitted = [
-        model
-        for inverse in inverse_strengths
-        for model in _fit(inverse, scaled, class_weights=class_weights, max_steps=max_steps)
-    ]
+    with threadpool_limits(1):  # the steps are so short that threads mostly wait for each other
+        fitted = [
+            model
+            for inverse in inverse_strengths
+            for model in _fit(inverse, scaled, class_weights=class_weights, max_steps=max_steps)
+        ]
     if not fitted:
         raise ValueError(f"No regression converged in {max_steps} steps: give it fewer features.")
     best, note = fitted[0], f"C = {fitted[0].C:g}"

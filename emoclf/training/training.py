@@ -75,12 +75,13 @@ def train(
         "name": name,
         "resume": resume,
         "detector": detector,
-        "cache": cache,
         "say": say,
         "progress": progress,
     }
     if settings.network == "joint":
-        _refuse_for_joint(copies=copies, callbacks=callbacks, devices=devices != "one")
+        _refuse_for_joint(
+            copies=copies, callbacks=callbacks, devices=devices != "one", cache=cache is not None
+        )
         return train_joint(photos, settings, **common)
     require_part("keras")
     from emoclf.training.classifier import train_in_keras
@@ -91,6 +92,7 @@ def train(
         copies=copies,
         devices=devices,
         without_face=without_face,
+        cache=cache,
         callbacks=callbacks,
         verbose=verbose,
         **common,
@@ -98,7 +100,7 @@ def train(
 
 
 def _refuse_for_joint(**given: object) -> None:
-    """Refuse what has no meaning where only a last layer is found, in a second."""
+    """Refuse what has no meaning where features are kept and a last layer is found in a second."""
     for name, value in given.items():
         if value:
             raise ValueError(

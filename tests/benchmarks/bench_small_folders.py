@@ -52,7 +52,9 @@ def test_both(photos, cache, features, *, seed):
     head = fit_head(features, photos, class_weights=True).head
     found = {"joint": Evaluation(photos.part("test"), head.predict(features[is_test]))}
     with tempfile.TemporaryDirectory() as logs:
-        _, found["small"] = train_and_test(cache, emoclf.Settings(seed=seed), folder=Path(logs, "r"))
+        _, found["small"] = train_and_test(
+            cache, emoclf.Settings(seed=seed), folder=Path(logs, "r")
+        )
     return {
         name: [each.accuracy.value, each.balanced_accuracy.value, each.curves.roc_auc]
         for name, each in found.items()

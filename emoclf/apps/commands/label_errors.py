@@ -45,6 +45,7 @@ from emoclf.display import count_noun
 from emoclf.runtime import require_part
 from emoclf.untrusted import quote_argument, show_text
 
+
 @stopping("Stopped. Finished folds are kept: the same command with --resume and --name goes on.")
 def cross_validate(
     folder: PhotoFolder | None = None,
@@ -130,9 +131,7 @@ def cross_validate(
         echo(suggest_more_training(result.photos))
 
 
-def _read_settings(
-    options: SettingOptions, learner: Learner, *, going_on: Path | None
-) -> Settings:
+def _read_settings(options: SettingOptions, learner: Learner, *, going_on: Path | None) -> Settings:
     """Return the settings; with the face features those that they take, unless others are given."""
     from emoclf.experiments.kept_folds import check_learner
 

@@ -27,9 +27,11 @@ from emoclf.experiments.learners import (
     check_networks,
     describe_seconds,
     predict_test,
+    predict_test_joint,
     time_calls,
     time_training,
     train_and_test,
+    train_and_test_joint,
 )
 from emoclf.images import load_image, resize_image
 from emoclf.images.faces import FaceDetector, make_detector
@@ -108,7 +110,7 @@ def train_baselines(
     if photos is None:
         raise ValueError("train_baselines: give photos in parts, or a run.")
     settings = settings or Settings()
-    if set(names) & {*FACE_BASELINES} or settings.crop == "face":
+    if set(names) & {*FACE_BASELINES} or settings.crop != "none":
         detector = detector or make_detector()
     own = None if trained is None else _find_own(settings)
     to_train = [name for name in names if name in _SETTINGS_OF and name != own]
@@ -178,6 +180,10 @@ _SETTINGS_OF: dict[BaselineName, Callable[[Settings], Settings]] = {
     "fine_tuned": _choose_face_settings,
 }
 """The baselines that are networks to train."""
+
+
+_SHOWN: dict[Crop, str] = {"none": "whole photos", "face": "faces", "both": "faces and scene"}
+"""What a network is shown, for readers."""
 
 
 def _find_own(settings: Settings) -> BaselineName:
@@ -286,7 +292,7 @@ class _Training:
     def find_facts(self, name: BaselineName) -> dict[str, Any]:
         """Return what decides about a baseline beside the photos and the settings."""
         facts: dict[str, Any] = {"baseline": name}
-        has_faces = _choose_network_settings(self.settings).crop == "face"
+        has_faces = _choose_network_settings(self.settings).crop != "none"
         if self.detector and (name in FACE_BASELINES or (name == "network" and has_faces)):
             facts["detector"] = self.detector.description
         if run := self.find_run(name):
@@ -302,8 +308,7 @@ class _Training:
             "brightness": "brightness alone",
             "colours": "mean colours and their spread",
             "pixels": f"pixels, {PIXEL_SIZE[0]} x {PIXEL_SIZE[1]}",
-            "network": f"{chosen.network} network, "
-            + ("faces" if chosen.crop == "face" else "whole photos"),
+            "network": f"{chosen.network} network, {_SHOWN[chosen.crop]}",
             "face_features": "features of the face network",
             "fine_tuned": "face network, fine-tuned",
         }
@@ -322,17 +327,27 @@ class _Training:
     def train_network(self, name: BaselineName) -> tuple[np.ndarray, float | None, str]:
         """Train a network, or take the one of the run."""
         chosen = _SETTINGS_OF[name](self.settings)
-        cache = self.find_cache(chosen.image_size, chosen.crop)
+        is_joint, folder, options = chosen.network == "joint", self.folder / name, self.find_kept()
+        cache = None if is_joint else self.find_cache(chosen.image_size, chosen.crop)
         if run := self.find_run(name):
-            note = f"trained before, in {show_text(run.folder)}"
-            return predict_test(cache, run).probabilities, None, note
-        folder = self.folder / name
+            evaluation = (
+                predict_test(cache, run)
+                if cache
+                else predict_test_joint(self.photos, run, **options)
+            )
+            return evaluation.probabilities, None, f"trained before, in {show_text(run.folder)}"
         is_new, start = not folder.exists(), time.perf_counter()
-        result, evaluation = train_and_test(
-            cache, chosen, folder=folder, say=self.say, verbose=self.verbose
-        )
+        if cache:
+            result, evaluation = train_and_test(
+                cache, chosen, folder=folder, say=self.say, verbose=self.verbose
+            )
+        else:
+            result, evaluation = train_and_test_joint(
+                self.photos, chosen, folder=folder, say=self.say, **options
+            )
         seconds = time.perf_counter() - start
-        note = f"epoch {result.best_epoch} of {len(result.history['loss'])}, by validation"
+        note = result.head or f"epoch {result.best_epoch} of {len(result.history['loss'])}"
+        note = note if result.head else f"{note}, by validation"
         if is_new:
             return evaluation.probabilities, seconds, note
         return evaluation.probabilities, None, f"{note}; went on with an earlier training"
@@ -374,6 +389,12 @@ class _Training:
             return None
         return len(cache.faces.without_face.part("test"))
 
+    def find_kept(self) -> dict[str, Any]:
+        """Return what finds the features of faces and scene, which lie where `train` keeps them."""
+        beside = self.folder if self.trained is None else self.trained.folder
+        kept = beside.parent / "cache"
+        return {"detector": self.detector, "kept": kept, "progress": self.progress}
+
     def find_cache(self, size: tuple[int, int], crop: Crop) -> PhotoCache:
         """Decode all photos once for every size and crop; a photo without a face is whole."""
         if (size, crop) not in self.caches:
@@ -414,14 +435,14 @@ def estimate_seconds(
     count = len(photos)
     some = photos.take(np.linspace(0, count - 1, min(_SAMPLE, count), dtype=int)).files
     seconds = _time_each(load_image, some) * count if set(baselines) - {"majority"} else 0.0
-    has_faces = _choose_network_settings(settings).crop == "face"
+    has_faces = _choose_network_settings(settings).crop != "none"
     searches = bool(set(baselines) & {*FACE_BASELINES}) + ("network" in baselines and has_faces)
     if detector is not None and searches:
         find = detector.find
         seconds += _time_each(lambda path: find(load_image(path)), some) * count * searches
     for name, choose in _SETTINGS_OF.items():
-        if name in baselines:
-            chosen = choose(settings)
+        chosen = choose(settings)
+        if name in baselines and chosen.network != "joint":
             start, epoch = time_training(
                 chosen,
                 photos.class_names,

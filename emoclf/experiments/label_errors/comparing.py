@@ -12,7 +12,7 @@ from emoclf.data.loading import WithoutFace, cache_for
 from emoclf.display import Displayed, Table, count_noun
 from emoclf.evaluation import ESTIMATE_HEADERS, Evaluation, compare_evaluations
 from emoclf.experiments.label_errors.sheet import Decision
-from emoclf.experiments.learners import check_networks, train_and_test
+from emoclf.experiments.learners import check_networks, train_and_test, train_and_test_joint
 from emoclf.images.faces import FaceDetector
 from emoclf.photos import Photos
 from emoclf.run import Run
@@ -190,15 +190,23 @@ def compare_corrections(
 
     settings, folder = settings or Settings(), Path(logs) / name
     check_networks(split.before.class_names, settings)
-    faces: dict[str, Any] = {"detector": detector, "without_face": without_face}
+    common: dict[str, Any] = {"detector": detector, "progress": progress}
     found = []
     with hold_run(folder):
         for part, photos in (("before", split.before), ("after", split.after)):
             say(f"{part} the corrections:")
             check_run_is_free(folder / part)
-            cache = cache_for(settings, photos, logs=folder, progress=progress, **faces)
-            result, evaluation = train_and_test(cache, settings, folder=folder / part, say=say)
-            left_out = cache.faces.without_face.part("test").paths if cache.faces else ()
+            run, left_out = folder / part, ()  # type: Path, tuple[str, ...]
+            if settings.network == "joint":
+                result, evaluation = train_and_test_joint(
+                    photos, settings, folder=run, kept=Path(logs) / "cache", say=say, **common
+                )
+            else:
+                cache = cache_for(
+                    settings, photos, logs=folder, without_face=without_face, **common
+                )
+                result, evaluation = train_and_test(cache, settings, folder=run, say=say)
+                left_out = cache.faces.without_face.part("test").paths if cache.faces else ()
             evaluation = evaluation.take([p not in left_out for p in evaluation.photos.paths])
             result.run.log_test_access_once(evaluation.photos, evaluation.probabilities)
             found.append((result.run, evaluation, left_out))
