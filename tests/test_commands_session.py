@@ -284,7 +284,13 @@ IMPOSSIBLE = [
     ("train", "--network vgg16 --weights {file}", "Received: another file"),
     ("train", "--weights none", "no meaning with --network small"),
     ("train", "--without-face whole_photo", "add --crop face"),
-    ("train", "--no-download", "add --crop face"),
+    ("train", "--network small --no-download", "add --crop face"),
+    ("train", "--network joint --epochs 3", "--epochs has no meaning with --network joint"),
+    ("train", "--network joint --devices all", "--devices has no meaning with --network joint"),
+    ("train", "--crop both --no-augment", "--augment has no meaning with --network joint"),
+    ("train", "--network joint --without-face whole_photo", "--without-face has no meaning"),
+    ("train", "--network joint --crop face", "joint"),
+    ("cross-validate", "--network joint --patience 3", "--patience has no meaning"),
     ("train", "--name a/b", "plain folder name"),
     ("train", "--name strange --resume", "is no run"),
     ("train", "--name first --resume --dropout 0.4", "dropout was 0.3 and is 0.4"),
@@ -307,10 +313,75 @@ IMPOSSIBLE = [
     ("baselines", "--name strange --resume", "is no run"),
     (
         "baselines",
-        "--detector packaged --skip face_features --skip fine_tuned",
+        "--network small --detector packaged --skip face_features --skip fine_tuned",
         "--detector has no meaning for whole photos",
     ),
 ]
+
+
+CHOSEN = [
+    ("", "joint", "it was right most often where it was measured"),
+    (
+        "--no-download --seed 3 --no-class-weights",
+        "joint",
+        "--network small trains one of your own",
+    ),
+    ("--crop both", "joint", "learns in seconds"),
+    ("--crop face", "small", "joint, the usual one, has no use for --crop"),
+    ("--epochs 15", "small", "has no use for --epochs"),
+    ("--image-size 32", "small", "has no use for --image-size"),
+    ("--no-augment", "small", "has no use for --augment"),
+    ("--devices all", "small", "has no use for --devices"),
+    ("--resize-mode crop", "small", "has no use for --resize-mode"),
+    ("--name first --resume --image-size 32 --epochs 2 --no-augment", "small", "began with it"),
+    ("--network deep", "deep", None),
+    ("--network joint", "joint", None),
+]
+
+
+@pytest.mark.parametrize("command", ["train", "cross-validate", "baselines"])
+@pytest.mark.parametrize(("options", "network", "why"), CHOSEN)
+def test_where_no_network_is_named_one_is_chosen_and_it_is_said_why(
+    command, options, network, why, trained, folder, monkeypatch, tmp_path
+):
+    taken = []
+
+    def take(_photos, settings, **_options):
+        taken.append(settings)
+        raise ValueError("That is enough.")
+
+    monkeypatch.setattr("emoclf.training.train", take)
+    monkeypatch.setattr("emoclf.experiments.cross_validation.cross_validate", take)
+    monkeypatch.setattr("emoclf.experiments.baselines.train_baselines", take)
+    for module in ("training", "label_errors", "evaluating"):
+        monkeypatch.setattr(f"emoclf.apps.commands.{module}.load_tensorflow", lambda: None)
+    shutil.copytree(trained[1], tmp_path / "logs" / "first")
+    words = [word for word in options.split() if command == "train" or word != "--devices"]
+    words = [word for word in words if command == "train" or word != "all"]
+    if words != options.split():
+        pytest.skip("an option of train alone")
+    called = run(command, folder / "data", *words, "--logs", tmp_path / "logs", code=1)
+    assert "That is enough." in called.stderr
+    assert taken[0].network == network
+    if why is None:
+        assert "Network:" not in called.stdout
+    else:
+        (line,) = [each for each in called.stdout.splitlines() if each.startswith("Network:")]
+        assert line.startswith(f"Network: {network}, because ")
+        assert why in line
+
+
+def test_the_usual_training_is_joint_and_goes_on_as_it_began(folder, tmp_path):
+    words = ("train", folder / "data", "--logs", tmp_path, "--name", "usual", "--copies")
+    output = run(*words, tmp_path / "drive").stdout
+    assert "Network: joint" in output
+    settings = json.loads((tmp_path / "usual" / "settings.json").read_text())
+    assert settings["network"] == "joint"
+    assert (tmp_path / "drive" / "usual" / "model.zip").is_file()
+    again = run(*words, tmp_path / "drive", "--resume").stdout
+    assert f"{tmp_path / 'usual'} began with it." in again
+    error = run(*words, tmp_path / "drive", "--resume", "--epochs", 3, code=2).stderr
+    assert "--epochs has no meaning with --network joint" in error
 
 
 @pytest.mark.parametrize(("command", "options", "said"), IMPOSSIBLE)

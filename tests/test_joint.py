@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from PIL import Image
 import emoclf
 from emoclf.config import FACE_SIZE, SCENE_SIZE, SHEET_SIZE, Settings
 from emoclf.data.synthetic import draw_face
+from emoclf.experiments.baselines import BASELINE_NAMES, train_baselines
 from emoclf.experiments.cross_validation import cross_validate
-from emoclf.images import ModelInfo, prepare
+from emoclf.experiments.label_errors.comparing import CorrectedSplit, compare_corrections
+from emoclf.images import ModelInfo, UnreadableImageError, prepare
 from emoclf.images.faces import Face, FaceDetectorUnavailableError, make_detector
 from emoclf.images.sheet import MAX_FACES, cut_sheets, make_sheet, place_face
 from emoclf.inference import Predictor
@@ -29,9 +32,12 @@ from emoclf.models import joint as joint_module
 from emoclf.models.joint import FACE_FEATURES, Head, JointNetwork, SceneNetwork, summarise_faces
 from emoclf.models.packaged import DamagedModelError, card
 from emoclf.run import Run
-from emoclf.training import joint, train
+from emoclf.storage import ResumeRefusedError
+from emoclf.training import joint, regression, train
+from emoclf.training.run_folder import load_cross_validated
 from tests.calls import call
 
+JOINT = Settings(network="joint")
 INFO = ModelInfo(image_size=SHEET_SIZE, crop="both")
 RNG = np.random.default_rng(7)
 
@@ -368,7 +374,7 @@ def test_damaged_kept_features_are_computed_anew(photos, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("copies", "drive"), ("callbacks", [object()]), ("devices", "all")]
+    ("option", "value"), [("callbacks", [object()]), ("devices", "all"), ("cache", object())]
 )
 def test_what_needs_epochs_is_refused(photos, tmp_path, option, value):
     with pytest.raises(ValueError, match=option):
@@ -395,6 +401,138 @@ def test_cross_validation_predicts_every_photo(photos, tmp_path):
         few, Settings(network="joint"), fold_count=3, logs=tmp_path, detector=CentreDetector()
     )
     assert len(result.evaluation.photos) == len(few)
+
+
+@pytest.fixture(scope="module")
+def copied(photos, tmp_path_factory):
+    """The photos in a folder of their own, to be damaged."""
+    folder = tmp_path_factory.mktemp("copied") / "data"
+    shutil.copytree(photos.root, folder)
+    return replace(photos, root=str(folder))
+
+
+def run_experiment(name, photos, logs, detector):
+    """Do what looks at all photos; return what it found."""
+    common = {"logs": logs, "detector": detector, "name": name}
+    if name == "train":
+        return train(photos, JOINT, **common).history
+    if name == "cross_validate":
+        return cross_validate(photos, JOINT, fold_count=3, **common).probabilities
+    if name == "train_baselines":
+        skip = [each for each in BASELINE_NAMES if each != "network"]
+        return train_baselines(photos, JOINT, skip=skip, **common).baselines[0].evaluation.accuracy
+    split = CorrectedSplit(photos, photos, 0, 0)
+    return compare_corrections(split, JOINT, **common).after.probabilities
+
+
+@pytest.mark.parametrize(
+    "name", ["train", "cross_validate", "train_baselines", "compare_corrections"]
+)
+def test_what_was_looked_at_once_is_not_decoded_again(name, copied, tmp_path, monkeypatch):
+    first = run_experiment(name, copied, tmp_path / "logs", CentreDetector())
+    shutil.copytree(tmp_path / "logs" / "cache", tmp_path / "others" / "cache")
+    monkeypatch.setattr(joint, "prepare", lambda *_, **__: pytest.fail("a photo was decoded"))
+    again = run_experiment(name, copied, tmp_path / "others", CentreDetector())
+    np.testing.assert_equal(again, first)
+
+
+@pytest.mark.parametrize("name", ["train", "cross_validate"])
+def test_kept_features_hide_no_photo_that_is_gone_or_damaged(name, copied, tmp_path):
+    run_experiment(name, copied, tmp_path / "logs", CentreDetector())
+    file = copied.part("train").files[3]
+    content = file.read_bytes()
+    for damage in (file.unlink, lambda: file.write_bytes(content[:100])):
+        try:
+            damage()
+            with pytest.raises(UnreadableImageError, match=re.escape(file.name)):
+                run_experiment(name, copied, tmp_path / "logs", CentreDetector())
+        finally:
+            file.write_bytes(content)
+
+
+def test_folds_of_photos_that_changed_do_not_go_on(copied, tmp_path):
+    options = {"fold_count": 3, "logs": tmp_path, "name": "cv", "resume": True}
+    cross_validate(copied, JOINT, detector=CentreDetector(), **options)
+    cross_validate(copied, JOINT, detector=CentreDetector(), **options)
+    one, other = copied.part("train").files[:2]
+    content = one.read_bytes()
+    try:
+        one.write_bytes(other.read_bytes())
+        with pytest.raises(ResumeRefusedError):
+            cross_validate(copied, JOINT, detector=CentreDetector(), **options)
+    finally:
+        one.write_bytes(content)
+    other_detector = CentreDetector(3)
+    other_detector.description = "Another detector."
+    with pytest.raises(ResumeRefusedError):
+        cross_validate(copied, JOINT, detector=other_detector, **options)
+
+
+def test_the_same_training_again_leaves_the_same_file_and_a_copy(photos, tmp_path):
+    common = {"logs": tmp_path / "logs", "name": "j", "detector": CentreDetector()}
+    first = train(photos, JOINT, **common).run.model_file
+    content = first.read_bytes()
+    again = train(photos, JOINT, resume=True, copies=tmp_path / "drive", **common).run
+    assert again.model_file.read_bytes() == content
+    assert (tmp_path / "drive" / "j" / "model.zip").read_bytes() == content
+    shutil.rmtree(tmp_path / "logs")
+    train(photos, JOINT, resume=True, copies=tmp_path / "drive", **common)
+    assert first.read_bytes() == content
+
+
+def test_a_copy_that_fails_is_a_warning(photos, tmp_path):
+    (tmp_path / "drive").write_text("no folder")
+    with pytest.warns(UserWarning, match="not copied to"):
+        train(
+            photos,
+            JOINT,
+            logs=tmp_path / "logs",
+            copies=tmp_path / "drive",
+            detector=CentreDetector(),
+        )
+
+
+def test_any_number_of_classes_of_any_name(photos, tmp_path):
+    thirds = [replace(row, label=i % 3) for i, row in enumerate(photos.rows)]
+    others = replace(photos, class_names=("rain", "snow", "sun"), rows=tuple(thirds))
+    result = train(others, JOINT, logs=tmp_path, name="three", detector=CentreDetector())
+    prediction = Predictor.load(result.run.folder, detector=CentreDetector()).predict(
+        others.files[0]
+    )
+    assert set(prediction.probabilities) == {"rain", "snow", "sun"}
+
+
+def test_few_photos_are_cross_validated_and_the_test_points_there(photos, tmp_path):
+    said = []
+    result = train(
+        photos, JOINT, logs=tmp_path, name="few", detector=CentreDetector(), say=said.append
+    )
+    found = load_cross_validated(result.run)
+    learned = len(photos.part("train")) + len(photos.part("validation"))
+    assert found.count == learned
+    assert f"Accuracy: {found}, cross-validated (5 folds, 3 times)" in said[-1]
+    output = call("evaluate", result.run.folder, code=0).stdout
+    assert f"cross-validated the others: accuracy {found}." in output
+    kept = result.run.folder / "cross_validation_metrics.json"
+    kept.write_text(kept.read_text().replace('"accuracy"', '"accurate"'))
+    with pytest.raises(ValueError, match="numbers of a cross-validation"):
+        load_cross_validated(result.run)
+
+
+def test_a_last_layer_is_fitted_on_one_thread(monkeypatch):
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    seen, fit = [], regression._fit
+
+    def look(*arguments, **options):
+        seen.extend(each["num_threads"] for each in threadpool_info())
+        return fit(*arguments, **options)
+
+    monkeypatch.setattr(regression, "_fit", look)
+    features, labels = RNG.normal(size=(20, 3)), np.arange(20) % 2
+    with threadpool_limits(2):
+        regression.fit_regression((features, labels), test=features, inverse_strengths=(1.0,))
+    assert set(seen) == {1}
 
 
 # --- the file, the answers --------------------------------------------------------------------

@@ -13,7 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from emoclf import runtime
+from emoclf.config import Settings
 from emoclf.data.synthetic import make_drawn_faces
+from emoclf.photos import Photos
+from emoclf.run import Run
 from tests.calls import call
 
 LESSON = (
@@ -79,6 +82,7 @@ def folder(tmp_path):
     with zipfile.ZipFile(run / "model.keras", "w") as archive:
         description = {"class_names": ["Sad", "Happy"], "image_size": [48, 48]}
         archive.writestr("emoclf.json", json.dumps({**description, "resize_mode": "pad"}))
+    Run(run).save(Settings(), Photos.make(["a.jpg"], [0], parts=["train"], root=tmp_path))
     return tmp_path
 
 
@@ -98,10 +102,14 @@ def test_everything_but_training_works(folder):
         "--help",
         "train --help",
         "notebook",
-        "train drawn --network joint --name j",
+        "train drawn --name j",
         "evaluate logs/j",
         "predict photo.jpg --model logs/j",
-        "cross-validate drawn --network joint --folds 3 --name cv",
+        "cross-validate drawn --folds 3 --name cv",
+        "find-label-errors logs/cv",
+        "compare-corrections logs/cv logs/cv/review/decisions.csv",
+        "baselines logs/j --skip fine_tuned",
+        "baselines drawn --skip fine_tuned --name b",
     )
     for line, (code, output, errors) in zip(lines, call_each(folder, *lines), strict=True):
         assert code == 0, f"{line}: {output} {errors}"
@@ -110,9 +118,10 @@ def test_everything_but_training_works(folder):
 
 def test_a_command_of_the_lesson_names_the_command_that_brings_it(folder):
     lines = (
-        "train data --name new",
+        "train data --network small --name new",
+        "train data --epochs 3 --name new",
         "baselines data --name new",
-        "cross-validate data --name new",
+        "cross-validate data --network small --name new",
         "export logs/first",
         "compare-corrections logs/first photo.jpg",
         "train-face-model data --folder new",

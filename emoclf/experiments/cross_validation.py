@@ -46,13 +46,13 @@ from emoclf.runtime import require_part, set_seeds
 from emoclf.storage import keep_work
 from emoclf.training.joint import describe_faces, find_features, fit_head
 from emoclf.training.regression import fit_regression
+from emoclf.training.run_folder import CROSS_VALIDATED
 from emoclf.untrusted import show_text
 
 INVERSE_STRENGTH = 0.1
 """Inverse regularisation strength (scikit-learn's C); not tuned on anything."""
 
 _WORK_NAME = "unfinished_fold"
-_EVALUATION_NAME = "cross_validation"
 
 
 def cross_validate(
@@ -139,7 +139,7 @@ def cross_validate(
     with hold_run(run.folder), _expecting_many_networks():
         _finish_folds(inputs, settings, folds=folds, learner=learner, run=run, say=say)
         result = load_cross_validation(run)
-        save_evaluation(result.evaluation, run, part=_EVALUATION_NAME)
+        save_evaluation(result.evaluation, run, part=CROSS_VALIDATED)
     return result
 
 

@@ -275,7 +275,7 @@ class JointNetwork:
         members |= {f"{name}.npy": _to_bytes(each) for name, each in self.head._asdict().items()}
         with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for name, content in members.items():
-                archive.writestr(name, content)
+                archive.writestr(zipfile.ZipInfo(name), content)  # no time: same network, same file
         return Path(path)
 
     @classmethod

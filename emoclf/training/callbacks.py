@@ -10,7 +10,6 @@ import csv
 import io
 import json
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,8 @@ from emoclf.images import ModelInfo
 from emoclf.models.model_file import save_model
 from emoclf.run import Run
 from emoclf.storage import open_regular, parse_json, replacing
-from emoclf.training.run_folder import copy_run
+from emoclf.training.run_folder import copy_or_warn
 from emoclf.training.state import list_shapes
-from emoclf.untrusted import show_text
 
 Logs = Mapping[str, float] | None
 
@@ -271,14 +269,7 @@ class CopyRun(keras.callbacks.Callback):
         self._copy("going on with the finished run (--resume) does nothing but copy it")
 
     def _copy(self, otherwise: str) -> None:
-        try:
-            copy_run(self._run, self.folder, known=self._copied)
-        except OSError as error:
-            warnings.warn(
-                f"The run was not copied to {show_text(self.folder)} ({show_text(error)}). It is "
-                f"whole in {show_text(self._run.folder)}, and {otherwise}.",
-                stacklevel=3,
-            )
+        copy_or_warn(self._run, self.folder, known=self._copied, otherwise=otherwise)
 
 
 def make_callbacks(run: Run, *, tensorboard: bool = True) -> list[keras.callbacks.Callback]:

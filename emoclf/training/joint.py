@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -29,7 +30,13 @@ from emoclf.run import Run
 from emoclf.storage import open_regular, replacing
 from emoclf.training.locking import hold_run
 from emoclf.training.regression import RegressionFit, fit_regression
-from emoclf.training.run_folder import TrainingResult, save_evaluation, start_run
+from emoclf.training.run_folder import (
+    CROSS_VALIDATED,
+    TrainingResult,
+    copy_or_warn,
+    save_evaluation,
+    start_run,
+)
 from emoclf.untrusted import show_text
 
 FEW_PHOTOS = 500
@@ -56,6 +63,7 @@ def train_joint(
     logs: str | Path = "logs",
     name: str | None = None,
     resume: bool = False,
+    copies: str | Path | None = None,
     detector: FaceDetector | None = None,
     network: JointNetwork | None = None,
     kept: str | Path | None = None,
@@ -74,6 +82,7 @@ def train_joint(
         logs: The folder that holds all runs.
         name: Name of the run; default: the time.
         resume: Train the run of this name again, where there is one.
+        copies: A folder that gets a copy of the run, as for `train`.
         detector: What finds faces; default: `make_detector()`.
         network: Finds the features; default: the packaged one.
         kept: Where features are kept; default: `cache` in `logs`.
@@ -95,9 +104,8 @@ def train_joint(
     folder = kept or Path(logs) / "cache"
     features = find_features(learned, network, detector=detector, folder=folder, progress=progress)
     fit = fit_head(features, learned, class_weights=settings.class_weights)
-    run = start_run(
-        settings, photos, logs=logs, name=name, resume=resume, detector=detector.description
-    )
+    places: dict[str, Any] = {"logs": logs, "name": name, "copies": copies}
+    run = start_run(settings, photos, resume=resume, detector=detector.description, **places)
     say(f"run folder: {show_text(run.folder)}")
     with hold_run(run.folder):
         JointNetwork(network.scene, network.face, fit.head).save(
@@ -105,11 +113,13 @@ def train_joint(
         )
         if len(photos) < FEW_PHOTOS:
             crossed = cross_validate_head(features, learned, class_weights=settings.class_weights)
-            save_evaluation(crossed, run, part="cross_validation")
+            save_evaluation(crossed, run, part=CROSS_VALIDATED)
             say(
-                f"{len(photos)} photos are few: cross-validated ({FOLDS} folds, {REPEATS} times), "
-                f"the accuracy is {crossed.accuracy}."
+                f"Accuracy: {crossed.accuracy}, cross-validated ({FOLDS} folds, {REPEATS} times): "
+                f"with {len(photos)} photos this is the figure to report, not that of the test."
             )
+        if copies is not None:
+            copy_or_warn(run, copies, otherwise="the same call with resume=True copies it")
     evaluations = {
         part: Evaluation(learned.part(part), fit.probabilities[learned.find_part(part)])
         for part in ("train", "validation")

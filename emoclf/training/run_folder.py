@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from emoclf.config import Settings
 from emoclf.display import Displayed
 from emoclf.evaluation import (
+    Estimate,
     Evaluation,
     collect_predictions,
     describe_collapse,
@@ -27,7 +29,9 @@ from emoclf.runtime import find_versions
 from emoclf.storage import (
     ResumeRefusedError,
     building_folder,
+    check_kind,
     find_sha256,
+    read_json,
     refuse_another,
     replacing,
     write_json,
@@ -38,6 +42,9 @@ from emoclf.untrusted import show_text
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
+
+CROSS_VALIDATED = "cross_validation"
+"""Under this name a run keeps the evaluation of photos predicted by networks of other folds."""
 
 OVERFITTING_GAP = 0.08
 """A larger lead of the training accuracy over the validation accuracy is called overfitting, if the
@@ -157,6 +164,23 @@ def copy_run(
         if not (run.folder / copy.relative_to(target)).exists():
             copy.unlink()  # an older state, whose successor lies beside it
     return made
+
+
+def copy_or_warn(
+    run: Run, folder: str | Path, *, known: dict[str, tuple[int, int]] | None = None, otherwise: str
+) -> None:
+    """Copy a run as `copy_run` does; a copy that fails is a warning, which says what is done then.
+
+    The training does not depend on the second place.
+    """
+    try:
+        copy_run(run, folder, known=known)
+    except OSError as error:
+        warnings.warn(
+            f"The run was not copied to {show_text(folder)} ({show_text(error)}). It is whole in "
+            f"{show_text(run.folder)}, and {otherwise}.",
+            stacklevel=3,
+        )
 
 
 def fetch_run(run: Run, folder: str | Path) -> bool:
@@ -311,6 +335,20 @@ def _is_saved(model: keras.Model, path: Path) -> bool:
         return False
     saved, own = load_model(path, compiled=False)[0].get_weights(), model.get_weights()
     return len(saved) == len(own) and all(map(np.array_equal, saved, own))
+
+
+def load_cross_validated(run: Run) -> Estimate | None:
+    """Return the accuracy that a training cross-validated because its photos are few, if it did.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    path, what = run.folder / f"{CROSS_VALIDATED}_metrics.json", "the numbers of a cross-validation"
+    if not path.is_file():
+        return None
+    numbers: dict[str, Any] = read_json(path, what=what, kind=dict[str, Any])
+    found: Estimate = check_kind(numbers.get("accuracy"), Estimate, name=path, what=what)
+    return found
 
 
 def save_evaluation(

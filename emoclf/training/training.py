@@ -74,14 +74,13 @@ def train(
         "logs": logs,
         "name": name,
         "resume": resume,
+        "copies": copies,
         "detector": detector,
         "say": say,
         "progress": progress,
     }
     if settings.network == "joint":
-        _refuse_for_joint(
-            copies=copies, callbacks=callbacks, devices=devices != "one", cache=cache is not None
-        )
+        _refuse_for_joint(callbacks=callbacks, devices=devices != "one", cache=cache is not None)
         return train_joint(photos, settings, **common)
     require_part("keras")
     from emoclf.training.classifier import train_in_keras
@@ -89,7 +88,6 @@ def train(
     return train_in_keras(
         photos,
         settings,
-        copies=copies,
         devices=devices,
         without_face=without_face,
         cache=cache,

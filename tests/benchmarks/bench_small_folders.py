@@ -27,6 +27,7 @@ from emoclf.plots.style import make_figure
 from emoclf.training.joint import find_features, fit_head
 
 NETWORKS = {"joint": "#2E8B57", "small": "#B0733A"}
+GUESSING = "always the more frequent class"
 MEASURES = ("accuracy", "balanced", "area under ROC")
 
 
@@ -55,10 +56,11 @@ def test_both(photos, cache, features, *, seed):
         _, found["small"] = train_and_test(
             cache, emoclf.Settings(seed=seed), folder=Path(logs, "r")
         )
-    return {
+    numbers = {
         name: [each.accuracy.value, each.balanced_accuracy.value, each.curves.roc_auc]
         for name, each in found.items()
-    } | {"tested": len(is_test)}
+    }
+    return numbers | {GUESSING: [found["small"].majority_accuracy.value, 0.5, 0.5]}
 
 
 def summarise(rows):
@@ -70,8 +72,7 @@ def summarise(rows):
 
 def plot(found):
     """Draw a panel per measure: its mean over the draws and the interval, by photos per class."""
-    figure = make_figure(5, 2.9)
-    figure.set_dpi(200)
+    figure = make_figure(5, 3.1)
     axes = figure.subplots(1, len(MEASURES), sharey=True)
     for column, (axis, title) in enumerate(zip(axes, MEASURES, strict=True)):
         for shift, (name, colour) in zip((-0.06, 0.06), NETWORKS.items(), strict=True):
@@ -86,12 +87,16 @@ def plot(found):
                 capsize=3,
                 label=f"--network {name}",
             )
+        guessed = [summarise([draw[GUESSING] for draw in draws])[0] for draws in found.values()]
+        guessed = [each[column] for each in guessed]
+        axis.plot(range(len(found)), guessed, "--", color="grey", label=GUESSING)
         axis.set_xticks(range(len(found)), list(found))
         axis.set_title(title, fontsize=11)
         axis.grid(axis="y", alpha=0.4)
         axis.set_xlim(-0.4, len(found) - 0.6)
     axes[1].set_xlabel("photos of each class to learn from", fontsize=11)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    guessing, *networks = zip(*axes[0].get_legend_handles_labels(), strict=True)
+    figure.legend(*zip(*networks, guessing, strict=True), loc="outside upper center", ncols=2)
     return figure
 
 
@@ -121,7 +126,7 @@ def main():
             print(f"{count} per class, {name}: " + ", ".join(texts), flush=True)
         arguments.output.with_suffix(".json").write_text(json.dumps(found))
     figure = plot(found)
-    figure.savefig(arguments.output)
+    figure.savefig(arguments.output, dpi=200)
 
 
 if __name__ == "__main__":

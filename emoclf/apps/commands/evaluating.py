@@ -105,9 +105,24 @@ def evaluate(
         echo_json(document)
         return
     echo(test)
+    if folder is None and part == "test":
+        _note_cross_validated(Path(model), test)
     if folder is None:
         echo(f"\nWritten to {show_text(kept)} and, photo by photo, to the table beside it")
     _propose_after_test(test, model, folder, part)
+
+
+def _note_cross_validated(folder: Path, test: PhotoTest) -> None:
+    """Point to the better figure, where the training found that its photos are few."""
+    from emoclf.run import Run
+    from emoclf.training.run_folder import load_cross_validated
+
+    if found := load_cross_validated(Run(folder)):
+        count = count_noun(len(test.evaluation.photos), "test photo")
+        echo(
+            f"{count} say little. The figure to report is that of the training, which "
+            f"cross-validated the others: accuracy {found}."
+        )
 
 
 def _propose_after_test(test: PhotoTest, model: str, folder: Path | None, part: Part) -> None:

@@ -213,8 +213,8 @@ def suggest_more_training(photos: Photos) -> str:
     """Say what to do with a network that is not shown to be better than guessing."""
     return (
         f"With {count_noun(len(photos), 'photo')} the network is not shown to be better than "
-        "guessing. What it gets wrong says nothing of the photos or their labels: first train for "
-        "more epochs (--epochs), on more photos, or another network (--network)."
+        "guessing. What it gets wrong says nothing of the photos or their labels: first train on "
+        "more photos, for more epochs (--epochs, where it has any), or another network (--network)."
     )
 
 
