@@ -607,11 +607,13 @@ def test_every_next_line_can_be_pasted_where_it_was_printed(shell):
     run_folder = shlex.quote(str(next((place / "logs").glob("20*"))))
     for line in (
         "split 'all of them'",
-        f"export {run_folder} --format keras",
         f"evaluate {run_folder} --part validation",
     ):
         (following,) = find_next(paste(f"python -m emoclf {line}"))
         assert paste(following if "--split" not in following else f"{following} --epochs 1")
+    small = shlex.quote(str(next((place / "logs").glob("20*/model.keras")).parent))
+    (following,) = find_next(paste(f"python -m emoclf export {small} --format keras"))
+    assert paste(following)
     assert find_next(paste("python -m emoclf draw-faces 'new one' --per-class 12 --no-flaws")) == [
         "python -m emoclf clean 'new one'"
     ]
