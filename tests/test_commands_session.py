@@ -384,6 +384,17 @@ def test_the_usual_training_is_joint_and_goes_on_as_it_began(folder, tmp_path):
     assert "--epochs has no meaning with --network joint" in error
 
 
+def test_a_run_that_only_its_second_place_has_goes_on_with_its_own_network(
+    trained, folder, tmp_path
+):
+    shutil.copytree(trained[1], tmp_path / "drive" / "first")
+    words = ("train", folder / "data", "--logs", tmp_path / "logs", "--name", "first", "--resume")
+    words += ("--image-size", 32, "--epochs", 2, "--no-augment", "--copies", tmp_path / "drive")
+    output = run(*words).stdout
+    assert f"Network: small, because {tmp_path / 'drive' / 'first'} began with it." in output
+    assert "The training had ended." in output
+
+
 @pytest.mark.parametrize(("command", "options", "said"), IMPOSSIBLE)
 def test_what_cannot_work_is_said_before_tensorflow_is_loaded_and_leaves_no_run(
     command, options, said, trained, folder, monkeypatch, tmp_path

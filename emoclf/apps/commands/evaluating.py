@@ -25,6 +25,7 @@ from emoclf.apps.commands.options import (
     Switch,
     check_name,
     find_given,
+    find_going_on,
     find_photos,
     load_predictor,
     load_tensorflow,
@@ -340,7 +341,7 @@ def baselines(
         )
     if photos and not run:
         raise UsageError("--photos is for a run folder: it says where its photos are now.")
-    going_on = logs / name if resume and name else None
+    going_on = find_going_on(resume, name, logs)
     settings = run.settings if run else read_settings(options, going_on=going_on)
     needs_faces = not {"face_features", "fine_tuned"} <= set(skip) or settings.crop != "none"
     if not needs_faces:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.types import NonNegativeInt, PositiveInt
@@ -30,6 +30,7 @@ from emoclf.apps.commands.options import (
     check_name,
     choose_photos,
     find_given,
+    find_going_on,
     load_tensorflow,
     note_network,
     note_other_name,
@@ -44,6 +45,9 @@ from emoclf.config import FACE_SIZE, Learner, Settings
 from emoclf.display import count_noun
 from emoclf.runtime import require_part
 from emoclf.untrusted import quote_argument, show_text
+
+if TYPE_CHECKING:
+    from emoclf.run import Run
 
 
 @stopping("Stopped. Finished folds are kept: the same command with --resume and --name goes on.")
@@ -69,8 +73,8 @@ def cross_validate(
     The photos are divided into folds, duplicates of a photo in one; each fold is predicted by a
     network that has learned from the others. That uses a small folder well, and it is what
     `find-label-errors` needs. It trains --folds times --repeats networks, of the kind that `train`
-    would: in seconds, or, with --network, as long as is said first. The test photos of the split
-    are not used.
+    takes, in seconds; how long those of another --network take is said first. The test photos of
+    the split are not used.
 
     Every finished fold is kept; with --resume, the same command goes on after it was stopped.
 
@@ -90,7 +94,7 @@ def cross_validate(
     """
     from emoclf.data.folds import make_folds
 
-    going_on = logs / name if resume and name else None
+    going_on = find_going_on(resume, name, logs)
     settings = _read_settings(options, learner, going_on=going_on)
     refuse_unused(settings)
     check_name(logs, name, resume=resume, settings=settings, example="check")
@@ -131,7 +135,7 @@ def cross_validate(
         echo(suggest_more_training(result.photos))
 
 
-def _read_settings(options: SettingOptions, learner: Learner, *, going_on: Path | None) -> Settings:
+def _read_settings(options: SettingOptions, learner: Learner, *, going_on: Run | None) -> Settings:
     """Return the settings; with the face features those that they take, unless others are given."""
     from emoclf.experiments.kept_folds import check_learner
 

@@ -385,7 +385,7 @@ SETTINGS, SPLIT = SettingOptions(), SplitOptions()
 
 
 def read_settings(
-    options: SettingOptions | SplitOptions, *, going_on: Path | None = None
+    options: SettingOptions | SplitOptions, *, going_on: Run | None = None
 ) -> Settings:
     """Return the settings that were given; ValueError if one is out of its range.
 
@@ -406,22 +406,23 @@ def read_settings(
     return settings
 
 
-def _choose_network(options: SettingOptions, going_on: Path | None) -> NetworkName:
-    if run := _find_run(going_on):
-        return run.settings.network
+def _choose_network(options: SettingOptions, going_on: Run | None) -> NetworkName:
+    if going_on is not None:
+        return going_on.settings.network
     if options.crop == "both":
         return "joint"
     return "small" if options.crop or find_given(*_NOT_OF_JOINT) else "joint"
 
 
-def _find_run(folder: Path | None) -> Run | None:
+def find_going_on(resume: bool, name: str | None, *places: Path | None) -> Run | None:
+    """Return the run of a name that is to go on, from the first place that has it."""
     from emoclf.run import SETTINGS_FILE_NAME, Run
 
-    is_run = folder is not None and (folder / SETTINGS_FILE_NAME).is_file()
-    return Run(folder) if folder and is_run else None
+    folders = [place / name for place in places if place and name and resume]
+    return next((Run(each) for each in folders if (each / SETTINGS_FILE_NAME).is_file()), None)
 
 
-def note_network(settings: Settings, *, going_on: Path | None = None) -> None:
+def note_network(settings: Settings, *, going_on: Run | None = None) -> None:
     """Say which network is taken, and why, where none was named."""
     if find_given("--network"):
         return
@@ -429,8 +430,8 @@ def note_network(settings: Settings, *, going_on: Path | None = None) -> None:
         "it was right most often where it was measured (0.91 of a scraped folder, small 0.73) "
         "and learns in seconds. --network small trains one of your own from scratch."
     )
-    if going_on and _find_run(going_on):
-        reason = f"{show_text(going_on)} began with it."
+    if going_on is not None:
+        reason = f"{show_text(going_on.folder)} began with it."
     elif settings.network != "joint":
         reason = f"joint, the usual one, has no use for {find_given(*_NOT_OF_JOINT)[0]}."
     echo(f"Network: {settings.network}, because {reason}")

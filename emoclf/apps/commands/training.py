@@ -29,6 +29,7 @@ from emoclf.apps.commands.options import (
     check_name,
     choose_photos,
     find_given,
+    find_going_on,
     load_tensorflow,
     note_network,
     note_other_name,
@@ -104,7 +105,7 @@ def train(
     """
     addresses = [each.strip() for each in workers.split(",")] if workers is not None else []
     goes_on = resume or bool(addresses)
-    going_on = logs / name if goes_on and name else None
+    going_on = find_going_on(goes_on, name, logs, copies)
     settings = read_settings(options, going_on=going_on)
     refuse_unused(settings)
     _check_workers(name, addresses, worker, settings)
