@@ -17,6 +17,7 @@ from PIL import Image
 
 import emoclf
 from emoclf.config import FACE_SIZE, SCENE_SIZE, SHEET_SIZE, Settings
+from emoclf.data.loading import photo_cache
 from emoclf.data.synthetic import draw_face
 from emoclf.experiments.baselines import BASELINE_NAMES, train_baselines
 from emoclf.experiments.cross_validation import cross_validate
@@ -431,7 +432,8 @@ def run_experiment(name, photos, logs, detector):
 def test_what_was_looked_at_once_is_not_decoded_again(name, copied, tmp_path, monkeypatch):
     first = run_experiment(name, copied, tmp_path / "logs", CentreDetector())
     shutil.copytree(tmp_path / "logs" / "cache", tmp_path / "others" / "cache")
-    monkeypatch.setattr(joint, "prepare", lambda *_, **__: pytest.fail("a photo was decoded"))
+    for place in (joint, photo_cache):
+        monkeypatch.setattr(place, "prepare", lambda *_, **__: pytest.fail("a photo was decoded"))
     again = run_experiment(name, copied, tmp_path / "others", CentreDetector())
     np.testing.assert_equal(again, first)
 
