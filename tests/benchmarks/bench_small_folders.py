@@ -1,7 +1,8 @@
 """Faces and scene against the small network in small folders: numbers, and the README's figure.
 
 Of every class 20, 50 and 100 different photos are drawn, five times; a fifth of them validates.
-Both networks learn from the same photos and are tested on all others but duplicates of those.
+Both networks learn from the same photos and are tested on all others but duplicates of those. The
+packaged networks must not have learned from FOLDER.
 
     python tests/benchmarks/bench_small_folders.py FOLDER --output small_folders.png
 """
