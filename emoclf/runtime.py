@@ -224,7 +224,7 @@ def find_hardware() -> Hardware:
         What was found. Loads TensorFlow, where it is installed, to ask for GPUs.
     """
     if not _is_installed("tensorflow"):
-        return Hardware(len(_usable_cores()), None, _memory_gib())
+        return Hardware(count_cores(), None, _memory_gib())
     import tensorflow as tf
 
     names, capabilities = [], []
@@ -233,13 +233,14 @@ def find_hardware() -> Hardware:
         names.append(details.get("device_name", device.name))
         if "compute_capability" in details:
             capabilities.append(tuple(details["compute_capability"]))
-    return Hardware(len(_usable_cores()), tuple(names), _memory_gib(), tuple(capabilities))
+    return Hardware(count_cores(), tuple(names), _memory_gib(), tuple(capabilities))
 
 
-def _usable_cores() -> set[int]:
+def count_cores() -> int:
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _memory_gib() -> float | None:

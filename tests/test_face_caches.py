@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,17 @@ def test_the_largest_face_of_each_photo_is_cut_out_and_labels_stay_with_it(photo
     assert cache.photos.part("test").paths == ("3.png", "7.png", "11.png")
     np.testing.assert_array_equal(images[2], cut_by_hand(photos, "11.png"))
     assert labels.tolist() == [1, 1, 1]
+
+
+def test_a_detector_that_bears_one_thread_gets_one_at_a_time(photos):
+    class LonelyDetector(LeftHalfDetector):
+        def find(self, image):
+            assert self.lock.acquire(blocking=False), "two threads at once"
+            time.sleep(0.005)
+            self.lock.release()
+            return super().find(image)
+
+    assert len(cache_faces(photos, LonelyDetector(), workers=4).images) == 9
 
 
 def test_photos_without_a_face_are_counted_per_part_and_class(photos):

@@ -14,7 +14,7 @@ from PIL import Image
 
 from emoclf.config import DetectorKind
 from emoclf.data.synthetic import draw_face
-from emoclf.images import load_image
+from emoclf.images import Spares, load_image
 from emoclf.images.faces import (
     Face,
     FaceDetectorUnavailableError,
@@ -67,6 +67,11 @@ def fake_yunet(monkeypatch):
     monkeypatch.setattr(yunet, "_load_network", lambda _: FakeNetwork())
     monkeypatch.setattr(yunet, "_try_in_another_process", lambda _: None)
     return YuNetDetector(YuNetFile(path=yunet_file.Path("fake.onnx"), content=b"fake"))
+
+
+def sizes_seen_by(detector):
+    with detector._networks.borrow() as network:
+        return network.sizes
 
 
 @pytest.fixture
@@ -274,7 +279,7 @@ def test_a_file_that_fails_at_a_photos_size_is_named_and_blocks_nobody(monkeypat
     for _ in range(2):
         with pytest.raises(FaceModelError, match=r"fixed\.onnx.*Got invalid dimensions"):
             detector.find(np.zeros((300, 400, 3), dtype=np.uint8))
-    assert not detector._lock.locked()
+    assert len(detector._networks._free) == 1
 
 
 @pytest.mark.usefixtures("fixed_size")
@@ -316,7 +321,7 @@ def test_boxes_and_landmarks_come_back_in_pixels_of_the_photo(fake_yunet):
     np.testing.assert_allclose(face.landmarks[0], (290, 460), atol=8)
     np.testing.assert_allclose(face.landmarks[4], (395, 620), atol=8)
     assert face.score == pytest.approx(0.9)
-    assert all(side % 32 == 0 and side >= 64 for size in fake_yunet._network.sizes for side in size)
+    assert all(side % 32 == 0 and side >= 64 for size in sizes_seen_by(fake_yunet) for side in size)
 
 
 def test_the_largest_face_comes_first(fake_yunet):
@@ -368,7 +373,7 @@ def draw_forehead(size=(600, 800), *, left=340, top=200, side=200):
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_a_face_on_its_side_or_upside_down_is_cut_out_upright(fake_yunet, turns):
-    fake_yunet._network = TurnedNetwork()
+    fake_yunet._networks = Spares(TurnedNetwork)
     upright = draw_forehead()
     (expected,) = fake_yunet.find(upright)
     turned = np.ascontiguousarray(np.rot90(upright, -turns))
@@ -381,9 +386,9 @@ def test_a_face_on_its_side_or_upside_down_is_cut_out_upright(fake_yunet, turns)
 
 
 def test_an_upright_face_costs_no_further_look(fake_yunet):
-    fake_yunet._network = TurnedNetwork()
+    fake_yunet._networks = Spares(TurnedNetwork)
     fake_yunet.find(draw_forehead())
-    assert len(fake_yunet._network.sizes) == 3
+    assert len(sizes_seen_by(fake_yunet)) == 3
 
 
 class SharpNetwork(FakeNetwork):
@@ -396,7 +401,7 @@ class SharpNetwork(FakeNetwork):
 
 @pytest.mark.parametrize("sides", [(80,), (80, 900)])
 def test_small_faces_in_large_photos_are_found(fake_yunet, sides):
-    fake_yunet._network = SharpNetwork()
+    fake_yunet._networks = Spares(SharpNetwork)
     image = np.zeros((3000, 4000, 3), dtype=np.uint8)
     for side, left in zip(sides, (200, 2000), strict=False):
         image[1000 : 1000 + side, left : left + side] = (255, 0, 0)
@@ -408,10 +413,10 @@ def test_a_usual_photo_is_not_looked_at_in_large(fake_yunet):
     image = np.zeros((866, 1155, 3), dtype=np.uint8)
     image[200:400, 300:500] = (255, 0, 0)
     fake_yunet.find(image)
-    assert max(max(size) for size in fake_yunet._network.sizes) == 640
+    assert max(max(size) for size in sizes_seen_by(fake_yunet)) == 640
 
 
-def test_threads_take_turns(fake_yunet):
+def test_threads_share_the_detector_but_never_a_network(fake_yunet):
     image = np.zeros((200, 300, 3), dtype=np.uint8)
     image[50:150, 100:200] = (255, 0, 0)
     found, failures = [], []
@@ -491,7 +496,7 @@ def test_what_the_packaged_detector_does_not_see_from_close_is_dropped(fake_yune
     fake_yunet._file = replace(fake_yunet._file, is_packaged=is_packaged)
     image = draw_forehead()
     assert len(fake_yunet.find(image)) == 1
-    fake_yunet._network = FarSightedNetwork()
+    fake_yunet._networks = Spares(FarSightedNetwork)
     assert len(fake_yunet.find(image)) == (not is_packaged)
 
 

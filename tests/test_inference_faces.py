@@ -2,13 +2,22 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.images import ModelInfo, UnreadableImageError, load_image, prepare, resize_image
+from emoclf.images import (
+    ModelInfo,
+    UnreadableImageError,
+    load_image,
+    prepare,
+    resize_image,
+    threads,
+    work_ahead,
+)
 from emoclf.images import preparing as preparing_module
 from emoclf.images.faces import Face, FaceDetectorUnavailableError, make_detector
 from emoclf.inference import (
@@ -301,6 +310,98 @@ def test_threads_take_turns_at_the_network_and_at_making_the_detector():
         answers = list(pool.map(predictor.predict, [photo] * 64))
     assert all(answer == answers[0] for answer in answers)
     assert len(made) == 1
+
+
+class MeetingDetector(FakeDetector):
+    """Looks only when two threads look at once."""
+
+    is_thread_safe = True
+
+    def __init__(self, *boxes):
+        super().__init__(*boxes)
+        self.together = threading.Barrier(2)
+
+    def find(self, image):
+        self.together.wait(60)
+        return super().find(image)
+
+
+class LonelyDetector(FakeDetector):
+    """Bears no second thread, as it says by saying nothing."""
+
+    def __init__(self, *boxes):
+        super().__init__(*boxes)
+        self.busy = threading.Lock()
+
+    def find(self, image):
+        assert self.busy.acquire(blocking=False), "two threads at once"
+        time.sleep(0.002)
+        self.busy.release()
+        return super().find(image)
+
+
+def save_mixed_folder(folder):
+    """Ten photos from dark to bright, in the middle a damaged one."""
+    for number in range(10):
+        Image.new("RGB", (90, 60), (25 * number,) * 3).save(folder / f"{number}.png")
+    (folder / "5.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("kind", [MeetingDetector, LonelyDetector])
+def test_many_photos_are_worked_on_at_once_and_come_in_order(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(threads, "count_cores", lambda: 2)
+    files = save_mixed_folder(tmp_path)
+    files = files if kind is LonelyDetector else files[:-1]  # two of nine meet, less the damaged
+    network, detector = BrightnessNetwork(), kind((5.0, 5.0, 50.0, 50.0))
+    predictor = Predictor(network, FACE_INFO, detector=detector)
+    found = [each for each, _ in predictor.predict_each(files)]
+    assert found == predictor.predict(files)
+    assert [each.file for each in found] == [str(file) for file in files]
+    assert [bool(each.problem) for each in found] == [file.name == "5.png" for file in files]
+    happy = [each.probabilities["Happy"] for each in found if not each.problem]
+    assert happy == sorted(happy)
+
+
+def test_a_network_that_bears_one_thread_is_used_by_the_callers_and_in_batches(tmp_path):
+    users = []
+
+    class LonelyNetwork(BrightnessNetwork):
+        def predict_on_batch(self, images):
+            users.append(threading.get_ident())
+            return super().predict_on_batch(images)
+
+    files = save_mixed_folder(tmp_path)
+    predictor = Predictor(LonelyNetwork(), FACE_INFO, detector=FakeDetector((5.0, 5.0, 50.0, 50.0)))
+    list(predictor.predict_each(files))
+    predictor.predict(files)
+    predictor.predict(files, batch_size=3)
+    assert [len(each) for each in predictor.model.batches] == [7, 2, 9, 3, 2, 3, 1]
+    assert set(users) == {threading.get_ident()}
+
+
+def test_the_packaged_network_answers_several_threads_at_once_as_it_does_one():
+    network = PackagedNetwork()
+    faces = np.random.default_rng(2).integers(0, 256, (40, 48, 48, 3), dtype=np.uint8)
+    alone = network.predict_logits(faces)
+    rows = list(work_ahead(lambda face: network.predict_logits(face[None])[0], faces, workers=4))
+    np.testing.assert_array_equal(rows, alone)
+
+
+def test_large_photos_do_not_pile_up_while_they_wait_to_be_drawn_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(predictor_module, "_MOST_WAITING_BYTES", 3 * 60 * 90 - 1)
+    files, loaded = save_mixed_folder(tmp_path), []
+
+    def load(file):
+        loaded.append(file)
+        return load_image(file)
+
+    monkeypatch.setattr(predictor_module, "load_image", load)
+    predictor = Predictor(BrightnessNetwork(), FACE_INFO, detector=FakeDetector())
+    found = list(predictor.predict_each(files, keep_pixels=True))
+    assert loaded == [file for file in files if file.name != "5.png"]
+    for file, (answer, pixels) in zip(files, found, strict=True):
+        assert (pixels is None) == bool(answer.problem) == (file.name == "5.png")
 
 
 def test_a_saved_face_network_of_a_learner_is_shown_faces(tmp_path):

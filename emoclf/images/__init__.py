@@ -4,7 +4,7 @@ The only room of the project that decodes pictures, and `prepare` the one way fr
 a network's input. `decoding` is the way through, `files` reads bytes and judges them by their
 content, `conversion` turns every colour mode into upright RGB, `repair` salvages truncated files,
 `preparing` resizes a photo or cuts its faces out. `costs` tells from `headers` what decoding would
-take, `memory` shares it out among threads; `corruptions` blurs and darkens; `faces` finds faces.
+take, `memory` shares it out among `threads`; `corruptions` blurs and darkens; `faces` finds faces.
 """
 
 from emoclf.images.decoding import MAX_LOST_FRACTION, DecodedImage, decode_image, load_image
@@ -33,3 +33,4 @@ from emoclf.images.preparing import (
     prepare,
     resize_image,
 )
+from emoclf.images.threads import Spares, work_ahead

@@ -114,7 +114,7 @@ def sharing_memory() -> Iterator[None]:
         >>> with sharing_memory():
         ...     pass  # load a picture, measure it, keep the numbers
     """
-    if getattr(_scope, "is_open", False):
+    if is_sharing_memory():
         yield
         return
     try:
@@ -128,15 +128,20 @@ def sharing_memory() -> Iterator[None]:
         _files.give_back()
 
 
+def is_sharing_memory() -> bool:
+    """Tell whether this thread is within `sharing_memory`, and so may hold some."""
+    return getattr(_scope, "is_open", False)
+
+
 def take_file_memory(amount: int) -> None:
     """Wait until a file of so many bytes may be read; only counted in `sharing_memory`."""
-    if getattr(_scope, "is_open", False):
+    if is_sharing_memory():
         _files.take(amount, wait=not (_files.held or _pixels.held))
 
 
 def take_pixel_memory(amount: int) -> None:
     """Wait until a picture that needs so many bytes may be decoded; counted likewise."""
-    if getattr(_scope, "is_open", False):
+    if is_sharing_memory():
         _pixels.take(amount, wait=not _pixels.held)
 
 

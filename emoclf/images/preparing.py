@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, get_args
@@ -30,12 +32,16 @@ PADDING_GREY: int = 128
 _OVERSAMPLING = 2
 """A whole photo is decoded at least this many times as large as the network's input."""
 
+_detector_turns = threading.RLock()
+"""Held by the thread in which a detector looks that is not `is_thread_safe`."""
+
 
 class Network(Protocol):
     """Anything that turns pixels into probabilities: Keras, the packaged network, an export.
 
     A network that also knows how probable none of its classes is has a method
-    `predict_with_neither`, as `PackagedNetwork` has.
+    `predict_with_neither`, as `PackagedNetwork` has. One that several threads may use at once has
+    `is_thread_safe = True`; of others, one thread at a time makes use.
     """
 
     def predict_on_batch(self, x: Any) -> Any:
@@ -164,7 +170,9 @@ def _find_faces(
     decoded: DecodedImage, detector: FaceDetector | None, whole_photo: bool
 ) -> Sequence[Face]:
     if detector is not None:
-        return detector.find(decoded.pixels)
+        is_safe = getattr(detector, "is_thread_safe", False)
+        with nullcontext() if is_safe else _detector_turns:
+            return detector.find(decoded.pixels)
     if whole_photo:
         return ()
     raise ValueError(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +25,7 @@ from emoclf.images import (
     load_image,
     prepare,
     sharing_memory,
+    work_ahead,
 )
 from emoclf.images.faces import FaceDetector, FaceDetectorUnavailableError, make_detector
 from emoclf.inference.predictions import (
@@ -56,6 +59,9 @@ WHOLE_PHOTO_NOTE = (
     "alone: unless the photo is a face that was cut out, this is no more than a guess."
 )
 
+_MOST_WAITING_BYTES = 8_000_000
+"""A photo with more pixels is decoded again where they are asked for: many may wait their turn."""
+
 _packaged_lock = threading.Lock()
 _packaged: dict[bool, Predictor] = {}
 
@@ -73,7 +79,10 @@ class Predictor:
 
     A network of faces (`info.crop` is "face") gets every face of a photo, cut out as in
     training; a network of whole photos gets the whole photo. Several threads may share one
-    predictor: they take turns at the network.
+    predictor: they take turns at a network that is not `is_thread_safe`.
+
+    Of many photos, several are decoded and searched for faces at the same time, on all cores, and
+    their predictions come in the order of the photos.
 
     Args:
         model: A Keras model from raw uint8 RGB to probabilities, or the packaged network.
@@ -108,6 +117,8 @@ class Predictor:
         """Keep the network; nothing is read or written."""
         self.model, self.info, self.rule, self.file = model, info, rule, file
         self._detector, self._lock = detector, threading.Lock()
+        self._is_shared = getattr(model, "is_thread_safe", False)
+        self._turns: AbstractContextManager[Any] = nullcontext() if self._is_shared else self._lock
 
     @classmethod
     def load(
@@ -217,7 +228,7 @@ class Predictor:
                 with its sub-folders.
             whole_photo: Whether a photo without a face is predicted as a whole, marked
                 `is_whole_photo`, instead of not at all. Then no face detector is needed either.
-            batch_size: Photos that are decoded and predicted at a time.
+            batch_size: Photos that are predicted at a time by a network of Keras.
 
         Returns:
             One `Prediction` for one photo, else a list in the given order. In a list or a folder
@@ -265,14 +276,20 @@ class Predictor:
         return self._finish([(begun, prepared)])[0], prepared
 
     def predict_each(
-        self, photos: Iterable[Photo], *, whole_photo: bool = False, keep_pixels: bool = False
+        self,
+        photos: Iterable[Photo],
+        *,
+        whole_photo: bool = False,
+        keep_pixels: bool = False,
+        batch_size: int = 8,
     ) -> Iterator[tuple[Prediction, np.ndarray | None]]:
         """Predict photo by photo, so that predictions can be shown as they come.
 
         Args:
-            photos: As in the lists that `predict` takes; read one by one.
+            photos: As in the lists that `predict` takes; a few are taken ahead.
             whole_photo: As for `predict`.
             keep_pixels: Whether to hand out the decoded photos too, to draw on.
+            batch_size: As for `predict`: then the predictions come so many at a time.
 
         Yields:
             The prediction and the upright photo, uint8 RGB `(height, width, 3)`, 0 to 255. None
@@ -283,14 +300,26 @@ class Predictor:
             FaceDetectorUnavailableError: If faces have to be found and there is no detector here.
         """
         search = self._make_search(whole_photo)
-        for photo in photos:
+
+        def begin(photo: Photo) -> tuple[Photo, Prediction, Prepared | None, np.ndarray | None]:
             begun, prepared, decoded = self._try_to_begin(photo, search)
-            pixels = None
-            try:
-                pixels = _load_full_pixels(photo, decoded) if keep_pixels and decoded else None
-            except UnreadableImageError as error:  # gone meanwhile
-                begun, prepared = Prediction(_name_file(photo), problem=str(error)), None
-            yield self._finish([(begun, prepared)])[0], pixels
+            if self._is_shared:
+                begun, prepared = self._finish([(begun, prepared)])[0], None
+            pixels = _keep_small(decoded) if keep_pixels and decoded else None
+            return photo, begun, prepared, pixels
+
+        with closing(work_ahead(begin, photos)) as waiting:
+            while batch := list(islice(waiting, 1 if self._is_shared else batch_size)):
+                done = [begun for _, begun, _, _ in batch]
+                if not self._is_shared:
+                    done = self._finish([(begun, prepared) for _, begun, prepared, _ in batch])
+                for (photo, _, _, pixels), prediction in zip(batch, done, strict=True):
+                    try:
+                        if keep_pixels and pixels is None and not prediction.problem:
+                            pixels = load_image(photo)
+                    except UnreadableImageError as error:  # gone meanwhile
+                        prediction = Prediction(_name_file(photo), problem=str(error))
+                    yield prediction, pixels
 
     def predict_probabilities(self, images: np.ndarray) -> np.ndarray:
         """Run the network on photos, face crops or sheets that already have its size.
@@ -310,7 +339,7 @@ class Predictor:
         if self.info.crop == "both" and images.shape[1:3] == FACE_SIZE:
             model = model.face
         with_neither: Any = getattr(model, "predict_with_neither", None)
-        with self._lock:
+        with self._turns:
             if with_neither is not None:
                 return with_neither(images)
             return np.asarray(model.predict_on_batch(images)), None
@@ -318,12 +347,10 @@ class Predictor:
     def _predict_many(
         self, photos: Sequence[Photo], whole_photo: bool, batch_size: int
     ) -> list[Prediction]:
-        found: list[Prediction] = []
-        search = self._make_search(whole_photo) if len(photos) else _Search(None, whole_photo)
-        for start in range(0, len(photos), batch_size):
-            batch = photos[start : start + batch_size]
-            found += self._finish([self._try_to_begin(photo, search)[:2] for photo in batch])
-        return found
+        if not len(photos):
+            return []  # and no detector is needed
+        found = self.predict_each(photos, whole_photo=whole_photo, batch_size=batch_size)
+        return [prediction for prediction, _ in found]
 
     def _make_search(self, whole_photo: bool) -> _Search:
         """Get the detector ready, once per call: to look for one may take a while."""
@@ -389,7 +416,7 @@ class Predictor:
         face: Any = getattr(self.model, "face", None)
         found: tuple[FacePrediction, ...] = ()
         if face is not None and prepared.faces:
-            with self._lock:
+            with self._turns:
                 classes, neither = face.predict_with_neither(prepared.face_crops)
             own = iter(zip(classes, neither.tolist(), strict=True))
             found = tuple(self._name_faces(prepared, own, names=CLASS_NAMES, rule=self.face_rule))
@@ -492,6 +519,7 @@ def _name_file(photo: Photo) -> str | None:
     return str(photo) if isinstance(photo, (str, Path)) else None
 
 
-def _load_full_pixels(photo: Photo, decoded: DecodedImage) -> np.ndarray:
-    """Return a photo in full size, which a large one was not decoded in for a small network."""
-    return load_image(photo) if decoded.pixels.shape[:2] != decoded.size else decoded.pixels
+def _keep_small(decoded: DecodedImage) -> np.ndarray | None:
+    """Return the pixels of a photo that was decoded in full and may wait for its turn."""
+    is_full = decoded.pixels.shape[:2] == decoded.size
+    return decoded.pixels if is_full and decoded.pixels.nbytes <= _MOST_WAITING_BYTES else None

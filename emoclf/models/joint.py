@@ -11,13 +11,14 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from emoclf.config import CLASS_NAMES, SCENE_SIZE
-from emoclf.images import ModelInfo
+from emoclf.images import ModelInfo, Spares
 from emoclf.images.sheet import cut_sheets
 from emoclf.models.packaged import (
     HEAD_FILE_NAME,
@@ -30,6 +31,7 @@ from emoclf.models.packaged import (
     softmax,
 )
 from emoclf.models.packaged.card import REMEDY
+from emoclf.models.packaged.network import read_onnx
 from emoclf.storage import open_regular, replacing
 from emoclf.untrusted import show_text
 
@@ -125,8 +127,6 @@ def summarise_faces(logits: Any, sizes: Any, xp: Any = np) -> Any:
 class SceneNetwork:
     """Features of whole photos: EfficientNet-Lite0 without its last layer, run by OpenCV.
 
-    Not for several threads at once: give each its own.
-
     Args:
         content: Its ONNX file; default: the packaged one.
 
@@ -140,7 +140,7 @@ class SceneNetwork:
 
         self.content = content or _read_packaged(SCENE_FILE_NAME)
         try:
-            self._network = cv2.dnn.readNetFromONNX(np.frombuffer(self.content, dtype=np.uint8))
+            self._networks = Spares(partial(read_onnx, self.content))
             received = self._run(_BLANK).shape
         except cv2.error as error:
             raise ValueError(
@@ -153,8 +153,9 @@ class SceneNetwork:
             )
 
     def _run(self, scene: np.ndarray) -> np.ndarray:
-        self._network.setInput(np.ascontiguousarray(scene))
-        return self._network.forward().reshape(-1).copy()  # OpenCV uses the memory again
+        with self._networks.borrow() as network:
+            network.setInput(np.ascontiguousarray(scene))
+            return network.forward().reshape(-1).copy()  # OpenCV uses the memory again
 
     def predict_features(self, scenes: np.ndarray) -> np.ndarray:
         """Compute the features of some photos.
@@ -172,7 +173,7 @@ class SceneNetwork:
 class JointNetwork:
     """Looks at a photo and at its faces, which lie together on a sheet (`make_sheet`).
 
-    Not for several threads at once: give each its own.
+    Several threads may share it.
 
     Args:
         scene: Finds features in the whole photo; default: the packaged one.
@@ -184,6 +185,8 @@ class JointNetwork:
         face: As given.
         head: As given.
     """
+
+    is_thread_safe = True
 
     def __init__(
         self,
@@ -225,11 +228,6 @@ class JointNetwork:
         own = hashlib.sha256(self.scene.content)
         own.update(self.face.content)
         return own.hexdigest()
-
-    def copy(self) -> JointNetwork:
-        """Return the same network for another thread."""
-        scene = SceneNetwork(self.scene.content)
-        return JointNetwork(scene, PackagedNetwork(content=self.face.content), self.head)
 
     def predict_features(self, sheets: np.ndarray) -> np.ndarray:
         """Compute what the head decides by.

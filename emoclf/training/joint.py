@@ -7,11 +7,8 @@ last layer, a logistic regression: it takes a second, and neither TensorFlow nor
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,8 +19,8 @@ from tqdm import tqdm
 from emoclf.config import JOINT_FILE_NAME, SHEET_SIZE, Settings
 from emoclf.data.folds import make_folds
 from emoclf.evaluation import Evaluation
-from emoclf.images import ModelInfo, prepare, sharing_memory
-from emoclf.images.faces import FaceDetector, make_detector, single_threaded_opencv
+from emoclf.images import ModelInfo, prepare, sharing_memory, work_ahead
+from emoclf.images.faces import FaceDetector, make_detector
 from emoclf.models.joint import FACE_FEATURES, SCENE_FEATURES, JointNetwork
 from emoclf.photos import Photos
 from emoclf.run import Run
@@ -265,20 +262,14 @@ def _compute_all(
     *,
     progress: bool,
 ) -> list[np.ndarray]:
-    """Compute features on all cores; every thread has its own networks and one core."""
-    own = threading.local()
+    """Compute features on all cores."""
 
     def compute(content: str) -> np.ndarray:
-        if not hasattr(own, "network"):
-            own.network = network.copy()
         with sharing_memory():
-            return own.network.predict_features(load_sheet(content)[np.newaxis])[0]
+            return network.predict_features(load_sheet(content)[np.newaxis])[0]
 
-    with single_threaded_opencv(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = pool.map(compute, contents)
-        return list(
-            tqdm(jobs, "faces and scenes", len(contents), unit="photo", disable=not progress)
-        )
+    rows = work_ahead(compute, contents)
+    return list(tqdm(rows, "faces and scenes", len(contents), unit="photo", disable=not progress))
 
 
 def _load_kept(path: Path) -> dict[str, np.ndarray]:

@@ -7,9 +7,7 @@ by `duplicates`. What the report rejects is moved aside, never deleted, by `emoc
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +28,7 @@ from emoclf.images import (
     read_image_bytes,
     sharing_memory,
     warn_if_pillow_is_old,
+    work_ahead,
 )
 from emoclf.untrusted import normalise_name, show_text
 
@@ -140,9 +139,10 @@ def _examine_files(
     from tqdm import tqdm
 
     warn_if_pillow_is_old()
-    count = workers or min(8, os.cpu_count() or 1)
-    with quiet_pillow(), ThreadPoolExecutor(count) as pool:
-        results = pool.map(lambda pair: examine_file(*pair, thresholds=thresholds), paths)
+    with quiet_pillow():
+        results = work_ahead(
+            lambda pair: examine_file(*pair, thresholds=thresholds), paths, workers=workers
+        )
         bar = tqdm(results, total=len(paths), desc="Examining", unit=" files", disable=not progress)
         return list(bar)
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -20,7 +18,7 @@ from tqdm import tqdm
 from emoclf.config import IMAGE_SIZE, SHEET_SIZE, Crop, ResizeMode, Settings, WithoutFace
 from emoclf.data.loading.stored import StoredPhotos
 from emoclf.display import Displayed, Table
-from emoclf.images import ModelInfo, prepare, sharing_memory
+from emoclf.images import ModelInfo, prepare, sharing_memory, work_ahead
 from emoclf.images.faces import FaceDetector, make_detector
 from emoclf.photos import Photos
 from emoclf.storage import read_json, remove_leftovers, replacing, write_json
@@ -123,15 +121,15 @@ def cache_photos(
         resize_mode: `"pad"` keeps the whole photo, `"crop"` its centre.
         crop: `"none"` takes whole photos; `"face"` finds the faces in each photo and cuts out
             the largest one with `crop_face`; `"both"` makes sheets with the photo and its faces.
-        detector: What finds the faces. It is used from several threads: those that `make_detector`
-            makes can bear it. Default: `make_detector()`. Without a meaning for whole photos.
+        detector: What finds the faces. Default: `make_detector()`. Without a meaning for whole
+            photos.
         without_face: What becomes of a photo without a face: `"leave_out"`, or `"whole_photo"`,
             which takes it as `crop="none"` would. The cache tells which they are.
         cache_folder: Where the array goes when it does not fit into memory. It is used again
             when the same photos, unchanged, are asked for in the same size, and faces by the same
             detector.
         memory_limit_mib: Largest array, in MiB, that is kept in memory.
-        workers: Threads that decode; default: one per core.
+        workers: Threads that decode and find faces; default: one per core, 8 at most.
         progress: Whether a progress bar is shown.
 
     Returns:
@@ -242,10 +240,9 @@ def _prepare_all(
         return bool(found.faces) or detector is None
 
     task = "decoding" if detector is None else "finding faces"
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        jobs = pool.map(fill, range(len(images)))
-        bar = tqdm(jobs, task, len(images), unit="photo", disable=not progress)
-        found = np.fromiter(bar, dtype=bool)
+    jobs = work_ahead(fill, range(len(images)), workers=workers)
+    bar = tqdm(jobs, task, len(images), unit="photo", disable=not progress)
+    found = np.fromiter(bar, dtype=bool)
     if without_face == "leave_out":
         for position, index in enumerate(np.flatnonzero(found).tolist()):
             images[position] = images[index]

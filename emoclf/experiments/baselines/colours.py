@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from emoclf.images import load_image, sharing_memory
+from emoclf.images import load_image, sharing_memory, work_ahead
 
 COLOUR_NAMES: tuple[str, ...] = (
     "brightness",
@@ -42,9 +40,8 @@ def measure_colours(paths: Sequence[str | Path], *, progress: bool = False) -> n
     Raises:
         UnreadableImageError: If a photo cannot be read; the message names it.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = pool.map(_measure, paths)
-        rows = list(tqdm(jobs, "measuring colours", len(paths), unit="photo", disable=not progress))
+    jobs = work_ahead(_measure, paths)
+    rows = list(tqdm(jobs, "measuring colours", len(paths), unit="photo", disable=not progress))
     return np.array(rows, dtype=np.float64).reshape(-1, len(COLOUR_NAMES))
 
 

@@ -14,7 +14,6 @@ from emoclf.images.faces.face import (
     import_opencv,
     measure_overlap,
     silence_opencv,
-    single_threaded_opencv,
 )
 from emoclf.images.faces.yunet import YuNetDetector
 from emoclf.images.faces.yunet_file import YuNetFile, find_cache_folder, load_yunet_file

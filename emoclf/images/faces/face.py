@@ -47,7 +47,11 @@ class Face:
 
 
 class FaceDetector(Protocol):
-    """Anything that finds faces, for example what `make_detector` returns."""
+    """Anything that finds faces, for example what `make_detector` returns.
+
+    One that several threads may use at once has `is_thread_safe = True`; of others, one thread at
+    a time makes use.
+    """
 
     @property
     def name(self) -> str:
@@ -136,18 +140,6 @@ def silence_opencv() -> Iterator[None]:
         yield
     finally:
         logging.setLogLevel(level)
-
-
-@contextmanager
-def single_threaded_opencv() -> Iterator[None]:
-    """Let OpenCV use one core per call, where several threads call it at once."""
-    cv2 = import_opencv()
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
 
 
 def scale_to_side(image: np.ndarray, side: int, *, max_enlargement: float) -> np.ndarray:

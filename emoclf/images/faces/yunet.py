@@ -23,14 +23,16 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-import threading
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from emoclf.images.faces.cropping import cut_square, map_square, measure_roll
 from emoclf.images.faces.face import (
+    Box,
     Face,
     FaceDetectorUnavailableError,
     FaceModelError,
@@ -47,6 +49,7 @@ from emoclf.images.faces.yunet_file import (
     YuNetFile,
     explain_remedy,
 )
+from emoclf.images.threads import Spares
 from emoclf.untrusted import show_text
 
 MIN_SCORE: float = 0.7
@@ -96,7 +99,7 @@ detector.detect(numpy.zeros((64, 64, 3), numpy.uint8))
 
 
 class YuNetDetector:
-    """Finds faces and five landmarks with YuNet; threads that share it take turns.
+    """Finds faces and five landmarks with YuNet; several threads may share it.
 
     Args:
         file: The model file, from `load_yunet_file`, or another of the same form.
@@ -105,6 +108,8 @@ class YuNetDetector:
         FaceDetectorUnavailableError: If this OpenCV is too old for it.
         FaceModelError: If the file is no YuNet model, is damaged, or is none for this OpenCV.
     """
+
+    is_thread_safe = True
 
     def __init__(self, file: YuNetFile) -> None:
         """Load the network and try it once."""
@@ -118,10 +123,9 @@ class YuNetDetector:
         shown = show_text(file.path.name)
         self.description = f"{self.name} ({shown}) with OpenCV {cv2.__version__}."
         self._file = file
-        self._lock = threading.Lock()
         if hashlib.sha256(file.content).hexdigest() not in _TRUSTED_SHA256:
             _try_in_another_process(file)
-        self._network = _load_network(file)
+        self._networks = Spares(partial(_load_network, file))
 
     def find(self, image: np.ndarray) -> tuple[Face, ...]:
         """Find the faces in a photo.
@@ -138,13 +142,14 @@ class YuNetDetector:
         check_image(image)
         base = scale_to_side(image, _CROWD_SIDE, max_enlargement=1.0)
         rows = self._scan(base, image)
-        faces = self._settle(rows, image)
+        look = cache(partial(self._look_close, image))
+        faces = self._settle(rows, image, look)
         turns = {_count_turns(face) for face in faces[:1]} - {0}
         if not turns and all(face.score < _TURNED_SCORE for face in faces):
             turns = self._find_turns(base)
         if turns:
             scans = [self._scan(base, image, turns=each) for each in turns]
-            faces = self._settle(np.concatenate([rows, *scans]), image)
+            faces = self._settle(np.concatenate([rows, *scans]), image, look)
         return faces
 
     def follow(self, face: Face, image: np.ndarray) -> Face | None:
@@ -157,18 +162,20 @@ class YuNetDetector:
         Returns:
             The face where it is now, or None when it is not seen there.
         """
-        return self._look_close(face, image, _count_turns(face))
+        return self._look_close(image, face.box, _count_turns(face))
 
-    def _settle(self, rows: np.ndarray, image: np.ndarray) -> tuple[Face, ...]:
+    def _settle(
+        self, rows: np.ndarray, image: np.ndarray, look: Callable[[Box, int], Face | None]
+    ) -> tuple[Face, ...]:
         """Turn rows into faces seen from close, the largest first; look at some turned, too."""
         faces, unsure = [], 0
         for face in sort_faces(_drop_doubles(rows), image):
             turns = _count_turns(face)
-            best = self._look_close(face, image, turns) or face
+            best = look(face.box, turns) or face
             if best.score < _UPRIGHT_SCORE and unsure < _MAX_UNSURE:
                 unsure += 1
                 needed = max(_TURNED_SCORE, best.score + _TURN_GAIN)
-                others = [self._look_close(face, image, turns + step) for step in (1, 2, 3)]
+                others = [look(face.box, (turns + step) % 4) for step in (1, 2, 3)]
                 surer = [each for each in others if each is not None and each.score > needed]
                 best = max(surer, key=lambda each: each.score, default=best)
             if best is not face or not self._file.is_packaged:
@@ -183,15 +190,15 @@ class YuNetDetector:
         surest = max(scores, key=lambda each: scores[each])
         return {surest} if scores[surest] >= _TURNED_SCORE else set()
 
-    def _look_close(self, face: Face, image: np.ndarray, turns: int) -> Face | None:
+    def _look_close(self, image: np.ndarray, box: Box, turns: int) -> Face | None:
         """Find a known face in its patch, which is cut out turned by quarters clockwise."""
-        left, top, width, height = face.box
+        left, top, width, height = box
         side = math.sqrt(width * height) / _CLOSE_SHARE
         centre = (left + width / 2, top + height / 2)
         size, roll = (_CLOSE_SIDE, _CLOSE_SIDE), turns * math.pi / 2
         patch = cut_square(image, centre, side=side, size=size, roll=roll)
         rows = _map_rows(self._look(patch), map_square(centre, side=side, size=size, roll=roll))
-        seen = [each for each in map(_make_face, rows) if measure_overlap(each.box, face.box) > 0.5]
+        seen = [each for each in map(_make_face, rows) if measure_overlap(each.box, box) > 0.5]
         return max(seen, key=lambda each: each.score, default=None)
 
     def _scan(self, base: np.ndarray, image: np.ndarray, *, turns: int = 0) -> np.ndarray:
@@ -217,8 +224,8 @@ class YuNetDetector:
             cv2.BORDER_CONSTANT,
         )
         try:
-            with self._lock:
-                found = _run(self._network, canvas)
+            with self._networks.borrow() as network:
+                found = _run(network, canvas)
         except cv2.error as error:
             raise _explain_unusable(self._file, _quote(error)) from error
         if found is None:

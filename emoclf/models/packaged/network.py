@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from emoclf.config import CLASS_NAMES
+from emoclf.images import Spares
 from emoclf.models.packaged.card import (
     CARD_FILE_NAME,
     EMOTION_OF_CLASS,
@@ -30,6 +32,13 @@ FEATURE_LAYER = "average_over_face"
 """Name of the layer before the last one, in Keras and, with more around it, in the ONNX file."""
 
 
+def read_onnx(content: bytes) -> Any:
+    """Return OpenCV's network for an ONNX file."""
+    import cv2
+
+    return cv2.dnn.readNetFromONNX(np.frombuffer(content, dtype=np.uint8))
+
+
 class FaceProbabilities(NamedTuple):
     """What the packaged network makes of some faces.
 
@@ -43,9 +52,7 @@ class FaceProbabilities(NamedTuple):
 
 
 class PackagedNetwork:
-    """The packaged network, run by OpenCV: no TensorFlow.
-
-    Not for several threads at once: give each its own.
+    """The packaged network, run by OpenCV: no TensorFlow. Several threads may share it.
 
     Args:
         folder: Where the packaged files are.
@@ -59,6 +66,8 @@ class PackagedNetwork:
         DamagedModelError: If a file is missing, damaged or swapped.
     """
 
+    is_thread_safe = True
+
     def __init__(
         self, folder: str | Path = FACE_MODEL_FOLDER, *, content: bytes | None = None
     ) -> None:
@@ -68,9 +77,10 @@ class PackagedNetwork:
         self.card = ModelCard.load(folder)
         self.content = content or read_checked(self.card, NETWORK_FILE_NAME, folder=folder)
         try:
-            self._network = cv2.dnn.readNetFromONNX(np.frombuffer(self.content, dtype=np.uint8))
-            self._network.setInput(np.zeros((1, *self.card.image_size, 3), dtype=np.uint8))
-            received = self._network.forward().shape
+            self._networks = Spares(partial(read_onnx, self.content))
+            with self._networks.borrow() as network:
+                network.setInput(np.zeros((1, *self.card.image_size, 3), dtype=np.uint8))
+                received = network.forward().shape
         except cv2.error as error:
             raise DamagedModelError(
                 f"OpenCV {cv2.__version__} cannot read "
@@ -128,7 +138,8 @@ class PackagedNetwork:
         """Return the name by which this OpenCV knows the features; OpenCV 5 names tensors."""
         import cv2
 
-        own = [name for name in self._network.getLayerNames() if FEATURE_LAYER in name]
+        with self._networks.borrow() as network:
+            own = [name for name in network.getLayerNames() if FEATURE_LAYER in name]
         if not own:
             raise DamagedModelError(
                 f"{NETWORK_FILE_NAME} has no layer {FEATURE_LAYER!r}, so it gives no features. "
@@ -147,13 +158,14 @@ class PackagedNetwork:
         mirror = self.card.mirror if mirror is None else mirror
         rows = []
         blank = np.zeros((1, *expected), dtype=np.uint8)  # no faces: how many values there are
-        for face in faces if len(faces) else blank:
-            found = []
-            for view in (face, face[:, ::-1]) if mirror else (face,):
-                self._network.setInput(np.ascontiguousarray(view[np.newaxis]))
-                # a copy: OpenCV may use the same memory again
-                found.append(self._network.forward(*([output] if output else []))[0].copy())
-            rows.append(np.mean(found, axis=0, dtype=np.float32))
+        with self._networks.borrow() as network:
+            for face in faces if len(faces) else blank:
+                found = []
+                for view in (face, face[:, ::-1]) if mirror else (face,):
+                    network.setInput(np.ascontiguousarray(view[np.newaxis]))
+                    # a copy: OpenCV may use the same memory again
+                    found.append(network.forward(*([output] if output else []))[0].copy())
+                rows.append(np.mean(found, axis=0, dtype=np.float32))
         return np.array(rows, dtype=np.float32)[: len(faces)]
 
     def predict_with_neither(self, faces: np.ndarray) -> FaceProbabilities:
