@@ -386,9 +386,7 @@ def test_a_folder_that_may_not_be_read_gets_a_reason(tmp_path, monkeypatch):
 def test_a_photo_that_vanishes_before_it_is_drawn_is_one_row(photos, monkeypatch):
     save_photo(photos / "large.jpg", size=(3000, 1500))
     monkeypatch.setattr(
-        predictor,
-        "_load_full_pixels",
-        lambda photo, _: load_image(photo if "large" not in str(photo) else photo.parent / "none"),
+        predictor, "load_image", lambda photo: load_image(photo.with_name("vanished.jpg"))
     )
     result = call("predict", photos, "--save-annotated", photos.parent / "drawn", code=1)
     assert re.search(r"large\.jpg +not read", result.stdout)
