@@ -734,6 +734,35 @@ def test_real_photos_are_predicted_with_each_detector(kind, real_data):
     assert result.exit_code == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no pty")
+def test_a_terminal_gets_rows_and_below_them_a_bar_with_rate_and_time_left(tmp_path):
+    import pty
+    import termios
+
+    for name in "abc":
+        save_photo(tmp_path / f"{name}.png")
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))
+    command = [sys.executable, "-W", "ignore", "-m", "emoclf", "predict", str(tmp_path)]
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        result = subprocess.run(
+            [*command, "--no-download", "--whole-photo"],
+            stdout=theirs,
+            stderr=theirs,
+            cwd=REPOSITORY,
+            check=False,
+        )
+        os.close(theirs)
+        shown = terminal.read(2**16)
+    assert result.returncode == 0
+    assert re.search(rb"Photos: +33%.*1/3 \[.*photo/s\]", shown)
+    assert b"\\r" not in shown, "the bar may move the cursor"
+    lines = shown.replace(b"\r\n", b"\n").decode().split("\n")
+    rows = [line.rpartition("\r")[2] for line in lines]
+    assert [row.split()[0][-5:] for row in rows[:3]] == ["a.png", "b.png", "c.png"]
+    assert not any("Photos:" in row for row in rows), "it is gone in the end"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no terminals of this kind")
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_terminal_gets_a_bar_when_nothing_else_shows_progress(options, tmp_path):

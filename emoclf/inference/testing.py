@@ -192,6 +192,7 @@ def _evaluate_photos(predictor: Predictor, photos: Photos, *, progress: bool) ->
         predictor.predict_each(photos.files),
         total=len(photos),
         desc="Testing",
+        unit="photo",
         disable=not progress,
     )
     for position, (name, (prediction, _)) in enumerate(zip(photos.paths, found, strict=True)):

@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -181,10 +182,13 @@ def _print_rows(
     for problem, _ in done:
         for row in format_rows(problem, layout):
             echo(row)
-    for each in found if sys.stdout.isatty() else _show_progress(found, len(photos)):
+    shown = _show_progress(found, len(photos), is_below_rows=sys.stdout.isatty())
+    making_room = getattr(shown, "external_write_mode", nullcontext)  # below a row for the bar
+    for each in shown:
         done.append(each)
-        for row in format_rows(each[0], layout):
-            echo(row)
+        with making_room():
+            for row in format_rows(each[0], layout):
+                echo(row)
 
 
 def _print_summary(
@@ -264,13 +268,23 @@ def _print_known(done: Sequence[Predicted], predictor: Predictor) -> None:
         )
 
 
-def _show_progress(found: Iterable[Predicted], count: int) -> Iterable[Predicted]:
-    """Draw a bar while photos are predicted, if anybody sees it."""
-    if not is_watched():
+def _show_progress(
+    found: Iterable[Predicted], count: int, *, is_below_rows: bool = False
+) -> Iterable[Predicted]:
+    """Draw a bar while photos are predicted, if anybody sees it: with their rate and time left."""
+    if not is_watched() or (is_below_rows and count < 2):
         return found
     from tqdm import tqdm
 
-    return tqdm(found, total=count, desc="Photos", file=sys.stderr)
+    return tqdm(
+        found,
+        total=count,
+        desc="Photos",
+        unit="photo",
+        file=sys.stderr,
+        leave=not is_below_rows,
+        dynamic_ncols=True,
+    )
 
 
 @waiting("Explaining")

@@ -25,7 +25,12 @@ from emoclf.runtime import quiet_start
 from emoclf.untrusted import show_lines, show_text
 
 _BARS = frozenset(
-    {("keras.src.utils.progbar", "update"), ("tqdm.std", "fp_write"), ("tqdm.std", "moveto")}
+    {
+        ("keras.src.utils.progbar", "update"),
+        ("tqdm.std", "clear"),
+        ("tqdm.std", "fp_write"),
+        ("tqdm.std", "moveto"),
+    }
 )
 """What draws progress bars, and moves the cursor for it."""
 
