@@ -395,7 +395,7 @@ class Predictor:
         """Run the network on all crops at once and give each photo its predictions."""
         shown = [prepared for _, prepared in begun if prepared and len(prepared.crops)]
         rows: Iterator[tuple[np.ndarray, float | None]] = iter(())
-        if shown:
+        if shown and not hasattr(self.model, "predict_with_faces"):
             classes, neither = self._run(np.concatenate([each.crops for each in shown]))
             others = [None] * len(classes) if neither is None else neither.tolist()
             rows = zip(classes, others, strict=True)
@@ -412,14 +412,15 @@ class Predictor:
         """Give a photo the answer for the whole of it, and one for each of its faces."""
         if prepared is None or prepared.face_crops is None:
             return begun
-        (photo,) = self._name_faces(replace(prepared, faces=()), rows)
-        face: Any = getattr(self.model, "face", None)
+        with_faces: Any = getattr(self.model, "predict_with_faces", None)
         found: tuple[FacePrediction, ...] = ()
-        if face is not None and prepared.faces:
-            with self._turns:
-                classes, neither = face.predict_with_neither(prepared.face_crops)
+        if with_faces is not None:
+            whole, (classes, neither) = with_faces(prepared.crops, prepared.face_crops)
+            rows = iter([(whole[0], None)])
             own = iter(zip(classes, neither.tolist(), strict=True))
-            found = tuple(self._name_faces(prepared, own, names=CLASS_NAMES, rule=self.face_rule))
+            faces = replace(prepared, crops=prepared.face_crops)
+            found = tuple(self._name_faces(faces, own, names=CLASS_NAMES, rule=self.face_rule))
+        (photo,) = self._name_faces(replace(prepared, faces=()), rows)
         return replace(begun, photo=photo, faces=found)
 
     def _name_faces(

@@ -19,14 +19,16 @@ import numpy as np
 
 from emoclf.config import CLASS_NAMES, SCENE_SIZE
 from emoclf.images import ModelInfo, Spares
-from emoclf.images.sheet import cut_sheets
+from emoclf.images.sheet import MAX_FACES, cut_sheets
 from emoclf.models.packaged import (
     HEAD_FILE_NAME,
     JOINT_MODEL_FOLDER,
     SCENE_FILE_NAME,
     DamagedModelError,
+    FaceProbabilities,
     JointCard,
     PackagedNetwork,
+    calibrate_logits,
     read_checked,
     softmax,
 )
@@ -229,27 +231,52 @@ class JointNetwork:
         own.update(self.face.content)
         return own.hexdigest()
 
-    def predict_features(self, sheets: np.ndarray) -> np.ndarray:
+    def predict_features(
+        self, sheets: np.ndarray, *, logits: np.ndarray | None = None
+    ) -> np.ndarray:
         """Compute what the head decides by.
 
         Args:
             sheets: uint8 RGB `(sheets, 320, 224, 3)`, 0 to 255.
+            logits: float32 `(faces, emotions)`: what the face network finds in all faces on the
+                sheets, in their order, where it is known.
 
         Returns:
             float32 `(sheets, 1303)`: 1,280 features of the scene, then 23 of the faces.
         """
         scenes, faces, sizes = cut_sheets(sheets)
         is_there = sizes > 0
-        logits = np.zeros((*sizes.shape, len(self.face.card.emotions)), dtype=np.float32)
-        logits[is_there] = _find_once(self.face.predict_logits, faces[is_there])
-        found = (_find_once(self.scene.predict_features, scenes), summarise_faces(logits, sizes))
+        every = np.zeros((*sizes.shape, len(self.face.card.emotions)), dtype=np.float32)
+        if logits is None:
+            logits = _find_once(self.face.predict_logits, faces[is_there])
+        every[is_there] = logits
+        found = (_find_once(self.scene.predict_features, scenes), summarise_faces(every, sizes))
         return np.concatenate(found, axis=1).astype(np.float32)
 
     def predict_on_batch(self, x: np.ndarray) -> np.ndarray:
         """Return float32 probabilities `(sheets, classes)`, so that this is a `Network`."""
+        return self._find_head().predict(self.predict_features(x))
+
+    def predict_with_faces(
+        self, sheet: np.ndarray, faces: np.ndarray
+    ) -> tuple[np.ndarray, FaceProbabilities]:
+        """Predict one photo and each of its faces, at each of which the network looks once.
+
+        Args:
+            sheet: uint8 RGB `(1, 320, 224, 3)`, 0 to 255.
+            faces: uint8 RGB `(faces, 48, 48, 3)`, 0 to 255: all of them, the first on the sheet.
+
+        Returns:
+            What `predict_on_batch` says of the sheet, and `face.predict_with_neither` of the faces.
+        """
+        logits = self.face.predict_logits(faces)
+        features = self.predict_features(sheet, logits=logits[:MAX_FACES])
+        return self._find_head().predict(features), calibrate_logits(logits, self.face.card)
+
+    def _find_head(self) -> Head:
         if self.head is None:
             raise ValueError("The network has no head yet: train one (network='joint').")
-        return self.head.predict(self.predict_features(x))
+        return self.head
 
     def save(self, path: str | Path, *, info: ModelInfo) -> Path:
         """Write all of it into one file, a zip: both networks, the head, and what it takes.
@@ -264,13 +291,12 @@ class JointNetwork:
         Raises:
             ValueError: If there is no head yet.
         """
-        if self.head is None:
-            raise ValueError("The network has no head yet: train one (network='joint').")
+        head = self._find_head()
         from emoclf.models.model_file import MEMBER_NAME, write_info  # no prediction needs it
 
         members = {MEMBER_NAME: write_info(info).encode()}
         members |= {_SCENE: self.scene.content, _FACE: self.face.content}
-        members |= {f"{name}.npy": _to_bytes(each) for name, each in self.head._asdict().items()}
+        members |= {f"{name}.npy": _to_bytes(each) for name, each in head._asdict().items()}
         with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for name, content in members.items():
                 archive.writestr(zipfile.ZipInfo(name), content)  # no time: same network, same file

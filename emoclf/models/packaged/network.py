@@ -155,6 +155,8 @@ class PackagedNetwork:
                 f"faces should be uint8 (faces, {', '.join(map(str, expected))}). "
                 f"Received: {faces.dtype} {faces.shape}. emoclf.crop_face makes such crops."
             )
+        if not len(faces) and output is None:
+            return np.zeros((0, len(self.card.emotions)), dtype=np.float32)
         mirror = self.card.mirror if mirror is None else mirror
         rows = []
         blank = np.zeros((1, *expected), dtype=np.uint8)  # no faces: how many values there are
