@@ -563,6 +563,35 @@ def test_a_photo_is_answered_as_a_whole_and_face_by_face(trained, photos):
     assert prediction.to_dict()["photo"]["answer"] == prediction.answer
 
 
+def test_each_face_is_looked_at_once_and_many_photos_are_answered_as_each_alone(
+    trained, photos, monkeypatch
+):
+    result, _ = trained
+    predictor = Predictor.load(result.run.folder, detector=CentreDetector(MAX_FACES + 2))
+    alone = [predictor.predict(file) for file in photos.files[:5]]
+    looked = []
+    predict_logits = predictor.model.face.predict_logits
+
+    def count(faces):
+        looked.append(len(faces))
+        return predict_logits(faces)
+
+    monkeypatch.setattr(predictor.model.face, "predict_logits", count)
+    assert predictor.predict(photos.files[:5]) == alone
+    assert looked == [MAX_FACES + 2] * 5
+    shown = prepare(photos.files[0], INFO, detector=predictor.detector)
+    np.testing.assert_allclose(
+        list(alone[0].photo.probabilities.values()),
+        predictor.model.predict_on_batch(shown.crops)[0],
+        atol=1e-6,
+    )
+    np.testing.assert_allclose(
+        [list(face.probabilities.values()) for face in alone[0].faces],
+        predictor.model.face.predict_with_neither(shown.face_crops).classes,
+        atol=1e-6,
+    )
+
+
 def test_a_photo_without_a_face_is_answered_by_the_scene(trained, photos):
     result, _ = trained
     prediction = Predictor.load(result.run.folder, detector=CentreDetector(0)).predict(
