@@ -407,6 +407,7 @@ def test_small_faces_in_large_photos_are_found(fake_yunet, sides):
         image[1000 : 1000 + side, left : left + side] = (255, 0, 0)
     found = sorted(round(face.box[2], -1) for face in fake_yunet.find(image))
     np.testing.assert_allclose(found, sides, atol=10)
+    assert max(map(max, sizes_seen_by(fake_yunet))) == 1280, "not in its full size"
 
 
 def test_a_usual_photo_is_not_looked_at_in_large(fake_yunet):
