@@ -228,7 +228,7 @@ class Predictor:
                 with its sub-folders.
             whole_photo: Whether a photo without a face is predicted as a whole, marked
                 `is_whole_photo`, instead of not at all. Then no face detector is needed either.
-            batch_size: Photos that are predicted at a time by a network of Keras.
+            batch_size: Photos that a network which is not `is_thread_safe` predicts at a time.
 
         Returns:
             One `Prediction` for one photo, else a list in the given order. In a list or a folder
