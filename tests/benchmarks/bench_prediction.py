@@ -30,7 +30,7 @@ def measure(folder, count, faces_only):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MIB
     cores = len(os.sched_getaffinity(0))
     print(
-        f"{cores} cores: {len(photos) / seconds:.1f} photos per second, "
+        f"cores: {cores}; {len(photos) / seconds:.1f} photos per second, "
         f"{1000 * used / len(photos):.0f} ms of processor time each, {peak:.0f} MiB at most"
     )
 
