@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
@@ -51,8 +51,8 @@ def work_ahead(
         >>> list(work_ahead(len, ["a", "bcd"], workers=2))
         [1, 3]
     """
-    if is_sharing_memory():
-        yield from map(work, items)
+    if is_sharing_memory() or (isinstance(items, Sequence) and len(items) == 1):
+        yield from map(work, items)  # one alone gets all of OpenCV's threads
         return
     count = workers or min(count_cores(), _MOST_WORKERS)
     jobs: deque[Future[_Result]] = deque()

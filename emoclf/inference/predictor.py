@@ -176,14 +176,15 @@ class Predictor:
         Raises:
             DamagedModelError: If a packaged file is missing, damaged or swapped.
         """
-        network, file = PackagedNetwork(folder), Path(folder) / NETWORK_FILE_NAME
+        file = Path(folder) / NETWORK_FILE_NAME
         if not faces_only:
             from emoclf.models.joint import JointNetwork
 
             info = ModelInfo(CLASS_NAMES, SHEET_SIZE, "pad", "both")
             rule = UncertaintyRule(JointCard.load().uncertain_below)
-            joint = JointNetwork.packaged(network)
+            joint = JointNetwork.packaged(folder)
             return cls(joint, info, detector=detector, rule=rule, file=file)
+        network = PackagedNetwork(folder)
         info = ModelInfo(CLASS_NAMES, network.card.image_size, "pad", "face")
         return cls(network, info, detector=detector, rule=_make_rule(network), file=file)
 

@@ -11,6 +11,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from emoclf.config import CLASS_NAMES, SCENE_SIZE
 from emoclf.images import ModelInfo, Spares
 from emoclf.images.sheet import MAX_FACES, cut_sheets
 from emoclf.models.packaged import (
+    FACE_MODEL_FOLDER,
     HEAD_FILE_NAME,
     JOINT_MODEL_FOLDER,
     SCENE_FILE_NAME,
@@ -137,13 +139,13 @@ class SceneNetwork:
     """
 
     def __init__(self, content: bytes | None = None) -> None:
-        """Load the network and try it."""
+        """Load the network, and try it if its digest is not pinned."""
         import cv2
 
         self.content = content or _read_packaged(SCENE_FILE_NAME)
         try:
             self._networks = Spares(partial(read_onnx, self.content))
-            received = self._run(_BLANK).shape
+            received = self._run(_BLANK).shape if content else (SCENE_FEATURES,)
         except cv2.error as error:
             raise ValueError(
                 f"OpenCV {cv2.__version__} cannot read the network of scenes "
@@ -200,18 +202,21 @@ class JointNetwork:
         self.scene, self.face, self.head = scene or SceneNetwork(), face or PackagedNetwork(), head
 
     @classmethod
-    def packaged(cls, face: PackagedNetwork | None = None) -> JointNetwork:
+    def packaged(cls, folder: str | Path = FACE_MODEL_FOLDER) -> JointNetwork:
         """Load the networks that come with emoclf, and their head.
 
         Args:
-            face: As for the class.
+            folder: Where the packaged files of the face network are.
 
         Raises:
             DamagedModelError: If a packaged file is missing, damaged or swapped.
         """
         name = SCENE_FILE_NAME
         try:
-            scene = SceneNetwork()
+            with ThreadPoolExecutor(1) as pool:  # OpenCV reads one while we read the others
+                reading = pool.submit(SceneNetwork)
+                face = PackagedNetwork(folder)
+            scene = reading.result()
             name = HEAD_FILE_NAME
             with np.load(io.BytesIO(_read_packaged(name)), allow_pickle=False) as arrays:
                 head = Head(*(arrays[each] for each in Head._fields)).check(len(CLASS_NAMES))
