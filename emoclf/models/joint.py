@@ -118,7 +118,7 @@ def summarise_faces(logits: Any, sizes: Any, xp: Any = np) -> Any:
             any_face * happier[:, :1],
             xp.sum(shares * happier, axis=1, keepdims=True),
             any_face * xp.max(happier - far, axis=1, keepdims=True),
-            any_face * xp.min(happier + far, axis=1, keepdims=True),
+            -any_face * xp.max(-happier - far, axis=1, keepdims=True),
             xp.sum(shares[:, :, None] * emotions, axis=1),
             any_face * largest,
         ],
