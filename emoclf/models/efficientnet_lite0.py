@@ -84,8 +84,7 @@ def _convolve(
     is_cut: bool = True,
     normalise: bool = True,
 ) -> keras.KerasTensor:
-    """Convolve, every map by itself if there is no count; normalise or add; perhaps cut to 0 to 6.
-    """
+    """Convolve, every map by itself if there is no count; perhaps normalise and cut to 0 to 6."""
     start = keras.initializers.VarianceScaling(2, "fan_out")  # as EfficientNet's authors
     options = {"strides": stride, "padding": "same", "use_bias": not normalise, "name": name}
     if count is None:

@@ -140,7 +140,7 @@ class SceneNetwork:
         """Load the network and try it."""
         import cv2
 
-        self.content = content or _read_packaged(SCENE_FILE_NAME)
+        self.content = _read_packaged(SCENE_FILE_NAME) if content is None else content
         try:
             self._networks = Spares(partial(read_onnx, self.content))
             received = self._run(_BLANK).shape
@@ -255,7 +255,7 @@ class JointNetwork:
 
     def predict_on_batch(self, x: np.ndarray) -> np.ndarray:
         """Return float32 probabilities `(sheets, classes)`, so that this is a `Network`."""
-        return self._find_head().predict(self.predict_features(x))
+        return self.find_head().predict(self.predict_features(x))
 
     def predict_with_faces(
         self, sheet: np.ndarray, faces: np.ndarray
@@ -271,9 +271,10 @@ class JointNetwork:
         """
         logits = self.face.predict_logits(faces)
         features = self.predict_features(sheet, logits=logits[:MAX_FACES])
-        return self._find_head().predict(features), calibrate_logits(logits, self.face.card)
+        return self.find_head().predict(features), calibrate_logits(logits, self.face.card)
 
-    def _find_head(self) -> Head:
+    def find_head(self) -> Head:
+        """Return the head; raise ValueError if there is none yet."""
         if self.head is None:
             raise ValueError("The network has no head yet: train one (network='joint').")
         return self.head
@@ -291,9 +292,9 @@ class JointNetwork:
         Raises:
             ValueError: If there is no head yet.
         """
-        head = self._find_head()
         from emoclf.models.model_file import MEMBER_NAME, write_info  # no prediction needs it
 
+        head = self.find_head()
         members = {MEMBER_NAME: write_info(info).encode()}
         members |= {_SCENE: self.scene.content, _FACE: self.face.content}
         members |= {f"{name}.npy": _to_bytes(each) for name, each in head._asdict().items()}

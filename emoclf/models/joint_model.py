@@ -13,68 +13,106 @@ from emoclf.images.sheet import MAX_FACES, cut_sheets
 from emoclf.models.efficientnet_lite0 import build_efficientnet_lite0
 from emoclf.models.joint import JointNetwork, summarise_faces
 from emoclf.models.layers import predict_classes
-from emoclf.models.packaged import PackagedNetwork, load_face_network
+from emoclf.models.packaged import NETWORK_FILE_NAME, PackagedNetwork, load_face_network
+from emoclf.runtime import require_part
+
+_LARGEST_DIFFERENCE = 1e-3
+"""A probability of the network of Keras may be this far from the same of OpenCV."""
 
 
-def build_joint_model(network):
-    sheets = keras.Input((*SHEET_SIZE, 3), dtype="uint8", name="photo")
+def build_joint_model(network: JointNetwork) -> keras.Model:
+    """Build the same network in Keras: it cuts the sheet, looks at photo and faces, and decides.
+
+    Every place for a face is looked at, also an empty one, whose values then count for nothing.
+
+    Args:
+        network: With a head.
+
+    Returns:
+        A model from uint8 RGB sheets `(batch, 320, 224, 3)`, 0 to 255, to float32 probabilities
+        `(batch, classes)`, of Keras' own layers alone.
+
+    Raises:
+        ValueError: If there is no head yet, or one of the networks inside is not as emoclf writes
+            it.
+        MissingPartError: If onnx is not installed (the extra `export`).
+    """
+    noise = np.random.default_rng(0).integers(0, 256, (1, *SHEET_SIZE, 3), dtype=np.uint8)
+    expected, head = network.predict_on_batch(noise), network.find_head()
+    sheets = keras.Input((*SHEET_SIZE, 3), dtype="uint8", name="sheet")
     scenes, faces, sizes = cut_sheets(sheets, ops)
-    faces = ops.reshape(faces, (-1, *faces.shape[2:]))
-    logits = _build_face(network.face)(faces)
-    logits = ops.reshape(logits, (-1, MAX_FACES, logits.shape[-1]))
+    logits = _find_logits(network.face, faces)
     features = [_build_scene(network.scene.content)(scenes), summarise_faces(logits, sizes, ops)]
-    probabilities = predict_classes(ops.concatenate(features, axis=1), len(network.head.bias))
-    model = keras.Model(sheets, probabilities, name="joint")
-    head = network.head
-    kernel = head.weights.astype(np.float64) / head.scale[:, np.newaxis]
-    model.get_layer("probabilities").set_weights([kernel, head.bias - head.mean @ kernel])
+    values = (ops.concatenate(features, axis=1) - head.mean) / head.scale
+    model = keras.Model(sheets, predict_classes(values, len(head.bias)), name="joint")
+    model.get_layer("probabilities").set_weights([head.weights, head.bias])
+    received = ops.convert_to_numpy(model(noise, training=False))
+    if not np.abs(received - expected).max() <= _LARGEST_DIFFERENCE:
+        raise _make_strange(f"Keras predicts {received.tolist()}, OpenCV {expected.tolist()}")
     return model
 
 
-def _build_face(face):
+def _find_logits(face: PackagedNetwork, faces: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the logits `(sheets, faces, emotions)` of all faces, as `predict_logits` does."""
+    if hashlib.sha256(face.content).hexdigest() != face.card.sha256.get(NETWORK_FILE_NAME):
+        raise ValueError(
+            "The network of faces in this file is not the one that comes with this emoclf, whose "
+            "weights Keras takes. Train again (network='joint'), which takes a minute."
+        )
     whole = load_face_network(face.card.emotions, dropout=0)
-    view = keras.Model(whole.input, whole.get_layer("logits").output, name="faces")
-    return view
+    model = keras.Model(whole.input, whole.get_layer("logits").output, name="faces")
+    views = (faces, faces[:, :, :, ::-1]) if face.card.mirror else (faces,)
+    found = [model(ops.reshape(view, (-1, *view.shape[2:]))) for view in views]
+    logits = found[0] if len(found) == 1 else layers.Average()(found)
+    return ops.reshape(logits, (-1, MAX_FACES, len(face.card.emotions)))
 
 
-def _build_scene(content):
-    inner = build_efficientnet_lite0((*SCENE_SIZE, 3), normalise=False)
+def _build_scene(content: bytes) -> keras.Model:
+    """Build EfficientNet-Lite0 up to its features, with the weights of an ONNX file."""
+    network = build_efficientnet_lite0((*SCENE_SIZE, 3), normalise=False)
+    weights = _read_convolutions(content)
+    for number, variable in enumerate(network.weights[: len(weights)]):
+        if weights[number].ndim == 4:
+            order = (2, 3, 0, 1) if "depthwise" in variable.path else (2, 3, 1, 0)
+            weights[number] = weights[number].transpose(order)
+    try:
+        network.set_weights(weights)
+    except ValueError as error:
+        raise _make_strange(error) from error
     photo = keras.Input((*SCENE_SIZE, 3), dtype="uint8", name="scene")
     values = layers.Rescaling(1 / 128, offset=-127 / 128, dtype="float32")(photo)
-    maps = inner(values)
-    weights = read_convolutions(content)
-    found = []
-    for variable, values in zip(inner.weights, weights, strict=True):
-        if values.ndim == 4:
-            values = values.transpose((2, 3, 0, 1) if "depthwise" in variable.path else (2, 3, 1, 0))
-        found.append(values)
-    inner.set_weights(found)
-    return keras.Model(photo, layers.GlobalAveragePooling2D()(maps), name="scene")
+    return keras.Model(photo, layers.GlobalAveragePooling2D()(network(values)), name="scene")
 
 
-def read_convolutions(content):
+def _read_convolutions(content: bytes) -> list[np.ndarray]:
+    """Return kernel and bias of every convolution, with what is multiplied and added after it."""
+    require_part("onnx")
     import onnx
-    from onnx.numpy_helper import to_array
 
     graph = onnx.load_from_string(content).graph
-    values = {each.name: to_array(each) for each in graph.initializer}
-    found, last = [], ""
+    known = {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
+    found: list[np.ndarray] = []
+    last = None
     for node in graph.node:
-        constants = [values[name] for name in node.input if name in values]
-        if node.op_type == "DequantizeLinear":
-            whole, scale, zero = constants
-            shape = (-1, *[1] * (whole.ndim - 1))
-            values[node.output[0]] = (whole.astype(np.float32) - zero.reshape(shape)) * scale.reshape(shape)
-        elif node.op_type == "Conv":
+        constants = [known[name] for name in node.input if name in known]
+        if node.op_type == "DequantizeLinear" and len(constants) == 3:
+            whole, scales, zeros = (each.astype(np.float32).T for each in constants)
+            known[node.output[0]] = ((whole - zeros) * scales).T  # a scale for every output
+        elif node.op_type == "Conv" and constants:
             kernel, *bias = constants
-            found += [kernel, bias[0] if bias else np.zeros(len(kernel), np.float32)]
+            found += [kernel, *(bias or [np.zeros(len(kernel), np.float32)])]
             last = node.output[0]
-        elif node.op_type in ("Mul", "Add") and last in node.input and constants:
-            factor = constants[0].reshape(-1)
+        elif last in node.input and constants and node.op_type in ("Mul", "Add"):
+            values, last = constants[0].reshape(-1), node.output[0]
             if node.op_type == "Mul":
-                found[-2] = found[-2] * factor.reshape(-1, 1, 1, 1)
-                found[-1] = found[-1] * factor
+                found[-2:] = (found[-2].T * values).T, found[-1] * values
             else:
-                found[-1] = found[-1] + factor
-            last = node.output[0]
+                found[-1] = found[-1] + values
     return found
+
+
+def _make_strange(reason: object) -> ValueError:
+    return ValueError(
+        "The network of scenes in this file is not EfficientNet-Lite0 as emoclf writes it, so it "
+        f"cannot be brought to Keras ({reason}). Train again (network='joint')."
+    )
