@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.format import read_array
 
-from emoclf.config import CLASS_NAMES, SCENE_SIZE
+from emoclf.config import CLASS_NAMES, SCENE_SIZE, SHEET_SIZE
 from emoclf.images import ModelInfo, Spares
 from emoclf.images.sheet import MAX_FACES, cut_sheets
 from emoclf.models.packaged import (
@@ -77,8 +78,9 @@ class Head(NamedTuple):
         count = SCENE_FEATURES + FACE_FEATURES
         classes = self.bias.size if classes is None else classes
         shapes = ((count,), (count,), (count, classes), (classes,))
-        if tuple(each.shape for each in self) != shapes or not all(
-            each.dtype.kind == "f" and np.isfinite(each).all() for each in self
+        is_of_numbers = all(each.dtype.kind == "f" and np.isfinite(each).all() for each in self)
+        if tuple(each.shape for each in self) != shapes or not (
+            is_of_numbers and (self.scale > 0).all()
         ):
             raise ValueError("its head is not of this network")
         return self
@@ -314,9 +316,10 @@ class JointNetwork:
             FileNotFoundError: If there is no such file.
             ValueError: If it is damaged, or was not saved by emoclf.
         """
+        from emoclf.models.model_file import MEMBER_NAME, read_info  # no prediction needs it
         from emoclf.storage.archives import ZIP_ERRORS, check_small_zip, open_zip, read_member
 
-        names = [_SCENE, _FACE, *(f"{name}.npy" for name in Head._fields)]
+        names = [MEMBER_NAME, _SCENE, _FACE, *(f"{name}.npy" for name in Head._fields)]
         try:
             with (
                 open_regular(path, what="a network", max_bytes=_MAX_FILE_BYTES) as file,
@@ -324,10 +327,13 @@ class JointNetwork:
             ):
                 check_small_zip(archive, max_bytes=_MAX_FILE_BYTES, max_ratio=_MAX_RATIO)
                 found = [read_member(archive, name, max_bytes=_MAX_FILE_BYTES) for name in names]
-            scene, face = SceneNetwork(found[0]), PackagedNetwork(content=found[1])
-            arrays = [np.load(io.BytesIO(each), allow_pickle=False) for each in found[2:]]
-            return cls(scene, face, Head(*arrays).check())
-        except (KeyError, ValueError, EOFError, *ZIP_ERRORS) as error:
+            info, scene = read_info(found[0], path=Path(path)), SceneNetwork(found[1])
+            head = Head(*(read_array(io.BytesIO(each)) for each in found[3:]))
+            head = head.check(len(info.class_names))
+            if (info.crop, info.image_size) != ("both", SHEET_SIZE):
+                raise ValueError("it says that it is not shown a photo and its faces")
+            return cls(scene, PackagedNetwork(content=found[2]), head)
+        except (KeyError, ValueError, MemoryError, *ZIP_ERRORS) as error:
             raise ValueError(
                 f"{show_text(path)} is damaged or was not saved by emoclf ({show_text(error)}). "
                 "Train it again."

@@ -338,6 +338,8 @@ def _quiet_python(*names: str) -> Iterator[None]:
     with warnings.catch_warnings():
         # The types of input and output are those of the network, so no statistics are needed.
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
+        # Announced for TensorFlow 2.20, and still there in 2.21.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         try:
             for logger in loggers:
                 logger.setLevel(logging.CRITICAL)
