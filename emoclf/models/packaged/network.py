@@ -92,8 +92,8 @@ class PackagedNetwork:
             ) from error
         if received != (1, len(self.card.emotions)):
             raise DamagedModelError(
-                f"{CARD_FILE_NAME} says that {place} predicts in the shape "
-                f"(1, {len(self.card.emotions)}). Received: {received}. {REMEDY}"
+                f"{place} predicts in the shape {received}; {CARD_FILE_NAME} says "
+                f"(1, {len(self.card.emotions)}). {REMEDY}"
             )
 
     def predict_logits(self, faces: np.ndarray, *, mirror: bool | None = None) -> np.ndarray:
