@@ -16,8 +16,8 @@ from emoclf.models.layers import predict_classes
 from emoclf.models.packaged import NETWORK_FILE_NAME, PackagedNetwork, load_face_network
 from emoclf.runtime import require_part
 
-_LARGEST_DIFFERENCE = 1e-3
-"""A probability of the network of Keras may be this far from the same of OpenCV."""
+_LARGEST_DIFFERENCE = 1e-2
+"""A feature, from 0 to 6, may be so much another in Keras than in OpenCV; usual is 0.00001."""
 
 
 def build_joint_model(network: JointNetwork) -> keras.Model:
@@ -37,19 +37,26 @@ def build_joint_model(network: JointNetwork) -> keras.Model:
             it.
         MissingPartError: If onnx is not installed (the extra `export`).
     """
-    noise = np.random.default_rng(0).integers(0, 256, (1, *SHEET_SIZE, 3), dtype=np.uint8)
-    expected, head = network.predict_on_batch(noise), network.find_head()
+    head = network.find_head()
     sheets = keras.Input((*SHEET_SIZE, 3), dtype="uint8", name="sheet")
     scenes, faces, sizes = cut_sheets(sheets, ops)
     logits = _find_logits(network.face, faces)
-    features = [_build_scene(network.scene.content)(scenes), summarise_faces(logits, sizes, ops)]
-    values = (ops.concatenate(features, axis=1) - head.mean) / head.scale
+    found = [_build_scene(network.scene.content)(scenes), summarise_faces(logits, sizes, ops)]
+    features = ops.concatenate(found, axis=1)
+    _check_features(keras.Model(sheets, features), network)
+    values = (features - head.mean) / head.scale
     model = keras.Model(sheets, predict_classes(values, len(head.bias)), name="joint")
     model.get_layer("probabilities").set_weights([head.weights, head.bias])
-    received = ops.convert_to_numpy(model(noise, training=False))
-    if not np.abs(received - expected).max() <= _LARGEST_DIFFERENCE:
-        raise _make_strange(f"Keras predicts {received.tolist()}, OpenCV {expected.tolist()}")
     return model
+
+
+def _check_features(model: keras.Model, network: JointNetwork) -> None:
+    """Refuse a network that has the weights of an EfficientNet-Lite0, but computes otherwise."""
+    noise = np.random.default_rng(0).integers(0, 256, (1, *SHEET_SIZE, 3), dtype=np.uint8)
+    received = ops.convert_to_numpy(model(noise, training=False))
+    difference = np.abs(received - network.predict_features(noise)).max()
+    if not difference <= _LARGEST_DIFFERENCE:
+        raise _make_strange(f"a feature differs by {difference:.1g}")
 
 
 def _find_logits(face: PackagedNetwork, faces: keras.KerasTensor) -> keras.KerasTensor:
