@@ -11,7 +11,7 @@ from keras import layers, ops
 from emoclf.config import SCENE_SIZE, SHEET_SIZE
 from emoclf.images.sheet import MAX_FACES, cut_sheets
 from emoclf.models.efficientnet_lite0 import build_efficientnet_lite0
-from emoclf.models.joint import JointNetwork, summarise_faces
+from emoclf.models.joint import Head, JointNetwork, summarise_faces
 from emoclf.models.layers import predict_classes
 from emoclf.models.packaged import NETWORK_FILE_NAME, PackagedNetwork, load_face_network
 from emoclf.runtime import require_part
@@ -37,7 +37,7 @@ def build_joint_model(network: JointNetwork) -> keras.Model:
             it.
         MissingPartError: If onnx is not installed (the extra `export`).
     """
-    head = network.find_head()
+    head = Head(*(each.astype(np.float32) for each in network.find_head()))
     sheets = keras.Input((*SHEET_SIZE, 3), dtype="uint8", name="sheet")
     scenes, faces, sizes = cut_sheets(sheets, ops)
     logits = _find_logits(network.face, faces)
