@@ -877,9 +877,8 @@ def test_keras_and_opencv_agree_on_photographs(real_data, tmp_path):
     files = [file for name in ("sad", "happy") for file in sorted((folder / name).iterdir())[:100]]
     paths = [file.relative_to(folder).as_posix() for file in files]
     found = split_photos(Photos.make(paths, np.repeat([0, 1], 100), root=folder))
-    settings = Settings(network="joint")
+    result = train(found, JOINT, logs=tmp_path, name="run")
     cache = cache_photos(found, image_size=SHEET_SIZE, crop="both", progress=False)
-    result = train(found, settings, logs=tmp_path, name="run", cache=cache)
     network = JointNetwork.load(result.run.model_file)
     received = build_joint_model(network).predict(cache.images, batch_size=20, verbose=0)
     assert len(received) == 200
