@@ -1,6 +1,7 @@
 """Faces and scene together: sheets, features that are kept, a head, one file, answers."""
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -16,22 +17,35 @@ import pytest
 from PIL import Image
 
 import emoclf
-from emoclf.config import FACE_SIZE, SCENE_SIZE, SHEET_SIZE, Settings
-from emoclf.data.loading import photo_cache
+from emoclf.config import CLASS_NAMES, FACE_SIZE, SCENE_SIZE, SHEET_SIZE, Settings
+from emoclf.data.loading import cache_photos, photo_cache
+from emoclf.data.splitting import split_photos
 from emoclf.data.synthetic import draw_face
 from emoclf.experiments.baselines import BASELINE_NAMES, train_baselines
 from emoclf.experiments.cross_validation import cross_validate
+from emoclf.experiments.exporting import export_model
 from emoclf.experiments.label_errors.comparing import CorrectedSplit, compare_corrections
-from emoclf.images import ModelInfo, UnreadableImageError, prepare
+from emoclf.images import ModelInfo, UnreadableImageError, prepare, resize_image
 from emoclf.images.faces import Face, FaceDetectorUnavailableError, make_detector
 from emoclf.images.sheet import MAX_FACES, cut_sheets, make_sheet, place_face
 from emoclf.inference import Predictor
 from emoclf.inference import predictor as predictor_module
 from emoclf.inference.explanations import explain
 from emoclf.inference.testing import evaluate
+from emoclf.models import build_joint_model
 from emoclf.models import joint as joint_module
-from emoclf.models.joint import FACE_FEATURES, Head, JointNetwork, SceneNetwork, summarise_faces
-from emoclf.models.packaged import DamagedModelError, card
+from emoclf.models.formats import FORMATS, load_export
+from emoclf.models.joint import (
+    FACE_FEATURES,
+    SCENE_FEATURES,
+    Head,
+    JointNetwork,
+    SceneNetwork,
+    summarise_faces,
+)
+from emoclf.models.model_file import load_model, save_model
+from emoclf.models.packaged import DamagedModelError, PackagedNetwork, card
+from emoclf.photos import Photos
 from emoclf.run import Run
 from emoclf.storage import ResumeRefusedError
 from emoclf.training import joint, regression, train
@@ -118,19 +132,6 @@ def test_faces_are_summarised_as_computed_by_hand():
 def test_no_face_is_all_zeros():
     logits = RNG.normal(size=(3, 8, 8)).astype(np.float32)
     assert not summarise_faces(logits, np.zeros((3, 8), dtype=np.float32)).any()
-
-
-def test_keras_summarises_and_cuts_alike():
-    from keras import ops
-
-    logits = RNG.normal(size=(4, 8, 8)).astype(np.float32)
-    sizes = RNG.random((4, 8)).astype(np.float32) * (np.arange(8) < [[0], [1], [5], [8]])
-    sizes = sizes.astype(np.float32)
-    received = ops.convert_to_numpy(summarise_faces(logits, sizes, ops))
-    np.testing.assert_allclose(received, summarise_faces(logits, sizes), atol=1e-5)
-    sheets = RNG.integers(0, 256, (2, *SHEET_SIZE, 3), dtype=np.uint8)
-    for received, expected in zip(cut_sheets(sheets, ops), cut_sheets(sheets), strict=True):
-        np.testing.assert_allclose(ops.convert_to_numpy(received), expected)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -620,24 +621,59 @@ def test_its_test_is_logged(trained):
     assert not test.left_out
 
 
-@pytest.mark.parametrize("damage", ["cut", "missing", "nan", "shape"])
+def save_array(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def swap(old, new):
+    return lambda content: content.replace(old, new)
+
+
+DAMAGES = {
+    "cut scene": ("scene.onnx", lambda content: content[:-1000]),
+    "no scene": ("scene.onnx", lambda _: b""),
+    "no ONNX": ("scene.onnx", lambda _: b"no network"),
+    "faces for scene": ("scene.onnx", lambda _: PackagedNetwork().content),
+    "cut face": ("face.onnx", lambda content: content[:-1000]),
+    "no face": ("face.onnx", lambda _: b""),
+    "scene for faces": ("face.onnx", lambda _: SceneNetwork().content),
+    "cut array": ("weights.npy", lambda content: content[:-10]),
+    "other shape": ("bias.npy", lambda _: save_array(np.zeros(5, np.float32))),
+    "one number": ("bias.npy", lambda _: save_array(np.float32(1))),
+    "words": ("bias.npy", lambda _: save_array(np.array(["a", "b"]))),
+    "nan": ("bias.npy", lambda _: save_array(np.full(2, np.nan, np.float32))),
+    "no scale": ("scale.npy", lambda _: save_array(np.zeros(1303, np.float32))),
+    "other classes": ("emoclf.json", swap(b'"Happy"', b'"Happy", "Third"')),
+    "other crop": ("emoclf.json", swap(b"both", b"none")),
+    "other size": ("emoclf.json", swap(b"320", b"330")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_member_is_refused(trained, tmp_path, damage):
+    member, change = DAMAGES[damage]
+    path = tmp_path / "model.zip"
+    source = trained[0].run.model_file
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, change(content) if name == member else content)
+    with pytest.raises(ValueError, match=r"model\.zip is damaged or was not saved by emoclf"):
+        Predictor.load(path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing"])
 def test_a_damaged_file_is_refused(trained, tmp_path, damage):
-    result, _ = trained
-    path, source = tmp_path / "model.zip", result.run.model_file
+    path, source = tmp_path / "model.zip", trained[0].run.model_file
     if damage == "cut":
         path.write_bytes(source.read_bytes()[:-2000])
     else:
-        network = JointNetwork.load(source)
-        head = network.head
-        bias = {"nan": head.bias * np.nan, "shape": np.zeros(5, np.float32)}.get(damage, head.bias)
-        network.head = Head(head.mean, head.scale, head.weights, bias)
-        network.save(path, info=INFO)
-        if damage == "missing":
-            with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "n.zip", "w") as new:
-                for name in old.namelist():
-                    if name != "scene.onnx":
-                        new.writestr(name, old.read(name))
-            path = tmp_path / "n.zip"
+        with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+            for name in old.namelist():
+                if name != "scene.onnx":
+                    new.writestr(name, old.read(name))
     with pytest.raises(ValueError, match=r"damaged|not saved by emoclf"):
         Predictor.load(path)
 
@@ -688,8 +724,162 @@ def test_a_map_lies_on_scene_and_faces(trained, photos):
     assert "by the faces alone" in found.note
 
 
-def test_it_is_not_exported(trained):
-    result, _ = trained
-    done = call("export", str(result.run.folder))
+# --- in Keras, and for other programs -----------------------------------------------------------
+
+
+def make_head(classes=2):
+    """A head whose answers differ from photo to photo."""
+    features = SCENE_FEATURES + FACE_FEATURES
+    rng = np.random.default_rng(0)
+    mean, scale = rng.random((2, features)) + 0.1
+    weights = rng.normal(0, 0.06, (features, classes))
+    return Head(*(each.astype(np.float32) for each in (mean, scale, weights, np.zeros(classes))))
+
+
+def draw_sheets():
+    """Nine drawn photos, with none to eight drawn faces."""
+    draw = [draw_face(CLASS_NAMES[i % 2], seed=i) for i in range(9)]
+    faces = [resize_image(each, (48, 48)) for each in draw]
+    scenes = [resize_image(each, (224, 224)) for each in draw]
+    sizes = np.linspace(0.8, 0.1, 8)
+    return np.stack([make_sheet(each, faces[:i], sizes) for i, each in enumerate(scenes)])
+
+
+def change_weights(content, change):
+    """Return an ONNX file whose scales and biases are others."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(content)
+    for each in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(each)
+        if values.ndim == 1 and values.size > 3 and values.dtype == np.float32:
+            changed = change(values).astype(np.float32)
+            each.CopyFrom(onnx.numpy_helper.from_array(changed, each.name))
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_keras_and_opencv_agree_on_drawn_faces(classes, tmp_path):
+    pytest.importorskip("onnx")
+    network, sheets = JointNetwork(head=make_head(classes)), draw_sheets()
+    expected = network.predict_on_batch(sheets)
+    assert np.ptp(expected, axis=0).max() > 0.1, "the network says the same of every photo"
+    model = build_joint_model(network)
+    np.testing.assert_allclose(model.predict_on_batch(sheets), expected, atol=1e-5)
+    info = ModelInfo(CLASS_NAMES if classes == 2 else ("a", "b", "c"), SHEET_SIZE, "pad", "both")
+    loaded, _ = load_model(save_model(model, tmp_path / "model.keras", info=info))
+    np.testing.assert_allclose(loaded.predict_on_batch(sheets), expected, atol=1e-5)
+
+
+def test_keras_takes_the_weights_that_the_run_has():
+    rng = np.random.default_rng(1)
+    content = change_weights(SceneNetwork().content, lambda x: x * rng.uniform(0.8, 1.2, x.shape))
+    network, sheets = JointNetwork(SceneNetwork(content), head=make_head()), draw_sheets()
+    expected = network.predict_on_batch(sheets)
+    packaged = JointNetwork(head=network.head).predict_on_batch(sheets)
+    assert np.abs(packaged - expected).max() > 0.01
+    received = build_joint_model(network).predict_on_batch(sheets)
+    np.testing.assert_allclose(received, expected, atol=1e-5)
+
+
+def test_mirror_images_are_averaged_where_the_card_says_so():
+    pytest.importorskip("onnx")
+    network, sheets = JointNetwork(head=make_head()), draw_sheets()[-1:]
+    plain = network.predict_on_batch(sheets)
+    network.face.card = replace(network.face.card, mirror=True)
+    expected = network.predict_on_batch(sheets)
+    assert np.abs(plain - expected).max() > 1e-4
+    received = build_joint_model(network).predict_on_batch(sheets)
+    np.testing.assert_allclose(received, expected, atol=1e-5)
+
+
+def write_other_scene_network():
+    """1,280 averages of the photo, from a network that is not EfficientNet-Lite0."""
+    onnx = pytest.importorskip("onnx")
+    make, kinds = onnx.helper.make_node, onnx.TensorProto
+    nodes = [
+        make("Cast", ["photo"], ["values"], to=kinds.FLOAT),
+        make("Transpose", ["values"], ["maps"], perm=[0, 3, 1, 2]),
+        make("Conv", ["maps", "kernel"], ["many"]),
+        make("GlobalAveragePool", ["many"], ["average"]),
+        make("Flatten", ["average"], ["features"]),
+    ]
+    kernel = onnx.numpy_helper.from_array(np.full((1280, 3, 1, 1), 0.01, np.float32), "kernel")
+    photo = onnx.helper.make_tensor_value_info("photo", kinds.UINT8, [1, 224, 224, 3])
+    features = onnx.helper.make_tensor_value_info("features", kinds.FLOAT, [1, 1280])
+    graph = onnx.helper.make_graph(nodes, "other", [photo], [features], [kernel])
+    opset = onnx.helper.make_opsetid("", 15)
+    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()
+
+
+@pytest.mark.parametrize("what", ["scene", "scene without its cuts", "face", "head"])
+def test_what_keras_cannot_be_is_refused(what):
+    onnx = pytest.importorskip("onnx")
+    sure = make_head()._replace(bias=np.float32([50, -50]))  # whose answer is always the same
+    network = JointNetwork(head=sure)
+    if what == "scene":
+        network.scene, said = SceneNetwork(write_other_scene_network()), "EfficientNet-Lite0 as"
+    elif what == "scene without its cuts":
+        model = onnx.load_from_string(network.scene.content)
+        for node in model.graph.node:
+            if node.op_type == "Clip":
+                node.op_type = "Relu"
+                del node.input[1:]
+        network.scene, said = SceneNetwork(model.SerializeToString()), "EfficientNet-Lite0 as"
+    elif what == "face":
+        content = change_weights(network.face.content, lambda x: x * 1.1)
+        network.face, said = PackagedNetwork(content=content), "network of faces in this file"
+    else:
+        network.head, said = None, "no head yet"
+    with pytest.raises(ValueError, match=said):
+        build_joint_model(network)
+
+
+@pytest.mark.parametrize("names", [["keras", "saved_model", "litert", "onnx"], ["litert_int8"]])
+def test_a_run_is_exported(trained, tmp_path, names):
+    pytest.importorskip("tf2onnx")
+    run = trained[0].run
+    report = export_model(run, names, folder=tmp_path, detector=CentreDetector(2))
+    assert report.is_kept, report
+    network = Predictor.load(run.folder, detector=CentreDetector()).model
+    sheets = draw_sheets()
+    expected = network.predict_on_batch(sheets)
+    for parity in report.parities:
+        assert parity.accuracy_before.count == len(run.photos.part("test"))
+        exported = load_export(parity.path)
+        assert exported.info == INFO
+        received = exported.predict_on_batch(sheets)
+        if FORMATS[parity.format].is_float:
+            np.testing.assert_allclose(received, expected, atol=1e-4)
+        else:  # whole numbers, which know photos of the training alone
+            np.testing.assert_allclose(received.sum(axis=1), 1, atol=0.02)
+            assert np.ptp(received[:, 0]) > 0.02, "it says the same of every photo"
+            assert parity.size_mib < 6
+    if "keras" in names:
+        file, photo = tmp_path / "keras" / "model.keras", run.photos.files[0]
+        predictors = [
+            Predictor.load(each, detector=CentreDetector()) for each in (file, run.folder)
+        ]
+        one, other = (each.predict(photo).probabilities for each in predictors)
+        assert one == pytest.approx(other, abs=1e-4)
+
+
+def test_an_export_says_what_to_install(trained, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    done = call("export", str(trained[0].run.folder))
     assert done.exit_code == 1
-    assert "ONNX" in done.stderr
+    assert "This needs onnx, which is not installed" in done.stderr
+    assert "[export]" in done.stderr
+
+
+def test_keras_and_opencv_agree_on_photographs(real_data, tmp_path):
+    pytest.importorskip("onnx")
+    folder = real_data / "web_photos_more"
+    files = [file for name in ("sad", "happy") for file in sorted((folder / name).iterdir())[:100]]
+    paths = [file.relative_to(folder).as_posix() for file in files]
+    found = split_photos(Photos.make(paths, np.repeat([0, 1], 100), root=folder))
+    result = train(found, JOINT, logs=tmp_path, name="run")
+    cache = cache_photos(found, image_size=SHEET_SIZE, crop="both", progress=False)
+    network = JointNetwork.load(result.run.model_file)
+    received = build_joint_model(network).predict(cache.images, batch_size=20, verbose=0)
+    assert len(received) == 200
+    np.testing.assert_allclose(received, network.predict_on_batch(cache.images), atol=1e-3)

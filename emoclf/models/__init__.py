@@ -7,8 +7,9 @@ caller can do them twice or forget them.
 `networks` are our own and the one that the settings ask for, `transfer` builds on those of
 `keras.applications` and on `efficientnet_lite0`, whose weights `torch_file` reads, `layers` says
 which layers learn on. `model_file` is the saved model, which `safe_loading` checks before Keras
-loads it; `formats` are files for other programs; `packaged` comes with emoclf and needs no Keras: a
-name of Keras' kind is looked up when it is first used.
+loads it; `formats` are files for other programs; `packaged` comes with emoclf and `joint` looks at
+faces and scene, both without Keras (`joint_model` is the same in Keras): a name of Keras' kind is
+looked up when it is first used.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from emoclf.runtime import require_part
 
 if TYPE_CHECKING:
+    from emoclf.models.joint_model import build_joint_model
     from emoclf.models.layers import (
         FineTuningStage,
         build_augmentation,
@@ -42,6 +44,7 @@ __all__ = [
     "build_cnn",
     "build_deep_cnn",
     "build_face_network",
+    "build_joint_model",
     "build_network",
     "build_transfer_model",
     "copy_network",
@@ -57,7 +60,7 @@ def __getattr__(name: str) -> Any:
     """Load Keras, and the modules that need it, on first use (PEP 562)."""
     if name in __all__:
         require_part("keras")
-    for module in ("layers", "networks", "transfer") if name in __all__ else ():
+    for module in ("layers", "networks", "transfer", "joint_model") if name in __all__ else ():
         found = importlib.import_module(f"emoclf.models.{module}")
         if hasattr(found, name):
             return getattr(found, name)

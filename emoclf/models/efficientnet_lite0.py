@@ -7,6 +7,7 @@ quick on a CPU, and nothing in it that OpenCV would not know.
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -43,29 +44,34 @@ _TORCH_NAMES = {
 }
 
 
-def build_efficientnet_lite0(input_shape: tuple[int, int, int] = (224, 224, 3)) -> keras.Model:
+def build_efficientnet_lite0(
+    input_shape: tuple[int, int, int] = (224, 224, 3), *, normalise: bool = True
+) -> keras.Model:
     """Build the network without its last layer, 3.4 million weights, all of them random.
 
     Args:
         input_shape: `(height, width, 3)`, each side at least 32.
+        normalise: Whether there is batch normalisation. Off for a trained network whose
+            normalisation was folded into the convolutions, which then have biases.
 
     Returns:
         A model from float32 RGB, 0 to 255 less 127 and divided by 128, to 1280 maps, 0 to 6, of a
         32nd of the size.
     """
+    convolve = partial(_convolve, normalise=normalise)
     photo = keras.Input(input_shape, name="preprocessed")
-    maps, number = _convolve(photo, "stem", 32, kernel=3, stride=2), 0
+    maps, number = convolve(photo, "stem", 32, kernel=3, stride=2), 0
     for blocks, kernel, stride, expansion, count in _STAGES:
         for step in (stride, *[1] * (blocks - 1)):
             number += 1
             name, wide = f"block_{number}", maps
             if expansion > 1:
-                wide = _convolve(maps, f"{name}_expand", expansion * maps.shape[-1])
-            wide = _convolve(wide, f"{name}_depthwise", None, kernel=kernel, stride=step)
-            narrow = _convolve(wide, f"{name}_project", count, is_cut=False)
+                wide = convolve(maps, f"{name}_expand", expansion * maps.shape[-1])
+            wide = convolve(wide, f"{name}_depthwise", None, kernel=kernel, stride=step)
+            narrow = convolve(wide, f"{name}_project", count, is_cut=False)
             is_like_before = narrow.shape == maps.shape
             maps = layers.Add(name=f"{name}_add")([narrow, maps]) if is_like_before else narrow
-    return keras.Model(photo, _convolve(maps, "head", 1280), name="efficientnetlite0")
+    return keras.Model(photo, convolve(maps, "head", 1280), name="efficientnetlite0")
 
 
 def _convolve(
@@ -76,15 +82,18 @@ def _convolve(
     kernel: int = 1,
     stride: int = 1,
     is_cut: bool = True,
+    normalise: bool = True,
 ) -> keras.KerasTensor:
-    """Convolve, every map by itself if there is no count; normalise; perhaps cut to 0 to 6."""
+    """Convolve, every map by itself if there is no count; perhaps normalise and cut to 0 to 6."""
     start = keras.initializers.VarianceScaling(2, "fan_out")  # as EfficientNet's authors
-    options = {"strides": stride, "padding": "same", "use_bias": False, "name": name}
+    options = {"strides": stride, "padding": "same", "use_bias": not normalise, "name": name}
     if count is None:
         layer = layers.DepthwiseConv2D(kernel, depthwise_initializer=start, **options)
     else:
         layer = layers.Conv2D(count, kernel, kernel_initializer=start, **options)
-    maps = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_normalise")(layer(maps))
+    maps = layer(maps)
+    if normalise:
+        maps = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_normalise")(maps)
     return layers.ReLU(6, name=f"{name}_relu6")(maps) if is_cut else maps
 
 

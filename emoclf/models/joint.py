@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.format import read_array
 
-from emoclf.config import CLASS_NAMES, SCENE_SIZE
+from emoclf.config import CLASS_NAMES, SCENE_SIZE, SHEET_SIZE
 from emoclf.images import ModelInfo, Spares
 from emoclf.images.sheet import MAX_FACES, cut_sheets
 from emoclf.models.packaged import (
@@ -79,8 +80,9 @@ class Head(NamedTuple):
         count = SCENE_FEATURES + FACE_FEATURES
         classes = self.bias.size if classes is None else classes
         shapes = ((count,), (count,), (count, classes), (classes,))
-        if tuple(each.shape for each in self) != shapes or not all(
-            each.dtype.kind == "f" and np.isfinite(each).all() for each in self
+        is_of_numbers = all(each.dtype.kind == "f" and np.isfinite(each).all() for each in self)
+        if tuple(each.shape for each in self) != shapes or not (
+            is_of_numbers and (self.scale > 0).all()
         ):
             raise ValueError("its head is not of this network")
         return self
@@ -120,7 +122,7 @@ def summarise_faces(logits: Any, sizes: Any, xp: Any = np) -> Any:
             any_face * happier[:, :1],
             xp.sum(shares * happier, axis=1, keepdims=True),
             any_face * xp.max(happier - far, axis=1, keepdims=True),
-            any_face * xp.min(happier + far, axis=1, keepdims=True),
+            -any_face * xp.max(-happier - far, axis=1, keepdims=True),
             xp.sum(shares[:, :, None] * emotions, axis=1),
             any_face * largest,
         ],
@@ -142,7 +144,7 @@ class SceneNetwork:
         """Load the network, and try it if its digest is not pinned."""
         import cv2
 
-        self.content = content or _read_packaged(SCENE_FILE_NAME)
+        self.content = _read_packaged(SCENE_FILE_NAME) if content is None else content
         try:
             self._networks = Spares(partial(read_onnx, self.content))
             received = self._run(_BLANK).shape if content else (SCENE_FEATURES,)
@@ -260,7 +262,7 @@ class JointNetwork:
 
     def predict_on_batch(self, x: np.ndarray) -> np.ndarray:
         """Return float32 probabilities `(sheets, classes)`, so that this is a `Network`."""
-        return self._find_head().predict(self.predict_features(x))
+        return self.find_head().predict(self.predict_features(x))
 
     def predict_with_faces(
         self, sheet: np.ndarray, faces: np.ndarray
@@ -276,9 +278,10 @@ class JointNetwork:
         """
         logits = self.face.predict_logits(faces)
         features = self.predict_features(sheet, logits=logits[:MAX_FACES])
-        return self._find_head().predict(features), calibrate_logits(logits, self.face.card)
+        return self.find_head().predict(features), calibrate_logits(logits, self.face.card)
 
-    def _find_head(self) -> Head:
+    def find_head(self) -> Head:
+        """Return the head; raise ValueError if there is none yet."""
         if self.head is None:
             raise ValueError("The network has no head yet: train one (network='joint').")
         return self.head
@@ -296,9 +299,9 @@ class JointNetwork:
         Raises:
             ValueError: If there is no head yet.
         """
-        head = self._find_head()
         from emoclf.models.model_file import MEMBER_NAME, write_info  # no prediction needs it
 
+        head = self.find_head()
         members = {MEMBER_NAME: write_info(info).encode()}
         members |= {_SCENE: self.scene.content, _FACE: self.face.content}
         members |= {f"{name}.npy": _to_bytes(each) for name, each in head._asdict().items()}
@@ -318,9 +321,10 @@ class JointNetwork:
             FileNotFoundError: If there is no such file.
             ValueError: If it is damaged, or was not saved by emoclf.
         """
+        from emoclf.models.model_file import MEMBER_NAME, read_info  # no prediction needs it
         from emoclf.storage.archives import ZIP_ERRORS, check_small_zip, open_zip, read_member
 
-        names = [_SCENE, _FACE, *(f"{name}.npy" for name in Head._fields)]
+        names = [MEMBER_NAME, _SCENE, _FACE, *(f"{name}.npy" for name in Head._fields)]
         try:
             with (
                 open_regular(path, what="a network", max_bytes=_MAX_FILE_BYTES) as file,
@@ -328,10 +332,13 @@ class JointNetwork:
             ):
                 check_small_zip(archive, max_bytes=_MAX_FILE_BYTES, max_ratio=_MAX_RATIO)
                 found = [read_member(archive, name, max_bytes=_MAX_FILE_BYTES) for name in names]
-            scene, face = SceneNetwork(found[0]), PackagedNetwork(content=found[1])
-            arrays = [np.load(io.BytesIO(each), allow_pickle=False) for each in found[2:]]
-            return cls(scene, face, Head(*arrays).check())
-        except (KeyError, ValueError, EOFError, *ZIP_ERRORS) as error:
+            info, scene = read_info(found[0], path=Path(path)), SceneNetwork(found[1])
+            head = Head(*(read_array(io.BytesIO(each)) for each in found[3:]))
+            head = head.check(len(info.class_names))
+            if (info.crop, info.image_size) != ("both", SHEET_SIZE):
+                raise ValueError("it says that it is not shown a photo and its faces")
+            return cls(scene, PackagedNetwork(content=found[2]), head)
+        except (KeyError, ValueError, MemoryError, *ZIP_ERRORS) as error:
             raise ValueError(
                 f"{show_text(path)} is damaged or was not saved by emoclf ({show_text(error)}). "
                 "Train it again."

@@ -12,7 +12,7 @@ import numpy as np
 from emoclf.config import JOINT_FILE_NAME
 from emoclf.display import Displayed, Table
 from emoclf.experiments.exporting.parity import Parity, ParityPhotos, gather_photos, score
-from emoclf.images import ModelInfo
+from emoclf.images import ModelInfo, Network
 from emoclf.images.faces import FaceDetector
 from emoclf.inference import MakeDetector
 from emoclf.models.formats import (
@@ -24,7 +24,8 @@ from emoclf.models.formats import (
     write_export,
 )
 from emoclf.models.formats.loading import PARITY_FILE_NAME, find_changed_file, list_export_files
-from emoclf.models.model_file import MEMBER_NAME, load_model
+from emoclf.models.joint import JointNetwork
+from emoclf.models.model_file import MEMBER_NAME, load_info, load_model
 from emoclf.run import Run
 from emoclf.storage import building_folder, check_kind, find_sha256, read_json, write_json
 from emoclf.untrusted import show_text
@@ -57,7 +58,7 @@ class ExportReport(Displayed):
         """Return the table, what is not kept, and what to install for the formats left out."""
         first = self.parities[0]
         yield (
-            f"on {first.photos}; the network in Keras takes {first.milliseconds_before:.1f} ms a "
+            f"on {first.photos}; the network itself takes {first.milliseconds_before:.1f} ms a "
             "photo"
         )
         yield f"accuracy before: {first.accuracy_before}"
@@ -109,11 +110,12 @@ def export_model(
     wrote and nobody changed is replaced; anything else in its place is left alone.
 
     Args:
-        model: A run, its folder, or a `.keras` file that emoclf saved. Only load files you trust.
+        model: A run, its folder, or a `.keras` or `.zip` file that emoclf saved. Only load files
+            you trust.
         formats: Some of `"keras"`, `"saved_model"`, `"litert"`, `"litert_int8"`, `"onnx"`; None
             for all that can be written here.
         photos: Instead of the run's photos, a folder with one folder of photos per class; needed
-            for a `.keras` file. Its test is scored, in the parts that `split` would draw.
+            for a file. Its test is scored, in the parts that `split` would draw.
         part: `"test"` or `"validation"`: which photos are scored.
         folder: Where the folders of the formats go; default: `exports` in the run folder, or
             beside the file.
@@ -129,6 +131,8 @@ def export_model(
         FileNotFoundError: If there is no model, or its photos are gone.
         FileExistsError: If something that is not an unchanged export stands in the way.
         FormatUnavailableError: If a format that is named needs a package that is missing.
+        MissingPartError: If Keras is not installed; or onnx, for a run that looks at faces and
+            scene.
         ValueError: If the model is damaged, a format is unknown, or there is no photo to score.
 
     Example:
@@ -143,20 +147,25 @@ def export_model(
             "give photos, a folder with one folder per class."
         )
     file = Run(path).model_file if path.is_dir() else path
-    if file.suffix == Path(JOINT_FILE_NAME).suffix:
-        raise ValueError(
-            f"{show_text(file)} looks at faces and scene and is not exported: it holds both "
-            "networks as ONNX files already, and the last layer as arrays of NumPy."
-        )
     folder = file.parent / EXPORTS_FOLDER_NAME if folder is None else Path(folder)
-    network, info = load_model(file, compiled=False)
+    network, info, own = _load_network(file)
     _check_places(folder, chosen)  # before minutes are spent on decoding
     source = photos or (model if isinstance(model, Run) else path)
     found = gather_photos(
         source, info, part=part, run=Run(file.parent), detector=detector, progress=progress
     )
-    parities = export_network(network, info, chosen, folder=folder, photos=found, say=say)
+    parities = export_network(network, info, chosen, folder=folder, photos=found, own=own, say=say)
     return ExportReport(parities, find_unavailable() if formats is None else {})
+
+
+def _load_network(file: Path) -> tuple[keras.Model, ModelInfo, Network | None]:
+    """Return a network of Keras, what it takes, and the one that answers, if that is another."""
+    if file.suffix != Path(JOINT_FILE_NAME).suffix:
+        return *load_model(file, compiled=False), None
+    from emoclf.models import build_joint_model
+
+    own = JointNetwork.load(file)
+    return build_joint_model(own), load_info(file), own
 
 
 def export_network(
@@ -166,6 +175,7 @@ def export_network(
     *,
     folder: str | Path,
     photos: ParityPhotos,
+    own: Network | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Parity, ...]:
     """Write a network that is in memory in some formats, and score each file.
@@ -176,6 +186,7 @@ def export_network(
         formats: As for `export_model`.
         folder: Where the folders of the formats go.
         photos: What to score on and to calibrate with.
+        own: What the files are compared with; default: `network`.
         say: Called with a line of progress now and then.
 
     Returns:
@@ -188,7 +199,7 @@ def export_network(
     """
     chosen = choose_formats(formats)
     _check_places(Path(folder), chosen)
-    before, parities = score(network, photos), []
+    before, parities = score(own or network, photos), []
     for name in chosen:
         place = Path(folder) / name
         say(f"writing {show_text(place)}")

@@ -150,7 +150,7 @@ def score(network: Network, photos: ParityPhotos) -> Score:
     """Let a network predict photos with known labels.
 
     Args:
-        network: A Keras model or an `ExportedNetwork`.
+        network: A Keras model, a `JointNetwork` or an `ExportedNetwork`.
         photos: At least one photo.
 
     Returns:
@@ -187,7 +187,7 @@ class Parity:
         accuracy_before: Of the network.
         accuracy_after: Of the exported file.
         size_mib: Size of the file in MiB; of a SavedModel, of all its files.
-        milliseconds_before: Of the network in Keras: median time of one photo, one at a time.
+        milliseconds_before: Of the network itself: median time of one photo, one at a time.
         milliseconds: Likewise of the exported file, with what emoclf runs it with.
     """
 

@@ -40,6 +40,9 @@ MAX_DIFFERENCE = 1e-4
 MAX_ACCURACY_LOSS = 0.01
 """An int8 export may lose this much of the accuracy: one point."""
 
+_BETWEEN = ("CONCATENATION", "DIV", "EXP", "LOG", "MAXIMUM", "MUL", "REDUCE_MAX", "SUB", "SUM")
+"""What LiteRT calls the operations between the networks of faces and scene and the last layer."""
+
 
 class FormatFacts(NamedTuple):
     """What is to know about one format.
@@ -162,7 +165,9 @@ def write_export(
         "keras": lambda: save_model(model, path, info=info),
         "saved_model": lambda: _write_saved_model(model, path),
         "litert": lambda: write_litert(model, path),
-        "litert_int8": lambda: write_litert(model, path, calibration=calibration),
+        "litert_int8": lambda: write_litert(
+            model, path, calibration=calibration, floats=_BETWEEN if info.crop == "both" else ()
+        ),
         "onnx": lambda: write_onnx(model, path),
     }
     writers[format]()
@@ -182,7 +187,11 @@ def _write_saved_model(model: keras.Model, path: str | Path, *, batch: int | Non
 
 
 def write_litert(
-    model: keras.Model, path: str | Path, *, calibration: np.ndarray | None = None
+    model: keras.Model,
+    path: str | Path,
+    *,
+    calibration: np.ndarray | None = None,
+    floats: Sequence[str] = (),
 ) -> Path:
     """Write a LiteRT (TensorFlow Lite) file for one photo at a time.
 
@@ -193,6 +202,7 @@ def write_litert(
         model: A Keras model from uint8 RGB to probabilities, on TensorFlow.
         path: Where the `.tflite` file belongs.
         calibration: uint8 RGB `(photos, height, width, 3)`, 0 to 255; None keeps float32.
+        floats: Operations, as LiteRT calls them, that keep float32 in any case.
 
     Returns:
         The path.
@@ -218,9 +228,21 @@ def write_litert(
                 [photo[np.newaxis]] for photo in calibration
             )
         with quiet_start(), _quiet_python():
-            content = converter.convert()
+            content = _convert_in_part(converter, floats) if floats else converter.convert()
     Path(path).write_bytes(content)
     return Path(path)
+
+
+def _convert_in_part(converter: Any, floats: Sequence[str]) -> bytes:
+    """Convert to whole numbers, all but some operations."""
+    import tensorflow as tf
+
+    found = tf.lite.experimental.QuantizationDebugger(
+        converter=converter,
+        debug_dataset=converter.representative_dataset,
+        debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=list(floats)),
+    )
+    return bytes(found.get_nondebug_quantized_model())
 
 
 def write_onnx(model: keras.Model, path: str | Path, *, input_name: str = INPUT_NAME) -> Path:
@@ -316,6 +338,8 @@ def _quiet_python(*names: str) -> Iterator[None]:
     with warnings.catch_warnings():
         # The types of input and output are those of the network, so no statistics are needed.
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
+        # Announced for TensorFlow 2.20, and still there in 2.21.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         try:
             for logger in loggers:
                 logger.setLevel(logging.CRITICAL)

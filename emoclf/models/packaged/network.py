@@ -75,7 +75,11 @@ class PackagedNetwork:
         import cv2
 
         self.card = ModelCard.load(folder)
-        self.content = content or read_checked(self.card, NETWORK_FILE_NAME, folder=folder)
+        place = "the network of faces"
+        if content is None:
+            place = show_text(Path(folder) / NETWORK_FILE_NAME)
+            content = read_checked(self.card, NETWORK_FILE_NAME, folder=folder)
+        self.content = content
         try:
             self._networks = Spares(partial(read_onnx, self.content))
             with self._networks.borrow() as network:
@@ -83,14 +87,13 @@ class PackagedNetwork:
                 received = network.forward().shape
         except cv2.error as error:
             raise DamagedModelError(
-                f"OpenCV {cv2.__version__} cannot read "
-                f"{show_text(Path(folder) / NETWORK_FILE_NAME)} "
+                f"OpenCV {cv2.__version__} cannot read {place} "
                 f"({show_text(str(error).strip())}). Use OpenCV 4.10 or newer, or 5. {REMEDY}"
             ) from error
         if received != (1, len(self.card.emotions)):
             raise DamagedModelError(
-                f"{show_text(Path(folder) / NETWORK_FILE_NAME)} predicts in the shape {received}; "
-                f"{CARD_FILE_NAME} says (1, {len(self.card.emotions)}). {REMEDY}"
+                f"{place} predicts in the shape {received}; {CARD_FILE_NAME} says "
+                f"(1, {len(self.card.emotions)}). {REMEDY}"
             )
 
     def predict_logits(self, faces: np.ndarray, *, mirror: bool | None = None) -> np.ndarray:
