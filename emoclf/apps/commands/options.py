@@ -427,7 +427,7 @@ def note_network(settings: Settings, *, going_on: Run | None = None) -> None:
     if find_given("--network"):
         return
     reason = (
-        "it was right most often where it was measured (0.91 of a scraped folder, small 0.73) "
+        "it was right most often where it was measured (0.92 of a scraped folder, small 0.73) "
         "and learns in seconds. --network small trains one of your own from scratch."
     )
     if going_on is not None:
