@@ -31,6 +31,7 @@ from emoclf.data.cleaning import find_problems
 from emoclf.images import ModelInfo, UnreadableImageError, load_image
 from emoclf.images.faces import Face, FaceDetectorUnavailableError
 from emoclf.inference import FacePrediction, Prediction, predictor
+from emoclf.models import joint
 from emoclf.models.model_file import save_model
 from emoclf.models.packaged import FACE_MODEL_FOLDER, PackagedNetwork
 from emoclf.untrusted import show_text
@@ -488,7 +489,7 @@ def test_a_file_that_is_no_yunet_is_refused(photos):
 def test_a_damaged_packaged_model_ends_in_a_clear_message(name, photos, tmp_path, monkeypatch):
     copy = shutil.copytree(FACE_MODEL_FOLDER, tmp_path / "face_model")
     (copy / name).write_bytes(b"damaged")
-    monkeypatch.setattr(predictor, "PackagedNetwork", lambda _folder: PackagedNetwork(copy))
+    monkeypatch.setattr(joint, "PackagedNetwork", lambda _folder: PackagedNetwork(copy))
     result = invoke(photos / "a.png")
     assert (result.exit_code, result.stdout) == (1, "")
     assert re.search(rf"^Error: .*{name}.*Install emoclf again", result.stderr)

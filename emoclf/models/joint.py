@@ -225,9 +225,9 @@ class JointNetwork:
         except DamagedModelError:
             raise
         except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            path = show_text(JOINT_MODEL_FOLDER / name)
             raise DamagedModelError(
-                f"{path} cannot be used ({show_text(error)}). {REMEDY}"
+                f"{show_text(JOINT_MODEL_FOLDER / name)} cannot be used ({show_text(error)}). "
+                f"{REMEDY}"
             ) from error
         return cls(scene, face, head)
 

@@ -176,7 +176,8 @@ def make_face_examples(start: keras.Model, faces: FaceSet) -> Examples:
 
 def weigh_sources(sources: Sequence[str], labels: np.ndarray) -> np.ndarray:
     """Return float32 weights with which a source counts for the root of its size in each class."""
-    pairs = np.array([f"{label} {source}" for label, source in zip(labels, sources, strict=True)])
-    _, places, counts = np.unique(pairs, return_inverse=True, return_counts=True)
+    _, numbers = np.unique(np.array(sources), return_inverse=True)
+    pairs = np.stack([numbers, labels], axis=1)
+    _, places, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
     weights = 1 / np.sqrt(counts[places])
     return (weights / weights.mean()).astype(np.float32)
