@@ -326,7 +326,7 @@ CHOSEN = [
         "joint",
         "--network small trains one of your own",
     ),
-    ("--crop both", "joint", "learns in seconds"),
+    ("--crop both", "joint", "half a minute"),
     ("--crop face", "small", "joint, the usual one, has no use for --crop"),
     ("--epochs 15", "small", "has no use for --epochs"),
     ("--image-size 32", "small", "has no use for --image-size"),

@@ -80,9 +80,9 @@ def train(
     keeps the settings, the split, the curves, the best epoch and the model.
 
     Without --network it is joint, a last layer on what two packaged networks find in the faces and
-    in the scene: of those here it was right most often on scraped photos, it learns in seconds, and
-    it needs no TensorFlow. With an option that only another network has a use for, such as
-    --epochs or --crop face, it is small. A run that goes on keeps its own.
+    in the scene: of those here it was right most often on scraped photos, it learns from a thousand
+    in half a minute, and it needs no TensorFlow. With an option that only another network has a use
+    for, such as --epochs or --crop face, it is small. A run that goes on keeps its own.
 
     With --resume, a training that was stopped, by Ctrl-C or by a power cut, goes on when the same
     command is given again, and ends as if it had not been stopped.
