@@ -428,8 +428,8 @@ def note_network(settings: Settings, *, going_on: Run | None = None) -> None:
         return
     reason = (
         "it was right most often where it was measured (0.92 of a scraped folder, small 0.73) "
-        "and learns from a thousand photos in half a minute. --network small trains one of your own "
-        "from scratch."
+        "and learns from a thousand photos in half a minute. --network small trains one of your "
+        "own from scratch."
     )
     if going_on is not None:
         reason = f"{show_text(going_on.folder)} began with it."
