@@ -33,7 +33,7 @@ class CentreDetector:
 
 
 @pytest.fixture(scope="module")
-def taught():
+def taught(tmp_path_factory):
     """Photos, their features and examples, and what was learned from them."""
     labels = [number % 2 for number in range(48)]
     pictures = [
@@ -42,10 +42,14 @@ def taught():
     ]
     photos = Photos.make([f"{number}.png" for number in range(48)], labels)
     sheets = examples.make_sheets(pictures, CentreDetector())
-    network = JointNetwork()
+    whole, start, _ = examples.split_backbone()
+    scene = learning.write_scene(whole, tmp_path_factory.mktemp("imagenet"))
+    network = JointNetwork(SceneNetwork(scene.read_bytes()))
     features = network.predict_features(sheets)
+    exact = learning.find_features(whole).predict_on_batch(sheets[:3, :224])
+    for one, other in zip(features[:, :1280], exact, strict=False):
+        assert one @ other / np.linalg.norm(one) / np.linalg.norm(other) > 0.99
     own = learning.make_photo_examples(photos, SOURCES, sheets, features)
-    _, start, _ = examples.split_backbone()
     drawn = examples.make_drawn_examples(
         start, *examples.draw_sheets(8, 4, CentreDetector()), network
     )

@@ -57,7 +57,7 @@ def main():
     parser.add_argument("--every", type=int, nargs="+", default=[1, 5, 10])
     parser.add_argument("--frames", type=int, default=300)
     arguments = parser.parse_args()
-    predictor = Predictor.packaged()
+    predictor = Predictor.packaged(faces_only=True)
     detector = predictor.detector
     print(f"OpenCV {cv2.__version__}, {detector.description}, {SIZE[1]} x {SIZE[0]} pixels\n")
     print(

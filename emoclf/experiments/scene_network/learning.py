@@ -127,7 +127,7 @@ def teach(
 
     Args:
         photos: What to learn from.
-        features: With ImageNet's weights, in the order of the photos.
+        features: With ImageNet's weights (see `write_scene`), in the order of the photos.
         examples: The photos' examples, from `make_photo_examples`.
         others: What is added to every batch: how many, and of what.
         settings: How.
@@ -262,6 +262,15 @@ def leave_sources_out(
     return logits
 
 
+def write_scene(network: keras.Model, folder: str | Path) -> Path:
+    """Write a network up to its features for OpenCV, its weights as int8, and return the path.
+
+    Of `split_backbone` it is the one with ImageNet's weights, whose features `teach` begins with:
+    `JointNetwork(SceneNetwork(path.read_bytes()))`. The packaged one has learned from the photos.
+    """
+    return shrink_onnx(write_onnx(find_features(network), Path(folder) / SCENE_FILE_NAME))
+
+
 def write_packaged_answer(
     taught: Taught,
     folder: str | Path,
@@ -281,7 +290,7 @@ def write_packaged_answer(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    shrink_onnx(write_onnx(find_features(taught.network), folder / SCENE_FILE_NAME))
+    write_scene(taught.network, folder)
     weights, bias = (each / temperature for each in taught.end.get_layer("head").get_weights())
     weights[SCENE_FEATURES + _LARGEST] += taught.boost / temperature
     count = SCENE_FEATURES + FACE_FEATURES
@@ -322,11 +331,10 @@ def measure(
     Returns:
         Figures by name, with n and interval.
     """
-    pairs = np.stack([-logits / 2, logits / 2], axis=1)
     scaled = np.zeros(len(photos))
     for source in set(sources):
         own = np.array([each == source for each in sources])
-        scaled[own] = logits[own] / fit_temperature(pairs[~own], photos.labels[~own])
+        scaled[own] = logits[own] / find_temperature(logits[~own], photos.labels[~own])
     happy = 1 / (1 + np.exp(-scaled))
     found = Evaluation(photos, np.stack([1 - happy, happy], axis=1))
     certain = found.confidence >= uncertain_below
