@@ -1,1 +1,1 @@
-"""What people start: the command line, the page, the camera."""
+"""What people start: the lesson, the command line, the page, the camera."""
