@@ -26,6 +26,7 @@ __version__ = "0.8.0"
 _MODULE_OF_NAME: dict[str, str] = {
     name: module
     for module, names in {
+        "apps.lesson.exercises": ("check_exercise",),
         "data.cleaning": (
             "find_problems",
             "quarantine",
