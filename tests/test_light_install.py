@@ -232,6 +232,46 @@ def test_the_lesson_is_written_once_and_byte_for_byte(tmp_path, monkeypatch, rep
     assert (tmp_path / "course" / "model.ipynb").is_file()
 
 
+def read_cells(path):
+    return json.loads(path.read_text(encoding="utf-8"))["cells"]
+
+
+def test_a_class_gets_the_lesson_without_solutions(tmp_path, monkeypatch, repository):
+    monkeypatch.chdir(tmp_path)
+    call("notebook", "--without-solutions", code=0)
+    whole = read_cells(repository / "model.ipynb")
+    kept = [cell for cell in whole if "solution" not in cell["metadata"].get("tags", [])]
+    assert read_cells(tmp_path / "model.ipynb") == kept != whole
+    assert "<summary>Solution" not in (tmp_path / "model.ipynb").read_text(encoding="utf-8")
+    call("notebook", "bare.ipynb", "--without-outputs", code=0)
+    bare = read_cells(tmp_path / "bare.ipynb")
+    assert [cell["source"] for cell in bare] == [cell["source"] for cell in whole]
+    assert not [cell for cell in bare if cell.get("outputs") or cell.get("execution_count")]
+
+
+def test_each_of_a_class_gets_a_seed_and_nobody_elses_outputs(tmp_path, monkeypatch, repository):
+    monkeypatch.chdir(tmp_path)
+    for seed in (0, 7):
+        call("notebook", f"class/{seed}.ipynb", "--seed", seed, code=0)
+        cells = read_cells(tmp_path / "class" / f"{seed}.ipynb")
+        pairs = zip(cells, read_cells(repository / "model.ipynb"), strict=True)
+        (changed,) = [
+            (new["source"], old["source"]) for new, old in pairs if new["source"] != old["source"]
+        ]
+        (line,) = [new for new, old in zip(*changed, strict=True) if new != old]
+        assert re.match(rf"SEED = {seed}\b", line)
+        assert not [cell for cell in cells if cell.get("outputs")]
+    assert "--seed -1 is out of range" in call("notebook", "b.ipynb", "--seed", "-1", code=1).stderr
+    assert not (tmp_path / "b.ipynb").exists()
+
+
+def test_an_adapted_lesson_is_written_as_the_committed_one_is(tmp_path, monkeypatch, repository):
+    monkeypatch.chdir(tmp_path)
+    call("notebook", "--without-solutions", code=0)
+    lines = (repository / "model.ipynb").read_bytes().splitlines()
+    assert set((tmp_path / "model.ipynb").read_bytes().splitlines()) <= set(lines)
+
+
 def test_a_copy_without_the_lesson_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runtime, "find_project", lambda: None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 import shutil
 import textwrap
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from emoclf.apps.commands.terminal import echo
 from emoclf.untrusted import quote_argument, show_text
@@ -174,19 +175,32 @@ def _write_sections(sections: Iterable[str]) -> list[str]:
     return [f"{title}:\n{body.strip(chr(10))}" for title, body in pairs if title != "Args"]
 
 
-def notebook(path: Path = Path("model.ipynb"), /) -> None:
+def notebook(
+    path: Path = Path("model.ipynb"),
+    /,
+    *,
+    seed: int | None = None,
+    without_solutions: bool = False,
+    without_outputs: bool = False,
+) -> None:
     """Write the lesson beside you: a Jupyter notebook.
 
     It trains and tests a network, and shows what every cell has printed once; run it, and it shows
-    yours. Nothing is overwritten.
+    yours. Nothing is overwritten. The options are for a class.
 
     Args:
         path: The new file, or the folder that gets a model.ipynb.
+        seed: Other drawn faces and another split than your neighbour's; leaves out what the cells
+            have printed, which was another seed's.
+        without_solutions: Leave out the solutions of the exercises.
+        without_outputs: Leave out what the cells have printed.
 
     Examples:
       python -m emoclf notebook
       python -m emoclf notebook course/lesson.ipynb
+      python -m emoclf notebook class/anna.ipynb --without-solutions --seed 7
     """
+    from emoclf.config import Settings
     from emoclf.runtime import LESSON_NAME, MissingPartError, find_lesson, require_part
     from emoclf.storage import add_file
 
@@ -197,13 +211,42 @@ def notebook(path: Path = Path("model.ipynb"), /) -> None:
             "python -m emoclf notebook lesson.ipynb"
         )
     source = find_lesson()
-    echo(f"The lesson is in {show_text(add_file([target], partial(shutil.copyfile, source)))}")
+    write = partial(shutil.copyfile, source)
+    if seed is not None:
+        Settings(seed=seed)  # refuses one that is out of range
+    if seed is not None or without_solutions or without_outputs:
+        adapted = _adapt_lesson(
+            json.loads(source.read_bytes()),
+            seed=seed,
+            keeps_solutions=not without_solutions,
+            keeps_outputs=not without_outputs and seed is None,
+        )
+        text = json.dumps(adapted, indent=1, ensure_ascii=False) + "\n"
+        write = partial(Path.write_bytes, data=text.encode())
+    echo(f"The lesson is in {show_text(add_file([target], write))}")
     try:
         require_part("jupyterlab")
         require_part("tensorflow")
     except MissingPartError as error:
         echo(f"Before you open it: {show_text(error)}", err=True)
     echo(f"Next: python -m jupyter lab {quote_argument(target)}")
+
+
+def _adapt_lesson(
+    lesson: dict[str, Any], *, seed: int | None, keeps_solutions: bool, keeps_outputs: bool
+) -> dict[str, Any]:
+    """Return the lesson with another seed, and without what its readers are to find themselves."""
+    cells = []
+    for cell in lesson["cells"]:
+        tags = cell["metadata"].get("tags", [])
+        if "parameters" in tags and seed is not None:
+            lines = [re.sub(r"^SEED = \d+", f"SEED = {seed}", line) for line in cell["source"]]
+            cell = {**cell, "source": lines}
+        if cell["cell_type"] == "code" and not keeps_outputs:
+            cell = {**cell, "outputs": [], "execution_count": None}
+        if keeps_solutions or "solution" not in tags:
+            cells.append(cell)
+    return {**lesson, "cells": cells}
 
 
 def completion(shell: Literal["bash", "zsh", "fish", "powershell"], /) -> None:

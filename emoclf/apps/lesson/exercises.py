@@ -6,6 +6,7 @@ A learner's answer may be anything. Whatever it is or does, it gets a sentence.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -90,7 +91,8 @@ def check_exercise(number: int, namespace: Mapping[str, object] | None = None) -
     if value is None:
         return ExerciseCheck(number, False, f"There is no {name} yet: {task}")
     try:
-        problem = find_problem(value)
+        with warnings.catch_warnings(action="ignore"):
+            problem = find_problem(value)
     except Exception as error:  # noqa: BLE001  what a learner wrote may raise anything
         problem = (
             f"{name} is {_name_type(value)}, and using it raised "
@@ -328,7 +330,7 @@ def _find_problem_of_recall(recall: object) -> str:
 _EXERCISES = {
     1: _Exercise(
         "my_parts",
-        'a list with "train" or "test" for each of the 12 photos.',
+        "a list with 'train' or 'test' for each of the 12 photos.",
         _find_problem_of_parts,
         "No copy of a tested photo is trained on, so the test rewards what was learned, not what "
         "was memorised.",
