@@ -256,6 +256,18 @@ def test_a_model_that_cannot_be_called_gets_a_sentence():
     assert "raised RuntimeError" in check(4, model).text
 
 
+@pytest.mark.parametrize("scale", [1, 1 / 255])
+def test_two_sigmoids_are_no_probabilities_whatever_their_weights(scale):
+    photo = keras.Input((48, 48, 3))
+    maps = layers.Conv2D(4, 3)(layers.RandomFlip("horizontal")(layers.Rescaling(scale)(photo)))
+    features = layers.Dropout(0.5)(layers.GlobalAveragePooling2D()(maps))
+    model = keras.Model(photo, layers.Dense(2, activation="sigmoid")(features))
+    for seed in range(30):
+        random = np.random.default_rng(seed)
+        model.set_weights([random.normal(0, 0.5, each.shape) for each in model.get_weights()])
+        assert "no probabilities" in check(4, model).text
+
+
 def test_checking_a_model_changes_nothing_about_it():
     model = make_model()
     before = [each.numpy() for each in model.variables]
