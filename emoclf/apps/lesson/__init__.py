@@ -1,1 +1,7 @@
-"""What the lesson, `model.ipynb`, calls beside the package: its exercises, its saved runs."""
+"""What the lesson, `model.ipynb`, calls beside the package: start, runs, exercises, verdicts.
+
+`emoclf/apps/lesson/README.md` is the teacher's page.
+"""
+
+from emoclf.apps.lesson.judging import judge_classifiers
+from emoclf.apps.lesson.showing import show_flaws, show_predictions, upload_photos
