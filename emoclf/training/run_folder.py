@@ -326,8 +326,8 @@ class TrainingResult(Displayed):
 
     def _judge_end(self) -> Iterable[str]:
         """Say so where the last epochs memorise: every one of them, for a spike shows nothing."""
-        end = slice(max(self.best_epoch, len(self.history["val_loss"]) - 2 * _NEAR - 1), None)
-        if len(self.history["val_loss"][end]) < _FEWEST_EPOCHS:
+        end = slice(-_FEWEST_EPOCHS, None)
+        if len(self.history["val_loss"]) < self.best_epoch + _FEWEST_EPOCHS:
             return
         (before, after), (first, last) = (
             (median(self.history[name][self._near]), median(self.history[name][end]))
