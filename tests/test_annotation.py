@@ -276,16 +276,15 @@ def draw_frames_alone(photo, prediction, monkeypatch):
     return annotate_photo(photo, prediction)
 
 
-@pytest.mark.parametrize("side", [300, 1200, 4000])
-@pytest.mark.parametrize("answer", ["Happy", UNCERTAIN])
-def test_a_frame_is_seen_where_a_large_photo_is_shown_small(side, answer, monkeypatch):
+@pytest.mark.parametrize("side", [1200, 4000])
+@pytest.mark.parametrize(("answer", "least"), [("Happy", 0.55), (UNCERTAIN, 0.38)])
+def test_a_frame_is_seen_where_a_large_photo_is_shown_small(side, answer, least, monkeypatch):
     """As in a grid of the lesson: 224 pixels wide, of which a frame's line takes more than one."""
     face = make_face((0.3 * side, 0.3 * side, 0.3 * side, 0.3 * side), answer)
     picture = draw_frames_alone(grey_photo(side, side), make_prediction(face), monkeypatch)
     small = Image.fromarray(picture).resize((224, 224), Image.Resampling.BOX)
     changed = np.abs(np.asarray(small, int) - 128).max(axis=2)
-    edge = changed[60:75, 100:124].max(axis=0)
-    assert (edge > 60).mean() > 0.4
+    assert changed[60:75, 100:124].sum(axis=0).mean() / 255 > least
 
 
 def test_a_frame_of_a_small_face_leaves_the_face_free(monkeypatch):

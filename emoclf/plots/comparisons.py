@@ -171,7 +171,7 @@ def _draw_curve(axis: Axes, curve: CorruptionCurve, report: RobustnessReport) ->
         "s",
         color=BAD_COLOUR,
         markersize=8,
-        label="below the clean photos",
+        label="shown to be below the clean photos",
     )
     clean = report.clean_balanced.value
     axis.axhline(clean, color="black", linewidth=0.9, label=f"clean, {clean:.3f}")

@@ -46,7 +46,7 @@ def plot_confusion_matrix(
         The figure: rows are true classes, columns are predictions.
     """
     names, counts = evaluation.photos.class_names, evaluation.confusion
-    axes = _make_cells(len(names), has_photos=images is not None)
+    figure, axes = _make_cells(len(names), has_photos=images is not None)
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     for truth, predicted in np.ndindex(*counts.shape):
         inside = (evaluation.labels == truth) & (evaluation.predicted_labels == predicted)
@@ -60,7 +60,6 @@ def plot_confusion_matrix(
             images=shown,
         )
     _name_cells(axes, [f"true: {name}" for name in names], [f"predicted: {name}" for name in names])
-    figure: Figure = axes[0, 0].figure
     return figure
 
 
@@ -90,7 +89,7 @@ def plot_paired(
         ValueError: If the two are of different photos.
     """
     check_same_photos(first, second, names)
-    axes = _make_cells(2, has_photos=images is not None)
+    figure, axes = _make_cells(2, has_photos=images is not None)
     titles = np.array(
         [["both right", f"only {names[0]} right"], [f"only {names[1]} right", "both wrong"]]
     )
@@ -108,14 +107,13 @@ def plot_paired(
         )
     rows, columns = ([f"{name} right", f"{name} wrong"] for name in names)
     _name_cells(axes, rows, columns)
-    figure: Figure = axes[0, 0].figure
     return figure
 
 
-def _make_cells(side: int, *, has_photos: bool) -> Any:
-    """Return `side` by `side` axes, lower where they hold numbers alone."""
+def _make_cells(side: int, *, has_photos: bool) -> tuple[Figure, Any]:
+    """Return a figure with `side` by `side` axes, lower where they hold numbers alone."""
     figure = make_figure(3.1 * side + 0.6, (2.6 if has_photos else 0.7) * side + 0.7)
-    return figure.subplots(side, side, squeeze=False)
+    return figure, figure.subplots(side, side, squeeze=False)
 
 
 def _fill_cell(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from emoclf.display import count_noun
 from emoclf.plots.style import BAD_COLOUR, FRAME_COLOUR, GOOD_COLOUR, make_figure
@@ -131,7 +132,7 @@ def _draw_curves(axis: Axes, history: History, name: str) -> None:
         label="what validation lags behind",
     )
     axis.set(xlabel="epoch", ylabel=name, xlim=(0.5, None))
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     if name == "accuracy":
         last = (trained - validated)[-_WINDOW:]
         points = round(100 * float(np.median(last)))
@@ -148,7 +149,7 @@ def _set_limits(axis: Axes, histories: Iterable[History], name: str) -> None:
     top = 1.08 * max(map(_find_usual_top, curves))
     axis.set_ylim(0, top)
     for line in list(axis.lines):
-        for epoch, value in zip(*line.get_data(), strict=True):
+        for epoch, value in np.asarray(line.get_xydata()).tolist():
             if value <= top:
                 continue
             axis.plot(epoch, top, "^", color=line.get_color(), markersize=9, clip_on=False)

@@ -52,7 +52,7 @@ def plot_maps(
             f"{[each.shape for each in found]}, {len(texts)} titles. Of a batch of feature maps "
             "give np.moveaxis(output[0], -1, 0)."
         )
-    axes = _make_tiles(len(found) + 1, columns, most_inches=2.6)
+    figure, axes = _make_tiles(len(found) + 1, columns, most_inches=2.6)
     _show_tile(axes[0], photo, "photo", cmap="gray", vmin=0, vmax=255)
     for axis, values, text in zip(axes[1:], found, texts, strict=True):
         low, high = float(values.min()), float(values.max())
@@ -60,7 +60,6 @@ def plot_maps(
         scale = ("RdBu_r", -most) if low < 0 else ("gray", 0)
         _show_tile(axis, values, text, cmap=scale[0], vmin=scale[1], vmax=most)
         axis.set_xlabel(f"{axis.get_xlabel()}, {low:.3g} to {high:.3g}", fontsize=8)
-    figure: Figure = axes[0].figure
     return figure
 
 
@@ -86,7 +85,7 @@ def plot_filters(kernels: np.ndarray, *, columns: int = 8) -> Figure:
         )
     most = float(np.abs(weights).max()) or 1.0
     pictures = np.moveaxis(0.5 + weights / (2 * most), -1, 0)
-    axes = _make_tiles(len(pictures), columns, most_inches=1.0)
+    figure, axes = _make_tiles(len(pictures), columns, most_inches=1.0)
     for number, (axis, picture) in enumerate(zip(axes, pictures, strict=True), 1):
         _show_tile(
             axis,
@@ -97,7 +96,6 @@ def plot_filters(kernels: np.ndarray, *, columns: int = 8) -> Figure:
             vmax=1,
         )
         axis.set_xlabel("")
-    figure: Figure = axes[0].figure
     height, width, channels, _ = weights.shape
     figure.supxlabel(
         f"{len(pictures)} kernels of {height} x {width} x {channels} weights; grey is 0", fontsize=9
@@ -105,8 +103,8 @@ def plot_filters(kernels: np.ndarray, *, columns: int = 8) -> Figure:
     return figure
 
 
-def _make_tiles(count: int, columns: int, *, most_inches: float) -> list[Axes]:
-    """Return places for pictures, as few per row as make no more rows."""
+def _make_tiles(count: int, columns: int, *, most_inches: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure and its places for pictures, as few per row as make no more rows."""
     rows = -(-count // columns)
     columns = -(-count // rows)
     side_inches = min(most_inches, 10.5 / columns)
@@ -114,7 +112,7 @@ def _make_tiles(count: int, columns: int, *, most_inches: float) -> list[Axes]:
     axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for axis in axes[count:]:
         axis.remove()
-    return list(axes[:count])
+    return figure, axes[:count]
 
 
 def _show_tile(axis: Axes, picture: np.ndarray, title: str, **scale: Any) -> None:
