@@ -66,9 +66,11 @@ def _reduce_colours(picture: Image.Image) -> Image.Image:
     packed = np.asarray(picture, dtype=np.int32) @ (65536, 256, 1)
     values, place = np.unique(packed.ravel(), return_inverse=True)
     colours = np.stack([values >> 16, values >> 8 & 255, values & 255], axis=1).astype(np.float32)
+    size = (picture.width // 2 or 1, picture.height // 2 or 1)
+    thin = picture.resize(size, Image.Resampling.NEAREST)
     own = [ImageColor.getrgb(colour) for colour in _KEPT_COLOURS]
     for count in (64, 128, 256):
-        found = picture.quantize(count - len(own), kmeans=packed.size // 100).getpalette() or []
+        found = thin.quantize(count - len(own), kmeans=packed.size // 400).getpalette() or []
         palette = np.array([*own, *np.reshape(found, (-1, 3))][:count], dtype=np.float32)
         nearest = np.argmin((palette**2).sum(axis=1) - 2 * colours @ palette.T, axis=1)
         errors = np.abs(palette[nearest] - colours).max(axis=1)[place]
