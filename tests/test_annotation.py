@@ -269,3 +269,34 @@ def test_a_folder_that_is_a_file_is_an_error(tmp_path):
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(OSError, match="taken"):
         save_annotated(grey_photo(330, 330), make_prediction(), folder=tmp_path / "taken")
+
+
+def draw_frames_alone(photo, prediction, monkeypatch):
+    monkeypatch.setattr(annotation, "_draw_label", lambda *_, **__: None)
+    return annotate_photo(photo, prediction)
+
+
+@pytest.mark.parametrize("side", [1200, 4000])
+@pytest.mark.parametrize(("answer", "least"), [("Happy", 0.55), (UNCERTAIN, 0.38)])
+def test_a_frame_is_seen_where_a_large_photo_is_shown_small(side, answer, least, monkeypatch):
+    """As in a grid of the lesson: 224 pixels wide, of which a frame's line takes more than one."""
+    face = make_face((0.3 * side, 0.3 * side, 0.3 * side, 0.3 * side), answer)
+    picture = draw_frames_alone(grey_photo(side, side), make_prediction(face), monkeypatch)
+    small = Image.fromarray(picture).resize((224, 224), Image.Resampling.BOX)
+    changed = np.abs(np.asarray(small, int) - 128).max(axis=2)
+    assert changed[60:75, 100:124].sum(axis=0).mean() / 255 > least
+
+
+def test_a_frame_of_a_small_face_leaves_the_face_free(monkeypatch):
+    face = make_face((500, 500, 24, 24))
+    picture = draw_frames_alone(grey_photo(4000, 4000), make_prediction(face), monkeypatch)
+    assert (picture[506:519, 506:519] == 128).all()
+
+
+@pytest.mark.parametrize("box", [(0, 0, 400, 400), (-30, -10, 500, 500), (2, 1, 396, 420)])
+def test_a_face_that_fills_the_photo_keeps_a_frame_of_its_own(box, monkeypatch):
+    whole = make_face((0, 0, 400, 400), "Sad", is_whole_photo=True)
+    prediction = replace(make_prediction(make_face(box)), photo=whole)
+    picture = draw_frames_alone(grey_photo(400, 400), prediction, monkeypatch)
+    assert count_pixels(picture, COLOURS[0]) > 4 * 300
+    assert count_pixels(picture, COLOURS[1]) > 4 * 300

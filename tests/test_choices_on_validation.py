@@ -36,17 +36,36 @@ TRUTH = [0, 0, 0, 1, 0, 1, 1, 1]
 
 
 def test_reliability_of_a_worked_example():
-    result = evaluate([1, 0, 1, 1, 1], [0.9, 0.9, 0.6, 0.62, 0.1])
+    happy = np.repeat([0.9, 0.9, 0.6, 0.62, 0.1], 10)
+    result = evaluate(np.repeat([1, 0, 1, 1, 1], 10), happy)
     found = measure_reliability(result, bins=5)
     middle, last = found.bins
     assert (middle.low, middle.high) == pytest.approx((0.6, 0.8))
     assert middle.confidence == pytest.approx(0.61)
-    assert middle.accuracy == wilson_interval(2, 2)
-    assert last.accuracy == wilson_interval(1, 3)
+    assert middle.accuracy == wilson_interval(20, 20)
+    assert last.accuracy == wilson_interval(10, 30)
     expected = expected_calibration_error(result)
     assert found.error.value == pytest.approx(expected)
     with pytest.raises(ValueError, match="bins=0"):
         measure_reliability(result, bins=0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ((12, 0, 0, 15, 30), [(0.5, 0.6, 12), (0.8, 0.9, 15), (0.9, 1.0, 30)]),
+        ((2, 3, 4, 1, 30), [(0.5, 0.9, 10), (0.9, 1.0, 30)]),
+        ((20, 0, 0, 9, 9), [(0.5, 0.6, 20), (0.8, 1.0, 18)]),
+        ((20, 0, 0, 9, 0), [(0.5, 0.9, 29)]),
+        ((0, 2, 0, 1, 0), [(0.6, 0.9, 3)]),
+    ],
+)
+def test_bins_of_a_few_photos_are_merged(counts, expected):
+    happy = np.repeat([0.55, 0.65, 0.75, 0.85, 0.95], counts)
+    found = measure_reliability(evaluate(np.ones(len(happy), int), happy), bins=10)
+    merged = [(each.low, each.high, each.accuracy.count) for each in found.bins]
+    np.testing.assert_allclose(merged, expected)
+    assert ("3 of 3" in str(found)) == (sum(counts) == 3)
 
 
 def test_reliability_says_who_is_overconfident():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from emoclf.display import Table
 from emoclf.evaluation import (
     Estimate,
     collect_predictions,
@@ -256,3 +257,13 @@ def test_an_evaluation_shows_itself_as_text_and_as_html():
 
 def test_estimate_reads_as_a_sentence():
     assert str(Estimate(0.5, 0.25, 0.75, 12)) == "0.500 (95 % interval 0.250 to 0.750, n = 12)"
+
+
+def test_fractions_of_a_few_photos_are_counts():
+    one_happy = make_evaluation([0] * 40 + [1], np.eye(2)[[0] * 38 + [1, 1, 1]])
+    numbers, classes = (each for each in one_happy.blocks() if isinstance(each, Table))
+    assert numbers.rows[0][1] == pytest.approx(39 / 41)
+    assert classes.rows[0][1:] == (1.0, 0.95, pytest.approx(76 / 78), 40)
+    assert classes.rows[1][1:] == ("1 of 3", "1 of 1", None, 1)
+    few, _ = (each for each in one_happy.take([0, 38, 40]).blocks() if isinstance(each, Table))
+    assert [row[1] for row in few.rows if row[0] in ("accuracy", "always Sad")] == ["2 of 3"] * 2

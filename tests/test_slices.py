@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
+from emoclf.display import Table
 from emoclf.evaluation import slice_evaluation, slices
 from emoclf.evaluation.slices import SMALL_SLICE, correct_for_many
 from tests.evaluations import make_evaluation
@@ -162,3 +163,14 @@ def test_json_holds_the_report():
 def test_bad_arguments_are_named(measures, cuts, message):
     with pytest.raises(ValueError, match=message):
         slice_evaluation(answer([1, 0]), measures, cuts=cuts)
+
+
+def test_a_slice_of_a_few_photos_gives_counts_and_no_fraction():
+    values = np.array(["one"] + ["nine"] * 9 + ["ten"] * 10 + ["many"] * 40)
+    report = slice_evaluation(answer([True] * 5 + [False] * 5 + [True] * 50), {"kind": values})
+    table = next(block for block in report.blocks() if isinstance(block, Table))
+    cells = {row[0].partition(": ")[2]: row[1] for row in table.rows}
+    assert cells == {"one": "1 of 1", "nine": "4 of 9", "ten": 1.0, "many": 1.0}
+    always = {row[0].partition(": ")[2]: row[4] for row in table.rows}
+    assert always["one"] is None
+    assert always["many"] is not None

@@ -175,13 +175,20 @@ def test_callbacks_stop_last_and_save_before(photos, tmp_path):
     assert any(isinstance(callback, BestCheckpoint) for callback in callbacks)
 
 
-def read_curves(validated, trained, *, count, folder):
-    """What is said of the best of two epochs, with so many validation photos."""
+def read_curves(validated, trained, *, count, folder, losses=(0.5, 0.4, 0.3), first=0.6):
+    """What is said of a training, with so many validation photos."""
     paths, parts = map(str, range(count + 1000)), ["validation"] * count + ["train"] * 1000
     photos = Photos.make(paths, np.arange(count + 1000) % 2, parts=parts)
     run = Run(folder)
     run.save(Settings(), photos)
-    history = {"accuracy": [0.6, trained], "val_accuracy": [0.6, validated], "val_loss": [0.5, 0.4]}
+    trained, validated = np.broadcast_arrays(np.atleast_1d(trained), np.atleast_1d(validated))
+    epochs = len(losses)
+    history = {
+        "accuracy": [first, *np.resize(trained, epochs - 1).tolist()],
+        "val_accuracy": [first, *np.resize(validated, epochs - 1).tolist()],
+        "loss": np.linspace(0.6, 0.1, epochs).tolist(),
+        "val_loss": list(losses),
+    }
     assert "one class only" in str(TrainingResult(run, history, collapse="one class only"))
     return str(TrainingResult(run, history, collapse=None))
 
@@ -189,8 +196,8 @@ def read_curves(validated, trained, *, count, folder):
 @pytest.mark.parametrize(
     ("validated", "trained", "count", "expected"),
     [
-        (0.75, 0.99, 200, ["Epoch 2 of 2", "gap of 24 points (18 to", "more epochs may help"]),
-        (0.75, 0.76, 1000, ["Epoch 2 of 2", "no sign of overfitting (n = 1,000)"]),
+        (0.75, 0.99, 200, ["Epoch 3 of 3", "gap of 24 points (18 to", "more epochs may help"]),
+        (0.75, 0.76, 1000, ["Epoch 3 of 3", "no sign of overfitting (n = 1,000)"]),
         (0.75, 0.84, 40, ["leads validation by 9 points", "n = 40", "do not tell whether"]),
         (0.75, 0.76, 40, ["n = 40", "do not tell whether"]),
         (0.47, 1.0, 15, ["too few to tell (n = 15)"]),
@@ -206,6 +213,37 @@ def test_curves_are_read_in_words_as_far_as_the_photos_allow(
     if "too few" in text or "do not tell" in text:
         assert "means overfitting" not in text
         assert "no sign" not in text
+
+
+def test_one_epoch_decides_nothing_about_overfitting(tmp_path):
+    """The best epoch's validation accuracy is a dip; those before and after it keep up."""
+    losses = (0.7, 0.6, 0.5, 0.4, 0.3, 0.35, 0.35)
+    dip = (0.9, 0.9, 0.9, 0.7, 0.9, 0.9)
+    text = read_curves(dip, 0.91, count=1000, folder=tmp_path / "dip", losses=losses)
+    assert "no sign of overfitting" in text
+    text = read_curves(0.75, 0.99, count=1000, folder=tmp_path / "two", losses=(0.5, 0.4))
+    assert "cannot be said after 2 epochs." in text
+    assert "overfitting" not in text
+
+
+@pytest.mark.parametrize(
+    ("later", "is_rise"),
+    [
+        ((0.3, 0.31, 3.0, 0.31, 0.3), False),
+        ((0.3, 0.31, 0.3, 3.0, 2.0), False),
+        ((0.31, 0.33, 0.32, 0.33, 0.31), False),
+        ((0.3, 0.4, 0.5, 0.6, 0.7), True),
+        ((0.3, 9.0), False),
+        ((3.0, 0.3, 3.0), False),
+    ],
+)
+def test_a_rise_of_the_validation_loss_is_said_and_a_spike_is_not(later, is_rise, tmp_path):
+    losses = (0.6, 0.4, 0.3, 0.29, 0.3, *later)
+    text = read_curves(0.9, 0.91, count=1000, folder=tmp_path, losses=losses)
+    assert text.startswith("Epoch 4 of")
+    assert "no sign of overfitting" in text
+    assert ("After epoch 4 the validation loss rises" in text) == is_rise
+    assert ("trained longer, it overfits" in text) == is_rise
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(True, {0: 40 / 60, 1: 40 / 20}), (False, None)])

@@ -113,7 +113,7 @@ def compare_evaluations(
     Raises:
         ValueError: If the two are of different photos.
     """
-    _check_same_photos(first, second, names)
+    check_same_photos(first, second, names)
     votes = _count_votes(first, second)
     differences = {"accuracy": _subtract_accuracies(first, second)}
     differences |= _subtract_figures(first, second, resamples, seed)
@@ -127,7 +127,8 @@ def compare_evaluations(
     )
 
 
-def _check_same_photos(first: Evaluation, second: Evaluation, names: tuple[str, str]) -> None:
+def check_same_photos(first: Evaluation, second: Evaluation, names: tuple[str, str]) -> None:
+    """Raise unless two evaluations are of the same photos, with the same duplicates."""
     one, other = first.photos, second.photos
     same = one.paths == other.paths and np.array_equal(one.labels, other.labels)
     if not same or one.class_names != other.class_names:

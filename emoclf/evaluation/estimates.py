@@ -18,6 +18,9 @@ from emoclf.photos import Photos
 ESTIMATE_HEADERS = ("value", "95 % interval", "n")
 """Heads of the columns that `Estimate.to_cells` fills."""
 
+TOO_FEW = 10
+"""A fraction of fewer photos than this is written as counts, and drawn as no finding."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -40,9 +43,16 @@ class Estimate:
         """The interval in words, for example `0.912 to 0.951`."""
         return f"{self.low:.3f} to {self.high:.3f}"
 
-    def to_cells(self) -> tuple[float, str, int]:
-        """Return the cells of a table under `ESTIMATE_HEADERS`."""
-        return self.value, self.interval, self.count
+    def to_cells(self, *, is_fraction: bool = False) -> tuple[float | str, str, int]:
+        """Return the cells of a table under `ESTIMATE_HEADERS`; see also `fraction`."""
+        return self.fraction if is_fraction else self.value, self.interval, self.count
+
+    @property
+    def fraction(self) -> float | str:
+        """The value of a fraction; of fewer than `TOO_FEW` photos the counts, such as `1 of 2`."""
+        if not 0 < self.count < TOO_FEW:
+            return self.value
+        return f"{round(self.value * self.count)} of {self.count}"
 
     def __str__(self) -> str:
         """Return for example `0.934 (95 % interval 0.912 to 0.951, n = 600)`."""

@@ -14,6 +14,7 @@ from emoclf.display import Displayed, Table
 from emoclf.evaluation.bootstrap import count_different
 from emoclf.evaluation.estimates import (
     ESTIMATE_HEADERS,
+    TOO_FEW,
     ClassScores,
     Curves,
     Estimate,
@@ -203,25 +204,33 @@ class Evaluation(Displayed):
     def blocks(self) -> Iterable[str | Table]:
         """Return the figures, the classes, and what cannot be concluded."""
         found = self.estimates
-        rows: list[tuple[str, Estimate, float | None]] = [
-            ("accuracy", self.accuracy, None),
-            ("balanced accuracy", self.balanced_accuracy, None),
-            (f"always {self.majority_class}", self.majority_accuracy, None),
+        rows: list[tuple[object, ...]] = [
+            ("accuracy", *self.accuracy.to_cells(is_fraction=True)),
+            ("balanced accuracy", *self.balanced_accuracy.to_cells()),
+            (
+                f"always {self.majority_class}",
+                *self.majority_accuracy.to_cells(is_fraction=True),
+            ),
         ]
         if self.curves and found.roc_auc and found.average_precision:
-            rows.append(("ROC AUC", found.roc_auc, 0.5))
-            rows.append(("average precision", found.average_precision, self.curves.prevalence))
-        rows.append((f"F1 of {self.photos.class_names[-1]}", found.f1[-1], None))
-        rows.append(("calibration error (0 is best)", found.calibration_error, None))
-        yield Table(
-            ("", *ESTIMATE_HEADERS, "guessing"),
-            [(title, *estimate.to_cells(), guess) for title, estimate, guess in rows],
-        )
+            rows.append(("ROC AUC", *found.roc_auc.to_cells(), 0.5))
+            precision = found.average_precision.to_cells()
+            rows.append(("average precision", *precision, self.curves.prevalence))
+        rows.append((f"F1 of {self.photos.class_names[-1]}", *found.f1[-1].to_cells()))
+        rows.append(("calibration error (0 is best)", *found.calibration_error.to_cells()))
+        headers = ("", *ESTIMATE_HEADERS, "guessing")
+        yield Table(headers, [(*row, None)[: len(headers)] for row in rows])
         yield ""
         yield Table(
             ("class", "precision", "recall", "F1", "photos"),
             [
-                (s.class_name, s.precision.value, s.recall.value, s.f1, s.recall.count)
+                (
+                    s.class_name,
+                    s.precision.fraction,
+                    s.recall.fraction,
+                    s.f1 if s.recall.count >= TOO_FEW else None,
+                    s.recall.count,
+                )
                 for s in self.per_class
             ],
         )

@@ -11,7 +11,7 @@ import numpy as np
 from emoclf.display import Displayed, Table
 from emoclf.evaluation import Estimate, Evaluation
 from emoclf.evaluation.bootstrap import find_interval, resample_figures
-from emoclf.evaluation.estimates import ESTIMATE_HEADERS
+from emoclf.evaluation.estimates import ESTIMATE_HEADERS, TOO_FEW
 from emoclf.evaluation.figures import (
     CALIBRATION_BINS,
     measure_calibration_error,
@@ -41,7 +41,8 @@ class Reliability(Displayed):
     """The reliability diagram of a network, as numbers.
 
     Attributes:
-        bins: The bins that hold predictions, by rising confidence.
+        bins: The bins, by rising confidence; each holds `TOO_FEW` predictions or more, unless there
+            are fewer in all.
         error: Expected calibration error, with interval.
         error_by_chance: What a calibrated network would show on these photos, on average.
         photos: Number of photos.
@@ -54,7 +55,10 @@ class Reliability(Displayed):
 
     def blocks(self) -> Iterable[str | Table]:
         """Return the bins, and what they show."""
-        rows = [(f"{b.low:.2f} to {b.high:.2f}", *b.accuracy.to_cells()) for b in self.bins]
+        rows = [
+            (f"{b.low:.2f} to {b.high:.2f}", *b.accuracy.to_cells(is_fraction=True))
+            for b in self.bins
+        ]
         yield Table(("confidence", "accuracy", *ESTIMATE_HEADERS[1:]), rows)
         yield f"calibration error {self.error}"
         yield f"A calibrated network would show {self.error_by_chance:.3f} by chance."
@@ -72,8 +76,8 @@ def measure_reliability(evaluation: Evaluation, *, bins: int = CALIBRATION_BINS)
     Args:
         evaluation: The evaluation of any photos.
         bins: Number of bins of equal width between 0 and 1; the confidence of two classes is never
-            below one half, so half of them stay empty. The error is always of `CALIBRATION_BINS`
-            bins.
+            below one half, so half of them stay empty. One of fewer than `TOO_FEW` predictions is
+            merged with the next. The error is always of `CALIBRATION_BINS` bins.
 
     Returns:
         The bins that hold predictions, and the calibration error.
@@ -85,15 +89,31 @@ def measure_reliability(evaluation: Evaluation, *, bins: int = CALIBRATION_BINS)
         raise ValueError(f"bins={bins} should be 1 or more, for example {CALIBRATION_BINS}.")
     numbers = number_bins(evaluation.confidence, bins)
     found = []
-    for number in np.unique(numbers):
-        inside = numbers == number
-        ends = float(number / bins), float((number + 1) / bins)
+    for first, last in _merge_bins(np.bincount(numbers, minlength=bins)):
+        inside = (numbers >= first) & (numbers <= last)
         confidence = float(evaluation.confidence[inside].mean())
-        found.append(ReliabilityBin(*ends, confidence, evaluation.take(inside).accuracy))
+        accuracy = evaluation.take(inside).accuracy
+        found.append(ReliabilityBin(first / bins, (last + 1) / bins, confidence, accuracy))
     figures = evaluation.estimates
     return Reliability(
         tuple(found), figures.calibration_error, figures.error_by_chance, len(evaluation.photos)
     )
+
+
+def _merge_bins(counts: np.ndarray) -> list[tuple[int, int]]:
+    """Return the first and last of the bins that are taken together, without empty ends."""
+    merged: list[tuple[int, int]] = []
+    first, held = -1, 0
+    for number in np.flatnonzero(counts).tolist():
+        first, held = number if held == 0 else first, held + int(counts[number])
+        if held >= TOO_FEW:
+            merged.append((first, number))
+            held = 0
+    if held and merged:
+        merged[-1] = (merged[-1][0], number)
+    elif held:
+        merged.append((first, number))
+    return merged
 
 
 def expected_calibration_error(evaluation: Evaluation, *, bins: int = CALIBRATION_BINS) -> float:

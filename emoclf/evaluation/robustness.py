@@ -131,14 +131,14 @@ class RobustnessReport(Displayed):
                 f"Clean, nothing shows that these {photos} are predicted better than by guessing "
                 f"(balanced accuracy {clean}), so no corruption is shown to matter."
             )
-        shown = [each for each in self.curves if self._find_apart(each)]
+        shown = [each for each in self.curves if self.find_apart(each)]
         if not shown:
             return (
                 "At no severity of any corruption do the intervals lie apart: with "
                 f"{photos} no corruption is shown to matter."
             )
         curve = min(shown, key=lambda each: each.mean)
-        first = self._find_apart(curve)[0]
+        first = self.find_apart(curve)[0]
         return (
             f"Most damaging: {curve.corruption.title.partition(':')[0]}. Over its severities the "
             f"balanced accuracy is {curve.mean:.3f} on average, {clean.value - curve.mean:.3f} "
@@ -147,7 +147,7 @@ class RobustnessReport(Displayed):
             "severities are no common scale, so which corruption is worst depends on them."
         )
 
-    def _find_apart(self, curve: CorruptionCurve) -> list[float]:
+    def find_apart(self, curve: CorruptionCurve) -> list[float]:
         """Return the severities at which the balanced accuracy is shown to be below the clean."""
         pairs = zip(curve.corruption.severities, curve.balanced, strict=True)
         return [severity for severity, each in pairs if each.high < self.clean_balanced.low]

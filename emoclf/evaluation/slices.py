@@ -16,7 +16,7 @@ import numpy as np
 
 from emoclf.config import SEED
 from emoclf.display import Displayed, Table
-from emoclf.evaluation.estimates import ESTIMATE_HEADERS, Estimate
+from emoclf.evaluation.estimates import ESTIMATE_HEADERS, TOO_FEW, Estimate
 from emoclf.evaluation.evaluation import Evaluation
 
 SMALL_SLICE = 20
@@ -47,6 +47,11 @@ class Slice:
     accuracy: Estimate
     majority_accuracy: float
     is_small: bool
+
+    @property
+    def is_tiny(self) -> bool:
+        """Whether there are too few photos for a fraction of them to say anything."""
+        return self.accuracy.count < TOO_FEW
 
 
 @dataclass(frozen=True)
@@ -101,8 +106,8 @@ class SliceReport(Displayed):
         rows = [
             (
                 f"{each.measure}: {each.name}",
-                *each.accuracy.to_cells(),
-                each.majority_accuracy,
+                *each.accuracy.to_cells(is_fraction=True),
+                None if each.is_tiny else each.majority_accuracy,
                 "few photos" if each.is_small else None,
             )
             for each in self.slices

@@ -32,6 +32,9 @@ MIN_SIDE_PX: int = 320
 _MIN_CANVAS = (44, 176)
 """Smallest `(height, width)` in pixels of the result, so that a label fits into it."""
 
+_LINES_ACROSS = 160
+"""A frame's line is so many times thinner than the photo is long."""
+
 _MIN_FONT_PX = 11
 _MAX_LABEL_SHARE = 3.0
 """A label that is wider than this many times its box is shortened."""
@@ -71,7 +74,8 @@ def annotate_photo(
         _draw_label(canvas, whole, [label], NEUTRAL_COLOUR, [])
         return np.array(canvas)
     classes = tuple(prediction.probabilities)
-    boxes = [_place_box(face, scale, photo) for face in shown]
+    frame = _find_line_width(canvas) + 3 if shown[0].is_whole_photo else 0
+    boxes = [_place_box(each, scale, photo, 0 if each.is_whole_photo else frame) for each in shown]
     for face, box in zip(reversed(shown), reversed(boxes), strict=True):
         colour = _colour_of(face, classes)
         _draw_box(canvas, box, colour, is_broken=face.answer == UNCERTAIN)
@@ -145,11 +149,12 @@ def _make_canvas(photo: np.ndarray, scale: int) -> Image.Image:
     return canvas
 
 
-def _place_box(face: FacePrediction, scale: int, photo: np.ndarray) -> _Box:
-    """Return `(left, top, right, bottom)` in pixels of the canvas, inside the photo."""
+def _place_box(face: FacePrediction, scale: int, photo: np.ndarray, margin: int) -> _Box:
+    """Return `(left, top, right, bottom)` in pixels of the canvas, inside the photo's margin."""
     left, top, width, height = (value * scale for value in face.box)
     ends = np.array(photo.shape[1::-1]) * scale - 1
-    corners = np.clip([(left, top), (left + width, top + height)], 0, ends)
+    low = np.minimum(margin, ends // 4)
+    corners = np.clip([(left, top), (left + width, top + height)], low, ends - low)
     return tuple(corners.ravel().tolist())
 
 
@@ -167,10 +172,16 @@ def _colour_of(face: FacePrediction, classes: tuple[str, ...]) -> str:
     return COLOURS[classes.index(face.answer) % len(COLOURS)]
 
 
+def _find_line_width(canvas: Image.Image) -> int:
+    """Return a width in pixels that is still seen where a large photo is shown small."""
+    return max(2, round(max(canvas.size) / _LINES_ACROSS))
+
+
 def _draw_box(canvas: Image.Image, box: _Box, colour: str, *, is_broken: bool) -> None:
     """Draw a frame with a dark edge, so that it shows on light and on coloured ground."""
     draw = ImageDraw.Draw(canvas)
-    width = max(2, round(max(canvas.size) / 320))
+    width = _find_line_width(canvas)
+    width = max(2, min(width, round(min(box[2] - box[0], box[3] - box[1]) / 12)))
     draw.rectangle(
         (box[0] - 1, box[1] - 1, box[2] + 1, box[3] + 1), outline="black", width=width + 2
     )

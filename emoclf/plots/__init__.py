@@ -3,19 +3,21 @@
 The two classes keep their colours in every figure: Sad blue, Happy orange. Both can be told apart
 by readers who are colour-blind, and every bar and every line carries its name as well.
 
-`photos` shows photos, their maps and what is in a folder, `learning` one network, `comparisons`
-several of them, slices and corruptions; `style` holds what all figures share.
+`photos` shows photos, their explanations and what is in a folder, `maps` what a convolution makes
+of one, `learning` how a network is trained, `evaluation` how good it is, `comparisons` several of
+them, slices and corruptions; `style` holds what all figures share.
 """
 
 from emoclf.plots.comparisons import plot_baselines, plot_comparison, plot_robustness, plot_slices
-from emoclf.plots.learning import (
+from emoclf.plots.evaluation import (
     plot_confusion_matrix,
-    plot_learning_curves,
-    plot_learning_rate_curve,
+    plot_paired,
     plot_reliability,
     plot_risk_coverage,
     plot_roc_and_precision_recall,
 )
+from emoclf.plots.learning import plot_learning_curves, plot_learning_rate_curve, plot_trainings
+from emoclf.plots.maps import plot_filters, plot_maps
 from emoclf.plots.photos import (
     plot_augmentation,
     plot_class_balance,
@@ -33,9 +35,12 @@ __all__ = [
     "plot_comparison",
     "plot_confusion_matrix",
     "plot_explanations",
+    "plot_filters",
     "plot_fractions_on_person",
     "plot_learning_curves",
     "plot_learning_rate_curve",
+    "plot_maps",
+    "plot_paired",
     "plot_photo_grid",
     "plot_predictions",
     "plot_problem_counts",
@@ -44,4 +49,5 @@ __all__ = [
     "plot_robustness",
     "plot_roc_and_precision_recall",
     "plot_slices",
+    "plot_trainings",
 ]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
+from emoclf.evaluation.estimates import TOO_FEW
 from emoclf.plots.style import (
     BAD_COLOUR,
+    FEW_COLOUR,
     FRAME_COLOUR,
     class_colour,
     draw_estimate,
@@ -100,11 +103,13 @@ def plot_slices(report: SliceReport) -> Figure:
 
     Returns:
         The figure: a row per slice, a line at the accuracy on all photos, a cross for the accuracy
-        of always predicting the more frequent class in the slice.
+        of always predicting the more frequent class in the slice. Slices of fewer than `TOO_FEW`
+        photos are named below it, and nothing of them is drawn.
     """
-    slices, overall = report.slices, report.overall.value
-    figure = make_figure(9, 1.4 + 0.3 * len(slices))
-    axis = figure.subplots()
+    slices = [each for each in report.slices if not each.is_tiny]
+    tiny = [each for each in report.slices if each.is_tiny]
+    figure = make_figure(9, 1.4 + 0.3 * len(slices) + 0.25 * bool(tiny))
+    axis, overall = figure.subplots(), report.overall.value
     for row, each in enumerate(slices):
         text = f"n = {each.accuracy.count}" + (", few" if each.is_small else "")
         colour = FRAME_COLOUR if each.is_small else "black"
@@ -117,48 +122,63 @@ def plot_slices(report: SliceReport) -> Figure:
     name_rows(axis, [f"{each.measure}: {each.name}" for each in slices], fontsize=8)
     axis.set(xlim=(-0.02, 1.02), xlabel="accuracy")
     axis.legend(ncols=2, **_LEGEND_ABOVE)
+    if tiny:
+        names = "; ".join(f"{e.measure}: {e.name} ({e.accuracy.count})" for e in tiny)
+        text = textwrap.fill(f"Fewer than {TOO_FEW} photos, not drawn: {names}", 115)
+        figure.supxlabel(text, fontsize=8, color=FEW_COLOUR)
     return figure
 
 
 def plot_robustness(report: RobustnessReport) -> Figure:
-    """Show how the accuracy falls with the severity of each corruption.
+    """Show how the balanced accuracy falls with the severity of each corruption.
 
     Args:
         report: From `measure_robustness` or `evaluate_robustness`.
 
     Returns:
-        The figure: a panel per corruption, the accuracy with its 95 % band, the balanced accuracy
-        dashed, and lines for the clean accuracy and for always predicting the more frequent class.
-        Severities are drawn equally far apart.
+        The figure: a panel per corruption, that which hurts most first, with the balanced accuracy
+        (a network that predicts one class for everything has 0.5 of it) and its 95 % band; full
+        red squares where it is shown to be below that of the clean photos. Severities are drawn
+        equally far apart.
     """
-    columns = min(3, len(report.curves))
-    rows = -(-len(report.curves) // columns)
-    figure = make_figure(3.4 * columns, 2.5 * rows + 0.5)
+    curves = sorted(report.curves, key=lambda curve: curve.mean)
+    rows = -(-len(curves) // 3)
+    columns = -(-len(curves) // rows)
+    figure = make_figure(3.4 * columns, 2.6 * rows + 0.5)
     axes: Any = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    for axis, curve in zip(axes.flat, report.curves, strict=False):
+    for axis, curve in zip(axes.flat, curves, strict=False):
         _draw_curve(axis, curve, report)
-    for axis in axes.flat[len(report.curves) :]:
-        axis.set_visible(False)
+    for axis in axes.flat[len(curves) :]:
+        axis.remove()
     for axis in axes[:, 0]:
-        axis.set_ylabel("accuracy")
+        axis.set_ylabel("balanced accuracy", fontsize=9)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     return figure
 
 
 def _draw_curve(axis: Axes, curve: CorruptionCurve, report: RobustnessReport) -> None:
-    blue, orange = class_colour(0), class_colour(1)
-    accuracies = [report.clean, *curve.accuracy]
-    places = range(len(accuracies))
-    lows, highs = [each.low for each in accuracies], [each.high for each in accuracies]
-    axis.fill_between(places, lows, highs, color=blue, alpha=0.2, linewidth=0)
-    values = [each.value for each in accuracies]
-    axis.plot(places, values, "o-", color=blue, markersize=4, label="accuracy")
-    balanced = [report.clean_balanced.value, *(each.value for each in curve.balanced)]
-    axis.plot(places, balanced, "--", color=orange, linewidth=1.2, label="balanced")
-    clean, majority = report.clean.value, report.majority.value
+    points, severities = [report.clean_balanced, *curve.balanced], curve.corruption.severities
+    places, values = range(len(points)), [each.value for each in points]
+    lows, highs = [each.low for each in points], [each.high for each in points]
+    axis.fill_between(places, lows, highs, color=class_colour(0), alpha=0.2, linewidth=0)
+    axis.plot(places, values, "o-", color=class_colour(0), markersize=4, label="with 95 % interval")
+    apart = report.find_apart(curve)
+    below = [place for place, severity in enumerate(severities, 1) if severity in apart]
+    axis.plot(
+        below,
+        [values[place] for place in below],
+        "s",
+        color=BAD_COLOUR,
+        markersize=8,
+        label="shown to be below the clean photos",
+    )
+    clean = report.clean_balanced.value
     axis.axhline(clean, color="black", linewidth=0.9, label=f"clean, {clean:.3f}")
-    axis.axhline(majority, **_GUESSING, label=f"always one class, {majority:.3f}")
-    axis.set_xticks(places, ["0", *(f"{severity:g}" for severity in curve.corruption.severities)])
+    axis.axhline(0.5, **_GUESSING, label="guessing, 0.500")
+    axis.set_xticks(places, ["0", *(f"{severity:g}" for severity in severities)])
     axis.set_ylim(0, 1.02)
-    axis.set_xlabel(curve.corruption.title, fontsize=9)
+    name, _, unit = curve.corruption.title.partition(": ")
+    verdict = f"down to {min(values):.2f}" if below else "not shown to matter"
+    axis.set_title(f"{name}: {verdict}", fontsize=10, color=BAD_COLOUR if below else "black")
+    axis.set_xlabel(unit, fontsize=9)

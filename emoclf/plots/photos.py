@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from emoclf.config import CLASS_NAMES
 from emoclf.inference.annotation import NEUTRAL_COLOUR
 from emoclf.inference.explanations import blend_map, draw_ramp, summarise_fractions_on_person
-from emoclf.plots.style import BAD_COLOUR, FRAME_COLOUR, class_colour, make_figure
+from emoclf.plots.style import BAD_COLOUR, FRAME_COLOUR, class_colour, make_figure, shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ def plot_photo_grid(
     Args:
         images: uint8 RGB `(height, width, 3)` each, 0 to 255; sizes may differ.
         titles: One text per photo; long ones are shortened.
-        columns: Photos per row.
+        columns: Photos per row at most; as few as make no more rows, so that no places stay empty.
         title: Title of the figure.
         colours: One colour per title.
         side_inches: Width of the place for one photo.
@@ -53,19 +53,19 @@ def plot_photo_grid(
             f"Expected at least one photo and one title per photo, received {len(images)} photos "
             f"and {len(texts)} titles."
         )
-    columns = min(columns, len(images))
     rows = -(-len(images) // columns)
+    columns = -(-len(images) // rows)
     height = (side_inches + 0.2) * rows + (0.4 if title else 0)
     figure = make_figure(side_inches * columns, height, title)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for axis in axes[len(images) :]:
-        axis.set_axis_off()
+        axis.remove()
     inks = colours or ["black"] * len(images)
     for axis, image, text, colour in zip(axes, images, texts, inks, strict=False):
         axis.imshow(image)
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_color(FRAME_COLOUR)  # so that a white picture can be seen
-        axis.set_title(_shorten(text, 26), fontsize=8, color=colour)
+        axis.set_title(shorten(text, int(13 * side_inches)), fontsize=8, color=colour)
     return figure
 
 
@@ -278,9 +278,3 @@ def _draw_probability_bar(axis: Axes, probabilities: np.ndarray) -> None:
         start += float(probability)
     bar.set(xlim=(0, 1), ylim=(-0.5, 0.5))
     bar.set_axis_off()
-
-
-def _shorten(text: str, length: int) -> str:
-    """Keep a title on one line, whatever a file is called."""
-    line = "".join(c if c.isprintable() else "?" for c in text)
-    return line if len(line) <= length else f"{line[: length - 9]}…{line[-8:]}"

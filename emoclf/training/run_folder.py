@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from emoclf.config import Settings
-from emoclf.display import Displayed
+from emoclf.display import Displayed, count_noun
 from emoclf.evaluation import (
     Estimate,
     Evaluation,
@@ -49,6 +50,12 @@ CROSS_VALIDATED = "cross_validation"
 OVERFITTING_GAP = 0.08
 """A larger lead of the training accuracy over the validation accuracy is called overfitting, if the
 photos show that there is one."""
+
+OVERFITTING_RISE = 1.2
+"""A validation loss that stays this many times larger after the best epoch shows overfitting."""
+
+_NEAR = 2
+_FEWEST_EPOCHS = 3
 
 
 def start_run(
@@ -266,13 +273,28 @@ class TrainingResult(Displayed):
             f"{losses[best]:.3f}, is the lowest. The accuracy is {trained:.1%} on the (augmented) "
             f"training photos and {validated:.1%} on the validation photos."
         )
-        yield self._judge_gap(trained, validated)
+        if len(losses) < _FEWEST_EPOCHS:
+            epochs = count_noun(len(losses), "epoch")
+            yield f"Whether it overfits cannot be said after {epochs}."
+        else:
+            yield self._judge_gap()
+            yield from self._judge_end()
         if self.best_epoch == len(losses):
             yield "The last epoch is the best one, so more epochs may help."
         yield from [self.collapse] if self.collapse else []
 
-    def _judge_gap(self, trained: float, validated: float) -> str:
+    @property
+    def _near(self) -> slice:
+        """The epochs about the best one, three at least, so that no single one decides."""
+        best, count = self.best_epoch - 1, len(self.history["val_loss"])
+        start = max(0, min(best - _NEAR, count - _FEWEST_EPOCHS))
+        return slice(start, max(best + _NEAR + 1, _FEWEST_EPOCHS))
+
+    def _judge_gap(self) -> str:
         """Say whether the network overfits, as far as the number of photos allows."""
+        trained, validated = (
+            median(self.history[name][self._near]) for name in ("accuracy", "val_accuracy")
+        )
         parts = {part: self.run.photos.part(part) for part in ("train", "validation")}
         worth = {part: count_independent(photos.groups) for part, photos in parts.items()}
         first, second = (
@@ -288,6 +310,7 @@ class TrainingResult(Displayed):
                 f"tell (n = {count})."
             )
         points = f"{100 * gap.low:.0f} to {100 * gap.high:.0f}, n = {count:,}"
+        points += f"; the median of {len(self.history['val_loss'][self._near])} epochs"
         if gap.value > OVERFITTING_GAP and gap.low > 0:
             return (
                 f"The gap of {100 * gap.value:.0f} points ({points}) means overfitting: the "
@@ -300,6 +323,23 @@ class TrainingResult(Displayed):
             f"Training leads validation by {100 * gap.value:.0f} points ({points}): these photos "
             "do not tell whether the network overfits."
         )
+
+    def _judge_end(self) -> Iterable[str]:
+        """Say so where the last epochs memorise: every one of them, for a spike shows nothing."""
+        end = slice(-_FEWEST_EPOCHS, None)
+        if len(self.history["val_loss"]) < self.best_epoch + _FEWEST_EPOCHS:
+            return
+        (before, after), (first, last) = (
+            (median(self.history[name][self._near]), median(self.history[name][end]))
+            for name in ("val_loss", "loss")
+        )
+        is_higher = min(self.history["val_loss"][end]) > OVERFITTING_RISE * before
+        if is_higher and last < first:
+            yield (
+                f"After epoch {self.best_epoch} the validation loss rises, from {before:.3f} to "
+                f"{after:.3f}, and the training loss falls, from {first:.3f} to {last:.3f} "
+                "(medians of neighbouring epochs): trained longer, it overfits."
+            )
 
 
 def finish_run(
