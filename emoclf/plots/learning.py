@@ -50,12 +50,15 @@ def plot_learning_curves(
     return figure
 
 
-def plot_trainings(histories: Mapping[str, History], *, epochs: int | None = None) -> Figure:
+def plot_trainings(
+    histories: Mapping[str, History], *, planned: Mapping[str, int] | None = None
+) -> Figure:
     """Show the curves of several trainings side by side, on the same axes.
 
     Args:
         histories: Name of the training to its history, as for `plot_learning_curves`.
-        epochs: How many epochs were planned; where fewer were trained, the last one is marked.
+        planned: Name of a training to its planned epochs; where fewer were trained, the last one
+            is marked.
 
     Returns:
         The figure: a column per training, the loss above, the accuracy below. What validation lags
@@ -67,7 +70,8 @@ def plot_trainings(histories: Mapping[str, History], *, epochs: int | None = Non
     """
     if not histories:
         raise ValueError('Expected at least one training, such as {"bare": history.history}.')
-    count = len(histories)
+    count, planned = len(histories), planned or {}
+    longest = max(*planned.values(), *(len(h["loss"]) for h in histories.values()), 1)
     figure = make_figure(min(4.5 * count, 11), 6)
     axes: Any = figure.subplots(2, count, sharex=True, sharey="row", squeeze=False)
     for column, (title, history) in zip(axes.T, histories.items(), strict=True):
@@ -76,12 +80,10 @@ def plot_trainings(histories: Mapping[str, History], *, epochs: int | None = Non
             _draw_curves(axis, history, name)
             _set_limits(axis, histories.values(), name)
             _mark_epoch(axis, best, f"best: epoch {best}" if name == "loss" else "")
-            _mark_stop(axis, history, epochs)
+            _mark_stop(axis, history, planned.get(title))
         column[0].set_title(title, fontsize=11, pad=18)
         column[0].set_xlabel("")
-        column[0].set_xlim(
-            0.5, max(epochs or 1, *(len(h["loss"]) for h in histories.values())) + 0.5
-        )
+        column[0].set_xlim(0.5, longest + 0.5)
     for axis in axes[:, 1:].flat:
         axis.set_ylabel("")
     _add_legend(figure)
