@@ -201,7 +201,7 @@ def test_outside_colab_the_package_is_found_beside_the_notebook(colab):
 def test_outside_colab_without_the_package_a_sentence_says_so(colab):
     del colab.environment["COLAB_RELEASE_TAG"]
     last = colab.run().strip().splitlines()[-1]
-    assert last.startswith("RuntimeError: emoclf is not here.")
+    assert last.startswith("RuntimeError: emoclf is not here, or not whole.")
     assert "in the project's folder" in last
     assert not (colab.mounts() or (colab.folder / "pip.jsonl").exists())
 
@@ -338,9 +338,14 @@ def test_a_project_beside_the_notebook_is_found_one_folder_deeper(colab):
     assert f"file {colab.folder / 'emoclf' / 'emoclf' / '__init__.py'}" in printed
 
 
-def test_another_package_of_this_name_is_not_taken_for_ours(colab):
-    (colab.folder / "emoclf").mkdir()
-    (colab.folder / "emoclf" / "__init__.py").touch()
+@pytest.mark.parametrize("whole", [False, True])
+def test_another_package_of_this_name_or_half_of_ours_is_explained(colab, whole):
+    (colab.mine / "emoclf").mkdir(parents=True)
+    (colab.mine / "emoclf" / "__init__.py").touch()
+    if whole:  # but for one room
+        shutil.rmtree(colab.mine / "emoclf")
+        colab.copy_package(colab.mine)
+        shutil.rmtree(colab.mine / "emoclf" / "apps" / "lesson")
     printed = colab.run()
     assert all(way in printed.splitlines()[-1] for way in THREE_WAYS)
 
