@@ -65,7 +65,7 @@ def test_a_drive_whose_connection_is_lost_counts_as_refused(colab, monkeypatch):
         raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
 
     monkeypatch.setattr(runtime.Path, "stat", fail)
-    with pytest.raises(RuntimeError, match="endpoint is not connected.*allow the access"):
+    with pytest.raises(RuntimeError, match=r"endpoint is not connected.*allow the access"):
         runtime.mount_drive("/somewhere/drive")
     assert colab[1] == ["/somewhere/drive"]
 
