@@ -112,6 +112,7 @@ class Colab:
             for tag in cell.metadata.get("tags", []):
                 cells.setdefault(tag, cell.source.replace("/content/drive", str(self.drive)))
         start = cells["start"].replace('REPOSITORY = ""', f"REPOSITORY = {repository!r}")
+        start = start.replace('"/tmp"', repr(str(self.stand_in)))
         chosen = "\n".join(f"{name} = {value!r}" for name, value in values.items())
         sources = [cells["parameters"], chosen, before, start, after]
         command = [sys.executable, "-S", "-c", RUN, json.dumps(sources)]
