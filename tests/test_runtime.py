@@ -1,3 +1,4 @@
+import errno
 import os
 import sys
 import threading
@@ -49,6 +50,24 @@ def test_a_refused_mount_says_what_to_do(colab, kind):
     colab[0].mount = refuse
     with pytest.raises(RuntimeError, match="allow the access"):
         runtime.mount_drive()
+
+
+def test_a_drive_that_is_mounted_is_not_mounted_again(colab, tmp_path):
+    (tmp_path / "MyDrive").mkdir()
+    assert runtime.mount_drive(tmp_path) == tmp_path
+    assert colab[1] == []
+
+
+def test_a_drive_whose_connection_is_lost_counts_as_refused(colab, monkeypatch):
+    """Colab says that it is mounted already, and every look at it fails."""
+
+    def fail(_path, **_options):
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(runtime.Path, "stat", fail)
+    with pytest.raises(RuntimeError, match=r"endpoint is not connected.*allow the access"):
+        runtime.mount_drive("/somewhere/drive")
+    assert colab[1] == ["/somewhere/drive"]
 
 
 def test_hardware_is_described():

@@ -5,3 +5,4 @@
 
 from emoclf.apps.lesson.judging import judge_classifiers
 from emoclf.apps.lesson.showing import show_flaws, show_predictions, upload_photos
+from emoclf.apps.lesson.starting import find_logs, start_lesson

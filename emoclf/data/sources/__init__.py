@@ -19,6 +19,7 @@ from emoclf.data.sources.finding import (
     PROJECT_DRIVE_LINK,
     find_data,
     find_data_set,
+    is_on_drive,
     list_data_sets,
     sample_photos,
 )

@@ -6,9 +6,11 @@ What emoclf knows of published data sets, where each is from and on what terms, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -38,6 +40,8 @@ DRAWN_FACES_FOLDER_NAME = "drawn_faces"
 STAGED_FOLDER_NAME = "staged"
 """Sub-folder of the local data folder that holds a copy of what lies on Drive or in an archive."""
 
+
+_NAMED_ENTRIES = 8
 
 Access = Literal["built_in", "open", "login", "request"]
 """Built in, open to everybody, after a login, or on request to the owners (never fetched)."""
@@ -141,50 +145,57 @@ def find_data(
     with_flaws: bool = True,
     seed: int = SEED,
     progress: bool = True,
+    ask: Callable[[str], str] = input,
 ) -> PhotoFolder:
     """Find photos to work on: the folder asked for, else `data/`, else draw faces.
 
     In Colab, Google Drive is mounted first when the folder lies on it, and its photos are copied
-    to this machine, because Drive takes long to open a file; so are those of an archive. A folder
-    that you name yourself must exist; only the default Drive folder may be missing.
+    to this machine, because Drive takes long to open a file; so are those of an archive. Photos
+    that are added there later go into a further copy. A folder that you name yourself must exist;
+    only the default Drive folder, and a Drive that is not mounted, may be missing.
 
     Args:
         folder: The data set's folder, with one folder per class, or a `.zip`, `.tar` or `.tar.gz`
-            of it; None means "look in `data/`".
+            of it; None or "" means "look in `data/`".
         local_folder: The folder that is looked into next; copies go to `staged` in it.
         class_names: Names in label order.
         class_map: Which folder of `folder` belongs to which class, as for `find_class_folders`.
         drawn_per_class: Faces drawn per class when there is no other data.
         with_flaws: Whether the drawn set holds the flaws that the cleaning step looks for.
         seed: Seed of the drawing.
-        progress: Whether a progress bar is shown while drawing or copying.
+        progress: Whether is shown, while drawing or copying, how far it is.
+        ask: Called with a question before more than 5 GB are copied from Drive.
 
     Returns:
         The folder, and how it was found.
 
     Raises:
         FileNotFoundError: If a folder that you named does not exist.
-        FileExistsError: If a copy was made before, and what lies on Drive has changed since.
         ArchiveRefusedError: If an archive is damaged, unsafe or too large.
-        ValueError: If a folder that you named does not hold one folder per class.
+        ValueError: If a folder that you named does not hold one folder per class, or the question
+            was not answered with yes.
     """
-    missing = []
-    if folder is not None:
-        is_on_drive = in_colab() and Path(folder).is_relative_to(DRIVE_MOUNT_POINT)
-        if is_on_drive:
-            mount_drive()
-        if Path(folder).exists() or str(folder) != DRIVE_DATA_FOLDER:
-            note = f"Using the photos in {show_text(folder)}."
-            is_archive = Path(folder).is_file()
-            if not is_archive:
-                find_class_folders(folder, class_names=class_names, class_map=class_map)
-            if not (is_on_drive or is_archive):
-                return PhotoFolder(Path(folder), str(folder), (note,))
-            place = Path(local_folder) / STAGED_FOLDER_NAME
-            staged = stage_data(folder, place, class_names=class_names, progress=progress)
-            find_class_folders(staged.folder, class_names=class_names, class_map=class_map)
-            return replace(staged, notes=(f"{note} They are copied to this machine:",))
-        missing.append(f"There is no folder {show_text(folder)}.")
+    missing = [why] if folder and (why := _reach(folder)) else []
+    if folder and not missing:
+        note = f"Using the photos in {show_text(folder)}."
+        is_archive = Path(folder).is_file()
+        if not is_archive:
+            find_class_folders(folder, class_names=class_names, class_map=class_map)
+        if not (is_on_drive(folder) or is_archive):
+            return PhotoFolder(Path(folder), str(folder), (note,))
+        place = Path(local_folder) / STAGED_FOLDER_NAME
+        staged = stage_data(
+            folder,
+            place,
+            class_names=class_names,
+            progress=progress,
+            ask=ask if is_on_drive(folder) else None,
+            beside=True,
+        )
+        find_class_folders(staged.folder, class_names=class_names, class_map=class_map)
+        is_first = staged.folder.is_relative_to(place)
+        anew = "" if is_first else " as they are now, and earlier copies stay as you left them"
+        return replace(staged, notes=(f"{note} They are copied to this machine{anew}:",))
     if _holds_photos(Path(local_folder), class_names):
         note = f"Using the photos in {show_text(Path(local_folder))}."
         return PhotoFolder(Path(local_folder), str(local_folder), (*missing, note))
@@ -198,8 +209,46 @@ def find_data(
         with_flaws=with_flaws,
         progress=progress,
     )
+    loud = "DRAWN FACES STAND IN FOR PHOTOS: what you measure with them holds for drawings."
     note = f"Using the built-in drawn faces, in {show_text(target)}."
-    return replace(drawn, notes=(*missing, note))
+    return replace(drawn, notes=(loud, *missing, note))
+
+
+def is_on_drive(path: str | Path) -> bool:
+    """Tell whether a path leads to a Google Drive that Colab has mounted, or could mount."""
+    return in_colab() and Path(path).absolute().is_relative_to(DRIVE_MOUNT_POINT)
+
+
+def _reach(folder: str | Path) -> str:
+    """Mount Drive where the folder lies on it; return why photos from elsewhere stand in, or ""."""
+    on_drive = is_on_drive(folder)
+    try:
+        if on_drive:
+            mount_drive()
+    except RuntimeError as error:
+        return str(error)
+    is_default = str(folder) == DRIVE_DATA_FOLDER
+    if os.path.exists(folder) or not (on_drive or is_default):  # noqa: PTH110 - False for any fault
+        return ""
+    text = f"There is no folder {show_text(folder)}."
+    if on_drive:
+        text = f"{text} {_list_instead(Path(folder))}"
+    if not is_default:
+        raise FileNotFoundError(text)
+    return text
+
+
+def _list_instead(missing: Path) -> str:
+    """Say what is in the folder that should hold one that is missing, most alike first."""
+    while not missing.parent.is_dir():
+        missing = missing.parent
+    with os.scandir(missing.parent) as entries:
+        names = [f"{e.name}/" if e.is_dir() else e.name for e in entries if e.name[0] != "."]
+    wanted = f"{missing.name}/".lower()
+    names.sort(key=lambda name: -SequenceMatcher(None, name.lower(), wanted).ratio())
+    listed = ", ".join(map(show_text, names[:_NAMED_ENTRIES])) or "nothing"
+    more = ", ..." if len(names) > _NAMED_ENTRIES else ""
+    return f"{show_text(missing.parent)} holds: {listed}{more}"
 
 
 class SamplePhoto(NamedTuple):

@@ -13,7 +13,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -26,6 +28,7 @@ from emoclf.data.sources.copying import (
     ArchiveLimits,
     Copied,
     CopiedFile,
+    agree_on_size,
     copy_folder,
     verify_copies,
     write_stream,
@@ -67,6 +70,8 @@ def stage_data(
     limits: ArchiveLimits | None = None,
     class_names: tuple[str, ...] = CLASS_NAMES,
     progress: bool = True,
+    ask: Callable[[str], str] | None = None,
+    beside: bool = False,
 ) -> PhotoFolder:
     """Copy the pictures of a folder or an archive to this machine, once.
 
@@ -83,6 +88,10 @@ def stage_data(
         limits: What an archive or folder may hold at most; None takes the defaults.
         class_names: Names in label order, to find the class folders inside a wrapping folder.
         progress: Whether a progress bar is shown.
+        ask: For a slow source such as Drive: how long it takes is told before, and above
+            `copying.ASK_ABOVE_BYTES` this is called with a question, as `input` is.
+        beside: Whether a source that has changed, or another one, goes into a further folder
+            beside the local one, which ends in `-2`, `-3` and so on.
 
     Returns:
         Where the photos are, how many, and what was left out.
@@ -92,8 +101,8 @@ def stage_data(
         FileExistsError: If something else is in the local folder, or the source has changed.
         ArchiveRefusedError: If the archive is damaged, unsafe or too large, or holds no picture;
             nothing is left behind then.
-        ValueError: If a folder holds no picture, or the checksum is another.
-        OSError: If a disk fails; nothing is left behind then.
+        ValueError: If a folder holds no picture, the checksum is another, or the answer is not yes.
+        OSError: If a disk fails or is too small; nothing is left behind then.
 
     Example:
         >>> stage_data("/content/drive/MyDrive/photos.zip", "/content/data")  # doctest: +SKIP
@@ -116,8 +125,12 @@ def stage_data(
         )
     listing = list_files(source) if source.is_dir() else FileList((source,), ())
     limits = limits or ArchiveLimits()
+    fingerprint, sizes = _fingerprint(source, listing.files, sha256)
+    if beside:
+        local_folder = _find_place(local_folder, str(source.resolve()), fingerprint)
 
     def fill(temporary: Path) -> Copied:
+        agree_on_size(source, sizes, temporary, ask=ask, progress=progress)
         if not source.is_dir():
             return _copy_archive(source, temporary, limits, sha256, progress)
         return copy_folder(source, listing, temporary, limits=limits, progress=progress)
@@ -126,7 +139,7 @@ def stage_data(
         fill,
         local_folder,
         source=str(source.resolve()),
-        fingerprint=_fingerprint(source, listing.files, sha256),
+        fingerprint=fingerprint,
         class_names=class_names,
         progress=progress,
     )
@@ -183,15 +196,29 @@ def _check_apart(source: Path, local_folder: Path) -> None:
         )
 
 
-def _fingerprint(source: Path, files: Iterable[Path], sha256: str | None) -> str:
-    """Return a digest of names, sizes and times: what can be seen without opening a file."""
-    digest = hashlib.sha256(repr(sha256 and sha256.lower()).encode())
+def _find_place(folder: Path, source: str, fingerprint: str) -> Path:
+    """Return the first of `folder`, `folder-2`, ... that holds this state of it, or nothing."""
+    for number in count(1):
+        place = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+            break
+        if (place / RECORD_NAME).is_file():
+            with suppress(FileExistsError, ValueError):
+                _read_record(place, source, fingerprint)
+                break
+    return place
+
+
+def _fingerprint(source: Path, files: Iterable[Path], sha256: str | None) -> tuple[str, list[int]]:
+    """Return a digest of names, sizes and times, for which no file is opened, and the sizes."""
+    digest, sizes = hashlib.sha256(repr(sha256 and sha256.lower()).encode()), []
     for file in files:
         status = file.stat()
+        sizes.append(status.st_size)
         name = file.relative_to(source).as_posix() if file != source else ""
         line = f"{name}\0{status.st_size}\0{int(status.st_mtime)}\n"
         digest.update(line.encode(errors="surrogateescape"))
-    return digest.hexdigest()
+    return digest.hexdigest(), sizes
 
 
 def _copy_archive(
