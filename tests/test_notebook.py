@@ -256,7 +256,7 @@ def test_every_chapter_runs_alone(lesson, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(14400)
 def test_the_lesson_goes_on_without_what_is_optional(tmp_path, monkeypatch):
-    """No face detector, no weights of a backbone, no widgets: each is named, and what can run does."""
+    """No face detector, weights of a backbone or widgets: each is named, and what can run does."""
     stand_in = tmp_path / "without"
     stand_in.mkdir()
     (stand_in / "sitecustomize.py").write_text(

@@ -379,7 +379,9 @@ def test_a_loss_that_keeps_rising_is_shown_whole():
 def test_trainings_stand_on_the_same_axes_and_say_what_validation_lags_behind():
     bare = make_history([0.7, 0.5, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6], accuracy=0.95, val_accuracy=0.7)
     stopped = make_history([0.7, 0.5, 0.4, 0.45, 0.5, 0.5])
-    figure = plots.plot_trainings({"bare": bare, "regularised": stopped}, planned={"regularised": 8})
+    figure = plots.plot_trainings(
+        {"bare": bare, "regularised": stopped}, planned={"regularised": 8}
+    )
     render(figure)
     losses, accuracies = figure.axes[:2], figure.axes[2:]
     assert [axis.get_title() for axis in losses] == ["bare", "regularised"]

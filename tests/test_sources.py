@@ -122,6 +122,15 @@ def test_sample_photos_come_from_every_class_and_skip_what_is_no_photo(tmp_path)
     assert len(sample_photos(folder, per_class=1)) == 2
 
 
+def test_a_folder_of_links_alone_has_no_photo_to_look_at(tmp_path, drawn_folder):
+    for name in ("sad", "happy"):
+        (tmp_path / name).mkdir()
+        file = next(path for path in drawn_folder.glob(f"{name}/*"))
+        (tmp_path / name / file.name).symlink_to(file)
+    with pytest.raises(ValueError, match="no photo that can be opened.*links are not followed"):
+        sample_photos(tmp_path)
+
+
 def test_every_way_to_a_folder_of_photos_shows_itself_alike(tmp_path):
     mine = put_photos(tmp_path / "mine")
     archive = shutil.make_archive(str(tmp_path / "photos"), "zip", mine, ".")

@@ -48,7 +48,7 @@ def show_predictions(
     pictures, titles = [], []
     for photo in photos:
         pixels = load_image(photo)
-        prediction = predictor.predict(pixels, whole_photo=True)
+        prediction, _ = predictor.predict_prepared(pixels, whole_photo=True)
         label = f"in {show_text(photo.parent.name)}: " if isinstance(photo, Path) else ""
         probability = prediction.probabilities.get("Happy", 0)
         pictures.append(annotate_photo(pixels, prediction))

@@ -281,7 +281,7 @@ def sample_photos(
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If it does not hold one folder per class.
+        ValueError: If it does not hold one folder per class, or no photo that can be opened.
     """
     found = find_class_folders(folder, class_names=class_names, class_map=class_map)
     generator = np.random.default_rng(seed)
@@ -293,7 +293,13 @@ def sample_photos(
             with suppress(UnreadableImageError):
                 yield SamplePhoto(paths[index], name, load_image(paths[index], min_size=(256, 256)))
 
-    return tuple(sample for name in class_names for sample in islice(draw(name), per_class))
+    samples = tuple(sample for name in class_names for sample in islice(draw(name), per_class))
+    if not samples:
+        raise ValueError(
+            f"{show_text(folder)} holds no photo that can be opened, of either class. Put the files "
+            "themselves there (links are not followed): JPEG, PNG, WebP, GIF, BMP or AVIF."
+        )
+    return samples
 
 
 def _holds_photos(folder: Path, class_names: tuple[str, ...]) -> bool:
