@@ -127,7 +127,7 @@ def test_a_folder_of_links_alone_has_no_photo_to_look_at(tmp_path, drawn_folder)
         (tmp_path / name).mkdir()
         file = next(path for path in drawn_folder.glob(f"{name}/*"))
         (tmp_path / name / file.name).symlink_to(file)
-    with pytest.raises(ValueError, match="no photo that can be opened.*links are not followed"):
+    with pytest.raises(ValueError, match=r"no photo that can be opened.*links are not followed"):
         sample_photos(tmp_path)
 
 

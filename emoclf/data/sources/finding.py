@@ -296,8 +296,8 @@ def sample_photos(
     samples = tuple(sample for name in class_names for sample in islice(draw(name), per_class))
     if not samples:
         raise ValueError(
-            f"{show_text(folder)} holds no photo that can be opened, of either class. Put the files "
-            "themselves there (links are not followed): JPEG, PNG, WebP, GIF, BMP or AVIF."
+            f"{show_text(folder)} holds no photo that can be opened, of either class. Put the "
+            "files themselves there (links are not followed): JPEG, PNG, WebP, GIF, BMP or AVIF."
         )
     return samples
 
