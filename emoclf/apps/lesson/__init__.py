@@ -4,4 +4,23 @@
 """
 
 from emoclf.apps.lesson.judging import judge_classifiers
+from emoclf.apps.lesson.runs import (
+    compare_elsewhere,
+    next_lesson_name,
+    open_lesson,
+    open_review,
+    try_detector,
+)
 from emoclf.apps.lesson.showing import show_flaws, show_predictions, upload_photos
+
+__all__ = [
+    "compare_elsewhere",
+    "judge_classifiers",
+    "next_lesson_name",
+    "open_lesson",
+    "open_review",
+    "show_flaws",
+    "show_predictions",
+    "try_detector",
+    "upload_photos",
+]
