@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from emoclf import Settings, evaluate_model, make_drawn_faces, save_evaluation
-from emoclf.apps.lesson import list_runs, load_test, next_lesson_name, open_lesson, try_detector
+from emoclf.apps.lesson import (
+    list_runs,
+    load_test,
+    next_lesson_name,
+    open_lesson,
+    open_review,
+    try_detector,
+)
 from emoclf.apps.lesson import runs as lesson_runs
 from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import cache_photos, make_dataset
@@ -141,3 +148,35 @@ def test_all_finished_runs_of_a_lesson_are_listed(photos, tmp_path):
     (tmp_path / "lesson-1-folds").mkdir()
     names = [each.folder.name for each in list_runs(run)]
     assert names == ["lesson-1", "lesson-1-deep", "lesson-1-whole"]
+
+
+def test_an_untested_run_has_no_evaluation(photos, tmp_path):
+    run, _ = train_lesson(photos, tmp_path, "lesson-1", tested=False)
+    with pytest.raises(FileNotFoundError, match=r"lesson-1 was not tested"):
+        load_test(run)
+
+
+def test_for_drawn_faces_others_are_reviewed_of_which_every_twentieth_is_wrong(tmp_path):
+    folder = make_drawn_faces(tmp_path / "faces", photos_per_class=12).folder
+    drawn = split_photos(find_problems(folder, progress=False).kept, Settings(image_size=SIZE))
+    run, _ = train_lesson(drawn, tmp_path / "logs", "lesson-1")
+    before = sorted(tmp_path.joinpath("faces").rglob("*"))
+    review = open_review(run, drawn, count=40, seed=5)
+    assert len(review.photos) == 80
+    assert len(review.planted) == 4
+    assert review.planted <= set(review.photos.paths)
+    assert review.report.root != str(folder)
+    assert sorted(tmp_path.joinpath("faces").rglob("*")) == before
+    assert open_review(run, drawn, count=40, seed=5) == review
+
+
+def test_photos_of_your_own_are_reviewed_where_they_lie(tmp_path):
+    folder = make_drawn_faces(tmp_path / "mine", photos_per_class=12).folder
+    next(folder.glob(".drawn*")).unlink()
+    own = split_photos(find_problems(folder, progress=False).kept, Settings(image_size=SIZE))
+    run, _ = train_lesson(own, tmp_path / "logs", "lesson-1")
+    review = open_review(run, own)
+    assert review.photos is own
+    assert review.report.root == str(folder)
+    assert not review.planted
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["logs", "mine"]

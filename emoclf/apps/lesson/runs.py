@@ -8,9 +8,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from emoclf.config import PARTS
+from emoclf.config import PARTS, SEED
+from emoclf.data.cleaning import CleaningReport, find_problems
 from emoclf.data.loading import PhotoCache, make_dataset
 from emoclf.data.loading.photo_cache import cache_for
+from emoclf.data.splitting import split_photos
+from emoclf.data.synthetic import make_drawn_faces
+from emoclf.data.synthetic.data_set import SETTINGS_NAME
 from emoclf.evaluation import Evaluation, evaluate_model
 from emoclf.evaluation.evaluation import read_evaluation
 from emoclf.images.faces import FaceDetector, FaceDetectorUnavailableError, make_detector
@@ -40,6 +44,20 @@ class Lesson(NamedTuple):
     evaluation: Evaluation
     validation: Evaluation
     detector: FaceDetector | None
+
+
+class Review(NamedTuple):
+    """The photos whose labels are reviewed.
+
+    Attributes:
+        photos: In their parts.
+        report: Of `find_problems`, on their folder.
+        planted: Paths of drawn faces that were put into the wrong class; empty for your own photos.
+    """
+
+    photos: Photos
+    report: CleaningReport
+    planted: frozenset[str]
 
 
 def next_lesson_name(logs: str | Path = "logs") -> str:
@@ -104,8 +122,11 @@ def open_lesson(logs: str | Path = "logs", *, say: Callable[[str], Any] = print)
             "chapter."
         )
     lesson, note = _open(run.folder, tuple(file.stat().st_mtime_ns for file in files))
-    counts = (f"{len(lesson.photos.part(part)):,} of {part}" for part in PARTS)
-    say(f"{show_text(run.folder)}, with its photos: {', '.join(counts)}.")
+    train, validation, test = (len(lesson.photos.part(part)) for part in PARTS)
+    say(
+        f"{show_text(run.folder)}: {train:,} photos for training, {validation:,} for validation, "
+        f"{test:,} for the test."
+    )
     say(note)
     return lesson
 
@@ -124,6 +145,11 @@ def load_test(run: Run) -> Evaluation:
         ValueError: If the file is damaged, or of other photos.
     """
     path, photos = _find_predictions(run), _find_photos(run)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{show_text(run.folder)} was not tested: it keeps no {path.name}. Evaluate it, and "
+            "save_evaluation keeps that."
+        )
     columns = [f"probability_{name}" for name in photos.class_names]
     rows = read_table(path, what="the predictions of a run", columns=["file", *columns])
     try:
@@ -136,6 +162,35 @@ def load_test(run: Run) -> Evaluation:
             "Move it away and run step 9 again."
         ) from error
     return read_evaluation(values, photos.part("test"), name=path)
+
+
+def open_review(run: Run, photos: Photos, *, count: int = 150, seed: int = SEED) -> Review:
+    """Choose the photos whose labels chapter D reviews, and look for their problems.
+
+    The labels of drawn faces are right: other faces are drawn beside them, every twentieth of them
+    into the wrong class. Nothing is overwritten.
+
+    Args:
+        run: The lesson's run.
+        photos: Its photos, where they lie now.
+        count: How many faces of each class are drawn, where they are.
+        seed: Their seed.
+
+    Returns:
+        The photos, what is wrong with their files, and which were planted.
+    """
+    folder, planted = Path(photos.root), frozenset[str]()
+    if not (folder / SETTINGS_NAME).is_file():
+        return Review(photos, find_problems(folder, progress=False), planted)
+    drawn = make_drawn_faces(
+        folder.with_name(f"wrong_labels_{count}_seed_{seed}"),
+        photos_per_class=count,
+        seed=seed,
+        wrong_labels=max(1, count // 20),
+    )
+    planted = frozenset(flaw.paths[0] for flaw in drawn.planted_flaws)
+    report = find_problems(drawn.folder, progress=False)
+    return Review(split_photos(report.kept, run.settings), report, planted)
 
 
 def list_runs(run: Run) -> tuple[Run, ...]:
