@@ -1,25 +1,28 @@
 """The lesson's own runs: what the next is called, and the newest opened for a chapter."""
 
 import json
+from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
-from emoclf import Settings, evaluate_model, make_drawn_faces, save_evaluation
+from emoclf import Run, Settings, evaluate_model, make_drawn_faces, save_evaluation
 from emoclf.apps.lesson import (
-    list_runs,
-    load_test,
+    compare_elsewhere,
     next_lesson_name,
     open_lesson,
     open_review,
     try_detector,
 )
 from emoclf.apps.lesson import runs as lesson_runs
+from emoclf.apps.lesson.runs import load_test
 from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import cache_photos, make_dataset
 from emoclf.data.splitting import split_photos
-from emoclf.images.faces import FaceDetectorUnavailableError
+from emoclf.images.faces import FaceDetectorUnavailableError, make_detector
+from emoclf.models.model_file import load_model, save_model
 from emoclf.training import finish_run, start_run
 
 SIZE = (32, 32)
@@ -141,19 +144,35 @@ def test_photos_that_were_moved_to_the_other_class_are_found_again(tmp_path):
     np.testing.assert_array_equal(lesson.evaluation.probabilities, tested.probabilities)
 
 
-def test_all_finished_runs_of_a_lesson_are_listed(photos, tmp_path):
-    run, _ = train_lesson(photos, tmp_path, "lesson-1")
-    for name in ("lesson-1-deep", "lesson-1-whole", "lesson-10", "lesson-2-deep"):
-        train_lesson(photos, tmp_path, name, tested=False)
+def test_every_network_of_the_lesson_has_a_row(photos, tmp_path):
+    run, tested = train_lesson(photos, tmp_path, "lesson-1")
+    train_lesson(photos, tmp_path, "lesson-1-deep", seed=4)
+    train_lesson(photos, tmp_path, "lesson-1-whole", tested=False)
+    for name in ("lesson-10", "lesson-2-deep"):
+        train_lesson(photos, tmp_path, name)
     (tmp_path / "lesson-1-folds").mkdir()
-    names = [each.folder.name for each in list_runs(run)]
-    assert names == ["lesson-1", "lesson-1-deep", "lesson-1-whole"]
-
-
-def test_an_untested_run_has_no_evaluation(photos, tmp_path):
-    run, _ = train_lesson(photos, tmp_path, "lesson-1", tested=False)
-    with pytest.raises(FileNotFoundError, match=r"lesson-1 was not tested"):
-        load_test(run)
+    face = replace(run.settings, crop="face")  # there is no face on grey paper
+    Run(tmp_path / "lesson-1-face").save(face, run.photos)
+    model, _ = load_model(run.model_file, compiled=False)
+    save_model(
+        model, tmp_path / "lesson-1-face" / "model.keras", info=replace(run.info, crop="face")
+    )
+    for name in ("sad", "happy"):
+        (tmp_path / "noise" / name).mkdir(parents=True)
+        for number in range(12):
+            noise = np.random.default_rng([number, name == "sad"]).integers(0, 90, (64, 64, 3))
+            Image.fromarray(noise.astype(np.uint8)).save(
+                tmp_path / "noise" / name / f"{number}.png"
+            )
+    table = compare_elsewhere(run, tmp_path / "noise", detector=make_detector("packaged"))
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert list(rows) == ["lesson-1", "lesson-1-deep", "lesson-1-face", "lesson-1-whole"]
+    assert rows["lesson-1"][0] == tested.accuracy.value
+    assert rows["lesson-1"][3] == 24
+    assert rows["lesson-1-whole"][0] is None
+    assert rows["lesson-1-whole"][-1] == "not tested"
+    assert rows["lesson-1-face"][1] is None
+    assert "face" in rows["lesson-1-face"][-1]
 
 
 def test_for_drawn_faces_others_are_reviewed_of_which_every_twentieth_is_wrong(tmp_path):

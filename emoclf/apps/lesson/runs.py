@@ -15,9 +15,13 @@ from emoclf.data.loading.photo_cache import cache_for
 from emoclf.data.splitting import split_photos
 from emoclf.data.synthetic import make_drawn_faces
 from emoclf.data.synthetic.data_set import SETTINGS_NAME
+from emoclf.display import Table
 from emoclf.evaluation import Evaluation, evaluate_model
+from emoclf.evaluation.estimates import subtract_estimates
 from emoclf.evaluation.evaluation import read_evaluation
 from emoclf.images.faces import FaceDetector, FaceDetectorUnavailableError, make_detector
+from emoclf.inference import Predictor
+from emoclf.inference.testing import evaluate_folder
 from emoclf.photos import Photos
 from emoclf.run import Run, locate_photos
 from emoclf.storage.tables import read_table
@@ -145,11 +149,6 @@ def load_test(run: Run) -> Evaluation:
         ValueError: If the file is damaged, or of other photos.
     """
     path, photos = _find_predictions(run), _find_photos(run)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{show_text(run.folder)} was not tested: it keeps no {path.name}. Evaluate it, and "
-            "save_evaluation keeps that."
-        )
     columns = [f"probability_{name}" for name in photos.class_names]
     rows = read_table(path, what="the predictions of a run", columns=["file", *columns])
     try:
@@ -197,6 +196,37 @@ def list_runs(run: Run) -> tuple[Run, ...]:
     """Return a run of the lesson and those that steps and chapters named after it, if finished."""
     beside = sorted(run.folder.parent.glob(f"{run.folder.name}-*"))
     return tuple(each for each in (run, *map(Run, beside)) if each.model_file.is_file())
+
+
+def compare_elsewhere(run: Run, folder: str | Path, *, detector: FaceDetector | None) -> Table:
+    """Test all networks of a lesson on other photos than those that it was made from.
+
+    Args:
+        run: The lesson's run; those that are named after it are tested, too.
+        folder: Holds one folder of photos per class.
+        detector: What finds faces.
+
+    Returns:
+        A row for each, with its accuracy on the lesson's test photos as it was kept, and on these.
+        Where nothing could be predicted, the row says why.
+    """
+    head = "network of the run", "test", "here", "95 % interval", "n", "than the test"
+    return Table(head, [_compare(each, folder, detector) for each in list_runs(run)])
+
+
+def _compare(run: Run, folder: str | Path, detector: FaceDetector | None) -> tuple[object, ...]:
+    tested = load_test(run).accuracy if _find_predictions(run).is_file() else None
+    test = None if tested is None else tested.value
+    try:
+        network = Predictor.load(run.folder, detector=detector)
+        here = evaluate_folder(network, folder, progress=False).evaluation.accuracy
+    except ValueError as error:  # of a network of faces, that none is found, for example
+        return run.folder.name, test, None, None, None, str(error)
+    verdict = "not tested"
+    if tested is not None:
+        difference = subtract_estimates(here, tested)
+        verdict = "lower" if difference.high < 0 else "not shown to be lower"
+    return run.folder.name, test, here.value, here.interval, here.count, verdict
 
 
 def _list_lessons(logs: Path) -> dict[int, Run]:
