@@ -75,6 +75,7 @@ def test_the_newest_finished_run_is_opened_with_the_predictions_that_it_kept(pho
     assert lesson.evaluation.photos.groups.tolist() == photos.part("test").groups.tolist()
     assert lesson.validation.photos.only_part == "validation"
     assert lesson.cache.images.shape == (len(photos), *SIZE, 3)
+    assert len(said) == 1
     assert "lesson-10" in said[0]
     assert (run.folder / "test_access_log.json").read_bytes() == log
     assert len(json.loads(log)) == 1

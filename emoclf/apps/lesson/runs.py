@@ -99,7 +99,7 @@ def open_lesson(logs: str | Path = "logs", *, say: Callable[[str], Any] = print)
 
     Args:
         logs: The folder that holds all runs.
-        say: Called with a line about the run and one about the face detector.
+        say: Called with a line about the run, and why faces cannot be found where that is so.
 
     Returns:
         The run and all that a chapter needs of it.
@@ -131,7 +131,8 @@ def open_lesson(logs: str | Path = "logs", *, say: Callable[[str], Any] = print)
         f"{show_text(run.folder)}: {train:,} photos for training, {validation:,} for validation, "
         f"{test:,} for the test."
     )
-    say(note)
+    if lesson.detector is None:
+        say(note)
     return lesson
 
 
