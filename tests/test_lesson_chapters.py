@@ -14,12 +14,14 @@ from emoclf.apps.lesson import (
     next_lesson_name,
     open_lesson,
     open_review,
+    take_with_face,
     try_detector,
 )
 from emoclf.apps.lesson import runs as lesson_runs
 from emoclf.apps.lesson.runs import load_test
 from emoclf.data.cleaning import find_problems
 from emoclf.data.loading import cache_photos, make_dataset
+from emoclf.data.loading.photo_cache import FaceSearchReport
 from emoclf.data.splitting import split_photos
 from emoclf.images.faces import FaceDetectorUnavailableError, make_detector
 from emoclf.models.model_file import load_model, save_model
@@ -170,6 +172,15 @@ def test_every_network_of_the_lesson_has_a_row(photos, tmp_path):
     assert rows["lesson-1-whole"][-1] == "not tested"
     assert rows["lesson-1-face"][1] is None
     assert "face" in rows["lesson-1-face"][-1]
+
+
+def test_photos_without_a_face_are_left_out_where_some_have_one(photos):
+    cache = cache_photos(photos, image_size=SIZE, progress=False)
+    assert take_with_face(photos, cache).paths == photos.paths
+    for rows in ([0, 3], range(len(photos))):
+        search = FaceSearchReport("", "", len(photos), photos.take(list(rows)), "whole_photo")
+        left = take_with_face(photos, replace(cache, faces=search))
+        assert len(left) == (len(photos) - 2 if len(rows) == 2 else len(photos))
 
 
 def test_for_drawn_faces_others_are_reviewed_of_which_every_twentieth_is_wrong(tmp_path):

@@ -9,6 +9,7 @@ from emoclf.apps.lesson.runs import (
     next_lesson_name,
     open_lesson,
     open_review,
+    take_with_face,
     try_detector,
 )
 from emoclf.apps.lesson.showing import show_flaws, show_predictions, upload_photos
@@ -21,6 +22,7 @@ __all__ = [
     "open_review",
     "show_flaws",
     "show_predictions",
+    "take_with_face",
     "try_detector",
     "upload_photos",
 ]

@@ -193,6 +193,18 @@ def open_review(run: Run, photos: Photos, *, count: int = 150, seed: int = SEED)
     return Review(split_photos(report.kept, run.settings), report, planted)
 
 
+def take_with_face(photos: Photos, cache: PhotoCache) -> Photos:
+    """Return the photos in which a face was found; all of them where none was, or none looked for.
+
+    Args:
+        photos: Some of those in the cache.
+        cache: The decoded photos, which tell where a face was found.
+    """
+    faceless = set(cache.faces.without_face.paths) if cache.faces else set()
+    found = photos.take([path not in faceless for path in photos.paths])
+    return found if len(found) else photos
+
+
 def list_runs(run: Run) -> tuple[Run, ...]:
     """Return a run of the lesson and those that steps and chapters named after it, if finished."""
     beside = sorted(run.folder.parent.glob(f"{run.folder.name}-*"))
