@@ -379,6 +379,16 @@ def test_the_shares_are_shown_against_chance():
     assert figure.get_supxlabel() == str(summarise_fractions_on_person(fractions))
 
 
+def test_boxes_that_fill_the_pictures_are_not_drawn():
+    fractions = [
+        share._replace(body=share.body._replace(area=1.0, marked=1.0))
+        for share in make_shares(9.0, 12)
+    ]
+    figure = plots.plot_fractions_on_person(fractions)
+    assert [axis.get_xlabel() for axis in figure.axes] == ["fraction of the area in faces"]
+    assert len(plots.plot_fractions_on_person(make_shares(9.0, 12)).axes) == 2
+
+
 # --- the command ----------------------------------------------------------------------------
 
 

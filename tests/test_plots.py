@@ -65,16 +65,6 @@ def test_photo_grid_refuses_nothing_and_a_wrong_number_of_titles():
         plots.plot_photo_grid(make_photos(3), ["one"])
 
 
-def test_class_balance_shows_each_count():
-    counts = {"train": {"Sad": 1234, "Happy": 80}, "test": {"Sad": 30, "Happy": 20}}
-    figure = plots.plot_class_balance(counts)
-    pixels = render(figure)
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == ["1,234", "30", "80", "20"]
-    assert [bar.get_width() for bar in figure.axes[0].patches] == [1234, 30, 80, 20]
-    assert all(find_colour(pixels, colour) > 100 for colour in COLOURS[:2])
-
-
 def test_problem_counts_puts_rejects_first():
     figure = plots.plot_problem_counts(
         {"near_duplicate": 90, "unreadable": 3, "blank": 7}, rejects=("unreadable", "blank")

@@ -20,7 +20,6 @@ from emoclf.plots.learning import plot_learning_curves, plot_learning_rate_curve
 from emoclf.plots.maps import plot_filters, plot_maps
 from emoclf.plots.photos import (
     plot_augmentation,
-    plot_class_balance,
     plot_explanations,
     plot_fractions_on_person,
     plot_photo_grid,
@@ -31,7 +30,6 @@ from emoclf.plots.photos import (
 __all__ = [
     "plot_augmentation",
     "plot_baselines",
-    "plot_class_balance",
     "plot_comparison",
     "plot_confusion_matrix",
     "plot_explanations",

@@ -187,46 +187,24 @@ def plot_fractions_on_person(fractions: Sequence[PersonFraction | None]) -> Figu
 
     Returns:
         The figure: one dot per photo, the fraction of the area against the fraction of the map; a
-        dot on the line is what a map reaches that marks everywhere alike. Below it the sentence
-        that the numbers say.
+        dot on the line is what a map reaches that marks everywhere alike. Boxes that fill the
+        pictures are left out. Below it the sentence that the numbers say.
 
     Raises:
         ValueError: If no photo has a fraction.
     """
     summary = summarise_fractions_on_person(fractions)
     found = [fraction for fraction in fractions if fraction is not None]
+    boxes = {
+        "faces": ([fraction.face for fraction in found], summary.face),
+        "bodies": ([fraction.body for fraction in found], summary.body),
+    }
+    shown = {name: pair for name, pair in boxes.items() if not pair[1].fills} or boxes
     figure = make_figure(8, 4.4)
-    left, right = figure.subplots(1, 2)
-    _draw_boxes(left, "faces", [fraction.face for fraction in found], summary.face)
-    _draw_boxes(right, "bodies", [fraction.body for fraction in found], summary.body)
+    axes = figure.subplots(1, len(shown), squeeze=False)[0]
+    for axis, (name, pair) in zip(axes, shown.items(), strict=True):
+        _draw_boxes(axis, name, *pair)
     figure.supxlabel(str(summary), fontsize=9, wrap=True)
-    return figure
-
-
-def plot_class_balance(
-    counts: Mapping[str, Mapping[str, int]], *, class_names: Sequence[str] = CLASS_NAMES
-) -> Figure:
-    """Show how many photos of each class stand in each part.
-
-    Args:
-        counts: Part (a row of bars) -> class name -> number of photos.
-        class_names: Names in label order.
-
-    Returns:
-        The figure.
-    """
-    figure = make_figure(7, 0.7 + 0.55 * len(counts) * len(class_names) / 2, "Photos per class")
-    axis, height = figure.subplots(), 0.8 / len(class_names)
-    for label, name in enumerate(class_names):
-        values = [part[name] for part in counts.values()]
-        places = np.arange(len(counts)) + height * (label - (len(class_names) - 1) / 2)
-        bars = axis.barh(places, values, height, color=class_colour(label), label=name)
-        axis.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize=9)
-    axis.set_yticks(range(len(counts)), list(counts))
-    axis.invert_yaxis()
-    axis.margins(x=0.12)
-    axis.set_xlabel("photos")
-    axis.legend(frameon=False, loc="lower right")
     return figure
 
 

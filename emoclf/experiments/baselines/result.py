@@ -141,7 +141,7 @@ class BaselineComparison(Displayed):
                 yield f"{each.title}: {each.evaluation.collapse}"
         if self.without_face:
             yield (
-                f"{self.without_face} of the test photos show no face that was found: there the "
+                f"No face is found in {count_noun(self.without_face, 'test photo')}: there the "
                 "baselines of face crops were given the whole photo."
             )
         if self.baselines[0].evaluation.majority_accuracy.value > _UNEVEN:

@@ -74,6 +74,11 @@ class BoxSummary(NamedTuple):
     high: float
     above: Estimate
 
+    @property
+    def fills(self) -> bool:
+        """Whether the boxes fill the pictures, so that the map says nothing of them."""
+        return self.area > _FILLED
+
 
 @dataclass(frozen=True)
 class PersonSummary(Displayed):
@@ -95,7 +100,7 @@ class PersonSummary(Displayed):
         return [f"{face} {body} {self._conclude()}"]
 
     def _say(self, name: str, box: BoxSummary) -> str:
-        if box.area > _FILLED:
+        if box.fills:
             return f"The {name} fills the picture, which says nothing."
         interval = f" ({box.low:+.2f} to {box.high:+.2f})" if self.count > 1 else ""
         return (
