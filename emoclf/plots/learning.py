@@ -138,7 +138,8 @@ def _draw_curves(axis: Axes, history: History, name: str) -> None:
     if name == "accuracy":
         last = (trained - validated)[-_WINDOW:]
         points = round(100 * float(np.median(last)))
-        verdict = f"training leads by {count_noun(points, 'point')}" if points > 0 else "validation keeps up"
+        lead = f"training leads by {count_noun(points, 'point')}"
+        verdict = lead if points > 0 else "validation keeps up"
         axis.set_xlabel(f"epoch\n{verdict} (last {count_noun(len(last), 'epoch')})")
 
 
