@@ -53,7 +53,7 @@ def read_outputs(document):
                 output.get("text", "") or output.get("data", {}).get("text/plain", "")
                 for output in cell.outputs
             ]
-            texts.append("".join(parts))
+            texts.append("\n".join(parts))
     return texts
 
 

@@ -64,7 +64,7 @@ class Verdict(Displayed):
     def _judge_pair(self, comparison: Comparison) -> str:
         counts = (
             f"your network alone is right in {count_noun(comparison.only_first, 'photo')}, step 3 "
-            f"alone in {comparison.only_second} (McNemar's exact test, "
+            f"alone in {comparison.only_second} (McNemar's exact test, duplicates counted once, "
             f"p = {comparison.p_value:.2g})"
         )
         if comparison.better is None:
