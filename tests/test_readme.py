@@ -219,6 +219,18 @@ def test_the_model_card_shows_the_figures_of_the_packaged_networks():
         assert f"| {' | '.join(row)} |" in page
 
 
+def test_the_figures_of_the_lesson_are_those_of_the_notebook(repository):
+    import nbformat
+
+    from tests.run_notebook import read_outputs
+
+    printed = "\n".join(read_outputs(nbformat.read(repository / "model.ipynb", as_version=4)))
+    text = (repository / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"the lesson's (?:network|step 3: joint) \| (\S+) \((\S+) to (\S+),", text)
+    for name, (value, low, high) in zip(("your network", "step 3"), rows[:2], strict=True):
+        assert re.search(rf"^ *{name} +{value} +{low} to {high}", printed, re.MULTILINE), name
+
+
 def test_the_table_of_commands_is_complete():
     named = re.findall(r"^\| `([a-z-]+)[ `]", read("README.md"), flags=re.MULTILINE)
     assert set(COMMANDS) <= set(named)
