@@ -1,4 +1,4 @@
-"""Runs `model.ipynb` with other parameters, as papermill would: a cell is put in after them.
+"""Runs `model.ipynb` with other parameters: a cell is put in after each that holds some.
 
 python tests/run_notebook.py --set DATA_DIR='"photos"' --set EPOCHS=5 --output executed.ipynb
 """
@@ -20,7 +20,7 @@ def run_notebook(folder, parameters, *, notebook=REPOSITORY / "model.ipynb", tim
 
     Args:
         folder: The working directory; `data` and `logs` are looked for and made there.
-        parameters: Name to value, put into a cell after the one tagged `parameters`; or None.
+        parameters: Name to value, put into a cell after each that is tagged `parameters`; or None.
         notebook: The notebook.
         timeout: Seconds that one cell may take; None sets no limit.
 
@@ -29,10 +29,11 @@ def run_notebook(folder, parameters, *, notebook=REPOSITORY / "model.ipynb", tim
     """
     document = nbformat.read(notebook, as_version=4)
     if parameters:
-        tags = [cell.metadata.get("tags", []) for cell in document.cells]
-        place = next(number for number, tag in enumerate(tags) if "parameters" in tag)
         lines = [f"{name} = {value!r}" for name, value in parameters.items()]
-        document.cells.insert(place + 1, nbformat.v4.new_code_cell("\n".join(lines)))
+        for place in reversed(range(len(document.cells))):
+            if "parameters" in document.cells[place].metadata.get("tags", []):
+                injected = nbformat.v4.new_code_cell("\n".join(lines))
+                document.cells.insert(place + 1, injected)
     client = NotebookClient(
         document,
         timeout=timeout,

