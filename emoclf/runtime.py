@@ -7,7 +7,6 @@ import importlib.util
 import json
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -238,6 +237,8 @@ def install_missing() -> str:
     Returns:
         What could not be installed, in a sentence; empty where nothing is missing.
     """
+    import subprocess  # most who import this module start no other program
+
     failed = []
     for module, package in COLAB_LACKS.items():
         if in_colab() and not _is_installed(module):

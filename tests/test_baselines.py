@@ -142,7 +142,7 @@ def test_all_baselines_predict_the_same_test_photos(full):
         assert each.evaluation.photos.paths == expected
         np.testing.assert_array_equal(each.evaluation.labels, photos.part("test").labels)
     assert baselines.without_face == len(expected) == 8
-    assert "8 of the test photos show no face" in str(baselines)
+    assert "No face is found in 8 test photos" in str(baselines)
     assert "8 test photos (4 of the rarer class)" in baselines.describe_verdict()
     assert "nothing can be concluded" in baselines.describe_verdict()
 

@@ -130,7 +130,9 @@ def stage_data(
         local_folder = _find_place(local_folder, str(source.resolve()), fingerprint)
 
     def fill(temporary: Path) -> Copied:
-        agree_on_size(source, sizes, temporary, ask=ask, progress=progress)
+        largest = limits.file_bytes if source.is_dir() else max(sizes)
+        copied = [size for size in sizes if size <= largest]  # larger files are left out
+        agree_on_size(source, copied, temporary, ask=ask, progress=progress)
         if not source.is_dir():
             return _copy_archive(source, temporary, limits, sha256, progress)
         return copy_folder(source, listing, temporary, limits=limits, progress=progress)
