@@ -248,10 +248,10 @@ def install_missing() -> str:
     importlib.invalidate_caches()
     if not failed:
         return ""
-    names = " ".join(failed)
     return (
-        f"Not installed: {names}. The lesson stops where it needs them. Run this cell again when "
-        f"the internet is there, or look at what this says in a new cell: %pip install {names}"
+        f"Not installed: {' '.join(failed)}. The lesson stops where it needs them. Run this cell "
+        "again when the internet is there, or install them in a new cell with %pip, which says why "
+        "it fails."
     )
 
 

@@ -74,11 +74,9 @@ def test_the_button_takes_what_both_versions_of_the_widgets_hand_over(
     )
     box = upload_photos(predictor)
     button = box.children[0]
-    printed = io.StringIO()
-    monkeypatch.setattr(sys, "stdout", printed)
     button._trait_notifiers["value"]["change"][-1]({"new": value})
-    assert "notes.txt" in printed.getvalue()
-    (figure,) = shown
+    problem, figure = shown
+    assert "notes.txt" in problem.data
     assert "Happy" in read_titles(figure)[0]
 
 

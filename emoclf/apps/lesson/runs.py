@@ -85,7 +85,7 @@ def try_detector(*, say: Callable[[str], Any] = print) -> FaceDetector | None:
     try:
         detector = make_detector()
     except FaceDetectorUnavailableError as error:
-        say(f"Whole photos stand in for faces everywhere below. {error}")
+        say(f"Whole photos stand in for faces everywhere below. {show_text(error)}")
         return None
     say(f"{detector.description} {detector.note}".strip().replace(str(Path.home()), "~"))
     return detector

@@ -116,14 +116,14 @@ def upload_photos(predictor: Predictor | None) -> Any:
 
 def _show_uploads(predictor: Predictor, value: Any) -> None:
     """Display what is predicted for the chosen files, and which of them are no pictures."""
-    from IPython.display import display
+    from IPython.display import Pretty, display
 
     photos = []
     for name, content in _read_uploads(value):
         try:
             photos.append(load_image(content))
         except UnreadableImageError as error:
-            print(f"{show_text(name)}: {show_text(error)}")  # noqa: T201 - into the output below
+            display(Pretty(f"{show_text(name)}: {show_text(error)}"))
     if photos:
         display(show_predictions(predictor, photos, columns=min(3, len(photos))))
 
