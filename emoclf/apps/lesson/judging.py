@@ -18,20 +18,16 @@ class Verdict(Displayed):
     Attributes:
         own: The evaluation of the network that was trained from nothing.
         borrowed: That of a head on borrowed networks, of the same photos; None without it.
+        comparison: Both in pairs; None where there is one only.
         learned: How many photos both have learned from.
         crossed: The cross-validated accuracy of `borrowed`, where the photos are few; else None.
     """
 
     own: Evaluation
     borrowed: Evaluation | None
+    comparison: Comparison | None
     learned: int
     crossed: Estimate | None
-
-    def compare(self) -> Comparison | None:
-        """Compare both in pairs; None where there is one only."""
-        if self.borrowed is None:
-            return None
-        return compare_evaluations(self.own, self.borrowed, names=("your network", "step 3"))
 
     def blocks(self) -> Iterable[str | Table]:
         """Return both accuracies beside "always", and what they show."""
@@ -46,11 +42,11 @@ class Verdict(Displayed):
         rows.append((f"always {self.own.majority_class}", always.value, always.interval, chance))
         yield Table(("on the test", "accuracy", "95 % interval", "balanced"), rows)
         yield from (self._judge_alone(name, each) for name, each in tested.items())
-        if (comparison := self.compare()) is not None:
-            yield self._judge_pair(comparison)
+        if self.comparison is not None:
+            yield self._judge_pair(self.comparison)
         if self.crossed is not None:
             yield (
-                f"So few photos make a rough test. Step 3, cross-validated, is right in "
+                "So few photos make a rough test. Step 3, cross-validated, is right in "
                 f"{self.crossed}: report this figure."
             )
 
@@ -101,6 +97,6 @@ def judge_classifiers(
     Raises:
         ValueError: If the two are of different photos.
     """
-    verdict = Verdict(own, borrowed, learned, crossed)
-    verdict.compare()
-    return verdict
+    names = ("your network", "step 3")
+    pair = None if borrowed is None else compare_evaluations(own, borrowed, names=names)
+    return Verdict(own, borrowed, pair, learned, crossed)
