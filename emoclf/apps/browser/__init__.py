@@ -1,0 +1,1 @@
+"""One HTML file that sees, answers and learns in any browser."""
