@@ -15,7 +15,9 @@ NODE = shutil.which("node")
 _PRELUDE = """
 import { readFileSync, writeFileSync } from "node:fs";
 const FOLDER = process.argv[2];
-const KINDS = { uint8: Uint8Array, float32: Float32Array, float64: Float64Array, int32: Int32Array };
+const KINDS = {
+  uint8: Uint8Array, float32: Float32Array, float64: Float64Array, int32: Int32Array,
+};
 const GIVEN = JSON.parse(readFileSync(`${FOLDER}/given.json`, "utf8"));
 const FOUND = {};
 /** Return what the test gave: an array's values (its shape is in `shapeOf`), or a JSON value. */

@@ -37,6 +37,12 @@ export const TENSOR_OPERATORS = {
     for (const axis of [...added].sort((a, b) => a - b)) shape.splice(axis, 0, 1);
     return { shape, data: x.data };
   },
+  Pad: ([x, given], { mode = "constant" }) => {
+    const pads = Array.from(given.data);
+    const isOfZeros = mode === "constant" && pads.every((side) => side >= 0);
+    if (x.shape.length !== 4 || !isOfZeros) throw new Error("This page pads with zeros alone.");
+    return padTensor(x, pads);
+  },
   MatMul: ([a, b]) => multiplyMatrices(a, b),
   Gemm: ([a, b, c], { transA = 0, transB = 0, alpha = 1, beta = 1 }) => {
     const left = transA ? transposeTensor(a, [1, 0]) : a;
@@ -126,6 +132,18 @@ function resolveShape(x, wanted) {
 function readAxes(given, axes, rank) {
   const found = given ? Array.from(given.data) : axes;
   return found?.map((axis) => (axis < 0 ? axis + rank : axis));
+}
+
+/** Put zeros around the last two axes of four. */
+function padTensor({ shape: [batch, channels, height, width], data }, pads) {
+  const [top, left, bottom, right] = [pads[2], pads[3], pads[6], pads[7]];
+  const shape = [batch, channels, height + top + bottom, width + left + right];
+  const padded = new Float32Array(countValues(shape));
+  for (let row = 0; row < channels * height; row++) {
+    const line = Math.floor(row / height) * shape[2] + top + (row % height);
+    padded.set(data.subarray(row * width, (row + 1) * width), line * shape[3] + left);
+  }
+  return { shape, data: padded };
 }
 
 /** Multiply (..., n) with (n, m). */
