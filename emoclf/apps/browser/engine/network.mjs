@@ -22,11 +22,15 @@ export function loadNetwork(memory, bytes, { swapChannels = false } = {}) {
 
 class Network {
   constructor(memory, graph, swapChannels) {
-    Object.assign(this, { memory, swapChannels, constants: graph.constants, steps: graph.steps });
+    this.memory = memory;
+    this.swapChannels = swapChannels;
+    this.constants = graph.constants;
+    this.steps = graph.steps;
+    /** Names of what the network predicts. */
     this.outputs = graph.outputs;
     /** Names of the maps after a ReLU, from the first to the last. */
     this.maps = graph.steps.filter((each) => each.isActivation).map((each) => each.output);
-    [this.input] = graph.inputs;
+    this.input = graph.inputs[0];
     this.isPlanar = this.input.shape[1] === 3;
     const sides = this.isPlanar ? this.input.shape.slice(2) : this.input.shape.slice(1, 3);
     /** [height, width] that the network takes, or null where it takes any. */
