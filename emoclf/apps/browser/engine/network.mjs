@@ -72,20 +72,17 @@ class Network {
   }
 
   placePicture(pixels, height, width) {
-    const order = this.swapChannels ? [2, 1, 0] : [0, 1, 2];
-    if (!this.isPlanar) {
-      const data = Float32Array.from(pixels, (_, i) => pixels[i - (i % 3) + order[i % 3]]);
-      return { shape: [1, height, width, 3], data };
-    }
-    const map = makeMap(this.memory, height, width, 3, findPictureStride(3));
-    const floats = this.memory.floats.subarray(map.address / 4);
-    const [first, second, third] = order;
+    const [first, second, third] = this.swapChannels ? [2, 1, 0] : [0, 1, 2];
+    const picture = this.isPlanar
+      ? makeMap(this.memory, height, width, 3, findPictureStride(3))
+      : { shape: [1, height, width, 3], data: new Float32Array(pixels.length) };
+    const floats = picture.data ?? this.memory.floats.subarray(picture.address / 4);
     for (let i = 0; i < height * width * 3; i += 3) {
       floats[i] = pixels[i + first];
       floats[i + 1] = pixels[i + second];
       floats[i + 2] = pixels[i + third];
     }
-    return map;
+    return picture;
   }
 
   runStep(step, values) {

@@ -76,22 +76,28 @@ function readTensor(bytes) {
 }
 
 function readElements(bytes, element) {
-  const memory = Uint8Array.from(bytes).buffer;
-  if (element === HALF_ELEMENTS) return Float32Array.from(new Uint16Array(memory), readHalf);
+  const memory = new Uint8Array(bytes).buffer;
+  if (element === HALF_ELEMENTS) return readHalves(new Uint16Array(memory));
   const Elements = ELEMENT_ARRAYS[element];
   if (!Elements) throw new Error(`The ONNX file has numbers of the unknown kind ${element}.`);
   const data = new Elements(memory);
   return data instanceof BigInt64Array ? Array.from(data, Number) : data;
 }
 
-/** Turn the 16 bits of a half-precision number (IEEE 754) into a number. */
-function readHalf(bits) {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+/** Turn half-precision numbers (IEEE 754, 16 bits each) into a Float32Array. */
+function readHalves(halves) {
+  const data = new Float32Array(halves.length);
+  const bits = new Uint32Array(data.buffer);
+  for (let i = 0; i < halves.length; i++) {
+    const exponent = (halves[i] >> 10) & 31;
+    const sign = (halves[i] & 0x8000) << 16;
+    if (exponent === 0) data[i] = (sign ? -1 : 1) * (halves[i] & 1023) * 2 ** -24;
+    else {
+      const wide = exponent === 31 ? 255 : exponent + 112;
+      bits[i] = sign | (wide << 23) | ((halves[i] & 1023) << 13);
+    }
+  }
+  return data;
 }
 
 /** Return the values of a message by field: BigInt for varints, Uint8Array for all others. */
@@ -143,7 +149,7 @@ function readWholes(values) {
 }
 
 function readFloats(values) {
-  return values.flatMap((each) => Array.from(new Float32Array(Uint8Array.from(each).buffer)));
+  return values.flatMap((each) => Array.from(new Float32Array(new Uint8Array(each).buffer)));
 }
 
 function readText(bytes) {

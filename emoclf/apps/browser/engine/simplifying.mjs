@@ -85,8 +85,8 @@ function checkStep(step, constants) {
       throw new Error("This page cannot run such a convolution (dilated, or of uneven steps).");
     }
     step.options = { strides, pads, group };
-    step.weights = { shape: weights.shape, data: Float32Array.from(weights.data) };
-    step.bias = Float32Array.from(bias ? bias.data : new Float32Array(weights.shape[0]));
+    step.weights = { shape: weights.shape, data: new Float32Array(weights.data) };
+    step.bias = new Float32Array(bias ? bias.data : weights.shape[0]);
   }
   const windows = [attributes.kernel_shape, attributes.strides].map(String);
   const isPadded = (attributes.pads ?? []).some((side) => side > 0) || attributes.ceil_mode;

@@ -8,7 +8,7 @@ export function countValues(shape) {
 
 /** Operator of ONNX -> function (inputs, attributes) -> tensor. Inputs that are left out are null. */
 export const TENSOR_OPERATORS = {
-  Cast: ([x]) => ({ shape: x.shape, data: Float32Array.from(x.data) }),
+  Cast: ([x]) => ({ shape: x.shape, data: new Float32Array(x.data) }),
   Identity: ([x]) => x,
   Relu: ([x]) => mapValues(x, (value) => Math.max(value, 0)),
   Sigmoid: ([x]) => mapValues(x, (value) => 1 / (1 + Math.exp(-value))),
@@ -62,16 +62,19 @@ export const TENSOR_OPERATORS = {
   },
   DequantizeLinear: ([x, scales, zeros], { axis = 1 }) => {
     const along = countValues(x.shape.slice(axis < 0 ? x.shape.length + axis + 1 : axis + 1));
-    const data = Float32Array.from(x.data, (value, i) => {
+    const data = new Float32Array(x.data.length);
+    for (let i = 0; i < data.length; i++) {
       const row = scales.data.length === 1 ? 0 : Math.floor(i / along) % scales.data.length;
-      return (value - (zeros?.data[row] ?? 0)) * scales.data[row];
-    });
+      data[i] = (x.data[i] - (zeros ? zeros.data[row] : 0)) * scales.data[row];
+    }
     return { shape: x.shape, data };
   },
 };
 
 function mapValues(x, change) {
-  return { shape: x.shape, data: Float32Array.from(x.data, change) };
+  const data = new Float32Array(x.data.length);
+  for (let i = 0; i < data.length; i++) data[i] = change(x.data[i]);
+  return { shape: x.shape, data };
 }
 
 /** Combine two tensors value by value; sides of 1 are repeated, as in NumPy. */
