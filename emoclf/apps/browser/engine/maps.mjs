@@ -71,7 +71,8 @@ export function prepareConvolution(memory, weights, bias, { strides, pads, group
   ending.set(bias);
   const [top, left, bottom, right] = pads;
   return {
-    isDepthwise, stride, results, height, width, step: strides[0], pads: { top, left, bottom, right },
+    isDepthwise, stride, results, height, width, step: strides[0],
+    pads: { top, left, bottom, right },
     weights: memory.keep(order), bias: memory.keep(ending), low: -Infinity, high: Infinity,
   };
 }

@@ -1,4 +1,4 @@
-// The kernel (kernel.wat, compiled) and its memory: first what networks keep, then what a run needs.
+// The kernel (kernel.wat, compiled) and its memory: what networks keep, then what a run needs.
 
 const PAGE_BYTES = 65536;
 

@@ -45,7 +45,8 @@ class Network {
   /**
    * Run the network.
    *
-   * @param {Uint8Array | Float32Array} pixels height x width x 3 values (red, green, blue), 0 to 255.
+   * @param {Uint8Array | Float32Array} pixels height x width x 3 values (red, green, blue), 0 to
+   *   255.
    * @param {number} height In pixels.
    * @param {number} width In pixels.
    * @param {string[]} wanted Names of the values to return.

@@ -12,7 +12,7 @@ const HALF_ELEMENTS = 10;
  * @param {Uint8Array} bytes The file.
  * @returns {{nodes: Array, constants: Map<string, object>, inputs: Array, outputs: string[]}}
  *   Nodes in the order of the file ({op, inputs, outputs, attributes}); constants by name ({shape,
- *   data}), where data is a typed array, of float16 a Float32Array and of int64 an Array of numbers;
+ *   data}), where data is a typed array (of float16 a Float32Array, of int64 an Array of numbers);
  *   inputs ({name, shape, element}), with a shape of numbers or names.
  */
 export function readOnnx(bytes) {

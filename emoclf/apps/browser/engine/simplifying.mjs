@@ -12,8 +12,8 @@ const MAPPED = ["Conv", "MaxPool", "Resize", "BatchNormalization"];
  *
  * @param {Uint8Array} bytes The file.
  * @param {Memory} memory The kernel's.
- * @returns {{inputs: Array, outputs: string[], constants: Map, steps: Array}} A step is {op, inputs,
- *   output, attributes, lastUses}; a convolution has its `layer`.
+ * @returns {{inputs: Array, outputs: string[], constants: Map, steps: Array}} A step is {op,
+ *   inputs, output, attributes, lastUses}; a convolution has its `layer`.
  */
 export function simplifyGraph(bytes, memory) {
   const { nodes, constants, inputs, outputs } = readOnnx(bytes);

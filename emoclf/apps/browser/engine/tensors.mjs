@@ -6,7 +6,7 @@ export function countValues(shape) {
   return shape.reduce((product, side) => product * side, 1);
 }
 
-/** Operator of ONNX -> function (inputs, attributes) -> tensor. Inputs that are left out are null. */
+/** Operator of ONNX -> function (inputs, attributes) -> tensor. An input left out is null. */
 export const TENSOR_OPERATORS = {
   Cast: ([x]) => ({ shape: x.shape, data: new Float32Array(x.data) }),
   Identity: ([x]) => x,
@@ -20,7 +20,7 @@ export const TENSOR_OPERATORS = {
   Sub: ([a, b]) => combineTensors(a, b, (x, y) => x - y),
   Mul: ([a, b]) => combineTensors(a, b, (x, y) => x * y),
   Div: ([a, b]) => combineTensors(a, b, (x, y) => x / y),
-  Transpose: ([x], { perm }) => transposeTensor(x, perm ?? x.shape.map((_, axis) => axis).reverse()),
+  Transpose: ([x], { perm }) => transposeTensor(x, perm ?? [...x.shape.keys()].reverse()),
   Reshape: ([x, shape]) => ({ shape: resolveShape(x, Array.from(shape.data)), data: x.data }),
   Flatten: ([x], { axis = 1 }) => {
     const rows = countValues(x.shape.slice(0, axis));
