@@ -168,7 +168,7 @@ def test_a_row_per_face_then_the_sum_and_the_detector(photos, monkeypatch):
     ends = [re.search(r"  (not read|no face|Sad|Happy|uncertain)", row).start() for row in rows[:4]]
     assert len(set(ends)) == 1, "the columns are aligned"
     assert rows[4] == "Detector: A fake detector."
-    assert rows[5].startswith('"uncertain": the larger probability is below')
+    assert rows[5].startswith('"uncertain": no probability reaches')
     assert "--whole-photo" in rows[6]
     assert rows[8].startswith("3 photos, 2 faces: ")
     assert rows[8].endswith("; 1 without a face; 1 not read.")

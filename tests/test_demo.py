@@ -75,7 +75,7 @@ def test_uncertain_is_said(tmp_path):
     found = predict_photo(save(tmp_path / "grey.png", 128, size=(60, 70)), make_predictor())
     assert found.headline == "Not sure: sad 50%, happy 50%"
     assert found.numbers[0].rows[0][1] == "uncertain"
-    assert "the larger probability is below 75%" in found.numbers[-1]
+    assert "no probability reaches 75%" in found.numbers[-1]
 
 
 def make_prediction(*faces):

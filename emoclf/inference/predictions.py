@@ -34,7 +34,7 @@ class UncertaintyRule:
 
     def describe(self) -> str:
         """Say in words when it is uncertain."""
-        text = f"the larger probability is below {self.uncertain_below:.0%}"
+        text = f"no probability reaches {self.uncertain_below:.0%}"
         if self.neither_above < 1:
             text += f", or that of neither is above {self.neither_above:.0%}"
         return text

@@ -124,11 +124,11 @@ class Predictor:
     def load(
         cls, path: str | Path, *, detector: FaceDetector | MakeDetector | None = None
     ) -> Predictor:
-        """Load the model of a run.
+        """Load the model of a run, or a head that was taught in the browser.
 
         Args:
-            path: A run folder, or a `.keras` or `.zip` file that emoclf saved. Only load files you
-                trust.
+            path: A run folder, a `.keras` or `.zip` file that emoclf saved, or the `.json` file of
+                a head that the page of `emoclf page` saved. Only load files you trust.
             detector: As for the class. A model of whole photos needs none.
 
         Returns:
@@ -145,6 +145,12 @@ class Predictor:
 
         path = Path(path)
         path = Run(path).model_file if path.is_dir() else path
+        if path.suffix.lower() == ".json":
+            from emoclf.models.head_file import load_head
+
+            network, info, uncertain_below = load_head(path)
+            rule = UncertaintyRule(uncertain_below)
+            return cls(network, info, detector=detector, rule=rule, file=path)
         if path.suffix == Path(JOINT_FILE_NAME).suffix:
             from emoclf.models.joint import JointNetwork
 

@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 AnyModel = Annotated[
     str,
     Parameter(
-        help="A run folder, a .keras file of yours, or `packaged`, the networks that come with "
-        "emoclf."
+        help="A run folder, a .keras file or a head's file of yours, or `packaged`, the networks "
+        "that come with emoclf."
     ),
 ]
 PartOption = Annotated[Part, Parameter(help="Which photos of the run's split, without FOLDER.")]

@@ -131,7 +131,16 @@ Model = Annotated[
     ExistingPath | None,
     Parameter(
         metavar="RUN_OR_FILE",
-        help="A run folder or a .keras file of yours, instead of the packaged networks.",
+        help="A run folder, a .keras file or a head's file of yours, instead of the packaged "
+        "networks.",
+    ),
+]
+Head = Annotated[
+    ExistingFile | None,
+    Parameter(
+        metavar="FILE",
+        help="A head that you taught in the page of `page` and saved there; the same as --model "
+        "FILE.",
     ),
 ]
 FacesOnly = Annotated[
@@ -257,13 +266,13 @@ def load_tensorflow() -> None:
 def load_predictor(
     model: Path | None, choice: DetectorChoice, *, faces_only: bool = False
 ) -> Predictor:
-    """Load the packaged networks, or a run folder or `.keras` file, which loads TensorFlow."""
+    """Load the packaged networks, a run folder or file of the user's, or a head's file."""
     from emoclf.inference import Predictor
 
     if model is None:
         return Predictor.packaged(faces_only=faces_only, detector=choice)
     if faces_only:
-        raise UsageError("--faces-only is for the packaged networks: leave it or --model out.")
+        raise UsageError("--faces-only is for the packaged networks: leave it out, or what names another.")
     with waiting(f"Loading {show_text(model)}"):
         return Predictor.load(model, detector=choice)
 

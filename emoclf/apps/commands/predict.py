@@ -51,6 +51,7 @@ from emoclf.apps.commands.options import (
     Directory,
     FacesOnly,
     FilesOrFolders,
+    Head,
     Model,
     load_predictor,
     propose,
@@ -92,6 +93,7 @@ def predict(
     as_json: AsJson = False,
     save_annotated: Annotated[Directory | None, Parameter(metavar="DIR")] = None,
     model: Model = None,
+    head: Head = None,
     faces_only: FacesOnly = False,
     whole_photo: bool = False,
     detector: DetectorChoice | None = None,
@@ -116,6 +118,7 @@ def predict(
       python -m emoclf predict holiday/ party.png --save-annotated annotated
       python -m emoclf predict photos/ --json > predictions.json
       python -m emoclf predict photos/ --model logs/first-run
+      python -m emoclf predict photos/ --head head.json
 
     Exit codes:
       0  every photo was read
@@ -124,6 +127,9 @@ def predict(
       2  the command was not understood
     """
     choice = detector or DetectorChoice()
+    if model and head:
+        raise UsageError("--head and --model each name what predicts: leave one of them out.")
+    model = model or head
     photos, problems = list_photos(paths)
     predictor = load_predictor(model, choice, faces_only=faces_only)
     done: list[Predicted] = [(each, None) for each in problems]

@@ -167,7 +167,8 @@ def demo(
     Ctrl-C ends it (exit code 130), and so do `kill` (143) and closing the terminal (129).
 
     Args:
-        runs: A run folder or a .keras file of yours to choose on the page; may be given repeatedly.
+        runs: A run folder, a .keras file or a head's file of yours to choose on the page; may be
+            given repeatedly.
         logs: A folder of runs, which are offered too.
         port: Where the page is served.  [default: the first free from 7860]
         share: Also open a public address, through Gradio's servers.
