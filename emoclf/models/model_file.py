@@ -113,6 +113,11 @@ def load_info(path: str | Path) -> ModelInfo:
             + (f": {show_text(path.parent)} {others}" if is_of_folds else "")
             + f". Expected a model saved by a run, such as logs/<run>/{MODEL_FILE_NAME}."
         )
+    if path.suffix.lower() == ".json":
+        raise ValueError(
+            f"{show_text(path)} is no .keras file. The file of a head, taught in the browser, only "
+            "predicts: give it to predict, explain, evaluate, live or demo."
+        )
     content = read_extra(path, MEMBER_NAME, max_bytes=_MAX_DESCRIPTION_BYTES)
     if content is None:
         raise _make_unknown(path, f"there is no {MEMBER_NAME} in it")

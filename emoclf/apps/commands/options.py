@@ -70,6 +70,11 @@ def _expect_file(_type: Any, path: Path | None) -> None:
         raise ValueError("Expected a file, received a folder.")
 
 
+def _expect_json(_type: Any, path: Path | None) -> None:
+    if path is not None and path.suffix.lower() != ".json":
+        raise ValueError("Expected a .json file, as the page saves it.")
+
+
 def _expect_folder(_type: Any, path: Path | None) -> None:
     if path is not None and path.exists() and not path.is_dir():
         raise ValueError("Expected a folder, received a file. `stage` unpacks an archive.")
@@ -138,9 +143,9 @@ Model = Annotated[
 Head = Annotated[
     ExistingFile | None,
     Parameter(
+        validator=_expect_json,
         metavar="FILE",
-        help="A head that you taught in the page of `page` and saved there; the same as --model "
-        "FILE.",
+        help="A head that you taught in the browser and saved there: the same as --model FILE.",
     ),
 ]
 FacesOnly = Annotated[
@@ -272,7 +277,9 @@ def load_predictor(
     if model is None:
         return Predictor.packaged(faces_only=faces_only, detector=choice)
     if faces_only:
-        raise UsageError("--faces-only is for the packaged networks: leave it out, or what names another.")
+        raise UsageError(
+            "--faces-only is for the packaged networks: leave it out, or what names another."
+        )
     with waiting(f"Loading {show_text(model)}"):
         return Predictor.load(model, detector=choice)
 

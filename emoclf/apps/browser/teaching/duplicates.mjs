@@ -4,17 +4,26 @@
  * Two are near-duplicates when their pictures agree, moved by a pixel or two at most, and the
  * network's features of them agree, too. The picture alone would take the same person with another
  * expression for a duplicate, and the features alone another person with the same one. Measured on
- * 190 photos of faces and 197 drawn ones, each saved again (JPEG 85), moved by a pixel and found
- * anew: 88 % are seen as duplicates. Of 15,868 pairs of other faces none is, nor of 98 pairs of one
- * drawn person, once happy and once sad.
+ * 190 photos with a face and 197 drawn ones, each saved again (JPEG 85), or moved by a pixel, and
+ * its face found anew: 699 of 774 are seen as the same picture. Of 37,163 pairs of other faces none
+ * is, nor of 98 pairs of one drawn person, once happy and once sad. As whole photos: 336 of 340,
+ * and none of 7,125.
  */
 
 const SKETCH_SIDE = 24, SKETCH_PIXELS = SKETCH_SIDE ** 2;
+/** How far the same point lies from itself in a picture that is moved: the nearest first. */
+const SKETCH_MOVES = [0, -1, 1, -SKETCH_SIDE, SKETCH_SIDE].flatMap((move, n) => {
+  return n < 3 ? [move] : [move, move - 1, move + 1];
+});
 const COARSE_SIDE = 6, COARSE_PIXELS = COARSE_SIDE ** 2;
 /** Pictures this alike agree: root mean square, where each has deviation 1. */
 const LARGEST_PICTURE_DISTANCE = 0.4;
-/** Features this alike agree: their distance over the (geometric) mean of their lengths. */
-const LARGEST_FEATURE_DISTANCE = 0.28;
+/**
+ * Features this alike agree: their distance over the (geometric) mean of their lengths. A whole
+ * photo's 1,303 move more when it is saved again; but its picture does not, as no face is cut out.
+ */
+const LARGEST_FACE_DISTANCE = 0.28, LARGEST_PHOTO_DISTANCE = 0.6;
+const FACE_FEATURE_COUNT = 136;
 /** Pictures whose 6 x 6 averages are further apart need no closer look: correlated below 0.75. */
 const LARGEST_COARSE_DISTANCE = Math.sqrt(0.5);
 
@@ -80,6 +89,7 @@ function normalisePicture(grey, root, noise) {
  */
 export function findGroups(examples, features) {
   const width = features.length / examples.length;
+  const limit = width > FACE_FEATURE_COUNT ? LARGEST_PHOTO_DISTANCE : LARGEST_FACE_DISTANCE;
   const lengths = examples.map((_, n) => measureLength(features, n * width, width));
   const parents = examples.map((_, n) => n);
   const first = new Map();
@@ -92,7 +102,7 @@ export function findGroups(examples, features) {
       if (!areCoarselyAlike(examples[a].coarse, examples[b].coarse)) continue;
       const roots = [findRoot(parents, a), findRoot(parents, b)];
       if (roots[0] === roots[1]) continue;
-      const most = LARGEST_FEATURE_DISTANCE ** 2 * lengths[a] * lengths[b];
+      const most = limit ** 2 * lengths[a] * lengths[b];
       if (!areFeaturesAlike(features, a * width, b * width, width, most)) continue;
       if (arePicturesAlike(examples[a].fine, examples[b].fine)) {
         parents[Math.max(...roots)] = Math.min(...roots);
@@ -134,10 +144,12 @@ function areFeaturesAlike(features, a, b, width, most) {
 
 /** Compare two pictures without their borders, one of them moved by up to one of 24 pixels. */
 function arePicturesAlike(a, b) {
-  for (const move of [0, -1, 1, -SKETCH_SIDE, SKETCH_SIDE, -25, -23, 23, 25]) {
+  for (const move of SKETCH_MOVES) {
     let sum = 0, count = 0;
     for (let row = SKETCH_SIDE; row < SKETCH_PIXELS - SKETCH_SIDE; row += SKETCH_SIDE) {
-      for (let i = row + 1; i < row + SKETCH_SIDE - 1; i++, count++) sum += (a[i] - b[i + move]) ** 2;
+      for (let i = row + 1; i < row + SKETCH_SIDE - 1; i++, count++) {
+        sum += (a[i] - b[i + move]) ** 2;
+      }
     }
     if (sum <= count * LARGEST_PICTURE_DISTANCE ** 2) return true;
   }

@@ -46,7 +46,8 @@ export function teachHead(store, about) {
   const tested = folds === null ? null : testFolds(data, folds);
   const rows = data.labels.map((_, n) => n);
   const fit = fitRows(data, rows, tested?.inverse ?? guessInverse(data), { tolerance: EXACT });
-  const head = makeHead({ ...about, classNames: [...classNames], examples: counts }, fit, fit.fitted);
+  const named = { ...about, classNames: [...classNames], examples: counts };
+  const head = makeHead(named, fit, fit.fitted);
   const { accuracy = null, confusion = null } = tested ?? {};
   const warnings = listWarnings(classNames, counts, groups);
   return { head: { ...head, accuracy }, accuracy, confusion, warnings, counts };
@@ -77,7 +78,7 @@ function dealFolds(groups, classCount) {
   const folds = Array.from({ length: count }, () => []);
   let next = 0;
   for (const own of ofClasses) {
-    own.sort((a, b) => b.rows.length - a.rows.length); // the large ones first, so that folds are even
+    own.sort((a, b) => b.rows.length - a.rows.length); // so that the folds are even
     for (const group of own) folds[next++ % count].push(group);
   }
   return folds;

@@ -4,7 +4,7 @@
  * What the worker calls of this folder:
  *
  *   new ExampleStore(classNames)          examples.mjs; throws for names that no class may have
- *     .add({ features, thumbnail, label, group, seconds }) -> id, or null: it is full
+ *     .add({ features, thumbnail, label, group }) -> id, or null: it is full
  *     .remove(ids)  .clear(label)  .rename(label, name)  .counts  .classNames
  *   teachHead(store, { features: "face"|"joint", network: sha256 })
  *     -> { head, accuracy, confusion, warnings: [{ key, values }], counts }     evaluating.mjs
@@ -46,17 +46,16 @@ export class ExampleStore {
    * @param {number} example.label position of its class
    * @param {number|string|null} example.group its recording: all frames of one share it; null for
    *   a photo, which is a group of its own
-   * @param {number} [example.seconds] when it was seen
    * @returns {number|null} its id; null if there are 5,000
    */
-  add({ features, thumbnail, label, group = null, seconds = 0 }) {
+  add({ features, thumbnail, label, group = null }) {
     if (this.#examples.length >= MAX_EXAMPLES) return null;
     this.#checkLabel(label);
     this.#makeRoom(features.length);
     this.#features.set(features, this.#examples.length * this.#width);
     const id = ++this.#lastId;
     const recording = group === null ? `photo ${id}` : `recording ${label} ${group}`;
-    this.#examples.push({ id, label, recording, seconds, ...sketchPicture(thumbnail) });
+    this.#examples.push({ id, label, recording, ...sketchPicture(thumbnail) });
     return id;
   }
 

@@ -208,7 +208,9 @@ function searchLine(measure, { at, value, gradient }, direction) {
   for (let size = 1; size > 1e-10; ) {
     for (let i = 0; i < at.length; i++) next[i] = at[i] + size * direction[i];
     const reached = measure(next, found);
-    if (reached <= value + 1e-4 * size * slope) return { at: next, value: reached, gradient: found };
+    if (reached <= value + 1e-4 * size * slope) {
+      return { at: next, value: reached, gradient: found };
+    }
     const lowest = -slope * size * size / (2 * (reached - value - slope * size)); // of a parabola
     size = Math.min(Math.max(lowest, size / 10), size / 2);
   }
