@@ -10,6 +10,8 @@ import { makeHead, makeTeachingProblem } from "./head.mjs";
 import { fitRegression, predictRegression, scaleRows, standardiseRows } from "./regression.mjs";
 
 const MAX_FOLDS = 5;
+/** Where there is much to learn from, fewer folds are enough, and done in half the time. */
+const FOLDS_OF_MUCH = 3, MUCH = 5e6;
 /** With fewer examples in a class, chance decides much. */
 const FEW_EXAMPLES = 20;
 /** From here on one class outweighs another. */
@@ -17,7 +19,7 @@ const ONE_SIDED = 3;
 /** What scikit-learn's C may be. */
 const INVERSE_STRENGTHS = [1e-4, 1e-3, 1e-2, 1e-1, 1];
 /** How small a gradient is small enough: to compare values of C, to test, and to answer. */
-const ROUGH = 1e-3, FAIR = 1e-4, EXACT = 1e-6;
+const ROUGH = 1e-3, FAIR = 3e-4, EXACT = 1e-5;
 /** Quantile of the normal distribution for 95 %. */
 const QUANTILE = 1.959964;
 
@@ -42,13 +44,15 @@ export function teachHead(store, about) {
     classCount: counts.length,
     width: store.features.length / store.examples.length,
   };
-  const folds = dealFolds(groups, counts.length);
+  const isMuch = data.features.length * counts.length > MUCH;
+  const folds = dealFolds(groups, counts.length, isMuch ? FOLDS_OF_MUCH : MAX_FOLDS);
   const tested = folds === null ? null : testFolds(data, folds);
   const rows = data.labels.map((_, n) => n);
-  const fit = fitRows(data, rows, tested?.inverse ?? guessInverse(data), { tolerance: EXACT });
+  const { inverse = guessInverse(data), start, ...held } = tested ?? {};
+  const fit = fitRows(data, rows, inverse, { start, tolerance: EXACT });
   const named = { ...about, classNames: [...classNames], examples: counts };
   const head = makeHead(named, fit, fit.fitted);
-  const { accuracy = null, confusion = null } = tested ?? {};
+  const { accuracy = null, confusion = null } = held;
   const warnings = listWarnings(classNames, counts, groups);
   return { head: { ...head, accuracy }, accuracy, confusion, warnings, counts };
 }
@@ -68,12 +72,12 @@ function gatherGroups(groupOf, examples, counts) {
   }));
 }
 
-/** Deal the groups of every class into up to five folds; null where one class has a single one. */
-function dealFolds(groups, classCount) {
+/** Deal the groups of every class into folds; null where one class has a single group. */
+function dealFolds(groups, classCount, most) {
   const ofClasses = Array.from({ length: classCount }, (_, label) => {
     return groups.filter((group) => group.label === label);
   });
-  const count = Math.min(MAX_FOLDS, ...ofClasses.map((own) => own.length));
+  const count = Math.min(most, ...ofClasses.map((own) => own.length));
   if (count < 2) return null;
   const folds = Array.from({ length: count }, () => []);
   let next = 0;
@@ -94,6 +98,7 @@ function testFolds(data, folds) {
     const inverse = chooseInverse(data, folds, n, starts);
     chosen.push(inverse);
     const fit = fitRows(data, training, inverse, { tolerance: FAIR, start: starts.get(inverse) });
+    starts.set(inverse, fit.fitted);
     for (const { rows } of fold) {
       const answers = findAnswers(predictRows(data, fit, rows), data.classCount);
       rows.forEach((row, m) => (confusion[data.labels[row]][answers[m]] += 1));
@@ -102,7 +107,8 @@ function testFolds(data, folds) {
     }
   });
   const inverse = chosen.sort((a, b) => a - b)[Math.floor(chosen.length / 2)];
-  return { accuracy: estimateAccuracy(fractions), confusion, inverse };
+  const start = starts.get(inverse);
+  return { accuracy: estimateAccuracy(fractions), confusion, inverse, start };
 }
 
 /**
@@ -116,9 +122,12 @@ function chooseInverse(data, folds, tested, starts) {
   const training = others.flatMap((fold) => fold.flatMap(({ rows }) => rows));
   const held = folds[validation].flatMap(({ rows }) => rows);
   let best = { inverse: 0, loss: Infinity };
+  let start;
   for (const inverse of INVERSE_STRENGTHS) {
-    const fit = fitRows(data, training, inverse, { tolerance: ROUGH, start: starts.get(inverse) });
-    starts.set(inverse, fit.fitted);
+    start = starts.get(inverse) ?? start;
+    const fit = fitRows(data, training, inverse, { tolerance: ROUGH, start });
+    start = fit.fitted;
+    starts.set(inverse, start);
     const loss = measureHeldOutLoss(data, held, predictRows(data, fit, held));
     if (loss > best.loss) break; // and grows with every further one
     best = { inverse, loss };

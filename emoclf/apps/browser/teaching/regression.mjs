@@ -9,6 +9,7 @@
 const MAX_FIT_STEPS = 500;
 /** How many earlier steps tell L-BFGS the curvature (Liu and Nocedal, 1989). */
 const KEPT_STEPS = 10;
+const ROWS_AT_ONCE = 4;
 /** A deviation of less is none: such a feature is constant. The smallest scale of a head file. */
 export const SMALLEST_SCALE = 1e-9;
 
@@ -18,7 +19,7 @@ export const SMALLEST_SCALE = 1e-9;
  * @param {Float32Array} features of all examples, row by row
  * @param {number[]} rows which of them
  * @param {number} width features per row
- * @returns {{mean: Float32Array, scale: Float32Array, scaled: Float32Array}} `scaled` holds the
+ * @returns {{mean: Float32Array, scale: Float32Array, scaled: Float64Array}} `scaled` holds the
  *   rows in their order
  */
 export function standardiseRows(features, rows, width) {
@@ -44,11 +45,11 @@ export function standardiseRows(features, rows, width) {
 /**
  * Apply what `standardiseRows` found to other rows.
  *
- * @returns {Float32Array} the rows in their order
+ * @returns {Float64Array} the rows in their order
  */
 export function scaleRows(features, rows, { mean, scale }) {
   const width = mean.length;
-  const scaled = new Float32Array(rows.length * width);
+  const scaled = new Float64Array(rows.length * width);
   rows.forEach((row, n) => {
     for (let i = 0, from = row * width, to = n * width; i < width; i++, from++, to++) {
       scaled[to] = (features[from] - mean[i]) / scale[i];
@@ -60,14 +61,14 @@ export function scaleRows(features, rows, { mean, scale }) {
 /**
  * Fit the regression.
  *
- * @param {{scaled: Float32Array, labels: number[], classCount: number}} examples standardised
+ * @param {{scaled: Float64Array, labels: number[], classCount: number}} examples standardised
  *   features row by row, and the class of each row; every class has one
  * @param {number} inverse scikit-learn's C, the inverse of the regularisation strength
  * @param {{tolerance?: number, start?: Float64Array}} options when the gradient is small enough,
  *   and the columns to start from
  * @returns {Float64Array} per column the weights, then the bias; one column for two classes
  */
-export function fitRegression(examples, inverse, { tolerance = 1e-6, start } = {}) {
+export function fitRegression(examples, inverse, { tolerance = 1e-5, start } = {}) {
   const { scaled, labels, classCount } = examples;
   const width = scaled.length / labels.length;
   const columns = classCount === 2 ? 1 : classCount;
@@ -83,28 +84,29 @@ function balanceClasses({ labels, classCount }) {
   return Float64Array.from(labels, (label) => labels.length / (classCount * counts[label]));
 }
 
-/**
- * Return the mean cross-entropy with the penalty, and write its gradient.
- *
- * Each row is gone through twice while it is in the cache.
- */
+/** Return the mean cross-entropy with the penalty, and write its gradient. */
 function measureLoss(problem, at, gradient) {
   const { scaled, labels, classCount, width, columns, inverse, importances } = problem;
-  const logits = new Float64Array(columns);
+  const errors = new Float64Array(columns * ROWS_AT_ONCE);
   const count = labels.length; // also the sum of the importances
+  const strength = 1 / (inverse * count);
   gradient.fill(0);
   let loss = 0;
-  for (let n = 0, row = 0; n < count; n++, row += width) {
-    for (let c = 0; c < columns; c++) logits[c] = predictLogit(scaled, row, at, c, width);
-    const probabilities = findProbabilities(logits, classCount);
-    loss -= importances[n] * Math.log(Math.max(probabilities[labels[n]], 1e-300)) / count;
-    for (let c = 0; c < columns; c++) {
-      const label = columns === 1 ? 1 : c;
-      const error = importances[n] * (probabilities[label] - (labels[n] === label)) / count;
-      addRow(gradient, c * (width + 1), scaled, row, error, width);
+  for (let first = 0; first < count; first += ROWS_AT_ONCE) {
+    const rows = findRows(first, count, width);
+    const logits = predictLogits(scaled, rows, at, columns, width);
+    errors.fill(0);
+    for (let n = first; n < Math.min(first + ROWS_AT_ONCE, count); n++) {
+      const own = (n - first) * columns, weight = importances[n] / count;
+      const probabilities = findProbabilities(logits.subarray(own, own + columns), classCount);
+      loss -= weight * Math.log(Math.max(probabilities[labels[n]], 1e-300));
+      for (let c = 0; c < columns; c++) {
+        const label = columns === 1 ? 1 : c;
+        errors[own + c] = weight * (probabilities[label] - (labels[n] === label));
+      }
     }
+    addRows(gradient, scaled, rows, errors, columns, width);
   }
-  const strength = 1 / (inverse * count);
   for (let i = 0; i < at.length; i++) {
     if (i % (width + 1) === width) continue; // the bias
     loss += strength * at[i] * at[i] / 2;
@@ -113,23 +115,42 @@ function measureLoss(problem, at, gradient) {
   return loss;
 }
 
-/** Return one column's logit of the row that starts at `row`; four sums, so that none waits. */
-function predictLogit(scaled, row, at, column, width) {
-  const first = column * (width + 1);
-  let a = at[first + width], b = 0, c = 0, d = 0, i = 0;
-  for (; i + 3 < width; i += 4) {
-    a += scaled[row + i] * at[first + i];
-    b += scaled[row + i + 1] * at[first + i + 1];
-    c += scaled[row + i + 2] * at[first + i + 2];
-    d += scaled[row + i + 3] * at[first + i + 3];
-  }
-  for (; i < width; i++) a += scaled[row + i] * at[first + i];
-  return a + b + c + d;
+/** Return where four rows begin; beyond the last one, the last again. */
+function findRows(first, count, width) {
+  return [0, 1, 2, 3].map((n) => Math.min(first + n, count - 1) * width);
 }
 
-function addRow(gradient, first, scaled, row, error, width) {
-  for (let i = 0; i < width; i++) gradient[first + i] += error * scaled[row + i];
-  gradient[first + width] += error;
+/** Return the logits of four rows, row by row: together, so that no sum waits for another. */
+function predictLogits(scaled, [row0, row1, row2, row3], at, columns, width) {
+  const logits = new Float64Array(ROWS_AT_ONCE * columns);
+  for (let c = 0, first = 0; c < columns; c++, first += width + 1) {
+    const bias = at[first + width];
+    let sum0 = bias, sum1 = bias, sum2 = bias, sum3 = bias;
+    for (let i = 0; i < width; i++) {
+      const weight = at[first + i];
+      sum0 += weight * scaled[row0 + i];
+      sum1 += weight * scaled[row1 + i];
+      sum2 += weight * scaled[row2 + i];
+      sum3 += weight * scaled[row3 + i];
+    }
+    logits[c] = sum0;
+    logits[columns + c] = sum1;
+    logits[2 * columns + c] = sum2;
+    logits[3 * columns + c] = sum3;
+  }
+  return logits;
+}
+
+/** Add four rows, each times its errors, to the gradient. */
+function addRows(gradient, scaled, [row0, row1, row2, row3], errors, columns, width) {
+  for (let c = 0, first = 0; c < columns; c++, first += width + 1) {
+    const [error0, error1, error2, error3] = [0, 1, 2, 3].map((n) => errors[n * columns + c]);
+    for (let i = 0; i < width; i++) {
+      gradient[first + i] += error0 * scaled[row0 + i] + error1 * scaled[row1 + i]
+        + error2 * scaled[row2 + i] + error3 * scaled[row3 + i];
+    }
+    gradient[first + width] += error0 + error1 + error2 + error3;
+  }
 }
 
 /** Turn logits into probabilities; one logit speaks for the second of two classes. */
@@ -149,11 +170,14 @@ function findProbabilities(logits, classCount) {
 export function predictRegression(fitted, scaled, classCount) {
   const columns = classCount === 2 ? 1 : classCount;
   const width = fitted.length / columns - 1;
-  const logits = new Float64Array(columns);
-  const found = new Float64Array(scaled.length / width * classCount);
-  for (let row = 0, to = 0; row < scaled.length; row += width, to += classCount) {
-    for (let c = 0; c < columns; c++) logits[c] = predictLogit(scaled, row, fitted, c, width);
-    found.set(findProbabilities(logits, classCount), to);
+  const count = scaled.length / width;
+  const found = new Float64Array(count * classCount);
+  for (let first = 0; first < count; first += ROWS_AT_ONCE) {
+    const logits = predictLogits(scaled, findRows(first, count, width), fitted, columns, width);
+    for (let n = first; n < Math.min(first + ROWS_AT_ONCE, count); n++) {
+      const own = logits.subarray((n - first) * columns, (n - first + 1) * columns);
+      found.set(findProbabilities(own, classCount), n * classCount);
+    }
   }
   return found;
 }
