@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 import emoclf
+from emoclf.apps.page import predict_photo
 from emoclf.config import CLASS_NAMES
 from emoclf.data.synthetic import draw_face
 from emoclf.evaluation.estimates import find_wilson_limits
@@ -589,6 +590,13 @@ def test_a_head_of_photos_predicts_the_photo(tmp_path):
     found = list(prediction.photo.probabilities.values())
     assert found == pytest.approx(expected.tolist(), abs=1e-3)
     assert list(prediction.faces[0].probabilities) == list(CLASS_NAMES)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    table, neither, _ = predict_photo(tmp_path / "photo.png", predictor).numbers
+    classes = (*head["class_names"], *CLASS_NAMES)
+    assert table.headers == ("face", "answer", *classes, "neither")
+    assert [bool(cell) for cell in table.rows[0][2:]] == [True, True, True, False, False, False]
+    assert [bool(cell) for cell in table.rows[1][2:]] == [False, False, False, True, True, True]
+    assert "the face is neither sad nor happy" in neither
     path.write_text(json.dumps({**head, "network": FACE_SHA256}), encoding="utf-8")
     with pytest.raises(ValueError, match="taught on other networks than those of emoclf"):
         Predictor.load(path)

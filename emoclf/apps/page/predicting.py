@@ -250,20 +250,21 @@ def _say_face(face: FacePrediction, rule: UncertaintyRule | None) -> str:
 
 def _list_numbers(prediction: Prediction, rules: str) -> tuple[Table | str, ...]:
     """Return a table of all answers, faces numbered as in the picture, and what it means."""
-    answers, classes = prediction.all, tuple(prediction.probabilities)
-    has_neither = any(each.neither is not None for each in answers)
+    answers = prediction.all
+    classes = tuple(dict.fromkeys(name for each in answers for name in each.probabilities))
+    asked = next((each.probabilities for each in answers if each.neither is not None), None)
     rows = []
     for number, face in enumerate(answers, start=0 if prediction.photo else 1):
-        values = [*face.probabilities.values(), *([face.neither] if has_neither else [])]
+        values = [*map(face.probabilities.get, classes), *([face.neither] if asked else [])]
         place = "whole photo" if face.is_whole_photo else str(number)
         shown = ("" if value is None else f"{value:.0%}" for value in values)
         rows.append((place, face.answer, *shown))
-    table = Table(("face", "answer", *classes, *(["neither"] if has_neither else [])), rows)
+    table = Table(("face", "answer", *classes, *(["neither"] if asked else [])), rows)
     neither = (
-        f'"neither": how probable it is that the face is neither {" nor ".join(classes).lower()}. '
+        f'"neither": how probable it is that the face is neither {" nor ".join(asked or ()).lower()}. '
         "The columns before it assume that it is one of them."
     )
-    return (table, *([neither] if has_neither else []), *([rules] if rules else []))
+    return (table, *([neither] if asked else []), *([rules] if rules else []))
 
 
 def _draw(photo: np.ndarray, prediction: Prediction) -> np.ndarray:
