@@ -553,6 +553,7 @@ def test_a_head_predicts_faces(head_file):
     expected = predictor.model.head.predict(PackagedNetwork().predict_features(own[np.newaxis]))
     assert list(face.probabilities.values()) == pytest.approx(expected[0].tolist(), abs=1e-5)
     assert face.neither is None
+    assert predictor.file is None, "the photos of a run beside it are none of its own"
     assert face.answer == (face.class_name if max(expected[0]) >= 0.65 else UNCERTAIN)
     assert predictor.describe_rules() == '"uncertain": no probability reaches 65%.'
     assert emoclf.predict(photo, model=predictor).faces[0] == face

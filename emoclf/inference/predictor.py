@@ -91,7 +91,8 @@ class Predictor:
             for `emoclf.make_detector`.
         rule: When the prediction for a photo, or of a network of faces for a face, is "uncertain";
             None names a class always.
-        file: The file that the network was loaded from; None when it comes from elsewhere.
+        file: The file that the network was loaded from; None when it comes from elsewhere, or was
+            taught in the browser: it is of no run, wherever its file lies.
 
     Attributes:
         model: As given.
@@ -150,7 +151,7 @@ class Predictor:
 
             network, info, uncertain_below = load_head(path)
             rule = UncertaintyRule(uncertain_below)
-            return cls(network, info, detector=detector, rule=rule, file=path)
+            return cls(network, info, detector=detector, rule=rule)
         if path.suffix == Path(JOINT_FILE_NAME).suffix:
             from emoclf.models.joint import JointNetwork
 

@@ -253,6 +253,7 @@ def _list_numbers(prediction: Prediction, rules: str) -> tuple[Table | str, ...]
     answers = prediction.all
     classes = tuple(dict.fromkeys(name for each in answers for name in each.probabilities))
     asked = next((each.probabilities for each in answers if each.neither is not None), None)
+    others = " nor ".join(asked or ()).lower()
     rows = []
     for number, face in enumerate(answers, start=0 if prediction.photo else 1):
         values = [*map(face.probabilities.get, classes), *([face.neither] if asked else [])]
@@ -261,7 +262,7 @@ def _list_numbers(prediction: Prediction, rules: str) -> tuple[Table | str, ...]
         rows.append((place, face.answer, *shown))
     table = Table(("face", "answer", *classes, *(["neither"] if asked else [])), rows)
     neither = (
-        f'"neither": how probable it is that the face is neither {" nor ".join(asked or ()).lower()}. '
+        f'"neither": how probable it is that the face is neither {others}. '
         "The columns before it assume that it is one of them."
     )
     return (table, *([neither] if asked else []), *([rules] if rules else []))

@@ -88,17 +88,15 @@ function dealFolds(groups, classCount, most) {
   return folds;
 }
 
-/** Hold each fold out once, and tell what was right, and which C the other folds chose. */
+/** Hold each fold out once; nothing that it is tested with, the start included, has seen it. */
 function testFolds(data, folds) {
   const confusion = Array.from({ length: data.classCount }, () => Array(data.classCount).fill(0));
   const fractions = [], chosen = [];
-  const starts = new Map(); // what the folds before found is near what this one will find
   folds.forEach((fold, n) => {
     const training = folds.flatMap((each, m) => (m === n ? [] : each.flatMap(({ rows }) => rows)));
-    const inverse = chooseInverse(data, folds, n, starts);
-    chosen.push(inverse);
-    const fit = fitRows(data, training, inverse, { tolerance: FAIR, start: starts.get(inverse) });
-    starts.set(inverse, fit.fitted);
+    const { inverse, start } = chooseInverse(data, folds, n);
+    const fit = fitRows(data, training, inverse, { tolerance: FAIR, start });
+    chosen.push({ inverse, start: fit.fitted });
     for (const { rows } of fold) {
       const answers = findAnswers(predictRows(data, fit, rows), data.classCount);
       rows.forEach((row, m) => (confusion[data.labels[row]][answers[m]] += 1));
@@ -106,33 +104,29 @@ function testFolds(data, folds) {
       fractions.push(right.length / rows.length);
     }
   });
-  const inverse = chosen.sort((a, b) => a - b)[Math.floor(chosen.length / 2)];
-  const start = starts.get(inverse);
-  return { accuracy: estimateAccuracy(fractions), confusion, inverse, start };
+  chosen.sort((a, b) => a.inverse - b.inverse);
+  const middle = chosen[Math.floor(chosen.length / 2)];
+  return { accuracy: estimateAccuracy(fractions), confusion, ...middle };
 }
 
 /**
  * Return the C with the lowest loss on the next fold, learned from what is neither that nor the
- * fold that is tested; a guess where nothing is left.
+ * fold that is tested, and where to start from; a guess where nothing is left.
  */
-function chooseInverse(data, folds, tested, starts) {
-  if (folds.length < 3) return guessInverse(data);
+function chooseInverse(data, folds, tested) {
+  if (folds.length < 3) return { inverse: guessInverse(data) };
   const validation = (tested + 1) % folds.length;
   const others = folds.filter((_, n) => n !== tested && n !== validation);
   const training = others.flatMap((fold) => fold.flatMap(({ rows }) => rows));
   const held = folds[validation].flatMap(({ rows }) => rows);
-  let best = { inverse: 0, loss: Infinity };
-  let start;
+  let best = { loss: Infinity };
   for (const inverse of INVERSE_STRENGTHS) {
-    start = starts.get(inverse) ?? start;
-    const fit = fitRows(data, training, inverse, { tolerance: ROUGH, start });
-    start = fit.fitted;
-    starts.set(inverse, start);
+    const fit = fitRows(data, training, inverse, { tolerance: ROUGH, start: best.start });
     const loss = measureHeldOutLoss(data, held, predictRows(data, fit, held));
     if (loss > best.loss) break; // and grows with every further one
-    best = { inverse, loss };
+    best = { inverse, loss, start: fit.fitted };
   }
-  return best.inverse;
+  return best;
 }
 
 /** Return a C with which one example moves a logit by about one, whatever the features are. */
