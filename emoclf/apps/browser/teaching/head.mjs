@@ -140,7 +140,7 @@ export function readHead(text, networks) {
   const { features, class_names: names, network } = found;
   checkHeadPart(Object.hasOwn(FEATURE_COUNTS, features), "features");
   checkHeadPart(typeof network === "string" && /^[0-9a-f]{64}$/.test(network), "network");
-  if (!networks[features]) throw makeTeachingProblem("problem_head_no_scene");
+  if (features === "joint" && !networks.joint) throw makeTeachingProblem("problem_head_no_scene");
   if (network !== networks[features]) throw makeTeachingProblem("problem_head_network");
   const width = FEATURE_COUNTS[features];
   const classNames = readHeadNames(names);

@@ -133,10 +133,7 @@ function predictLogits(scaled, [row0, row1, row2, row3], at, columns, width) {
       sum2 += weight * scaled[row2 + i];
       sum3 += weight * scaled[row3 + i];
     }
-    logits[c] = sum0;
-    logits[columns + c] = sum1;
-    logits[2 * columns + c] = sum2;
-    logits[3 * columns + c] = sum3;
+    [sum0, sum1, sum2, sum3].forEach((sum, n) => (logits[n * columns + c] = sum));
   }
   return logits;
 }
@@ -192,12 +189,11 @@ function minimise(measure, start, tolerance) {
     const direction = findDirection(gradient, kept);
     const next = searchLine(measure, { at, value, gradient }, direction);
     if (next === null) break;
-    const move = subtractVectors(next.at, at);
-    const change = subtractVectors(next.gradient, gradient);
+    const move = next.at.map((each, i) => each - at[i]);
+    const change = next.gradient.map((each, i) => each - gradient[i]);
     const curvature = multiplyVectors(move, change);
-    if (curvature > 1e-12 * multiplyVectors(change, change)) {
-      kept.push({ move, change, curvature });
-    }
+    const isCurved = curvature > 1e-12 * multiplyVectors(change, change); // else it is rounding
+    if (isCurved) kept.push({ move, change, curvature });
     if (kept.length > KEPT_STEPS) kept.shift();
     ({ at, value, gradient } = next);
   }
@@ -245,10 +241,6 @@ function multiplyVectors(a, b) {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
   return sum;
-}
-
-function subtractVectors(a, b) {
-  return a.map((value, i) => value - b[i]);
 }
 
 function addVector(target, other, factor) {
