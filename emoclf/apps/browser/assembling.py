@@ -33,7 +33,7 @@ _REFUSED = {
     "an import of another form": r"^import\b|\bimport\s*[.(]",
     "an export of another form": r"^export\b",
     "names taken apart at the top": r"^(?:const|let|var)\s*[\[{]",
-    "a wait at the top": r"^(?!async\b)\S.*\bawait\b|^for await\b",
+    "a wait at the top": r"^(?!.*\basync\b)(?=\S).*\bawait\b",
 }
 """What two scripts without modules cannot hold, in the code of a module without its imports."""
 

@@ -21,9 +21,10 @@ from emoclf.untrusted import show_text
 
 OPERATORS = frozenset(
     (
-        *("Add", "BatchNormalization", "Cast", "Clip", "Conv", "DequantizeLinear", "Gemm"),
-        *("GlobalAveragePool", "MatMul", "MaxPool", "Mul", "ReduceMean", "Relu", "Reshape"),
-        *("Resize", "Sigmoid", "Softmax", "Squeeze", "Transpose", "Unsqueeze"),
+        *("Add", "BatchNormalization", "Cast", "Clip", "Constant", "Conv", "DequantizeLinear"),
+        *("Div", "Flatten", "Gemm", "GlobalAveragePool", "Identity", "MatMul", "MaxPool", "Mul"),
+        *("ReduceMean", "Relu", "Reshape", "Resize", "Sigmoid", "Softmax", "Squeeze", "Sub"),
+        *("Transpose", "Unsqueeze"),
     )
 )
 """The operators of ONNX that the page's engine runs."""
