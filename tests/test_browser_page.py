@@ -182,6 +182,8 @@ def test_everything_is_in_its_place_and_the_policy_allows_that_alone(room):
     assert page.json("texts") == {"en": {"a": "1 < 2"}}
     assert (page.bytes("network"), page.bytes("kernel")) == (b"\0\1\2", b"\0asm")
     assert page.bytes("worker-source").decode() == join_modules("worker.mjs", folder=room)
+    assert "Copyright (c) 2020 Shiqi Yu. MIT." in page["licences"]
+    assert "Apache License" in page["licences"]
     kinds = {given.get("type") for tag, given, _ in page.found if tag == "script"}
     assert kinds == {None, "application/json", "text/plain"}
     rules = dict(rule.split(" ", 1) for rule in page.policy.split("; "))

@@ -325,3 +325,7 @@ def test_the_wheel_is_light_and_brings_the_lesson(wheel, repository):
             assert any(re.match(rf'{name}[<>=].*"{extra}"', each) for each in required), extra
     (lesson,) = [name for name in wheel.files if name.endswith("/model.ipynb")]
     assert wheel.files[lesson] == (repository / "model.ipynb").read_bytes()
+    room = repository / "emoclf" / "apps" / "browser"
+    parts = {each for each in room.rglob("*") if each.is_file() and "__pycache__" not in each.parts}
+    parts = {each.relative_to(repository).as_posix() for each in parts if each.suffix != ".png"}
+    assert parts - {"emoclf/apps/browser/README.md"} <= set(wheel.files)

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from emoclf.apps.browser.networks import gather_networks
 from emoclf.data.synthetic import draw_face
 from emoclf.images.faces import FaceDetector
 from emoclf.inference import MakeDetector
+from emoclf.models.packaged import JOINT_MODEL_FOLDER
 
 ROOM = Path(__file__).parent
 """Where the page's parts lie."""
@@ -27,6 +29,7 @@ _IMPORT = re.compile(r'^import \{([\w$,\s]+)\} from "(\.[\w./-]+\.mjs)";\n', re.
 _EXPORT = re.compile(r"^export (?=(?:async )?function\b|class\b|const\b)", re.MULTILINE)
 _NAME = re.compile(r"^(?:async )?(?:function\*?|class|const|let|var) ([\w$]+)", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*(?:/\*.*?\*/|//[^\n]*)", re.MULTILINE | re.DOTALL)
+_ENDS_ELEMENT = re.compile(r"</(?:script|style)|<!--", re.IGNORECASE)
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 _REFUSED = {
@@ -36,8 +39,6 @@ _REFUSED = {
     "a wait at the top": r"^(?!.*\basync\b)(?=\S).*\bawait\b",
 }
 """What two scripts without modules cannot hold, in the code of a module without its imports."""
-
-_ENDS_ELEMENT = re.compile(r"</(?:script|style)|<!--", re.IGNORECASE)
 
 
 def build_page(
@@ -85,28 +86,38 @@ def fill_page(info: dict[str, Any], blocks: dict[str, bytes], *, folder: Path = 
     """
     style = (folder / "page.css").read_text(encoding="utf-8")
     script = join_modules("screen/main.mjs", folder=folder)
-    for name, text in {"page.css": style, "the joined script": script}.items():
-        if found := _ENDS_ELEMENT.search(text):
-            raise ValueError(f"{name}: {found[0]!r} would end its element; write it in two parts.")
-    worker = join_modules("worker.mjs", folder=folder).encode()
-    kernel = (folder / "engine" / "kernel.wasm").read_bytes()
-    texts = {each.stem: json.loads(each.read_bytes()) for each in folder.glob("texts/*.json")}
-    data = [
-        *(_write_json(*each) for each in (("info", info), ("texts", texts))),
-        _write_json("samples", [_draw_sample(*each) for each in SAMPLES]),
-        *(_write_block(*each) for each in {"kernel": kernel, **blocks}.items()),
-        _write_block("worker-source", worker),
-    ]
     parts = {
         "policy": _write_policy(script, style),
-        "style": style,
-        "script": script,
-        "data": "\n".join(data),
+        "style": _check_text(style, "page.css"),
+        "script": _check_text(script, "the script"),
+        "data": "\n".join(_write_data(info, blocks, folder)),
     }
     page = (folder / "page.html").read_text(encoding="utf-8")
     if sorted(_PLACE.findall(page)) != sorted(parts):
         raise ValueError(f"page.html: expected each of {', '.join(parts)} once, in two braces.")
     return _PLACE.sub(lambda found: parts[found[1]], page)
+
+
+def _write_data(info: dict[str, Any], blocks: dict[str, bytes], folder: Path) -> Iterator[str]:
+    """Yield an element for everything that the page reads, and for the licences."""
+    yield _write_json("info", info)
+    files = sorted(folder.glob("texts/*.json"))
+    yield _write_json("texts", {each.stem: json.loads(each.read_bytes()) for each in files})
+    yield _write_json("samples", [_draw_sample(*each) for each in SAMPLES])
+    kernel = (folder / "engine" / "kernel.wasm").read_bytes()
+    worker = join_modules("worker.mjs", folder=folder).encode()
+    for each in {"kernel": kernel, "worker-source": worker, **blocks}.items():
+        yield _write_block(*each)
+    licences = (ROOM / "licences.txt", JOINT_MODEL_FOLDER / "LICENSE-APACHE")
+    terms = "\n\n".join(each.read_text(encoding="utf-8") for each in licences)
+    yield f'<script type="text/plain" id="licences">\n{_check_text(terms, "licences")}</script>'
+
+
+def _check_text(text: str, name: str) -> str:
+    """Return a text that can stand in an element as it is."""
+    if found := _ENDS_ELEMENT.search(text):
+        raise ValueError(f"{name}: {found[0]!r} would end its element; write it in two parts.")
+    return text
 
 
 def join_modules(entry: str, *, folder: Path = ROOM) -> str:
