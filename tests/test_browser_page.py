@@ -304,7 +304,6 @@ def test_a_joint_run_brings_its_head_and_its_classes(joint_run):
     path, head = joint_run
     told, blocks = gather_networks(path.parent, detector=make_detector("packaged"))
     assert told["classNames"] == ["tired", "<b>", "wide & awake"]
-    assert told["face"]["classNames"] == ["Sad", "Happy"]
     assert (told["kind"], told["title"], told["canTeach"]) == ("run", "model", True)
     assert told["joint"]["uncertainBelow"] is None
     assert all(

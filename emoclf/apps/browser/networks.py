@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 import emoclf
-from emoclf.config import CLASS_NAMES
 from emoclf.images.faces import FaceDetector, YuNetDetector
 from emoclf.inference import MakeDetector, Predictor
 from emoclf.models.formats import choose_formats
@@ -124,7 +123,6 @@ def _describe_face(network: PackagedNetwork) -> tuple[dict[str, Any], bytes]:
     card = network.card
     told = {
         "emotions": list(card.emotions),
-        "classNames": list(CLASS_NAMES),
         "temperature": card.temperature,
         "uncertainBelow": card.uncertain_below,
         "neitherAbove": card.neither_above,

@@ -245,7 +245,7 @@ def page(
     model: Model = None,
     detector: DetectorChoice | None = None,
 ) -> None:
-    """Write a page that sees and learns in any browser: one file.
+    """Write one file that sees and learns in any browser.
 
     It answers for photos and before a camera, and learns faces of your own, on a phone, too. It
     needs no server and no network, and sends nothing: mail it, or put it on any web space. Nothing
