@@ -399,7 +399,7 @@ def test_the_command_writes_the_page_and_says_how_to_open_it(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     lines = call("page", "--detector", "packaged", code=0).stdout.splitlines()
     assert lines[0].startswith("The page is in happy.html (")
-    assert "emoclf's own detector, the packaged face network" in lines[0]
+    assert lines[0].endswith(", with emoclf's own detector and the packaged face network.")
     assert lines[-1] == "Next: python -m http.server --bind 127.0.0.1 8000"
     assert "http://127.0.0.1:8000/happy.html" in lines[-2]
     before = Path("happy.html").read_bytes()

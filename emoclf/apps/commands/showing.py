@@ -282,10 +282,13 @@ def page(
     networks = "the packaged networks of faces and scene" if scene else "the packaged face network"
     inside = [choice.made.name] if choice.made else []
     inside += [networks if model is None else f"the network of {show_text(model)}"]
-    echo(f"The page is in {show_text(written)} ({len(content) / 1e6:.1f} MB): {', '.join(inside)}.")
+    size = f"{len(content) / 1e6:.1f} MB"
+    echo(f"The page is in {show_text(written)} ({size}), with {' and '.join(inside)}.")
     if choice.made and choice.made.note:
         echo(f"Note: {choice.made.note}", err=True)
-    echo("For photos, open it in any browser. For the camera, most want https, or this machine's")
-    echo(f"own address: http://127.0.0.1:8000/{quote(written.name)}, after this command.")
+    echo(
+        "For photos, open it in any browser. The camera may want https, or this machine's own "
+        f"address, http://127.0.0.1:8000/{quote(written.name)}, which the next command serves."
+    )
     place = [] if written.parent == Path() else ["--directory", quote_argument(written.parent)]
     echo(" ".join(["Next: python -m http.server --bind 127.0.0.1", *place, "8000"]))
