@@ -362,6 +362,16 @@ def test_a_network_that_the_page_cannot_run_is_refused(run, monkeypatch):
         gather_networks(run[1].run.folder)
 
 
+@needs_onnx
+def test_the_page_takes_the_largest_of_2_x_2_pixels_alone():
+    keras = pytest.importorskip("keras")
+    photo = keras.Input((16, 16, 3), dtype="uint8")
+    maps = keras.layers.MaxPooling2D(3)(keras.layers.Rescaling(1 / 255)(photo))
+    found = keras.layers.Dense(2, "softmax")(keras.layers.GlobalAveragePooling2D()(maps))
+    with pytest.raises(ValueError, match="its ONNX file has MaxPool 3 x 3, which"):
+        networks._write_network(keras.Model(photo, found))
+
+
 def test_the_operators_are_those_of_the_engine():
     text = (ROOM / "engine" / "simplifying.mjs").read_text(encoding="utf-8")
     mapped = re.findall(r'"(\w+)"', re.search(r"^const MAPPED = \[(.*)\]", text, re.MULTILINE)[1])

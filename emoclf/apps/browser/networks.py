@@ -22,7 +22,7 @@ OPERATORS = frozenset(
     (
         *("Add", "BatchNormalization", "Cast", "Clip", "Constant", "Conv", "DequantizeLinear"),
         *("Div", "Flatten", "Gemm", "GlobalAveragePool", "Identity", "MatMul", "MaxPool", "Mul"),
-        *("ReduceMean", "Relu", "Reshape", "Resize", "Sigmoid", "Softmax", "Squeeze", "Sub"),
+        *("Pad", "ReduceMean", "Relu", "Reshape", "Resize", "Sigmoid", "Softmax", "Squeeze", "Sub"),
         *("Transpose", "Unsqueeze"),
     )
 )
@@ -144,10 +144,17 @@ def _write_network(network: Any) -> bytes:
 
     with temporary_folder() as folder:
         content = write_onnx(network, folder / "network.onnx").read_bytes()
-    used = {node.op_type for node in onnx.load_from_string(content).graph.node}
+    used = {_name_operator(node) for node in onnx.load_from_string(content).graph.node}
     if unknown := used - OPERATORS:
         raise ValueError(
             f"The page cannot run this network: its ONNX file has {', '.join(sorted(unknown))}, "
-            "which its engine does not know. Train small, deep, face or joint (--network)."
+            "which its engine does not run. Train small, deep, face or joint (--network)."
         )
     return content
+
+
+def _name_operator(node: Any) -> str:
+    """Return a node's operator; a MaxPool of another window than 2 x 2 is one of its own."""
+    window = [list(each.ints) for each in node.attribute if each.name == "kernel_shape"]
+    is_other = node.op_type == "MaxPool" and window != [[2, 2]]
+    return f"MaxPool {window[0][0]} x {window[0][1]}" if is_other else node.op_type
