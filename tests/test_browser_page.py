@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import http.server
 import json
 import re
+import threading
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -21,8 +23,9 @@ from emoclf.inference import Predictor
 from emoclf.models.formats import FormatUnavailableError, find_unavailable
 from emoclf.models.joint import Head, JointNetwork
 from emoclf.models.packaged import PackagedNetwork
-from tests.calls import call
+from tests.calls import PATIENCE_SECONDS, call
 from tests.running_node import run_node
+from tests.test_live_browser import open_browser
 
 needs_onnx = pytest.mark.skipif(
     "onnx" in find_unavailable(), reason="the extra `export` is not installed"
@@ -35,7 +38,7 @@ needs_room = pytest.mark.skipif(
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{{policy}}">
-<title>A page</title><style>{{style}}</style></head>
+<link rel="icon" href="data:,"><title>A page</title><style>{{style}}</style></head>
 <body><p id="said"></p>
 {{data}}
 <script>{{script}}</script>
@@ -460,6 +463,122 @@ def test_without_yunets_file_the_packaged_detector_stands_in_with_a_note(tmp_pat
     called = call("page", "--no-download", code=0)
     assert "emoclf's own detector" in called.stdout
     assert "Note: YuNet, which finds a few more faces, is not used." in called.stderr
+
+
+# --- the policy, in a browser -----------------------------------------------------------------
+
+ATTEMPTS = """
+const found = {};
+async function tryOut(name, act) {
+  const ended = new Promise((resolve) => setTimeout(resolve, 5000, "no answer"));
+  try {
+    found[name] = await Promise.race([act(), ended]);
+  } catch (error) {
+    found[name] = "refused";
+  }
+}
+function loadElement(tag, name, value) {
+  return new Promise((resolve, reject) => {
+    const element = document.createElement(tag);
+    if (tag === "link") element.rel = "stylesheet";
+    element.onload = () => resolve("done");
+    element.onerror = reject;
+    element[name] = value;
+    document.body.append(element);
+  });
+}
+function startWorker(address) {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(address);
+    worker.onerror = reject;
+    worker.onmessage = ({ data }) => resolve(data);
+  });
+}
+async function tryAll() {
+  const { origin } = location;
+  await tryOut("fetch", async () => (await fetch("/a")) && "done");
+  await tryOut("foreign", async () => (await fetch("https://example.org/")) && "done");
+  await tryOut("picture", () => loadElement("img", "src", "/b.png"));
+  await tryOut("style", () => loadElement("link", "href", "/c.css"));
+  await tryOut("script", () => loadElement("script", "src", "/d.js"));
+  await loadElement("iframe", "src", "/e.html");
+  await tryOut("eval", async () => (0, eval)("'done'"));
+  await tryOut("worker", () => startWorker(`${origin}/f.js`));
+  await tryOut("beacon", async () => navigator.sendBeacon("/g", "x") && "refused");
+  const inline = document.createElement("script");
+  inline.textContent = "globalThis.isInjected = true;";
+  document.body.append(inline);
+  found.inline = globalThis.isInjected ? "done" : "refused";
+  await tryOut("drawn", () => loadElement("img", "src", JSON.parse(read("samples"))[0]));
+  const source = new Blob([atob(read("worker-source"))], { type: "text/javascript" });
+  await tryOut("own", () => startWorker(URL.createObjectURL(source)));
+  document.title = JSON.stringify(found);
+}
+function read(name) {
+  return document.getElementById(name).textContent;
+}
+tryAll();
+"""
+
+IN_WORKER = """
+async function tryInside() {
+  const empty = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]);
+  await WebAssembly.instantiate(empty);
+  try {
+    await fetch(`${ADDRESS}/h`);
+    return "done";
+  } catch (error) {
+    return "runs, sends nothing";
+  }
+}
+tryInside().then(postMessage);
+"""
+
+
+@pytest.fixture
+def asked(room):
+    """A server with a page that tries to get out, and the paths that it was asked for."""
+    paths = []
+
+    class Server(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            paths.append(self.path)
+            is_page = self.path == "/page.html"
+            content = (room / "filled.html").read_bytes() if is_page else b"document.title='out'"
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html" if is_page else "text/javascript")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET  # noqa: N815
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    worker = f'const ADDRESS = "{address}";{IN_WORKER}'
+    write_modules(room, screen__main=ATTEMPTS, worker=worker)
+    (room / "filled.html").write_text(fill_page({}, {}, folder=room), encoding="utf-8")
+    yield address, paths
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_nothing_gets_out_of_the_page(is_file, asked, room):
+    address, paths = asked
+    place = (room / "filled.html").as_uri() if is_file else f"{address}/page.html"
+    with open_browser(place) as driver:
+        wait = pytest.importorskip("selenium.webdriver.support.wait")
+        wait.WebDriverWait(driver, PATIENCE_SECONDS).until(lambda d: d.title.startswith("{"))
+        found = json.loads(driver.title)
+    assert (found.pop("own"), found.pop("drawn")) == ("runs, sends nothing", "done")
+    assert found == dict.fromkeys(found, "refused")
+    assert len(found) == 9
+    assert paths == ([] if is_file else ["/page.html"])
 
 
 # --- the room as it is ----------------------------------------------------------------------
