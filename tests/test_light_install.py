@@ -102,6 +102,7 @@ def test_everything_but_training_works(folder):
         "--help",
         "train --help",
         "notebook",
+        "page --scene --no-download",
         "train drawn --name j",
         "evaluate logs/j",
         "predict photo.jpg --model logs/j",
@@ -110,6 +111,7 @@ def test_everything_but_training_works(folder):
         "compare-corrections logs/cv logs/cv/review/decisions.csv",
         "baselines logs/j --skip fine_tuned",
         "baselines drawn --skip fine_tuned --name b",
+        "page joint.html --model logs/j --no-download",
     )
     for line, (code, output, errors) in zip(lines, call_each(folder, *lines), strict=True):
         assert code == 0, f"{line}: {output} {errors}"
