@@ -102,7 +102,6 @@ def test_everything_but_training_works(folder):
         "--help",
         "train --help",
         "notebook",
-        "page --scene --no-download",
         "train drawn --name j",
         "evaluate logs/j",
         "predict photo.jpg --model logs/j",
@@ -111,11 +110,17 @@ def test_everything_but_training_works(folder):
         "compare-corrections logs/cv logs/cv/review/decisions.csv",
         "baselines logs/j --skip fine_tuned",
         "baselines drawn --skip fine_tuned --name b",
-        "page joint.html --model logs/j --no-download",
     )
     for line, (code, output, errors) in zip(lines, call_each(folder, *lines), strict=True):
         assert code == 0, f"{line}: {output} {errors}"
     assert (folder / "found" / "slices.png").is_file()
+
+
+def test_the_page_for_any_browser_is_written_without_the_lesson(tmp_path):
+    code = "from tests.calls import call\ncall('page', '--scene', '--detector', 'packaged', code=0)"
+    done = run_python(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 5_000_000 < (tmp_path / "happy.html").stat().st_size < 10_000_000
 
 
 def test_a_command_of_the_lesson_names_the_command_that_brings_it(folder):
