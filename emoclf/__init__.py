@@ -21,7 +21,7 @@ from typing import Any
 
 from emoclf.config import CLASS_NAMES, Settings
 
-__version__ = "0.9.0"
+__version__ = "0.10.0"
 
 _MODULE_OF_NAME: dict[str, str] = {
     name: module

@@ -494,7 +494,7 @@ class FarSightedNetwork(FakeNetwork):
 
 @pytest.mark.parametrize("is_packaged", [True, False])
 def test_what_the_packaged_detector_does_not_see_from_close_is_dropped(fake_yunet, is_packaged):
-    fake_yunet._file = replace(fake_yunet._file, is_packaged=is_packaged)
+    fake_yunet.file = replace(fake_yunet.file, is_packaged=is_packaged)
     image = draw_forehead()
     assert len(fake_yunet.find(image)) == 1
     fake_yunet._networks = Spares(FarSightedNetwork)

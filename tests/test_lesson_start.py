@@ -282,9 +282,9 @@ def test_an_answer_of_another_kind_leads_to_the_upload(colab, serve, body):
 
 def test_a_server_that_does_not_answer_is_not_waited_for(colab, serve):
     serve(TWO[:1], wait=30)
-    colab.choose("emoclf-0.9.0-py3-none-any.whl")
+    colab.choose("emoclf-0.10.0-py3-none-any.whl")
     assert "file " in colab.run(after=SHOW)
-    assert [Path(call[-1]).name for call in colab.installs()] == ["emoclf-0.9.0-py3-none-any.whl"]
+    assert [Path(call[-1]).name for call in colab.installs()] == ["emoclf-0.10.0-py3-none-any.whl"]
 
 
 def test_the_address_that_was_filled_in_goes_first(colab, serve):
@@ -297,12 +297,12 @@ def test_from_an_upload_also_where_the_repository_cannot_be_reached(colab, serve
     """A second upload in a session, or a second download, has a (1) in its name."""
     serve(opened_from(f"{G}/owner/emoclf/blob/main/model.ipynb"))
     colab.environment["NOT_THERE"] = "git+"
-    colab.choose("emoclf-0.9.0-py3-none-any (1).whl")
+    colab.choose("emoclf-0.10.0-py3-none-any (1).whl")
     printed = colab.run(after=SHOW)
     assert f"file {colab.installed / 'emoclf' / '__init__.py'}" in printed
     assert [Path(call[-1]).name for call in colab.installs()] == [
         "emoclf@main",
-        "emoclf-0.9.0-py3-none-any.whl",
+        "emoclf-0.10.0-py3-none-any.whl",
     ]
 
 
@@ -328,7 +328,7 @@ def test_a_folder_that_is_only_called_so_is_noticed(colab):
 def test_a_folder_that_is_only_called_so_does_not_hide_what_is_installed(colab):
     (colab.mine / "Image Classifier" / "emoclf").mkdir(parents=True)
     (colab.folder / "emoclf").mkdir()
-    colab.choose("emoclf-0.9.0-py3-none-any.whl")
+    colab.choose("emoclf-0.10.0-py3-none-any.whl")
     printed = colab.run(before="import emoclf", after=SHOW)
     assert f"file {colab.installed / 'emoclf' / '__init__.py'}" in printed
 
@@ -357,7 +357,7 @@ REFUSALS = ("MessageError('refused')", "ValueError('mount failed')")
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_drive_that_is_refused_ends_in_a_sentence_and_the_lesson_goes_on(colab, refusal):
     (colab.folder / "refused.txt").write_text(refusal)
-    colab.choose("emoclf-0.9.0-py3-none-any.whl")
+    colab.choose("emoclf-0.10.0-py3-none-any.whl")
     look = "print(emoclf.find_data(DATA_DIR, drawn_per_class=10, progress=False))"
     printed = colab.run(after=f"{SHOW}\n{look}")
     assert not colab.failed, printed

@@ -116,6 +116,13 @@ def test_everything_but_training_works(folder):
     assert (folder / "found" / "slices.png").is_file()
 
 
+def test_the_page_for_any_browser_is_written_without_the_lesson(tmp_path):
+    code = "from tests.calls import call\ncall('page', '--scene', '--detector', 'packaged', code=0)"
+    done = run_python(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 5_000_000 < (tmp_path / "happy.html").stat().st_size < 10_000_000
+
+
 def test_a_command_of_the_lesson_names_the_command_that_brings_it(folder):
     lines = (
         "train data --network small --name new",
@@ -325,3 +332,7 @@ def test_the_wheel_is_light_and_brings_the_lesson(wheel, repository):
             assert any(re.match(rf'{name}[<>=].*"{extra}"', each) for each in required), extra
     (lesson,) = [name for name in wheel.files if name.endswith("/model.ipynb")]
     assert wheel.files[lesson] == (repository / "model.ipynb").read_bytes()
+    room = repository / "emoclf" / "apps" / "browser"
+    parts = {each for each in room.rglob("*") if each.is_file() and "__pycache__" not in each.parts}
+    parts = {each.relative_to(repository).as_posix() for each in parts if each.suffix != ".png"}
+    assert parts - {"emoclf/apps/browser/README.md"} <= set(wheel.files)

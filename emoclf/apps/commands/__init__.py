@@ -21,6 +21,7 @@ GROUPS = {
         "predict": "predict:predict",
         "live": "showing:live",
         "demo": "showing:demo",
+        "page": "showing:page",
         "draw-faces": "data:draw_faces",
         "notebook": "pages:notebook",
     },

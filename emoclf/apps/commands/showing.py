@@ -1,4 +1,4 @@
-"""The commands that stay open: `live`, before a camera, and `demo`, a page in the browser."""
+"""`live`, before a camera, `demo`, a page in the browser, and `page`, one that is a file."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 from cyclopts import Parameter
 from cyclopts.types import NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -35,7 +37,7 @@ from emoclf.apps.commands.terminal import (
     waiting,
 )
 from emoclf.display import count_noun
-from emoclf.untrusted import show_text
+from emoclf.untrusted import quote_argument, show_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -234,3 +236,60 @@ def _ending_once() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         if came:  # lost where Python could not pass it on, or made another error by a library
             sys.exit(128 + came[0])
+
+
+def page(
+    path: Path = Path("happy.html"),
+    /,
+    *,
+    scene: bool = False,
+    model: Model = None,
+    detector: DetectorChoice | None = None,
+) -> None:
+    """Write one file that sees and learns in any browser.
+
+    It answers for photos and before a camera, and learns faces of your own, on a phone, too. It
+    needs no server and no network, and sends nothing: mail it, or put it on any web space. Nothing
+    is overwritten.
+
+    Args:
+        path: The new file, or the folder that gets a happy.html.
+        scene: Answer for the photo as a whole, too, by faces and scene; 5 MB more.
+
+    Examples:
+      python -m emoclf page
+      python -m emoclf page happy.html --scene
+      python -m emoclf page ours.html --model logs/first
+    """
+    target = path / "happy.html" if path.is_dir() else path
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(
+            f"{show_text(target)}: expected a name that ends in .html, so that browsers open it."
+        )
+    if scene and model:
+        raise UsageError("--scene is for the packaged networks: leave it or --model out.")
+    if target.exists():
+        raise FileExistsError(
+            f"{show_text(target)} exists already and is left as it is. Give another name: "
+            "python -m emoclf page happier.html"
+        )
+    choice = detector or DetectorChoice()
+    with waiting("Loading the networks" if model is None else f"Loading {show_text(model)}"):
+        from emoclf.apps.browser import build_page
+        from emoclf.storage import add_file
+
+        content = build_page(model, scene=scene, detector=choice).encode()
+    written = add_file([target], partial(Path.write_bytes, data=content))
+    networks = "the packaged networks of faces and scene" if scene else "the packaged face network"
+    inside = [choice.made.name] if choice.made else []
+    inside += [networks if model is None else f"the network of {show_text(model)}"]
+    size = f"{len(content) / 1e6:.1f} MB"
+    echo(f"The page is in {show_text(written)} ({size}), with {' and '.join(inside)}.")
+    if choice.made and choice.made.note:
+        echo(f"Note: {choice.made.note}", err=True)
+    echo(
+        "For photos, open it in any browser. The camera may want https, or this machine's own "
+        f"address, http://127.0.0.1:8000/{quote(written.name)}, which the next command serves."
+    )
+    place = [] if written.parent == Path() else ["--directory", quote_argument(written.parent)]
+    echo(" ".join(["Next: python -m http.server --bind 127.0.0.1", *place, "8000"]))

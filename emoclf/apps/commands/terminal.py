@@ -37,7 +37,7 @@ _BARS = frozenset(
 _MOVES = re.compile(r"[\r\b]|\x1b\[(?:[0-9;]*m|[AK]|\?25[lh])")
 """All that a bar needs; should a name from outside stand in one, nothing else passes."""
 
-_COPIED = re.compile("python -m emoclf |pip install ")
+_COPIED = re.compile("python -m |pip install ")
 _LABEL_COLUMNS = 16
 _PATIENCE_SECONDS = 1.0
 """A wait that is shorter is not spoken of."""

@@ -104,6 +104,9 @@ class YuNetDetector:
     Args:
         file: The model file, from `load_yunet_file`, or another of the same form.
 
+    Attributes:
+        file: As given.
+
     Raises:
         FaceDetectorUnavailableError: If this OpenCV is too old for it.
         FaceModelError: If the file is no YuNet model, is damaged, or is none for this OpenCV.
@@ -122,7 +125,7 @@ class YuNetDetector:
         self.name, self.note = "emoclf's own detector" if file.is_packaged else "YuNet", file.note
         shown = show_text(file.path.name)
         self.description = f"{self.name} ({shown}) with OpenCV {cv2.__version__}."
-        self._file = file
+        self.file = file
         if hashlib.sha256(file.content).hexdigest() not in _TRUSTED_SHA256:
             _try_in_another_process(file)
         self._networks = Spares(partial(_load_network, file))
@@ -178,7 +181,7 @@ class YuNetDetector:
                 others = [look(face.box, (turns + step) % 4) for step in (1, 2, 3)]
                 surer = [each for each in others if each is not None and each.score > needed]
                 best = max(surer, key=lambda each: each.score, default=best)
-            if best is not face or not self._file.is_packaged:
+            if best is not face or not self.file.is_packaged:
                 faces.append(replace(best, score=face.score))
         return sort_faces(faces, image)
 
@@ -227,7 +230,7 @@ class YuNetDetector:
             with self._networks.borrow() as network:
                 found = _run(network, canvas)
         except cv2.error as error:
-            raise _explain_unusable(self._file, _quote(error)) from error
+            raise _explain_unusable(self.file, _quote(error)) from error
         if found is None:
             return np.zeros((0, 15), dtype=np.float32)
         return found[np.isfinite(found).all(axis=1)]
