@@ -32,9 +32,10 @@ class Network {
     this.maps = graph.steps.filter((each) => each.isActivation).map((each) => each.output);
     this.input = graph.inputs[0];
     this.isPlanar = this.input.shape[1] === 3;
-    const sides = this.isPlanar ? this.input.shape.slice(2) : this.input.shape.slice(1, 3);
-    /** [height, width] that the network takes, or null where it takes any. */
-    this.inputShape = sides.every(Number.isFinite) ? sides : null;
+    const sides = this.input.shape.slice(1, 3);
+    const isFixed = !this.isPlanar && sides.every(Number.isFinite);
+    /** [height, width] that the network takes, or null: a detector takes any, as in OpenCV. */
+    this.inputShape = isFixed ? sides : null;
   }
 
   /** Return the name of the last value whose name contains a text, or null. */
