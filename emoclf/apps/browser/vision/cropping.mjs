@@ -1,5 +1,11 @@
 /** Cut a face out of a photo the way the faces of FER2013 were cut out, as `crop_face` does. */
-import { copyRectangle, roundHalfToEven, shrinkPicture } from "./pixels.mjs";
+import {
+  copyRectangle,
+  resample,
+  roundHalfToEven,
+  shrinkPicture,
+  tabulateWeights,
+} from "./pixels.mjs";
 
 const MAX_TILT_DEGREES = 60;
 const FACE_SHARE = 0.905;
@@ -127,9 +133,12 @@ function warpLinear(picture, [a, b, c, d, e, f], width, height) {
   const found = new Uint8ClampedArray(3 * width * height);
   for (let y = 0, to = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const [atX, atY] = [a * x + b * y + c, d * x + e * y + f];
-      const [left, top] = [Math.floor(atX), Math.floor(atY)];
-      const [u, v] = [atX - left, atY - top];
+      const atX = a * x + b * y + c;
+      const atY = d * x + e * y + f;
+      const left = Math.floor(atX);
+      const top = Math.floor(atY);
+      const u = atX - left;
+      const v = atY - top;
       const near = 3 * clampIndex(left, picture.width);
       const far = 3 * clampIndex(left + 1, picture.width);
       const upper = 3 * picture.width * clampIndex(top, picture.height);
@@ -144,39 +153,52 @@ function warpLinear(picture, [a, b, c, d, e, f], width, height) {
   return { width, height, data: new Uint8Array(found.buffer) };
 }
 
-/** Likewise from sixteen neighbours (INTER_CUBIC). */
+/** Likewise from sixteen neighbours (INTER_CUBIC); quicker where the result is not turned. */
 function warpCubic(picture, [a, b, c, d, e, f], width, height) {
-  const { data } = picture;
+  if (b === 0 && d === 0) {
+    const across = tabulateWeights(width, 4, (x) => weighFour(a * x + c, picture.width));
+    const down = tabulateWeights(height, 4, (y) => weighFour(e * y + f, picture.height));
+    return resample(picture, across, down);
+  }
   const found = new Uint8ClampedArray(3 * width * height);
-  const across = { places: new Int32Array(4), weights: new Float64Array(4) };
-  const down = { places: new Int32Array(4), weights: new Float64Array(4) };
   for (let y = 0, to = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      weighFour(a * x + b * y + c, picture.width, across);
-      weighFour(d * x + e * y + f, picture.height, down);
-      let [red, green, blue] = [0, 0, 0];
-      for (let tap = 0; tap < 16; tap++) {
-        const at = 3 * (down.places[tap >> 2] * picture.width + across.places[tap & 3]);
-        const weight = down.weights[tap >> 2] * across.weights[tap & 3];
-        red += weight * data[at];
-        green += weight * data[at + 1];
-        blue += weight * data[at + 2];
-      }
-      found[to++] = red;
-      found[to++] = green;
-      found[to++] = blue;
+    for (let x = 0; x < width; x++, to += 3) {
+      const across = weighFour(a * x + b * y + c, picture.width);
+      const down = weighFour(d * x + e * y + f, picture.height);
+      addNeighbours(picture, across, down, found, to);
     }
   }
   return { width, height, data: new Uint8Array(found.buffer) };
 }
 
-/** Write where the four neighbours of a point on a line lie, and what each of them counts. */
-function weighFour(point, length, { places, weights }) {
-  const first = Math.floor(point) - 1;
-  for (let tap = 0; tap < 4; tap++) {
-    places[tap] = clampIndex(first + tap, length);
-    weights[tap] = weighCubic(CUBIC_SHARPNESS, Math.abs(point - first - tap));
+/** Write the weighted sum of neighbours as one pixel. */
+function addNeighbours({ data, width }, across, down, found, to) {
+  let red = 0;
+  let green = 0;
+  let blue = 0;
+  for (let j = 0; j < down.weights.length; j++) {
+    let at = 3 * ((down.start + j) * width + across.start);
+    for (let i = 0; i < across.weights.length; i++, at += 3) {
+      const weight = down.weights[j] * across.weights[i];
+      red += weight * data[at];
+      green += weight * data[at + 1];
+      blue += weight * data[at + 2];
+    }
   }
+  found[to] = red;
+  found[to + 1] = green;
+  found[to + 2] = blue;
+}
+
+/** Weigh the four neighbours of a point on a line, whose ends are repeated. */
+function weighFour(point, length) {
+  const first = Math.floor(point) - 1;
+  const start = clampIndex(first, length);
+  const weights = new Array(clampIndex(first + 3, length) - start + 1).fill(0);
+  for (let tap = first; tap < first + 4; tap++) {
+    weights[clampIndex(tap, length) - start] += weighCubic(CUBIC_SHARPNESS, Math.abs(point - tap));
+  }
+  return { start, weights };
 }
 
 /** Return the cubic convolution kernel (Keys, 1981) at a distance of 0 to 2 pixels. */

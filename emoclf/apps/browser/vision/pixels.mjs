@@ -152,9 +152,12 @@ function resampleRow(picture, row, across, line) {
   const { starts, counts, taps, weights } = across;
   const { data, width } = picture;
   for (let x = 0; x < starts.length; x++) {
-    let [red, green, blue] = [0, 0, 0];
+    let red = 0;
+    let green = 0;
+    let blue = 0;
     let at = 3 * (row * width + starts[x]);
-    for (let tap = x * taps; tap < x * taps + counts[x]; tap++, at += 3) {
+    const last = x * taps + counts[x];
+    for (let tap = x * taps; tap < last; tap++, at += 3) {
       red += weights[tap] * data[at];
       green += weights[tap] * data[at + 1];
       blue += weights[tap] * data[at + 2];
