@@ -99,20 +99,3 @@ export function readPackedHead(content, classes) {
     bias: values.subarray(values.length - classes),
   };
 }
-
-/**
- * Let a head answer: a logistic regression on standardised features.
- * @param {object} head - As from `readPackedHead`.
- * @param {ArrayLike<number>} features
- * @returns {number[]} Probabilities of its classes.
- */
-export function answerByHead({ mean, scale, weights, bias }, features) {
-  const logits = Float64Array.from(bias);
-  for (let i = 0; i < mean.length; i++) {
-    const value = (features[i] - mean[i]) / scale[i];
-    for (let label = 0; label < bias.length; label++) {
-      logits[label] += value * weights[i * bias.length + label];
-    }
-  }
-  return softmax(logits);
-}
