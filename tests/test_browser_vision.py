@@ -28,7 +28,8 @@ def draw_noise(height, width):
 def run_on_pictures(code, pictures, **given):
     """Run code that turns `picture` into `result` on several pictures; return the results."""
     script = """
-    import { dropAlpha, scaleToSide, turnPicture } from "SOURCE/vision/pixels.mjs";
+    import { turnPicture } from "SOURCE/vision/pixels.mjs";
+    import { scaleToSide } from "SOURCE/vision/resizing.mjs";
     import { cutSquare } from "SOURCE/vision/cropping.mjs";
     import { resizePhoto } from "SOURCE/vision/preparing.mjs";
     for (let i = 0; i < take("count"); i++) {

@@ -1,11 +1,6 @@
 /** Cut a face out of a photo the way the faces of FER2013 were cut out, as `crop_face` does. */
-import {
-  copyRectangle,
-  resample,
-  roundHalfToEven,
-  shrinkPicture,
-  tabulateWeights,
-} from "./pixels.mjs";
+import { copyRectangle, roundHalfToEven } from "./pixels.mjs";
+import { resample, shrinkPicture, tabulateWeights } from "./resizing.mjs";
 
 const MAX_TILT_DEGREES = 60;
 const FACE_SHARE = 0.905;

@@ -4,7 +4,8 @@
  */
 import { countTurns, dropDoubles, mapFace, measureOverlap, readFaces, sortFaces } from "./boxes.mjs";
 import { cutSquare, mapSquare } from "./cropping.mjs";
-import { copyRectangle, scaleToSide, turnPicture } from "./pixels.mjs";
+import { copyRectangle, turnPicture } from "./pixels.mjs";
+import { scaleToSide } from "./resizing.mjs";
 
 const NEAR_SIDE = 640;
 const NEAR_ENLARGEMENT = 2;

@@ -1,6 +1,7 @@
 /** A whole photo brought to a network's size, as `resize_image` does with Pillow. */
 import { weighCubic } from "./cropping.mjs";
-import { resample, roundHalfToEven, tabulateWeights } from "./pixels.mjs";
+import { roundHalfToEven } from "./pixels.mjs";
+import { resample, tabulateWeights } from "./resizing.mjs";
 
 export const PADDING_GREY = 128;
 const SHARPNESS = -0.5;
