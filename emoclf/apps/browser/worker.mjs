@@ -12,6 +12,7 @@ import { dropAlpha } from "./vision/pixels.mjs";
 
 /** For how long the features of a scene are used again, while the camera runs. */
 const SCENE_SECONDS = 0.5;
+const ASKED = ["photo", "frame", "restart", "example", "inside"];
 const TAUGHT = ["classes", "rename", "remove", "clear", "train", "use", "save", "open"];
 const CHANGES_ANSWERS = ["train", "use", "open"];
 
@@ -42,11 +43,8 @@ export class Service {
   answer(kind, asked) {
     if (!this.isLoaded) throw new Error("The networks are not loaded yet.");
     if (TAUGHT.includes(kind)) return this.teach(kind, asked);
-    const answers = { photo: this.photo, frame: this.frame, restart: this.restart };
-    const others = { example: this.example, inside: this.inside };
-    const act = { ...answers, ...others }[kind];
-    if (!act) throw new Error(`The worker knows no message ${JSON.stringify(kind)}.`);
-    return act.call(this, asked);
+    if (!ASKED.includes(kind)) throw new Error(`The worker knows no message named ${kind}.`);
+    return this[kind](asked);
   }
 
   /** Load the networks that the page has: ArrayBuffers by name, and what the page says of them. */
