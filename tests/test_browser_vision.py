@@ -338,6 +338,33 @@ def test_faces_that_come_and_go_are_noticed_soon():
     assert counts[17:] == [0, 0, 0, 1, 1]
 
 
+def test_a_group_is_searched_again_without_a_close_look_at_everyone(packaged):
+    photo = PHOTOS["small ones"]
+    found = run_node(
+        FIND
+        + """
+        const live = new LiveDetector(detector);
+        let looks = 0;
+        const look = detector.look.bind(detector);
+        detector.look = (picture) => { looks++; return look(picture); };
+        const frames = [];
+        for (let i = 0; i < 4; i++) {
+          looks = 0;
+          const faces = live.find(read("photo"));
+          frames.push([faces.length, looks]);
+        }
+        give("frames", frames);
+        """,
+        file=PACKAGED_PATH.read_bytes(),
+        isPackaged=True,
+        photo=photo,
+    )
+    counts, looks = zip(*found["frames"], strict=True)
+    assert min(counts) >= 0.5 * len(packaged.find(photo))
+    assert max(counts) - min(counts) <= 2
+    assert max(looks[1:]) <= 7
+
+
 def test_what_is_no_picture_is_refused():
     found = run_node(
         """import { dropAlpha } from "SOURCE/vision/pixels.mjs";

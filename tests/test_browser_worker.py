@@ -57,7 +57,9 @@ TWO = lay_faces(480, 640, (5, 20, 30, 300), (29, 400, 200, 120))
 PHOTOS = [
     draw_face("Happy", seed=5, size=(256, 256)),
     draw_face("Sad", seed=29, size=(200, 200)),
-    lay_faces(900, 1400, *((n, 40 + 190 * (n % 7), 60 + 280 * (n // 7), 56 + 3 * n) for n in range(21))),
+    lay_faces(
+        900, 1400, *((n, 40 + 190 * (n % 7), 60 + 280 * (n // 7), 56 + 3 * n) for n in range(21))
+    ),
     TWO,
     draw_noise(300, 200),
 ]
@@ -226,7 +228,8 @@ def test_numbers_become_answers_as_in_the_package():
     sizes = (generator.integers(1, 256, (12,)) / 255).tolist()
     found = run_node(
         """
-        import { calibrateLogits, decideAnswer, summariseFaces } from "SOURCE/answering/answers.mjs";
+        import { calibrateLogits, decideAnswer } from "SOURCE/answering/answers.mjs";
+        import { summariseFaces } from "SOURCE/answering/answers.mjs";
         const logits = take("logits");
         give("calibrated", logits.map((each) => calibrateLogits(each, take("card"))));
         give("summaries", [0, 1, 2, 8].map((n) =>

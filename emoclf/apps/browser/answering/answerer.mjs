@@ -93,8 +93,10 @@ export class Answerer {
       return { probabilities: Array.from(runOnPicture(this.network, crop)[0]), neither: null };
     }
     const { logits, features } = this.lookAtFace(crop);
-    if (this.own?.features !== "face") return { ...calibrateLogits(logits, this.info.face), logits };
-    return { probabilities: Array.from(predictHead(this.own, features)), neither: null };
+    if (this.own?.features === "face") {
+      return { probabilities: Array.from(predictHead(this.own, features)), neither: null };
+    }
+    return { ...calibrateLogits(logits, this.info.face), logits };
   }
 
   /** Say what the joint head, the learner's or the built-in one, makes of 1,303 features. */

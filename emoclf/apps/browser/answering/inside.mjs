@@ -7,7 +7,7 @@ const PATCHES = 5;
 const PATCHES_OF_SCENE = 3;
 const STEPS_PER_PATCH = 2;
 const MAX_CHANNELS = 8;
-const DEPTHS = 3;
+const SHOWN_DEPTHS = 3;
 
 /**
  * Look into the network that answers for one face, or for the photo as a whole.
@@ -107,7 +107,7 @@ function drawMaps(network, crop) {
     const { shape } = found[name];
     return shape.length === 3 && shape[0] * shape[1] > 1;
   });
-  const steps = Math.min(DEPTHS, maps.length) - 1;
+  const steps = Math.min(SHOWN_DEPTHS, maps.length) - 1;
   const places = Array.from({ length: steps + 1 }, (_, n) =>
     Math.round(steps ? (n * (maps.length - 1)) / steps : 0),
   );
@@ -120,7 +120,7 @@ function drawChannels({ data, shape: [height, width, count] }) {
   data.forEach((value, index) => (sums[index % count] += value));
   const order = Array.from(sums.keys()).sort((a, b) => sums[b] - sums[a]);
   const channels = order.slice(0, MAX_CHANNELS).map((channel) => {
-    const values = Float32Array.from({ length: height * width }, (_, i) => data[i * count + channel]);
+    const values = data.filter((_, index) => index % count === channel);
     const most = values.reduce((best, value) => Math.max(best, value), 0) || 1;
     return Uint8Array.from(values, (value) => Math.round((255 * Math.max(0, value)) / most));
   });

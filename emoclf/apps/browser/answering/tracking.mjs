@@ -1,4 +1,4 @@
-/** The answers of a camera's frames: every face keeps its number, what is shown follows smoothly. */
+/** Answers for a camera's frames: every face keeps its number, what is shown follows smoothly. */
 import { measureOverlap } from "../vision/boxes.mjs";
 import { MIN_COMMON } from "../vision/live.mjs";
 import { decideAnswer } from "./answers.mjs";

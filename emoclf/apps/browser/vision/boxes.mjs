@@ -43,7 +43,8 @@ export function sortFaces(faces, picture) {
 export function dropDoubles(faces, findBox = (face) => face.box) {
   const kept = [];
   for (const face of [...faces].sort((a, b) => b.score - a.score)) {
-    const isDouble = kept.some((each) => measureOverlap(findBox(each), findBox(face)) > MAX_OVERLAP);
+    const measure = (each) => measureOverlap(findBox(each), findBox(face));
+    const isDouble = kept.some((each) => measure(each) > MAX_OVERLAP);
     if (face.score > MIN_SCORE && !isDouble) kept.push(face);
   }
   return kept;

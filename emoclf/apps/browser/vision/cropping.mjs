@@ -44,7 +44,7 @@ function toDegrees(radians) {
   return (radians * 180) / Math.PI;
 }
 
-/** Return the square to cut: centre [x, y] and side in pixels, and its turn in radians clockwise. */
+/** Return the square to cut: centre [x, y] and side in pixels; its turn in radians, clockwise. */
 export function findSquare(face) {
   const [left, top, width, height] = face.box;
   const side = Math.sqrt(width * height) / FACE_SHARE;

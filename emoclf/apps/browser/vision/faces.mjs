@@ -2,7 +2,8 @@
  * Finds faces with YuNet, or with emoclf's own detector, which has its form: the same looks as
  * `YuNetDetector` of the package, whose file says why there are several.
  */
-import { countTurns, dropDoubles, mapFace, measureOverlap, readFaces, sortFaces } from "./boxes.mjs";
+import { countTurns, dropDoubles, mapFace } from "./boxes.mjs";
+import { measureOverlap, readFaces, sortFaces } from "./boxes.mjs";
 import { cutSquare, mapSquare } from "./cropping.mjs";
 import { copyRectangle, turnPicture } from "./pixels.mjs";
 import { scaleToSide } from "./resizing.mjs";

@@ -47,7 +47,8 @@ export class LiveDetector {
 
   /** Look at the whole frame, and once more from close at known faces that this does not show. */
   search(picture) {
-    const isThorough = !this.known.length || this.searches % 2 === 0;
+    const isGroup = this.known.length > MAX_FOLLOWED;
+    const isThorough = !this.known.length || isGroup || this.searches % 2 === 0;
     this.searches++;
     const seen = this.detector.glance(picture, isThorough ? THOROUGH_SIDE : QUICK_SIDE);
     const lost = this.known.filter((face) => !seen.some((each) => isSame(each, face)));
@@ -59,10 +60,11 @@ export class LiveDetector {
     return sortFaces(found, picture);
   }
 
-  /** Return a face as it is seen from close: the largest ones, or all where others are dropped. */
+  /** Return a face as it is seen from close: the largest ones, and new ones that may be none. */
   lookAgain(face, picture, index) {
     const { isPackaged } = this.detector;
-    if (index >= MAX_FOLLOWED && !isPackaged) return [face];
+    const isSure = !isPackaged || this.known.some((each) => isSame(each, face));
+    if (index >= MAX_FOLLOWED && isSure) return [face];
     const again = this.detector.follow(face, picture);
     return again || !isPackaged ? [again ?? face] : [];
   }
