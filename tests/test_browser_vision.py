@@ -311,7 +311,7 @@ def test_a_moving_face_is_found_in_every_frame(packaged):
         (face,) = faces
         assert measure_overlap(face["box"], wanted.box) > 0.8
     assert np.mean(found["looks"]) < 1.5
-    assert max(found["looks"]) <= 3
+    assert max(found["looks"]) <= 4
     assert found["known"] == []
 
 

@@ -418,17 +418,18 @@ def test_messages_are_answered_one_after_the_other():
           detector: bytes("detector"), info: INFO } });
         listen({ data: { id: 2, kind: "photo", ...show("photo") } });
         listen({ data: { id: 3, kind: "nothing" } });
+        listen({ data: null });
         listen({ data: { id: 4, kind: "restart" } });
-        while (replies.length < 4) await new Promise((resolve) => setTimeout(resolve, 5));
+        while (replies.length < 5) await new Promise((resolve) => setTimeout(resolve, 5));
         give("replies", replies);
         """,
         describe("face"),
         gather(),
         photo=add_alpha(PHOTOS[0]),
     )
-    assert [reply["id"] for reply in found["replies"]] == [1, 2, 3, 4]
+    assert [reply["id"] for reply in found["replies"]] == [1, 2, 3, None, 4]
     assert found["replies"][0]["featureKinds"] == ["face"]
-    assert ["problem" in reply for reply in found["replies"]] == [False, False, True, False]
+    assert ["problem" in reply for reply in found["replies"]] == [False, False, True, True, False]
 
 
 TEACH = """

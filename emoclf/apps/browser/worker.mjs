@@ -30,7 +30,8 @@ export class Service {
    * @param {{id: number, kind: string}} message
    * @returns {Promise<object>} The reply, with the message's `id`.
    */
-  async reply({ id, kind, ...asked }) {
+  async reply(message) {
+    const { id = null, kind, ...asked } = message ?? {};
     try {
       const found = kind === "load" ? await this.load(asked) : this.answer(kind, asked);
       return { ...found, id };

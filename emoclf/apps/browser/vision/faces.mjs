@@ -59,10 +59,12 @@ export class FaceDetector {
     return this.lookClose(picture, face.box, countTurns(face));
   }
 
-  /** Look at a whole picture once, its longest side brought to `side` pixels. */
-  glance(picture, side) {
-    const view = scaleToSide(picture, side, NEAR_ENLARGEMENT);
-    const faces = this.look(view).map((face) => mapFace(face, mapView(view, picture, 0)));
+  /** Look at a whole picture quickly, its longest side brought to each of `sides` pixels. */
+  glance(picture, sides) {
+    const faces = sides.flatMap((side) => {
+      const view = scaleToSide(picture, side, NEAR_ENLARGEMENT);
+      return this.look(view).map((face) => mapFace(face, mapView(view, picture, 0)));
+    });
     return sortFaces(dropDoubles(faces), picture);
   }
 

@@ -7,8 +7,8 @@
 import { measureOverlap, sortFaces } from "./boxes.mjs";
 
 const SEARCH_EVERY = 6;
-const QUICK_SIDE = 320;
-const THOROUGH_SIDE = 640;
+const QUICK_SIDES = [320];
+const THOROUGH_SIDES = [640, 192];
 const MAX_FOLLOWED = 3;
 
 /** A face that covers less of a known one than this is another face. */
@@ -50,7 +50,7 @@ export class LiveDetector {
     const isGroup = this.known.length > MAX_FOLLOWED;
     const isThorough = !this.known.length || isGroup || this.searches % 2 === 0;
     this.searches++;
-    const seen = this.detector.glance(picture, isThorough ? THOROUGH_SIDE : QUICK_SIDE);
+    const seen = this.detector.glance(picture, isThorough ? THOROUGH_SIDES : QUICK_SIDES);
     const lost = this.known.filter((face) => !seen.some((each) => isSame(each, face)));
     const found = seen.flatMap((face, index) => this.lookAgain(face, picture, index));
     for (const face of lost.slice(0, MAX_FOLLOWED)) {
