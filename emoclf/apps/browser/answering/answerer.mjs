@@ -35,7 +35,7 @@ export class Answerer {
   /** The classes of faces: others than the photo's where the packaged network answers for them. */
   get faceClassNames() {
     if (this.own?.features === "face") return this.own.classNames;
-    return this.answersBy("network") ? this.info.classNames : FACE_CLASS_NAMES;
+    return this.answersByRun ? this.info.classNames : FACE_CLASS_NAMES;
   }
 
   /** When the answers for a face and for the photo are uncertain; null never. */
@@ -43,7 +43,7 @@ export class Answerer {
     const { face, joint } = this.info;
     const ofPhoto = joint?.uncertainBelow == null ? null : joint;
     if (this.own?.features === "face") return { face: this.own, photo: null };
-    return { face: this.answersBy("network") ? null : face, photo: this.own ?? ofPhoto };
+    return { face: this.answersByRun ? null : face, photo: this.own ?? ofPhoto };
   }
 
   /** Whether features of the whole photo are needed to answer. */
@@ -51,9 +51,9 @@ export class Answerer {
     return this.own ? this.own.features === "joint" : this.info.input.crop === "both";
   }
 
-  /** Tell which network answers for what it is shown: "network", that of a run, or "face". */
-  answersBy(name) {
-    return name === (this.network && !this.own ? "network" : "face");
+  /** Whether a run's own network answers for what it is shown, not the packaged face network. */
+  get answersByRun() {
+    return Boolean(this.network) && !this.own;
   }
 
   /**
@@ -77,7 +77,7 @@ export class Answerer {
 
   /** Cut a face out for the network that answers for faces. */
   cropOne(picture, face) {
-    const size = this.answersBy("network") ? this.info.input.size : CROP_SIZE;
+    const size = this.answersByRun ? this.info.input.size : CROP_SIZE;
     return cropFace(picture, face, size);
   }
 
@@ -89,7 +89,7 @@ export class Answerer {
 
   /** Say what is in a crop: probabilities of its classes, and what else the network tells. */
   predictCrop(crop) {
-    if (this.answersBy("network")) {
+    if (this.answersByRun) {
       return { probabilities: Array.from(runOnPicture(this.network, crop)[0]), neither: null };
     }
     const { logits, features } = this.lookAtFace(crop);

@@ -33,7 +33,7 @@ export function lookInside(answerer, picture, face, withOcclusion) {
 function showFace(answerer, picture, face) {
   return {
     crop: answerer.cropOne(picture, face),
-    network: answerer.answersBy("network") ? answerer.network : answerer.face,
+    network: answerer.answersByRun ? answerer.network : answerer.face,
     predict: (crop) => answerer.predictCrop(crop),
     classNames: answerer.faceClassNames,
     rule: answerer.rules.face,

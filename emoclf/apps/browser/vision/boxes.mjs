@@ -39,7 +39,12 @@ export function sortFaces(faces, picture) {
     .sort((a, b) => measureArea(b) - measureArea(a) || b.score - a.score);
 }
 
-/** Keep of overlapping faces only the surest, the surest first. */
+/**
+ * Keep of overlapping faces only the surest, the surest first.
+ * @param {object[]} faces - Those that are not sure enough go, too.
+ * @param {function(object): number[]} findBox - The box of a face that is compared.
+ * @returns {object[]}
+ */
 export function dropDoubles(faces, findBox = (face) => face.box) {
   const kept = [];
   for (const face of [...faces].sort((a, b) => b.score - a.score)) {
@@ -51,7 +56,7 @@ export function dropDoubles(faces, findBox = (face) => face.box) {
 }
 
 /** Bring a face, found in a picture, to where a matrix (`mapSquare`) says that its points lie. */
-export function mapFace(face, [a, b, c, d, e, f]) {
+export function moveFace(face, [a, b, c, d, e, f]) {
   const [left, top, width, height] = face.box;
   const [x, y] = [a * left + b * top + c, d * left + e * top + f];
   const [across, down] = [a * width + b * height, d * width + e * height];

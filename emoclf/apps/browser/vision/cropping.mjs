@@ -1,6 +1,6 @@
 /** Cut a face out of a photo the way the faces of FER2013 were cut out, as `crop_face` does. */
 import { copyRectangle, roundHalfToEven } from "./pixels.mjs";
-import { resample, shrinkPicture, tabulateWeights } from "./resizing.mjs";
+import { resample, shrinkPicture, tabulateWeights, weighCubic } from "./resizing.mjs";
 
 const MAX_TILT_DEGREES = 60;
 const FACE_SHARE = 0.905;
@@ -194,11 +194,4 @@ function weighFour(point, length) {
     weights[clampIndex(tap, length) - start] += weighCubic(CUBIC_SHARPNESS, Math.abs(point - tap));
   }
   return { start, weights };
-}
-
-/** Return the cubic convolution kernel (Keys, 1981) at a distance of 0 to 2 pixels. */
-export function weighCubic(sharpness, distance) {
-  const [s, x] = [sharpness, distance];
-  if (x < 1) return ((s + 2) * x - (s + 3)) * x * x + 1;
-  return x < 2 ? (((x - 5) * x + 8) * x - 4) * s : 0;
 }

@@ -2,7 +2,7 @@
  * Finds faces with YuNet, or with emoclf's own detector, which has its form: the same looks as
  * `YuNetDetector` of the package, whose file says why there are several.
  */
-import { countTurns, dropDoubles, mapFace } from "./boxes.mjs";
+import { countTurns, dropDoubles, moveFace } from "./boxes.mjs";
 import { measureOverlap, readFaces, sortFaces } from "./boxes.mjs";
 import { cutSquare, mapSquare } from "./cropping.mjs";
 import { copyRectangle, turnPicture } from "./pixels.mjs";
@@ -63,7 +63,7 @@ export class FaceDetector {
   glance(picture, sides) {
     const faces = sides.flatMap((side) => {
       const view = scaleToSide(picture, side, NEAR_ENLARGEMENT);
-      return this.look(view).map((face) => mapFace(face, mapView(view, picture, 0)));
+      return this.look(view).map((face) => moveFace(face, mapView(view, picture, 0)));
     });
     return sortFaces(dropDoubles(faces), picture);
   }
@@ -112,7 +112,7 @@ export class FaceDetector {
     const centre = [box[0] + box[2] / 2, box[1] + box[3] / 2];
     const square = { side, size: [CLOSE_SIDE, CLOSE_SIDE], roll: (turns * Math.PI) / 2 };
     const matrix = mapSquare(centre, square);
-    const seen = this.look(cutSquare(picture, centre, square)).map((face) => mapFace(face, matrix));
+    const seen = this.look(cutSquare(picture, centre, square)).map((face) => moveFace(face, matrix));
     return findSurest(seen.filter((face) => measureOverlap(face.box, box) > 0.5)) ?? null;
   }
 
@@ -123,7 +123,7 @@ export class FaceDetector {
     const smaller = near.data.length < turned.data.length ? near : turned;
     const lookAt = (view) => {
       const matrix = mapView(view, picture, turns);
-      return this.look(view).map((face) => mapFace(face, matrix));
+      return this.look(view).map((face) => moveFace(face, matrix));
     };
     const found = [near, scaleToSide(smaller, FAR_SIDE, FAR_SIDE)].flatMap(lookAt);
     const longest = Math.max(picture.width, picture.height);

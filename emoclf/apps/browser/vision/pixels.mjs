@@ -15,7 +15,7 @@ export function roundHalfToEven(value) {
 }
 
 /** Refuse what is no picture or has no pixel. */
-export function checkPixels(length, width, height, channels) {
+function checkPixels(length, width, height, channels) {
   const isSize = [width, height].every((side) => Number.isInteger(side) && side > 0);
   if (isSize && length === width * height * channels) return;
   throw new Error(

@@ -1,7 +1,6 @@
 /** A whole photo brought to a network's size, as `resize_image` does with Pillow. */
-import { weighCubic } from "./cropping.mjs";
 import { roundHalfToEven } from "./pixels.mjs";
-import { resample, tabulateWeights } from "./resizing.mjs";
+import { resample, tabulateWeights, weighCubic } from "./resizing.mjs";
 
 export const PADDING_GREY = 128;
 const SHARPNESS = -0.5;

@@ -176,3 +176,10 @@ function resampleRow(picture, row, across, line) {
     line[3 * x + 2] = blue;
   }
 }
+
+/** Return the cubic convolution kernel (Keys, 1981) at a distance of 0 to 2 pixels. */
+export function weighCubic(sharpness, distance) {
+  const [s, x] = [sharpness, distance];
+  if (x < 1) return ((s + 2) * x - (s + 3)) * x * x + 1;
+  return x < 2 ? (((x - 5) * x + 8) * x - 4) * s : 0;
+}
