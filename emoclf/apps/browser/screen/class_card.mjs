@@ -36,8 +36,10 @@ export class ClassCard {
     this.dot = makeElement("span", "dot");
     top.append(this.dot, this.name, this.count, this.drop);
     const buttons = makeElement("div", "class-buttons");
-    buttons.append(this.hold, this.photos, this.clear);
-    this.holder.append(top, buttons, this.examples);
+    buttons.append(this.hold, this.photos);
+    this.bottom = makeElement("div", "class-bottom");
+    this.bottom.append(this.examples, this.clear);
+    this.holder.append(top, buttons, this.bottom);
   }
 
   /** Hold with the pointer, with Space or Enter; one press by an aid counts as a second's hold. */
@@ -114,7 +116,7 @@ export class ClassCard {
     this.photos.setAttribute("aria-label", words.say("from_photos_for", { name: shown }));
     this.photos.disabled = isBusy;
     if (performance.now() >= this.sureUntil) setText(this.clear, words.say("clear"));
-    this.clear.hidden = group.count === 0;
+    this.bottom.hidden = group.count === 0;
     this.clear.disabled = isBusy;
     this.drop.hidden = !canRemove;
     this.drop.disabled = isBusy;
@@ -134,7 +136,6 @@ export class ClassCard {
     });
     const hadFocus = this.examples.contains(document.activeElement);
     this.examples.replaceChildren(...made);
-    this.examples.hidden = made.length === 0;
     if (hadFocus && document.activeElement === document.body) (made[0] ?? this.hold).focus();
   }
 

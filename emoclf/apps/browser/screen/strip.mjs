@@ -3,7 +3,7 @@ import { byId, makeElement, setText } from "./elements.mjs";
 import { colourOf, inkOn } from "./drawing.mjs";
 import { readPhoto, showFileName } from "./reading.mjs";
 import { Problem } from "./texts.mjs";
-import { writeHeadline } from "./wording.mjs";
+import { writeBriefly, writeHeadline } from "./wording.mjs";
 
 const THUMB_PX = 144;
 
@@ -119,7 +119,7 @@ export class Strip {
       const { title } = writeHeadline(this.words, photo.answer);
       const first = photo.answer.photo ?? (photo.answer.faces.length === 1 && photo.answer.faces[0]);
       const colour = colourOf(first ? first.answer : -1);
-      setText(photo.caption, title);
+      setText(photo.caption, writeBriefly(this.words, photo.answer));
       photo.caption.style.background = colour;
       photo.caption.style.color = inkOn(colour);
       photo.button.title = photo.name;

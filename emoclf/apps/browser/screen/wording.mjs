@@ -42,7 +42,8 @@ export function writeShare(words, probability) {
  */
 export function writeHeadline(words, answer) {
   const { faces, photo } = answer;
-  const counts = faces.length > 1 ? countAnswers(words, faces, faceClasses(answer)) : "";
+  const answers = faces.length > 1 ? listAnswers(words, answer) : "";
+  const counts = answers && words.say("faces", { count: faces.length, answers });
   if (photo) {
     const said = sayOne(words, photo, answer.classNames);
     return { title: said.title, note: counts || said.note };
@@ -50,6 +51,16 @@ export function writeHeadline(words, answer) {
   if (!faces.length) return { title: words.say("no_face"), note: words.say("no_face_note") };
   if (counts) return { title: counts, note: "" };
   return sayOne(words, faces[0], faceClasses(answer));
+}
+
+/** Say an answer in as few words as fit below a small picture: "Happy 97%", "2 happy, 1 sad". */
+export function writeBriefly(words, answer) {
+  const { faces, photo } = answer;
+  const found = photo ?? (faces.length === 1 ? faces[0] : null);
+  if (!found) return faces.length ? listAnswers(words, answer) : words.say("no_face");
+  const named = nameAnswer(words, found, photo ? answer.classNames : faceClasses(answer));
+  const probability = found.probabilities[found.answer];
+  return found.answer < 0 ? named : `${named} ${writeShare(words, probability)}`;
 }
 
 function sayOne(words, found, classNames) {
@@ -71,7 +82,8 @@ function sayWhyUncertain(words, found, classNames) {
   return isOdd ? words.say("looks_neither") : listed;
 }
 
-function countAnswers(words, faces, classNames) {
+function listAnswers(words, { faces, ...answer }) {
+  const classNames = faceClasses(answer);
   const counts = new Map();
   for (const face of faces) counts.set(face.answer, (counts.get(face.answer) ?? 0) + 1);
   const sorted = [...counts].sort((one, other) => other[1] - one[1]);
@@ -79,7 +91,7 @@ function countAnswers(words, faces, classNames) {
     const name = label < 0 ? words.say("uncertain_within") : nameWithin(words, classNames[label]);
     return words.say("count_answer", { count, answer: name });
   });
-  return words.say("faces", { count: faces.length, answers: said.join(words.say("comma")) });
+  return said.join(words.say("comma"));
 }
 
 /** Say which networks the page carries, and its version. */
