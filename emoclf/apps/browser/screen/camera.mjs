@@ -49,8 +49,7 @@ export class Camera {
   constructor(video, worker, on) {
     Object.assign(this, { video, worker, on, stream: null, facing: "user", turn: 0 });
     this.canvas = document.createElement("canvas");
-    this.ends = [];
-    this.isPaused = false;
+    Object.assign(this, { isPaused: false, isAsked: false, isFresh: false, timer: 0, ends: [] });
     this.asked = Promise.resolve();
   }
 
@@ -69,23 +68,26 @@ export class Camera {
   async start(facing = this.facing) {
     this.stop();
     const turn = this.turn;
-    const stream = await openStream(facing);
+    const stream = await openStream(facing).catch((error) => {
+      if (turn === this.turn) throw error;
+    });
     if (turn !== this.turn) {
-      stream.getTracks().forEach((track) => track.stop()); // switched off while it was asked for
+      stream?.getTracks().forEach((track) => track.stop()); // switched off while it was asked for
       return;
     }
-    Object.assign(this, { stream, facing, isPaused: false, ends: [] });
+    Object.assign(this, { stream, facing, isPaused: false, isAsked: false, isFresh: false, ends: [] });
     stream.getVideoTracks()[0].addEventListener("ended", () => this.breakOff(turn));
     this.video.srcObject = stream;
     await this.video.play().catch(() => {}); // a newer start interrupts it
     if (turn !== this.turn) return;
     await this.worker.ask("restart");
-    this.waitForFrame(turn);
+    if (turn === this.turn) this.watchFrames(turn);
   }
 
   /** Close the camera; its light goes out. */
   stop() {
     this.turn += 1;
+    clearInterval(this.timer);
     this.stream?.getTracks().forEach((track) => track.stop());
     this.stream = null;
     this.video.srcObject = null;
@@ -102,7 +104,7 @@ export class Camera {
   resume() {
     this.isPaused = false;
     this.ends = [];
-    this.waitForFrame(this.turn);
+    this.askIfFree(this.turn);
   }
 
   /** How many cameras there are. */
@@ -117,23 +119,27 @@ export class Camera {
     this.on.ended(new Problem("problem_camera_ended"));
   }
 
-  /** Ask at the next frame of the video; a video that shows none is looked at all the same. */
-  waitForFrame(turn) {
-    let isDone = false;
-    const goOn = () => {
-      if (!isDone && turn === this.turn && !this.isPaused) this.askNow(turn);
-      isDone = true;
+  /** Ask as soon as there is a new frame and the last one is answered. */
+  watchFrames(turn) {
+    const { video } = this;
+    const wait = (act) => video.requestVideoFrameCallback?.(act) ?? requestAnimationFrame(act);
+    const look = () => {
+      this.isFresh = true;
+      this.askIfFree(turn);
     };
-    if (this.video.requestVideoFrameCallback) this.video.requestVideoFrameCallback(goOn);
-    else requestAnimationFrame(goOn);
-    setTimeout(goOn, PATIENCE_MS);
+    const seen = () => {
+      if (turn !== this.turn) return;
+      wait(seen);
+      look();
+    };
+    wait(seen);
+    this.timer = setInterval(look, PATIENCE_MS); // a video out of sight may tell of no frames
   }
 
-  askNow(turn) {
-    if (!this.video.videoWidth) {
-      this.waitForFrame(turn);
-      return;
-    }
+  askIfFree(turn) {
+    const isFree = turn === this.turn && !this.isPaused && !this.isAsked;
+    if (!isFree || !this.isFresh || !this.video.videoWidth) return;
+    Object.assign(this, { isFresh: false, isAsked: true });
     this.drawFrame();
     const frame = takePixels(this.canvas);
     const seconds = performance.now() / 1000;
@@ -155,12 +161,13 @@ export class Camera {
 
   finish(answer, turn) {
     if (turn !== this.turn) return;
+    this.isAsked = false;
     this.ends.push(performance.now());
     if (this.ends.length > RATE_FRAMES + 1) this.ends.shift();
     const span = this.ends.at(-1) - this.ends[0];
     const rate = span > 0 ? (1000 * (this.ends.length - 1)) / span : 0;
     this.on.answered(answer, { rate, milliseconds: answer.milliseconds?.total ?? 0 });
-    if (!this.isPaused) this.waitForFrame(turn);
+    this.askIfFree(turn);
   }
 
   giveUp(error, turn) {

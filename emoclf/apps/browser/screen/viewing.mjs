@@ -19,7 +19,7 @@ export class Viewer {
    *   starts, stands still or ends; and with what went wrong.
    */
   constructor(words, worker, on) {
-    Object.assign(this, { words, worker, on, mode: "none", answer: null, source: null });
+    Object.assign(this, { words, worker, on, mode: "none", answer: null, source: null, asked: null });
     Object.assign(this, { chosenId: null, tab: "tab-answer", lookedAt: 0, isLooking: false });
     const choose = (index) => this.chooseFace(index);
     this.panel = new AnswerPanel(words, choose);
@@ -172,6 +172,7 @@ export class Viewer {
 
   /** Ask for all looks at a photo, as in Python. */
   askPhoto(canvas) {
+    this.asked = canvas;
     const photo = takePixels(canvas);
     return this.worker.ask("photo", photo, [photo.pixels]);
   }
@@ -228,15 +229,18 @@ export class Viewer {
     const { chosen, isStill, source } = this;
     this.isLooking = true;
     try {
+      const isOther = this.mode === "photos" && this.asked !== source;
+      const again = isOther ? this.askPhoto(source) : null; // the worker looks into its last photo
       const found = await this.worker.ask("inside", { face: chosen, occlusion: isStill });
+      await again;
       if (this.answer) this.inside.show(found);
     } catch (error) {
       this.on.fail([error]);
     }
     this.lookedAt = performance.now();
     this.isLooking = false;
-    const isOther = this.answer && (chosen !== this.chosen || source !== this.source);
-    if (isOther && this.isStill && this.tab === "tab-inside") await this.lookInside();
+    const isAnother = this.answer && (chosen !== this.chosen || source !== this.source);
+    if (isAnother && this.isStill && this.tab === "tab-inside") await this.lookInside();
   }
 
   async pauseAndLook() {

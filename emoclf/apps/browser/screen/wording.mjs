@@ -29,9 +29,10 @@ export function nameAnswer(words, found, classNames) {
   return found.answer < 0 ? words.say("uncertain") : nameClass(words, classNames[found.answer]);
 }
 
-/** Return a probability as a share; what is nearly all is not called all. */
+/** Return a probability as a share; what is nearly all is not called all, nor nearly nothing 0. */
 export function writeShare(words, probability) {
-  return words.share.format(probability > NEARLY_ALL ? 0.99 : probability);
+  if (probability > NEARLY_ALL) return `>${words.share.format(0.99)}`;
+  return probability < 1 - NEARLY_ALL ? `<${words.share.format(0.01)}` : words.share.format(probability);
 }
 
 /**
@@ -68,9 +69,10 @@ function sayOne(words, found, classNames) {
     return { title: words.say("uncertain"), note: sayWhyUncertain(words, found, classNames) };
   }
   const probability = found.probabilities[found.answer];
+  const answer = nameClass(words, classNames[found.answer]);
   const key = probability > NEARLY_ALL ? "sure_most" : "sure";
-  const named = nameClass(words, classNames[found.answer]);
-  return { title: words.say(key, { answer: named, share: writeShare(words, probability) }), note: "" };
+  const share = words.share.format(Math.min(probability, 0.99));
+  return { title: words.say(key, { answer, share }), note: "" };
 }
 
 function sayWhyUncertain(words, found, classNames) {
@@ -78,8 +80,7 @@ function sayWhyUncertain(words, found, classNames) {
     (name, label) => `${nameWithin(words, name)} ${writeShare(words, found.probabilities[label])}`,
   );
   const listed = shares.join(words.say("comma"));
-  const isOdd = found.neither !== null && found.neither !== undefined && found.neither > words.neitherAbove;
-  return isOdd ? words.say("looks_neither") : listed;
+  return (found.neither ?? 0) > words.neitherAbove ? words.say("looks_neither") : listed;
 }
 
 function listAnswers(words, { faces, ...answer }) {
