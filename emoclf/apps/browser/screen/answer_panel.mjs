@@ -31,7 +31,10 @@ export class AnswerPanel {
     this.keepRows(shown.length);
     shown.forEach(([found, classNames, index], row) => {
       const isChosen = index >= 0 && index === chosen;
-      this.fillRow(this.rows[row], found, classNames, index, { isChosen, isAlone: shown.length === 1 });
+      this.fillRow(this.rows[row], found, classNames, index, {
+        isChosen,
+        isAlone: shown.length === 1,
+      });
     });
     byId("answer-empty").hidden = shown.length > 0;
     byId("neither-note").hidden = !answer.faces.some((face) => isNumber(face.neither));
@@ -73,7 +76,8 @@ export class AnswerPanel {
   fillRow(row, found, classNames, index, { isChosen, isAlone }) {
     const { words } = this;
     row.index = index;
-    const place = index < 0 ? words.say("whole_photo") : words.say("face_number", { number: index + 1 });
+    const place =
+      index < 0 ? words.say("whole_photo") : words.say("face_number", { number: index + 1 });
     const colour = colourOf(found.answer);
     setText(row.badge, index < 0 ? "▣" : String(index + 1));
     row.badge.hidden = index >= 0 && isAlone;
@@ -86,10 +90,17 @@ export class AnswerPanel {
     row.button.disabled = index < 0 || isAlone;
     row.button.setAttribute("aria-pressed", String(isChosen));
     const bars = classNames.map((name, label) => ({
-      text: nameClass(words, name), value: found.probabilities[label], colour: colourOf(label),
+      text: nameClass(words, name),
+      value: found.probabilities[label],
+      colour: colourOf(label),
     }));
     if (isNumber(found.neither)) {
-      bars.push({ text: words.say("neither"), value: found.neither, colour: colourOf(-1), isAside: true });
+      bars.push({
+        text: words.say("neither"),
+        value: found.neither,
+        colour: colourOf(-1),
+        isAside: true,
+      });
     }
     this.fillBars(row, bars);
   }
@@ -135,8 +146,8 @@ function makeRow(choose) {
 
 function makeBar(holder) {
   const line = makeElement("span", "bar");
-  const [text, track, fill, share] = ["bar-name", "bar-track", "bar-fill", "bar-share"].map((name) =>
-    makeElement("span", name),
+  const [text, track, fill, share] = ["bar-name", "bar-track", "bar-fill", "bar-share"].map(
+    (name) => makeElement("span", name),
   );
   track.append(fill);
   line.append(text, track, share);

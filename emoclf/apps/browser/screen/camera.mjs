@@ -75,7 +75,14 @@ export class Camera {
       stream?.getTracks().forEach((track) => track.stop()); // switched off while it was asked for
       return;
     }
-    Object.assign(this, { stream, facing, isPaused: false, isAsked: false, isFresh: false, ends: [] });
+    Object.assign(this, {
+      stream,
+      facing,
+      isPaused: false,
+      isAsked: false,
+      isFresh: false,
+      ends: [],
+    });
     stream.getVideoTracks()[0].addEventListener("ended", () => this.breakOff(turn));
     this.video.srcObject = stream;
     await this.video.play().catch(() => {}); // a newer start interrupts it
@@ -144,7 +151,10 @@ export class Camera {
     const frame = takePixels(this.canvas);
     const seconds = performance.now() / 1000;
     this.asked = this.worker.ask("frame", { ...frame, seconds }, [frame.pixels]);
-    this.asked.then((answer) => this.finish(answer, turn), (error) => this.giveUp(error, turn));
+    this.asked.then(
+      (answer) => this.finish(answer, turn),
+      (error) => this.giveUp(error, turn),
+    );
   }
 
   drawFrame() {

@@ -128,7 +128,9 @@ export class ClassCard {
   drawExamples() {
     const { words, group } = this;
     const wanted = group.examples.slice(-SHOWN_EXAMPLES).reverse();
-    const known = new Map([...this.examples.children].map((each) => [Number(each.dataset.id), each]));
+    const known = new Map(
+      [...this.examples.children].map((each) => [Number(each.dataset.id), each]),
+    );
     const made = wanted.map((example) => {
       const button = known.get(example.id) ?? this.makeExample(example);
       button.setAttribute("aria-label", words.say("remove_example", { number: example.id }));

@@ -42,7 +42,8 @@ export function drawMarks(context, answer, place) {
   }
   answer.faces.forEach((face, index) => {
     const named = nameAnswer(place.words, face, classNames);
-    const share = face.answer < 0 ? "" : ` ${writeShare(place.words, face.probabilities[face.answer])}`;
+    const share =
+      face.answer < 0 ? "" : ` ${writeShare(place.words, face.probabilities[face.answer])}`;
     const isAlone = answer.faces.length === 1;
     const texts = isAlone ? [`${named}${share}`, named] : [`${index + 1} ${named}`, `${index + 1}`];
     drawLabel(context, boxes[index], texts, colourOf(face.answer), unit);
@@ -53,7 +54,12 @@ export function drawMarks(context, answer, place) {
 export function placeBox([left, top, width, height], place) {
   const across = place.scale * left;
   const start = place.isMirrored ? place.width - across - place.scale * width : across;
-  return [place.left + start, place.top + place.scale * top, place.scale * width, place.scale * height];
+  return [
+    place.left + start,
+    place.top + place.scale * top,
+    place.scale * width,
+    place.scale * height,
+  ];
 }
 
 function drawBox(context, [left, top, width, height], label, isChosen, unit) {

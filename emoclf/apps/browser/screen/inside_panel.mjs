@@ -108,11 +108,17 @@ export class InsidePanel {
     const size = words.say("inside_size", { width, height });
     channels.forEach((_, channel) => {
       const label = `${words.say(DEPTHS[depth])} ${channel + 1}`;
-      holder.append(this.makeCanvas(label, (target, { maps }) => {
-        drawGrey(target, maps[depth].channels[channel], width, height);
-      }));
+      holder.append(
+        this.makeCanvas(label, (target, { maps }) => {
+          drawGrey(target, maps[depth].channels[channel], width, height);
+        }),
+      );
     });
-    part.append(makeElement("h3", "", words.say(DEPTHS[depth])), makeElement("p", "small", size), holder);
+    part.append(
+      makeElement("h3", "", words.say(DEPTHS[depth])),
+      makeElement("p", "small", size),
+      holder,
+    );
     return part;
   }
 }
@@ -136,7 +142,7 @@ function drawHiding(canvas, { width, height, data }, { values, ...map }) {
       const from = 3 * (y * width + x);
       const grey = 0.299 * data[from] + 0.587 * data[from + 1] + 0.114 * data[from + 2];
       const light = 1 - DARKEST * Math.max(0, drop / most);
-      shaded.fill(Math.round(light * (70 + 0.72 * grey)), from, from + 3); // dark faces stay visible
+      shaded.fill(Math.round(light * (70 + 0.72 * grey)), from, from + 3); // dark stays visible
     }
   }
   drawRgb(canvas, { width, height, data: shaded });

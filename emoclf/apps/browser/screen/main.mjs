@@ -44,7 +44,8 @@ class Page {
   /** Without its worker the page can say only why. */
   breakDown(error) {
     byId("page").dataset.mode = "broken";
-    for (const each of document.querySelectorAll("main button:not([role=tab])")) each.disabled = true;
+    for (const each of document.querySelectorAll("main button:not([role=tab])"))
+      each.disabled = true;
     this.viewer.panel.clear(this.words.say("broken"));
     this.showProblems([error]);
     byId("problem-close").hidden = true;
@@ -112,7 +113,10 @@ class Page {
 
   drawOwn() {
     const { words } = this;
-    const choices = [["own", words.say("own")], ["built-in", words.say("built_in")]];
+    const choices = [
+      ["own", words.say("own")],
+      ["built-in", words.say("built_in")],
+    ];
     for (const id of ["who-answers", "who-answers-teach"]) {
       byId(id).hidden = !this.teach.hasHead;
       const chosen = this.isOwn ? "own" : "built-in";

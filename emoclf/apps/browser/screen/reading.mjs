@@ -62,7 +62,11 @@ export async function readPhoto(file) {
   }
   if (!file.size) throw new Problem("problem_photo_empty", { name });
   const type = sniffType(await readStart(file, name));
-  const refused = { svg: "problem_photo_svg", text: "problem_photo_text", "": "problem_photo_kind" };
+  const refused = {
+    svg: "problem_photo_svg",
+    text: "problem_photo_text",
+    "": "problem_photo_kind",
+  };
   if (Object.hasOwn(refused, type)) throw new Problem(refused[type], { name });
   return drawUpright(file.slice(0, file.size, type), type, name);
 }

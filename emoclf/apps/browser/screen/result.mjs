@@ -41,8 +41,11 @@ function makeAccuracy(words, { accuracy }) {
   range.append(span, dot);
   const box = makeElement("div", "accuracy-box");
   box.append(large, range);
-  return [box, makeElement("p", "", sayAccuracy(words, accuracy)),
-    makeElement("p", "small", words.say("accuracy_note"))];
+  return [
+    box,
+    makeElement("p", "", sayAccuracy(words, accuracy)),
+    makeElement("p", "small", words.say("accuracy_note")),
+  ];
 }
 
 function makeNone(words) {
@@ -55,7 +58,10 @@ function makeConfusion(words, { confusion, classNames }) {
   const names = classNames.map((name) => nameClass(words, name));
   const caption = makeElement("caption", "", words.say("confusion"));
   const head = makeElement("tr");
-  head.append(makeElement("th", "", words.say("confusion_corner")), ...names.map((name) => makeHeader(name, "col")));
+  head.append(
+    makeElement("th", "", words.say("confusion_corner")),
+    ...names.map((name) => makeHeader(name, "col")),
+  );
   const body = confusion.map((counts, row) => {
     const line = makeElement("tr");
     const cells = counts.map((count, column) => {
@@ -83,7 +89,8 @@ function makeWarnings(words, { warnings, classNames }) {
   const list = makeElement("ul", "warnings");
   for (const { key, values = {} } of warnings) {
     const shown = Object.entries(values).map(([name, value]) => [
-      name, classNames.includes(value) ? nameClass(words, value) : value,
+      name,
+      classNames.includes(value) ? nameClass(words, value) : value,
     ]);
     list.append(makeElement("li", "", words.say(key, Object.fromEntries(shown))));
   }

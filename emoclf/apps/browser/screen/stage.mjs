@@ -10,7 +10,9 @@ export class Stage {
    */
   constructor(words, choose) {
     this.words = words;
-    [this.frame, this.video, this.picture, this.marks] = ["stage", "video", "picture", "marks"].map(byId);
+    [this.frame, this.video, this.picture, this.marks] = ["stage", "video", "picture", "marks"].map(
+      byId,
+    );
     this.forget();
     this.marks.addEventListener("click", (event) => {
       const found = this.findFace(event);
@@ -85,7 +87,9 @@ export class Stage {
   findFace(event) {
     if (!this.answer) return -1;
     const area = this.marks.getBoundingClientRect();
-    const [x, y] = [event.clientX - area.left, event.clientY - area.top].map((v) => v * devicePixelRatio);
+    const [x, y] = [event.clientX - area.left, event.clientY - area.top].map(
+      (v) => v * devicePixelRatio,
+    );
     const place = this.findPlace();
     return this.answer.faces.findIndex(({ box }) => {
       const [left, top, width, height] = placeBox(box, place);
@@ -104,7 +108,16 @@ export class Stage {
     context.resetTransform();
     const { isMirrored, words } = this;
     const unit = Math.max(canvas.width, canvas.height) / 640;
-    const place = { scale: 1, left: 0, top: 0, width: canvas.width, isMirrored, words, unit, chosen: -1 };
+    const place = {
+      scale: 1,
+      left: 0,
+      top: 0,
+      width: canvas.width,
+      isMirrored,
+      words,
+      unit,
+      chosen: -1,
+    };
     drawMarks(context, this.answer, place);
     return canvas;
   }

@@ -103,7 +103,9 @@ export class Strip {
     photo.button.type = "button";
     photo.caption = makeElement("span", "thumb-answer");
     photo.button.append(small, photo.caption);
-    photo.button.addEventListener("click", () => this.choose(photo).catch((error) => this.act.fail(error)));
+    photo.button.addEventListener("click", () =>
+      this.choose(photo).catch((error) => this.act.fail(error)),
+    );
     byId("strip").append(photo.button);
     byId("strip").hidden = this.photos.length < 2;
   }
@@ -117,7 +119,8 @@ export class Strip {
   draw() {
     for (const photo of this.photos) {
       const { title } = writeHeadline(this.words, photo.answer);
-      const first = photo.answer.photo ?? (photo.answer.faces.length === 1 && photo.answer.faces[0]);
+      const first =
+        photo.answer.photo ?? (photo.answer.faces.length === 1 && photo.answer.faces[0]);
       const colour = colourOf(first ? first.answer : -1);
       setText(photo.caption, writeBriefly(this.words, photo.answer));
       photo.caption.style.background = colour;

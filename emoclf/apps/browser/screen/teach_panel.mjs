@@ -1,16 +1,15 @@
 /** Teach it: examples for two to six classes, training, the learner's own head. */
-import { byId, makeButton, makeElement, offerFile } from "./elements.mjs";
-import { ClassCard, SHOWN_EXAMPLES, placeCards } from "./class_card.mjs";
+import { byId, makeElement, offerFile } from "./elements.mjs";
+import { ClassCard, placeCards } from "./class_card.mjs";
+import { Gatherer } from "./gathering.mjs";
 import { fillSwitch } from "./choosing.mjs";
-import { readPhoto, showFileName, takePixels } from "./reading.mjs";
+import { showFileName } from "./reading.mjs";
 import { Problem } from "./texts.mjs";
 import { nameClass, readClassName } from "./wording.mjs";
 import { sayAccuracy, showResult } from "./result.mjs";
 
 const FEWEST = 2;
 const MOST = 6;
-const EXAMPLE_EVERY_MS = 200;
-const UNDO_MS = 8000;
 const MAX_HEAD_MEGABYTES = 5;
 
 /** The part of the page that teaches. */
@@ -22,15 +21,18 @@ export class TeachPanel {
    *   new head of one's own; `fail(problems)`: shows what went wrong.
    */
   constructor(words, worker, page) {
-    Object.assign(this, { words, worker, page, features: "face", result: null, lost: null });
-    Object.assign(this, { groups: 0, isBusy: false, hasHead: false, opened: null });
+    Object.assign(this, { words, worker, page, features: "face", result: null });
+    Object.assign(this, { isBusy: false, hasHead: false, opened: null });
+    this.gatherer = new Gatherer(words, worker, this);
     this.cards = ["Sad", "Happy"].map((name) => this.makeCard(name));
     byId("add-class").addEventListener("click", () => this.addClass());
     byId("train").addEventListener("click", () => this.run(() => this.train()));
     byId("save-head").addEventListener("click", () => this.run(() => this.save()));
     byId("open-head").addEventListener("click", () => byId("head-file").click());
     byId("head-file").addEventListener("change", () => this.run(() => this.open()));
-    byId("example-files").addEventListener("change", () => this.run(() => this.addPhotos()));
+    byId("example-files").addEventListener("change", () =>
+      this.run(() => this.gatherer.addPhotos()),
+    );
   }
 
   /** Begin, where something can be taught: "face", "joint" or both. */
@@ -48,14 +50,11 @@ export class TeachPanel {
   makeCard(name) {
     const act = {
       rename: (card, typed) => this.rename(card, typed),
-      hold: (card) => this.record(card),
+      hold: (card) => this.gatherer.record(card),
       release: () => this.draw(),
-      choosePhotos: (card) => {
-        this.filling = card;
-        byId("example-files").click();
-      },
-      removeExample: (card, example) => this.removeExample(card, example),
-      clear: (card) => this.run(() => this.clear(card)),
+      choosePhotos: (card) => this.gatherer.choosePhotos(card),
+      removeExample: (card, example) => this.gatherer.removeExample(card, example),
+      clear: (card) => this.run(() => this.gatherer.clear(card)),
       removeClass: (card) => this.removeClass(card),
     };
     return new ClassCard(this.words, { name, count: 0, examples: [] }, act);
@@ -67,7 +66,7 @@ export class TeachPanel {
     this.isBusy = true;
     this.draw();
     try {
-      await this.flush();
+      await this.gatherer.flush();
       await act();
     } catch (error) {
       this.say("");
@@ -84,17 +83,11 @@ export class TeachPanel {
     if (button) status.append(" ", button);
   }
 
-  takeCounts(counts) {
-    counts?.forEach((count, label) => {
-      if (this.cards[label]) this.cards[label].group.count = count;
-    });
-  }
-
   /** Tell the worker the classes; `from` says which of the old ones each of them was. */
   async sendClasses(from = undefined) {
     const { classNames, features } = this;
     const reply = await this.worker.ask("classes", { classNames, features, from });
-    this.takeCounts(reply.counts);
+    this.gatherer.takeCounts(reply.counts);
   }
 
   addClass() {
@@ -141,112 +134,6 @@ export class TeachPanel {
     });
   }
 
-  /** Take examples from the camera while the button is held: one recording. */
-  async record(card) {
-    this.groups += 1;
-    const group = this.groups;
-    this.say("");
-    this.draw();
-    try {
-      while (card.isHeld && this.page.isLive()) {
-        const start = performance.now();
-        const label = this.cards.indexOf(card);
-        const reply = await this.worker.ask("example", { label, group, from: "frame" });
-        this.takeExample(card, reply);
-        if (reply.reason === "full") break;
-        const rest = EXAMPLE_EVERY_MS - (performance.now() - start);
-        await new Promise((resolve) => setTimeout(resolve, Math.max(0, rest)));
-      }
-    } catch (error) {
-      this.page.fail([error]);
-    }
-    card.release();
-    this.draw();
-  }
-
-  takeExample(card, reply) {
-    if (reply.added === null) {
-      this.say(this.words.say(`example_${reply.reason.replaceAll("-", "_")}`));
-    } else {
-      card.group.examples.push({ id: reply.added, picture: reply.thumbnail });
-      card.group.examples.splice(0, card.group.examples.length - 4 * SHOWN_EXAMPLES);
-      this.say("");
-    }
-    this.takeCounts(reply.counts);
-    this.draw();
-  }
-
-  /** Take examples from photos, each a recording of its own. */
-  async addPhotos() {
-    const files = [...byId("example-files").files];
-    byId("example-files").value = "";
-    const problems = [];
-    const card = this.filling;
-    for (const [place, file] of files.entries()) {
-      this.say(this.words.say("reading", { number: place + 1, all: files.length }));
-      try {
-        await this.addPhoto(card, file);
-      } catch (error) {
-        problems.push(error);
-      }
-    }
-    this.say("");
-    if (problems.length) this.page.fail(problems);
-  }
-
-  async addPhoto(card, file) {
-    const photo = takePixels(await readPhoto(file));
-    this.groups += 1;
-    const label = this.cards.indexOf(card);
-    const asked = { label, group: this.groups, from: "photo", ...photo };
-    const reply = await this.worker.ask("example", asked, [photo.pixels]);
-    this.takeExample(card, reply);
-    if (reply.added !== null) return;
-    const key = reply.reason === "full" ? "example_full" : "problem_photo_no_face";
-    throw new Problem(key, { name: showFileName(file.name) });
-  }
-
-  /** Take an example off the page; the worker forgets it when it cannot be undone any more. */
-  async removeExample(card, example) {
-    await this.flush();
-    const place = card.group.examples.indexOf(example);
-    card.group.examples.splice(place, 1);
-    card.group.count -= 1;
-    this.lost = { card, example, place, timer: setTimeout(() => this.flush(), UNDO_MS) };
-    const undo = makeButton(this.words.say("undo"), () => this.undo(), "button quiet");
-    this.say(this.words.say("example_removed"), undo);
-    this.draw();
-  }
-
-  undo() {
-    if (!this.lost) return;
-    const { card, example, place, timer } = this.lost;
-    clearTimeout(timer);
-    this.lost = null;
-    card.group.examples.splice(place, 0, example);
-    card.group.count += 1;
-    this.say("");
-    this.draw();
-  }
-
-  async flush() {
-    if (!this.lost) return;
-    const { example, timer } = this.lost;
-    clearTimeout(timer);
-    this.lost = null;
-    this.say("");
-    const reply = await this.worker.ask("remove", { ids: [example.id] });
-    this.takeCounts(reply.counts);
-  }
-
-  async clear(card) {
-    const label = this.cards.indexOf(card);
-    const reply = await this.worker.ask("clear", { label });
-    card.group.examples = [];
-    this.takeCounts(reply.counts);
-    card.hold.focus();
-  }
-
   async train() {
     this.say(this.words.say("training"));
     const reply = await this.worker.ask("train");
@@ -286,7 +173,6 @@ export class TeachPanel {
   chooseFeatures(kind) {
     this.run(async () => {
       this.features = kind;
-      for (const card of this.cards) Object.assign(card.group, { count: 0, examples: [] });
       await this.sendClasses();
     });
   }
@@ -314,13 +200,19 @@ export class TeachPanel {
     const { words } = this;
     byId("features").hidden = !this.kinds || this.kinds.length < 2;
     if (byId("features").hidden) return;
+    const hasExamples = this.cards.some((card) => card.group.count > 0);
+    byId("features").disabled = hasExamples || this.isBusy;
+    byId("features-note").hidden = !hasExamples;
     const choices = this.kinds.map((kind) => [kind, words.say(`features_${kind}`)]);
-    fillSwitch(byId("features-choice"), choices, this.features, (kind) => this.chooseFeatures(kind));
+    fillSwitch(byId("features-choice"), choices, this.features, (kind) =>
+      this.chooseFeatures(kind),
+    );
   }
 }
 
 function placeKept(cards) {
   const shown = [...byId("classes").children];
-  const isSame = shown.length === cards.length && cards.every((card, n) => card.holder === shown[n]);
+  const isSame =
+    shown.length === cards.length && cards.every((card, n) => card.holder === shown[n]);
   if (!isSame) placeCards(cards);
 }

@@ -14,8 +14,8 @@ export class Problem extends Error {
 }
 
 /**
- * The words of all languages, one of them chosen. `neitherAbove` is how probable "neither" has to be
- * to be said of a face.
+ * The words of all languages, one of them chosen. `neitherAbove` is how probable "neither" has to
+ * be to be said of a face.
  */
 export class Words {
   /**
@@ -40,7 +40,10 @@ export class Words {
     this.table = this.tables[language];
     const locale = this.table.locale;
     this.share = new Intl.NumberFormat(locale, { style: "percent" });
-    this.two = new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+    this.two = new Intl.NumberFormat(locale, {
+      minimumFractionDigits: 2,
+      maximumFractionDigits: 2,
+    });
     this.whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
     this.plural = new Intl.PluralRules(locale);
   }

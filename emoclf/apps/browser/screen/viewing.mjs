@@ -19,7 +19,15 @@ export class Viewer {
    *   starts, stands still or ends; and with what went wrong.
    */
   constructor(words, worker, on) {
-    Object.assign(this, { words, worker, on, mode: "none", answer: null, source: null, asked: null });
+    Object.assign(this, {
+      words,
+      worker,
+      on,
+      mode: "none",
+      answer: null,
+      source: null,
+      asked: null,
+    });
     Object.assign(this, { chosenId: null, tab: "tab-answer", lookedAt: 0, isLooking: false });
     const choose = (index) => this.chooseFace(index);
     this.panel = new AnswerPanel(words, choose);

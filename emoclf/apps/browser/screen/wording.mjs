@@ -32,7 +32,9 @@ export function nameAnswer(words, found, classNames) {
 /** Return a probability as a share; what is nearly all is not called all, nor nearly nothing 0. */
 export function writeShare(words, probability) {
   if (probability > NEARLY_ALL) return `>${words.share.format(0.99)}`;
-  return probability < 1 - NEARLY_ALL ? `<${words.share.format(0.01)}` : words.share.format(probability);
+  return probability < 1 - NEARLY_ALL
+    ? `<${words.share.format(0.01)}`
+    : words.share.format(probability);
 }
 
 /**

@@ -65,7 +65,8 @@ export class WorkerClient {
     if (!asked) return;
     const { problem, detail } = reply;
     if (!problem) asked.resolve(reply);
-    else asked.reject(new Problem(problem, typeof detail === "object" ? (detail ?? {}) : { detail }));
+    else
+      asked.reject(new Problem(problem, typeof detail === "object" ? (detail ?? {}) : { detail }));
   }
 
   fail(event) {
