@@ -454,7 +454,7 @@ def test_the_camera_runs_stands_still_and_ends(screen):
     screen.run("window.track = $('#video').srcObject.getTracks()[0]")
     screen.click("#pause")
     screen.wait("!$('#frozen').hidden && !$('#picture').hidden && $('#picture').width === 640")
-    assert screen.text("#pause-words") == "Go on"
+    assert screen.text("#pause-words") == "Resume"
     screen.click("#pause")
     screen.wait("$('#frozen').hidden && $('#picture').hidden && !$('#video').hidden")
     screen.click("#camera")

@@ -96,7 +96,7 @@ export class Camera {
     this.turn += 1;
     clearInterval(this.timer);
     this.stream?.getTracks().forEach((track) => track.stop());
-    this.stream = null;
+    Object.assign(this, { stream: null, isPaused: false });
     this.video.srcObject = null;
   }
 

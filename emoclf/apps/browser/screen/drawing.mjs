@@ -50,6 +50,14 @@ export function drawMarks(context, answer, place) {
   });
 }
 
+/** Write the answer for the photo as a whole into its corner. */
+export function drawPhotoAnswer(context, { photo, classNames }, words, unit) {
+  const share = photo.answer < 0 ? "" : ` ${writeShare(words, photo.probabilities[photo.answer])}`;
+  const text = `${words.say("whole_photo")}: ${nameAnswer(words, photo, classNames)}${share}`;
+  const { width, height } = context.canvas;
+  drawLabel(context, [0, height, width, 0], [text], colourOf(photo.answer), unit);
+}
+
 /** Return a face's box as `[left, top, width, height]` in pixels of the canvas. */
 export function placeBox([left, top, width, height], place) {
   const across = place.scale * left;

@@ -43,7 +43,7 @@ class Page {
 
   /** Without its worker the page can say only why. */
   breakDown(error) {
-    byId("page").dataset.mode = "broken";
+    this.viewer.mode = byId("page").dataset.mode = "broken";
     for (const each of document.querySelectorAll("main button:not([role=tab])"))
       each.disabled = true;
     this.viewer.panel.clear(this.words.say("broken"));

@@ -1,6 +1,6 @@
 /** The stage: the video or a picture, with the faces marked on it. */
-import { byId } from "./elements.mjs";
-import { drawMarks, placeBox } from "./drawing.mjs";
+import { byId, offerFile } from "./elements.mjs";
+import { drawMarks, drawPhotoAnswer, placeBox } from "./drawing.mjs";
 
 /** Shows what is looked at and lets a face be chosen. */
 export class Stage {
@@ -97,7 +97,13 @@ export class Stage {
     });
   }
 
-  /** Return what is seen as a new canvas: the picture as large as it is, with its marks. */
+  /** Offer what is seen as a file: the picture that another canvas holds, with its marks. */
+  async save(source, name) {
+    const copy = this.copy(source);
+    const blob = await new Promise((resolve) => copy.toBlob(resolve, "image/png"));
+    if (blob) offerFile(blob, name);
+  }
+
   copy(source) {
     const canvas = document.createElement("canvas");
     canvas.width = source.width;
@@ -119,6 +125,7 @@ export class Stage {
       chosen: -1,
     };
     drawMarks(context, this.answer, place);
+    if (this.answer.photo) drawPhotoAnswer(context, this.answer, words, unit);
     return canvas;
   }
 }

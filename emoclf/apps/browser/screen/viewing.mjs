@@ -4,7 +4,8 @@ import { Camera } from "./camera.mjs";
 import { InsidePanel } from "./inside_panel.mjs";
 import { Stage } from "./stage.mjs";
 import { Strip } from "./strip.mjs";
-import { byId, offerFile, setText } from "./elements.mjs";
+import { drawControls } from "./controls.mjs";
+import { byId, setText } from "./elements.mjs";
 import { takePixels } from "./reading.mjs";
 
 const MAX_FILES = 100;
@@ -29,6 +30,7 @@ export class Viewer {
       asked: null,
     });
     Object.assign(this, { chosenId: null, tab: "tab-answer", lookedAt: 0, isLooking: false });
+    this.hasSeveralCameras = false;
     const choose = (index) => this.chooseFace(index);
     this.panel = new AnswerPanel(words, choose);
     this.stage = new Stage(words, choose);
@@ -54,31 +56,34 @@ export class Viewer {
     return this.mode === "photos" || this.camera.isPaused;
   }
 
-  /** Show the controls for "none", "camera" or "photos"; focus stays on something that is there. */
+  /** Look at "none", "camera" or "photos". */
   showMode(mode) {
-    const hadFocus = document.activeElement?.closest("#welcome, .controls");
     this.mode = mode;
-    byId("page").dataset.mode = mode;
-    byId("welcome").hidden = mode !== "none";
-    byId("controls").hidden = mode === "none";
-    byId("camera").setAttribute("aria-pressed", String(mode === "camera"));
-    byId("pause").disabled = mode !== "camera";
-    byId("pace").hidden = mode !== "camera";
-    byId("flip").hidden = mode !== "camera" || !this.hasSeveralCameras;
-    byId("save-picture").disabled = mode === "none";
-    this.drawPause();
-    if (hadFocus && !document.activeElement?.checkVisibility?.()) {
-      byId(mode === "none" ? "welcome-camera" : mode === "camera" ? "camera" : "photos").focus();
-    }
+    this.drawControls();
+  }
+
+  drawControls() {
+    const { mode, answer, camera, hasSeveralCameras } = this;
+    const canFlip = hasSeveralCameras;
+    drawControls(this.words, {
+      mode,
+      hasAnswer: answer !== null,
+      isPaused: camera.isPaused,
+      canFlip,
+    });
   }
 
   /** Write everything again, in another language. */
   drawWords() {
-    this.drawPause();
+    this.drawControls();
     this.strip.draw();
     if (this.answer) this.showAnswer();
-    else this.panel.clear(this.words.say("ready"), this.words.say("promise"));
+    else if (this.mode === "none") this.sayReady("promise");
     this.inside.drawWords();
+  }
+
+  sayReady(key) {
+    this.panel.clear(this.words.say("ready"), this.words.say(key));
   }
 
   // --- the camera
@@ -112,7 +117,7 @@ export class Viewer {
     this.camera.stop();
     this.forget();
     this.showMode("none");
-    this.panel.clear(this.words.say("ready"), this.words.say(key));
+    this.sayReady(key);
     if (error) this.on.fail([error]);
     this.on.changed();
   }
@@ -122,6 +127,7 @@ export class Viewer {
     this.answer = answer;
     if (isFirst) {
       this.stage.showVideo(this.camera.isMirrored);
+      this.drawControls();
       this.on.changed();
     }
     this.showAnswer();
@@ -138,7 +144,7 @@ export class Viewer {
     this.source = null;
     this.stage.showVideo(this.camera.isMirrored);
     this.camera.resume();
-    this.drawPause();
+    this.drawControls();
     this.on.changed();
   }
 
@@ -148,16 +154,9 @@ export class Viewer {
     this.source = canvas;
     this.stage.showPicture(canvas, this.camera.isMirrored);
     this.showAnswer();
-    this.drawPause();
+    this.drawControls();
     this.on.changed();
     if (this.tab === "tab-inside") await this.lookInside();
-  }
-
-  drawPause() {
-    const isPaused = this.mode === "camera" && this.camera.isPaused;
-    byId("pause-sign").setAttribute("href", isPaused ? "#sign-resume" : "#sign-pause");
-    setText(byId("pause-words"), this.words.say(isPaused ? "resume" : "pause"));
-    byId("frozen").hidden = !isPaused;
   }
 
   // --- photos
@@ -188,6 +187,7 @@ export class Viewer {
   showPhoto(photo, canvas) {
     Object.assign(this, { chosenId: null, source: canvas, answer: photo.answer });
     this.stage.showPicture(canvas);
+    this.drawControls();
     this.showAnswer();
     if (this.tab === "tab-inside") this.lookInside();
   }
@@ -259,13 +259,18 @@ export class Viewer {
   /** Ask again, because another network answers now. */
   async answerAgain() {
     if (this.mode === "photos") await this.strip.answerAgain();
+    const { source } = this;
+    if (this.mode !== "camera" || !source) return;
+    const answer = await this.askPhoto(source);
+    if (source !== this.source) return; // it runs again
+    this.answer = answer;
+    this.showAnswer();
+    if (this.tab === "tab-inside") await this.lookInside();
   }
 
   /** Offer the picture with its boxes and answers, as it is seen. */
   async savePicture() {
     if (!this.answer) return;
-    const copy = this.stage.copy(this.source ?? this.camera.canvas);
-    const blob = await new Promise((resolve) => copy.toBlob(resolve, "image/png"));
-    if (blob) offerFile(blob, "happy-or-sad.png");
+    await this.stage.save(this.source ?? this.camera.canvas, "happy-or-sad.png");
   }
 }
