@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emoclf.apps.browser.assembling import fill_page
+from emoclf.apps.browser.assembling import build_page, fill_page
+from emoclf.data.synthetic import draw_face
+from emoclf.images.faces import make_detector
+from emoclf.inference import Predictor
 from tests.running_node import SOURCE, run_node
 from tests.test_live_browser import open_browser, write_film
 
@@ -18,7 +21,7 @@ TEXTS = {
     path.stem: json.loads(path.read_text(encoding="utf-8"))
     for path in sorted((SOURCE / "texts").glob("*.json"))
 }
-SAME_IN_ENGLISH = set("comma count_answer inside_size made_by pause photos strip".split())
+SAME_IN_ENGLISH = {"comma", "count_answer", "inside_size", "made_by", "pause", "photos", "strip"}
 """Keys whose words may be those of English in another language, too."""
 
 # --- without a browser ----------------------------------------------------------------------
@@ -343,7 +346,7 @@ def test_a_photo_is_answered_in_words_and_bars(screen):
         "Happy",
         "face",
         "1",
-        *"Sad 10% Happy 90% Neither 10%".split(),
+        *["Sad", "10%", "Happy", "90%", "Neither", "10%"],
     ]
     assert screen.run("return $('#strip').hidden && $('#welcome').hidden && $('#problem').hidden")
     assert screen.wait("$('#spoken').textContent") == "Happy, 90% sure"
@@ -801,3 +804,75 @@ def test_a_worker_that_fails_is_explained(browser, make_page):
     screen.wait("$('#problem-words').textContent.includes('WebAssembly with SIMD')")
     browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", made)
     browser.get_log("browser")
+
+
+# --- in Chromium, with the networks ---------------------------------------------------------
+
+
+def draw_person(class_name, seed):
+    file = io.BytesIO()
+    Image.fromarray(draw_face(class_name, seed=seed, size=(160, 160))).save(file, "PNG")
+    return file.getvalue()
+
+
+def predict_share(predictor, content, class_name):
+    photo = np.array(Image.open(io.BytesIO(content)))
+    return predictor.predict(photo).probabilities[class_name]
+
+
+def read_share(screen, class_name):
+    """Return what the only row says of a class, as the bounds of a probability."""
+    words = screen.text("#rows").split("\n")
+    share = words[words.index(class_name, 2) + 1]
+    bounds = {"<1%": (0, 0.0051), ">99%": (0.9949, 1)}
+    value = float(share.strip("<>%")) / 100
+    return bounds.get(share, (value - 0.0061, value + 0.0061))
+
+
+def test_the_page_answers_and_learns_as_python_does(browser, tmp_path):
+    detector = make_detector("packaged")
+    page = tmp_path / "page.html"
+    page.write_text(build_page(detector=detector), encoding="utf-8")
+    browser.get(page.as_uri())
+    screen = Screen(browser)
+    screen.wait("!$('#tab-teach').hidden && $('.record')")
+    person = draw_person("Happy", 5)
+    screen.give(("person.png", person))
+    screen.wait("$('#headline').textContent.includes('sure')")
+    built_in = Predictor.packaged(faces_only=True, detector=detector)
+    low, high = read_share(screen, "Happy")
+    assert low <= predict_share(built_in, person, "Happy") <= high
+
+    screen.click("#tab-teach")
+    rename(screen, 0, "gloomy")
+    screen.wait("!$('#add-class').disabled")
+    for number, class_name in enumerate(("Sad", "Happy")):
+        screen.click(f".class:nth-child({number + 1}) .class-buttons button:nth-child(2)")
+        photos = [(f"{n}.png", draw_person(class_name, 100 * number + n)) for n in range(10)]
+        screen.give(*photos, css="#example-files")
+        screen.wait("$('#teach-status').textContent === '' && !$('#add-class').disabled")
+        assert count(screen, number) >= 8
+    screen.click("#train")
+    screen.wait("!$('#result').hidden && $('.accuracy')")
+    assert float(screen.text(".accuracy")) >= 0.7
+    screen.click("#tab-inside")
+    screen.wait("document.querySelectorAll('#inside canvas').length === 26")
+
+    screen.run(
+        """
+        HTMLAnchorElement.prototype.click = () => {};
+        URL.createObjectURL = (blob) => {
+          blob.text().then((text) => { window.head = text; });
+          return "blob:nothing";
+        };
+        """
+    )
+    screen.click("#save-head")
+    head = tmp_path / "head.json"
+    head.write_text(screen.wait("window.head"), encoding="utf-8")
+    own = Predictor.load(head, detector=detector)
+    screen.click("#tab-answer")
+    low, high = read_share(screen, "gloomy")
+    assert low <= predict_share(own, person, "gloomy") <= high
+    severe = [each for each in browser.get_log("browser") if each["level"] == "SEVERE"]
+    assert severe == []

@@ -3,7 +3,7 @@ import { byId, makeElement, setText } from "./elements.mjs";
 import { colourOf, inkOn } from "./drawing.mjs";
 import { readPhoto, showFileName } from "./reading.mjs";
 import { Problem } from "./texts.mjs";
-import { writeBriefly, writeHeadline } from "./wording.mjs";
+import { writeBriefly } from "./wording.mjs";
 
 const THUMB_PX = 144;
 
@@ -118,15 +118,15 @@ export class Strip {
   /** Write the answers below the small pictures. */
   draw() {
     for (const photo of this.photos) {
-      const { title } = writeHeadline(this.words, photo.answer);
-      const first =
-        photo.answer.photo ?? (photo.answer.faces.length === 1 && photo.answer.faces[0]);
-      const colour = colourOf(first ? first.answer : -1);
-      setText(photo.caption, writeBriefly(this.words, photo.answer));
+      const { faces, photo: whole } = photo.answer;
+      const first = whole ?? (faces.length === 1 ? faces[0] : null);
+      const colour = colourOf(first?.answer ?? -1);
+      const said = writeBriefly(this.words, photo.answer);
+      setText(photo.caption, said);
       photo.caption.style.background = colour;
       photo.caption.style.color = inkOn(colour);
       photo.button.title = photo.name;
-      photo.button.setAttribute("aria-label", `${photo.name}: ${title}`);
+      photo.button.setAttribute("aria-label", `${photo.name}: ${said}`);
       photo.button.setAttribute("aria-pressed", String(photo === this.chosen));
     }
   }
