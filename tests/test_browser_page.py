@@ -30,11 +30,6 @@ from tests.test_live_browser import open_browser
 needs_onnx = pytest.mark.skipif(
     "onnx" in find_unavailable(), reason="the extra `export` is not installed"
 )
-needs_room = pytest.mark.skipif(
-    not (ROOM / "page.html").is_file() or not (ROOM / "worker.mjs").is_file(),
-    reason="the page has no screen yet",
-)
-
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{{policy}}">
@@ -584,7 +579,6 @@ def test_nothing_gets_out_of_the_page(is_file, asked, room):
 # --- the room as it is ----------------------------------------------------------------------
 
 
-@needs_room
 def test_every_module_is_in_the_page_and_no_name_is_there_twice():
     modules = {each.relative_to(ROOM).as_posix(): each for each in ROOM.rglob("*.mjs")}
     joined = join_modules("screen/main.mjs") + join_modules("worker.mjs")
@@ -597,13 +591,11 @@ def test_every_module_is_in_the_page_and_no_name_is_there_twice():
             assert owners.setdefault(word, name) == name, f"{name}: {word}"
 
 
-@needs_room
 def test_the_scripts_are_what_a_browser_without_modules_reads():
     code = 'import { Script } from "node:vm";\nnew Script(take("page"));new Script(take("worker"));'
     run_node(code, page=join_modules("screen/main.mjs"), worker=join_modules("worker.mjs"))
 
 
-@needs_room
 def test_the_page_is_small_asks_for_nothing_and_has_all_its_words():
     page = build_page(detector=make_detector("packaged"))
     assert len(page.encode()) <= 5_000_000
