@@ -527,16 +527,30 @@ def test_a_face_is_chosen_by_its_box_and_its_row(screen):
     assert screen.run(f"return {pressed}") == 1
 
 
+def press_key(screen, key):
+    screen.run(
+        "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', "
+        "{ key: arguments[0], bubbles: true, cancelable: true }))",
+        key,
+    )
+
+
 def test_tabs_follow_the_keys(screen):
     screen.run("$('#tab-answer').focus()")
     for key, opened in (("ArrowRight", "teach"), ("End", "inside"), ("ArrowRight", "answer")):
-        screen.run(
-            "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', "
-            "{ key: arguments[0], bubbles: true, cancelable: true }))",
-            key,
-        )
+        press_key(screen, key)
         assert screen.run("return document.activeElement.id") == f"tab-{opened}"
         assert screen.run("return !$('#part-' + arguments[0]).hidden", opened)
+
+
+def test_a_page_that_cannot_be_taught_has_no_such_part(browser, make_page):
+    screen = Screen(browser)
+    browser.get(make_page(kind="run", title="first <run>", face=None, canTeach=False))
+    screen.wait("$('#tab-teach').hidden")
+    screen.run("$('#tab-answer').focus()")
+    press_key(screen, "ArrowRight")
+    assert screen.run("return document.activeElement.id") == "tab-inside"
+    assert screen.text("#networks").endswith("Your own network “first <run>” answers.")
 
 
 def test_the_saved_picture_has_the_boxes(screen):

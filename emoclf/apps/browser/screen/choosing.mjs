@@ -21,13 +21,14 @@ export function startTabs(list, opened) {
   };
   for (const tab of tabs) tab.addEventListener("click", () => open(tab));
   list.addEventListener("keydown", (event) => {
-    const now = tabs.indexOf(document.activeElement);
-    const ends = { Home: 0, End: tabs.length - 1 };
-    const next = ends[event.key] ?? (now + (STEPS[event.key] ?? NaN) + tabs.length) % tabs.length;
+    const shown = tabs.filter((tab) => !tab.hidden);
+    const now = shown.indexOf(document.activeElement);
+    const ends = { Home: 0, End: shown.length - 1 };
+    const next = ends[event.key] ?? (now + (STEPS[event.key] ?? NaN) + shown.length) % shown.length;
     if (now < 0 || Number.isNaN(next)) return;
     event.preventDefault();
-    tabs[next].focus();
-    open(tabs[next]);
+    shown[next].focus();
+    open(shown[next]);
   });
 }
 

@@ -20,17 +20,9 @@ export class Viewer {
    *   starts, stands still or ends; and with what went wrong.
    */
   constructor(words, worker, on) {
-    Object.assign(this, {
-      words,
-      worker,
-      on,
-      mode: "none",
-      answer: null,
-      source: null,
-      asked: null,
-    });
-    Object.assign(this, { chosenId: null, tab: "tab-answer", lookedAt: 0, isLooking: false });
-    this.hasSeveralCameras = false;
+    Object.assign(this, { words, worker, on, mode: "none", tab: "tab-answer" });
+    Object.assign(this, { answer: null, source: null, asked: null, chosenId: null });
+    Object.assign(this, { lookedAt: 0, isLooking: false, hasSeveralCameras: false });
     const choose = (index) => this.chooseFace(index);
     this.panel = new AnswerPanel(words, choose);
     this.stage = new Stage(words, choose);
@@ -63,14 +55,9 @@ export class Viewer {
   }
 
   drawControls() {
-    const { mode, answer, camera, hasSeveralCameras } = this;
-    const canFlip = hasSeveralCameras;
-    drawControls(this.words, {
-      mode,
-      hasAnswer: answer !== null,
-      isPaused: camera.isPaused,
-      canFlip,
-    });
+    const { mode, hasSeveralCameras: canFlip } = this;
+    const { isPaused } = this.camera;
+    drawControls(this.words, { mode, hasAnswer: this.answer !== null, isPaused, canFlip });
   }
 
   /** Write everything again, in another language. */
@@ -268,9 +255,11 @@ export class Viewer {
     if (this.tab === "tab-inside") await this.lookInside();
   }
 
-  /** Offer the picture with its boxes and answers, as it is seen. */
+  /** Offer the picture with its boxes and answers, as it is seen; a video waits for that. */
   async savePicture() {
-    if (!this.answer) return;
-    await this.stage.save(this.source ?? this.camera.canvas, "happy-or-sad.png");
+    const { isLive, camera } = this;
+    const source = isLive ? await camera.pause() : this.source;
+    if (this.answer) await this.stage.save(source, "happy-or-sad.png");
+    if (isLive) camera.resume();
   }
 }
