@@ -6,4 +6,9 @@ examples, `screen/` is what is seen. `assembling` joins them with the networks, 
 gathers, and with `page.html`.
 """
 
-from emoclf.apps.browser.assembling import build_page
+from emoclf.apps.browser.assembling import ROOM, build_page
+
+__all__ = ["PICTURE", "build_page"]
+
+PICTURE = ROOM / "page.png"
+"""The page, seen with three drawn faces."""
