@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# A job in the background ignores Ctrl-C, and so would what it starts.
+# A job in the background ignores Ctrl-C, one under nohup its terminal's end, and so would what they
+# start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

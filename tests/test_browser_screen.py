@@ -622,7 +622,7 @@ def test_teaching_from_the_camera(screen):
     screen.click("#train")
     screen.wait("!$('#result').hidden")
     said = screen.text("#result")
-    assert "9 of 10 held-out recordings right: 0.90 (0.60 to 0.98)." in said
+    assert "9 of 10 held-out photos and recordings right: 0.90 (0.60 to 0.98)." in said
     assert "Sad has only 7 examples." in said
     assert screen.run("return [...document.querySelectorAll('#result th[scope]')].length") == 5
     assert screen.run("return !$('#who-answers').hidden && $('#who-answers input').checked")

@@ -17,7 +17,7 @@ from tests.faulted_scenarios import SCENARIOS
 
 pytestmark = pytest.mark.skipif(bool(find_obstacle()), reason=find_obstacle())
 
-QUICK = ("clean", "restore", "apply-decisions", "stage-folder", "stage-zip", "stage-tar")
+QUICK = ("clean", "restore", "apply-decisions", "stage-tar")
 WATCHED = """
     import ctypes, json, os, sys
     from pathlib import Path

@@ -206,16 +206,49 @@ def check(first, begun, then, pristine, folder):
     return tried, wrong
 
 
-@pytest.mark.parametrize("begun", [clean, clean_elsewhere, apply])
-@pytest.mark.parametrize("then", [clean, clean_by_calls, apply_others, bring_back])
+def quickly(*quick, slow):
+    """Parameters of which some are tried with `-m slow` alone; a quick one has each value, too."""
+    return [*quick, *(pytest.param(*each, marks=pytest.mark.slow) for each in slow)]
+
+
+@pytest.mark.parametrize(
+    ("begun", "then"),
+    quickly(
+        (clean, clean),
+        (clean, apply_others),
+        (clean_elsewhere, clean_by_calls),
+        (apply, bring_back),
+        (apply, clean),
+        slow=[
+            (clean, clean_by_calls),
+            (clean, bring_back),
+            (clean_elsewhere, clean),
+            (clean_elsewhere, apply_others),
+            (clean_elsewhere, bring_back),
+            (apply, clean_by_calls),
+            (apply, apply_others),
+        ],
+    ),
+)
 def test_what_was_killed_is_finished_before_the_next_call(pristine, tmp_path, begun, then):
     tried, wrong = check([], begun, [then], pristine, tmp_path)
     assert tried > 10
     assert wrong == []
 
 
-@pytest.mark.parametrize("first", [[clean], [apply, clean]])
-@pytest.mark.parametrize("then", [clean, clean_by_calls, bring_back])
+@pytest.mark.parametrize(
+    ("first", "then"),
+    quickly(
+        ([clean], clean),
+        ([clean], bring_back),
+        ([apply, clean], clean_by_calls),
+        slow=[
+            ([clean], clean_by_calls),
+            ([apply, clean], clean),
+            ([apply, clean], bring_back),
+        ],
+    ),
+)
 def test_a_killed_restore_is_finished_before_the_next_call(pristine, tmp_path, first, then):
     tried, wrong = check(first, bring_back, [then, clean], pristine, tmp_path)
     assert tried > 5
@@ -235,7 +268,7 @@ def test_nothing_is_learned_from_half_a_state(pristine, tmp_path, first, begun):
         assert sorted(root.rglob("*")) == before
 
 
-@pytest.mark.parametrize("begun", [clean, apply])
+@pytest.mark.parametrize("begun", quickly(clean, slow=[(apply,)]))
 def test_kills_of_what_finishes_what_was_killed(pristine, tmp_path, begun):
     calls = ([begun, clean], [clean])
     done = [find_results(each, pristine, tmp_path / "expected") for each in calls]
