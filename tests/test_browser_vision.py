@@ -14,6 +14,8 @@ from emoclf.images.faces.face import measure_overlap, scale_to_side
 from emoclf.images.preparing import resize_image
 from tests.running_node import run_node
 
+IS_OPENCV_4 = cv2.__version__.startswith("4.")
+
 SIZES = [(1, 1), (1, 40), (37, 1), (2, 3), (48, 48), (96, 130), (301, 200), (480, 640)]
 
 
@@ -126,7 +128,8 @@ def test_a_square_is_cut_as_in_the_package(square, size):
         height, width = picture.shape[:2]
         centre, side = (across * width, down * height), share * max(width, height)
         wanted = cut_square(picture, centre, side=side, size=size, roll=roll)
-        assert_alike(result, wanted)
+        # OpenCV 4 rounds to thirty-seconds of a pixel where it turns a picture
+        assert_alike(result, wanted, most=8 if IS_OPENCV_4 else 3, mean=1 if IS_OPENCV_4 else 0.5)
 
 
 def make_landmarks(generator):
@@ -259,7 +262,7 @@ def test_the_same_faces_are_found_in_real_photos(real_data):
     ]
     assert len(pairs) >= 20
     seen = [any(measure_overlap(f["box"], face.box) > 0.9 for f in faces) for face, faces in pairs]
-    assert np.mean(seen) >= 0.98
+    assert np.mean(seen) >= (0.95 if IS_OPENCV_4 else 0.98)  # one of 37 has 11 pixels
 
 
 def test_overlapping_rows_are_dropped_as_by_opencv():
