@@ -281,17 +281,22 @@ def test_overlapping_rows_are_dropped_as_by_opencv():
     assert found["kept"] == np.ravel(kept).tolist()
 
 
+COUNT_LOOKS = """
+const live = new LiveDetector(detector);
+let looks = 0;
+const look = detector.look.bind(detector);
+detector.look = (picture) => { looks++; return look(picture); };
+"""
+
+
 def test_a_moving_face_is_found_in_every_frame(packaged):
     """Searched from time to time, and followed from close in between."""
     assert isinstance(packaged, YuNetDetector)
     frames = [lay_faces(480, 640, (5, 20 + 12 * n, 60 + 5 * n, 220)) for n in range(20)]
     found = run_node(
         FIND
+        + COUNT_LOOKS
         + """
-        const live = new LiveDetector(detector);
-        let looks = 0;
-        const look = detector.look.bind(detector);
-        detector.look = (picture) => { looks++; return look(picture); };
         const perFrame = [];
         const found = [];
         for (let i = 0; i < take("count"); i++) {
@@ -345,11 +350,8 @@ def test_a_group_is_searched_again_without_a_close_look_at_everyone(packaged):
     photo = PHOTOS["small ones"]
     found = run_node(
         FIND
+        + COUNT_LOOKS
         + """
-        const live = new LiveDetector(detector);
-        let looks = 0;
-        const look = detector.look.bind(detector);
-        detector.look = (picture) => { looks++; return look(picture); };
         const frames = [];
         for (let i = 0; i < 4; i++) {
           looks = 0;

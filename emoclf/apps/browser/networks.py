@@ -89,7 +89,7 @@ def _load(
     if model is None:
         return Predictor.packaged(faces_only=not scene, detector=detector)
     path = Path(model)
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         raise ValueError(
             f"{show_text(path)}: expected a run folder, or a .keras or .zip file. If it is a head "
             "that a page has saved, make a page without a model and open the head there."

@@ -1,4 +1,5 @@
 /** From a network's numbers to an answer: the package's arithmetic (softmax, card, joint head). */
+import { softmax } from "../engine/tensors.mjs";
 
 /** What each class is called among the emotions of the packaged face network. */
 const EMOTION_OF_CLASS = { Sad: "sadness", Happy: "happiness" };
@@ -11,14 +12,6 @@ export const MAX_FACES = 8;
 
 const HAPPINESS = 1;
 const SADNESS = 3;
-
-/** Turn logits into probabilities that sum to 1. */
-export function softmax(logits) {
-  const most = Math.max(...logits);
-  const values = Array.from(logits, (logit) => Math.exp(logit - most));
-  const sum = values.reduce((total, value) => total + value, 0);
-  return values.map((value) => value / sum);
-}
 
 /** Return the place of the largest value; of equal ones the first. */
 export function findLargest(values) {

@@ -2,7 +2,7 @@
 // What is constant in a network is computed with them once, when it is loaded.
 
 /** How many values a shape holds. */
-export function countValues(shape) {
+function countValues(shape) {
   return shape.reduce((product, side) => product * side, 1);
 }
 
@@ -166,16 +166,20 @@ function multiplyMatrices(a, b) {
   return { shape: [...a.shape.slice(0, -1), columns], data };
 }
 
+/** Turn logits, an array of any kind, into probabilities that sum to 1. */
+export function softmax(logits) {
+  const most = Math.max(...logits);
+  const values = Array.from(logits, (logit) => Math.exp(logit - most));
+  const sum = values.reduce((total, value) => total + value, 0);
+  return values.map((value) => value / sum);
+}
+
 /** Softmax over the last axis. */
 function softmaxRows(x) {
   const size = x.shape.at(-1);
   const data = new Float32Array(x.data.length);
   for (let start = 0; start < data.length; start += size) {
-    const row = x.data.subarray(start, start + size);
-    const largest = Math.max(...row);
-    const values = Array.from(row, (value) => Math.exp(value - largest));
-    const sum = values.reduce((total, value) => total + value, 0);
-    data.set(values.map((value) => value / sum), start);
+    data.set(softmax(x.data.subarray(start, start + size)), start);
   }
   return { shape: x.shape, data };
 }

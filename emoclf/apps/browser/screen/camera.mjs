@@ -16,7 +16,7 @@ const REASONS = {
 };
 
 /** Say why a camera could not be opened, as a `Problem`. */
-export function explainCamera(error) {
+function explainCamera(error) {
   const key = REASONS[error.name];
   if (key === "problem_camera_denied" && location.protocol === "file:") {
     return new Problem("problem_camera_file");

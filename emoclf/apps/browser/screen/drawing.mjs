@@ -2,10 +2,10 @@
 import { faceClasses, nameAnswer, writeShare } from "./wording.mjs";
 
 /** The classes' colours in label order: blue for Sad, orange for Happy, as everywhere in emoclf. */
-export const CLASS_COLOURS = ["#3B6FB6", "#E8871E", "#2E8B57", "#B03A48", "#7A5BA6", "#8A6D1B"];
+const CLASS_COLOURS = ["#3B6FB6", "#E8871E", "#2E8B57", "#B03A48", "#7A5BA6", "#8A6D1B"];
 
 /** The colour of "uncertain". */
-export const UNCERTAIN_COLOUR = "#8A8F98";
+const UNCERTAIN_COLOUR = "#8A8F98";
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
 

@@ -1,7 +1,7 @@
 /** What the page carries in itself: networks, words and drawn samples, each in one element. */
 
 /** Return the bytes that a base64 text stands for. */
-export function decodeBase64(text) {
+function decodeBase64(text) {
   if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
   const letters = atob(text);
   const bytes = new Uint8Array(letters.length);

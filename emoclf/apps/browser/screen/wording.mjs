@@ -9,7 +9,7 @@ export function nameClass(words, name) {
 }
 
 /** Return a class name for the middle of a sentence. */
-export function nameWithin(words, name) {
+function nameWithin(words, name) {
   return Object.hasOwn(OWN_WORDS, name) ? words.say(`${OWN_WORDS[name]}_within`) : name;
 }
 

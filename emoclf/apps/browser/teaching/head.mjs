@@ -1,9 +1,10 @@
 /**
  * The head: a logistic regression on a network's features, and its file.
  *
- * emoclf reads the same file (`emoclf/models/head.py`) and checks the same.
+ * emoclf reads the same file (`emoclf/models/head_file.py`) and checks the same.
  */
 
+import { softmax } from "../engine/tensors.mjs";
 import { SMALLEST_SCALE } from "./regression.mjs";
 
 const HEAD_FORMAT = "emoclf head", HEAD_VERSION = 1;
@@ -91,10 +92,7 @@ export function predictHead(head, features) {
     const value = (features[i] - mean[i]) / scale[i];
     for (let label = 0; label < count; label++) logits[label] += value * weights[i * count + label];
   }
-  const highest = Math.max(...logits);
-  const values = logits.map((logit) => Math.exp(logit - highest));
-  const sum = values.reduce((a, b) => a + b);
-  return Float32Array.from(values, (value) => value / sum);
+  return Float32Array.from(softmax(logits));
 }
 
 /**

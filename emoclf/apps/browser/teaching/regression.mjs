@@ -5,6 +5,8 @@
  * a `StandardScaler`. As there, two classes share one column of weights.
  */
 
+import { softmax } from "../engine/tensors.mjs";
+
 /** How many steps a fit may take: enough for C = 1 on a thousand features. */
 const MAX_FIT_STEPS = 500;
 /** How many earlier steps tell L-BFGS the curvature (Liu and Nocedal, 1989). */
@@ -153,10 +155,7 @@ function addRows(gradient, scaled, [row0, row1, row2, row3], errors, columns, wi
 /** Turn logits into probabilities; one logit speaks for the second of two classes. */
 function findProbabilities(logits, classCount) {
   const all = logits.length < classCount ? [-logits[0] / 2, logits[0] / 2] : logits;
-  const highest = Math.max(...all);
-  const values = Float64Array.from(all, (logit) => Math.exp(logit - highest));
-  const sum = values.reduce((a, b) => a + b);
-  return values.map((value) => value / sum);
+  return softmax(all);
 }
 
 /**

@@ -3,7 +3,7 @@ import { roundHalfToEven } from "./pixels.mjs";
 import { measureRoll } from "./cropping.mjs";
 
 /** Boxes below this score are dropped: most of those show drawings, hands or nothing. */
-export const MIN_SCORE = 0.7;
+const MIN_SCORE = 0.7;
 
 const MAX_OVERLAP = 0.3;
 const STRIDES = [8, 16, 32];
